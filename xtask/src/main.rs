@@ -1,1 +1,39 @@
-fn main() {}
+//! The project's own tools, run as `cargo xtask <command>`.
+//!
+//! Not a build system: each command is one step which `scripts/test.mjs` and `scripts/start.mjs` call.
+//! Every command can be run again at any time and does nothing when nothing changed.
+
+mod build;
+mod inputs;
+mod workspace;
+
+use std::process::ExitCode;
+
+use workspace::Workspace;
+
+const USAGE: &str = "\
+cargo xtask build [--release|--dev]   the browser module into pkg/dist
+cargo xtask tidy                      the house rules
+cargo xtask size [--json]             what takes room in the browser module
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let result = Workspace::find().and_then(|workspace| match args.as_slice() {
+        ["build"] | ["build", "--release"] => build::run(&workspace, build::Mode::Release).map(|()| true),
+        ["build", "--dev"] => build::run(&workspace, build::Mode::Dev).map(|()| true),
+        _ => {
+            eprint!("{USAGE}");
+            Ok(false)
+        }
+    });
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `cargo xtask build`: the root crate as the files that the npm package loads.
+//!
+//! Writes `pkg/dist/tidewire.wasm`, the bindings `pkg/dist/wasm/tidewire.{js,d.ts}` and
+//! `pkg/dist/wasm-inline.js`, the same bytes as base64 in a chunk of its own (house recipe for bundlers that
+//! lose the `.wasm` file). The bindings hold no address of the module: `pkg/src/wasm/load.ts` finds the bytes, so
+//! that no bundler picks up a second copy.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::inputs::fingerprint;
+use crate::workspace::{self, Workspace};
+
+/// What the module is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Small and fast: profile `wasm`, then wasm-opt.
+    Release,
+    /// Quick to build, with names in stack traces.
+    Dev,
+}
+
+/// Features are named one by one: with `--all-features` Chromium refuses the module.
+const WASM_OPT_FLAGS: [&str; 7] = [
+    "-Oz",
+    "--enable-bulk-memory",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-multivalue",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+];
+
+/// Everything that decides what the module holds.
+const INPUTS: [&str; 10] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    ".cargo/config.toml",
+    "core/Cargo.toml",
+    "core/src",
+    "src",
+    "xtask/Cargo.toml",
+    "xtask/src/build.rs",
+    "node_modules/binaryen/package.json",
+];
+
+const OUTPUTS: [&str; 5] =
+    ["tidewire.wasm", "wasm/tidewire.js", "wasm/tidewire.d.ts", "wasm-inline.js", "wasm-inline.d.ts"];
+
+/// Builds unless the outputs are those of the present inputs.
+pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
+    let dist = workspace.path("pkg/dist");
+    let stamp_file = dist.join(".wasm-inputs");
+    let stamp = fingerprint(workspace.root(), &INPUTS, mode.profile())?;
+    let built = fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp);
+    if built && OUTPUTS.iter().all(|file| dist.join(file).exists()) {
+        println!("wasm: up to date");
+        return Ok(());
+    }
+    let start = Instant::now();
+    fs::create_dir_all(dist.join("wasm"))?;
+    let raw = compile(workspace, mode, false)?;
+    let bound = bind(&raw, &dist.join("wasm"))?;
+    let module = dist.join("tidewire.wasm");
+    optimize(workspace, mode, &bound, &module)?;
+    fs::remove_file(&bound)?;
+    fs::remove_file(dist.join("wasm/tidewire_bg.wasm.d.ts"))?;
+    let bytes = fs::read(&module)?;
+    write_inline(&dist, &bytes)?;
+    fs::write(&stamp_file, stamp)?;
+    println!("wasm: {} bytes in {:.1} s", bytes.len(), start.elapsed().as_secs_f32());
+    Ok(())
+}
+
+/// Compiles the root crate and returns the raw module. `named` keeps the name section, for `cargo xtask size`.
+pub fn compile(workspace: &Workspace, mode: Mode, named: bool) -> Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo
+        .args(["build", "--package", "tidewire", "--lib", "--target", "wasm32-unknown-unknown"])
+        .args(["--profile", mode.profile()])
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", path_flags(workspace));
+    if named {
+        cargo.env("CARGO_PROFILE_WASM_STRIP", "none");
+    }
+    workspace::run(&mut cargo)?;
+    Ok(workspace.target_dir()?.join("wasm32-unknown-unknown").join(mode.output_dir()).join("tidewire.wasm"))
+}
+
+/// Panic messages name source files; the module must not name the builder's directories.
+fn path_flags(workspace: &Workspace) -> String {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::var_os("HOME").map(|dir| Path::new(&dir).join(".cargo")));
+    let mut flags = format!("--remap-path-prefix={}=tidewire", workspace.root().display());
+    if let Some(home) = home {
+        flags.push_str(&format!(" --remap-path-prefix={}=cargo", home.display()));
+    }
+    flags
+}
+
+/// Makes the bindings; returns the path of the bound, not yet optimised module.
+fn bind(raw: &Path, out: &Path) -> Result<PathBuf> {
+    Bindgen::new()
+        .input_path(raw)
+        .out_name("tidewire")
+        .web(true)?
+        .typescript(true)
+        .reset_state_function(true)
+        .omit_default_module_path(true)
+        .remove_producers_section(true)
+        .generate(out)
+        .context("wasm-bindgen failed: is the crate `wasm-bindgen` at the version that xtask/Cargo.toml names?")?;
+    Ok(out.join("tidewire_bg.wasm"))
+}
+
+fn optimize(workspace: &Workspace, mode: Mode, bound: &Path, module: &Path) -> Result<()> {
+    match mode {
+        Mode::Dev => fs::copy(bound, module).map(|_| ()).context("cannot write the module"),
+        Mode::Release => {
+            let mut command = std::process::Command::new(workspace.wasm_opt()?);
+            workspace::run(command.args(WASM_OPT_FLAGS).arg(bound).arg("-o").arg(module))
+        }
+    }
+}
+
+fn write_inline(dist: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(dist.join("wasm-inline.js"), format!("export default \"{}\";\n", BASE64.encode(bytes)))?;
+    fs::write(dist.join("wasm-inline.d.ts"), "declare const base64: string;\nexport default base64;\n")?;
+    Ok(())
+}
+
+impl Mode {
+    fn profile(self) -> &'static str {
+        match self {
+            Mode::Release => "wasm",
+            Mode::Dev => "dev",
+        }
+    }
+
+    fn output_dir(self) -> &'static str {
+        match self {
+            Mode::Release => "wasm",
+            Mode::Dev => "debug",
+        }
+    }
+}
