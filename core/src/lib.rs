@@ -1,1 +1,11 @@
-//! stub
+//! Everything that Tidewire decides, on the device and on the server.
+
+pub mod authority;
+pub mod clock;
+pub mod error;
+pub mod ids;
+pub mod io;
+pub mod limits;
+pub mod merge;
+pub mod model;
+pub mod protocol;

@@ -1,0 +1,132 @@
+//! Names and numbers, parsed once: whoever holds one of these types need not check it again.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, CoreError};
+use crate::limits::{ID_BYTES_MAX, NAME_BYTES_MAX};
+
+/// A tenant's sequence number: one per transaction, commit-ordered. 0 is "before everything".
+pub type Seq = u64;
+/// The `seq` of the transaction that last changed an entity or a path: one number space with [`Seq`].
+pub type Rev = u64;
+
+macro_rules! text_newtype {
+    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks the text.
+            ///
+            /// # Errors
+            /// `bad-name` with what is wrong.
+            pub fn parse(text: &str) -> Result<Self, CoreError> {
+                let check: fn(&str) -> Result<(), CoreError> = $check;
+                check(text)?;
+                Ok(Self(Arc::from(text)))
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = CoreError;
+            fn try_from(text: String) -> Result<Self, CoreError> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0.to_string()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+text_newtype!(
+    /// The name of a collection: letters, digits, `_` and `-`, starting with a letter or `_`.
+    CollectionName,
+    |text| check_name("collection", text)
+);
+text_newtype!(
+    /// The id of an entity: 1 to 128 bytes without control characters.
+    EntityId,
+    check_id
+);
+text_newtype!(
+    /// The id of one client store; random, made on the device.
+    ReplicaId,
+    |text| check_name("replica", text)
+);
+text_newtype!(
+    /// A set of entities that the same people may see: `tenant` or `user:{subject}`.
+    Group,
+    check_id
+);
+
+fn check_name(what: &str, text: &str) -> Result<(), CoreError> {
+    let mut bytes = text.bytes();
+    let starts = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    let rest = bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if starts && rest && text.len() <= NAME_BYTES_MAX && !FORBIDDEN_KEYS.contains(&text) {
+        return Ok(());
+    }
+    Err(CoreError::new(
+        Code::BadName,
+        format!("a {what} name has 1 to {NAME_BYTES_MAX} letters, digits, `_` or `-` and starts with a letter or `_`"),
+    ))
+}
+
+fn check_id(text: &str) -> Result<(), CoreError> {
+    if !text.is_empty()
+        && text.len() <= ID_BYTES_MAX
+        && !text.chars().any(char::is_control)
+        && !FORBIDDEN_KEYS.contains(&text)
+    {
+        return Ok(());
+    }
+    Err(CoreError::new(Code::BadName, format!("an id has 1 to {ID_BYTES_MAX} bytes and no control characters")))
+}
+
+/// Keys that JavaScript takes for a prototype; refused in documents, paths, ids and names.
+pub const FORBIDDEN_KEYS: [&str; 3] = ["__proto__", "constructor", "prototype"];
+
+/// The name of a mutation within its replica: the key of its log record and its index in it. On the wire `[key, index]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct MutationId(pub u64, pub u32);
+
+impl fmt::Display for MutationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+/// Who a token speaks for. A store belongs to the first one that it meets (rule 9).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Owner {
+    /// The tenant, taken from the token only.
+    pub tenant: String,
+    /// The user: the token's `sub`.
+    pub subject: String,
+}

@@ -1,0 +1,88 @@
+//! Every bound, with its reason. Imports nothing.
+//!
+//! A bound that a user may change is the default of an option; the others are part of the protocol or of the storage format.
+
+/// Nesting of a JSON value. A recursive walk in wasm32 traps near 2,700 levels, and V8's own parser is slower long before.
+pub const DEPTH_MAX: usize = 64;
+/// One document, as canonical JSON. An option raises it up to [`PUSH_BYTES_MAX`] less an envelope.
+pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
+/// Mutations in one atomic transaction: one verdict has to be computed in one database transaction.
+pub const TRANSACTION_MUTATIONS_MAX: usize = 500;
+/// Bytes of one atomic transaction; a push is larger than this plus its envelope, so that any transaction can travel.
+pub const TRANSACTION_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Mutations in one push.
+pub const PUSH_MUTATIONS_MAX: usize = 1_000;
+/// Bytes of one push body that the server reads.
+pub const PUSH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of mutations that a client puts into one push by default; small enough to finish on a slow uplink.
+pub const PUSH_BYTES_DEFAULT: usize = 512 * 1024;
+/// Mutations that a client puts into one push by default.
+pub const PUSH_COUNT_DEFAULT: usize = 500;
+/// Length of an id, in bytes.
+pub const ID_BYTES_MAX: usize = 128;
+/// Length of a collection's name, in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Length of a JSON Pointer, in bytes.
+pub const PATH_BYTES_MAX: usize = 1_024;
+/// How far a stamp may run ahead of the server after correction.
+pub const CLOCK_AHEAD_MS_MAX: u64 = 60_000;
+/// Stored size of one segment: Chromium puts values over 64 KiB into a blob, which doubles the cost of a read.
+pub const SEGMENT_BYTES_MAX: usize = 60 * 1024;
+/// Raw bytes that fill a segment before LZ4; real documents halve.
+pub const SEGMENT_RAW_BYTES: usize = 110 * 1024;
+/// One log record of server data or of a bulk write: as a segment, it must not become a blob.
+pub const RECORD_BYTES: usize = 48 * 1024;
+/// The lock holder seals in idle time from here on.
+pub const SEAL_RECORDS: usize = 256;
+/// The lock holder seals in idle time from here on.
+pub const SEAL_BYTES: usize = 60 * 1024;
+/// Any appender seals from here on, so that a cold open stays bounded without a leader.
+pub const SEAL_RECORDS_FORCED: usize = 1_024;
+/// Any appender seals from here on.
+pub const SEAL_BYTES_FORCED: usize = 1024 * 1024;
+/// Dead share of the segments' rows, in percent, above which they are cleaned: write amplification 2.8 at this share.
+pub const CLEAN_DEAD_PERCENT: u64 = 30;
+/// Segments read and rewritten in one slice of cleaning: about 10 ms of a tab's time.
+pub const CLEAN_SEGMENTS_SLICE: usize = 8;
+/// A record up to this size travels in the message to the other tabs, which then need not read it.
+pub const BROADCAST_BYTES_MAX: usize = 16 * 1024;
+/// One frame on the live channel; a larger one is announced and pulled.
+pub const LIVE_FRAME_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that the server keeps for a slow socket before it cuts it.
+pub const SEND_BUFFER_BYTES_MAX: usize = 256 * 1024;
+/// Time for the first message on a socket.
+pub const SOCKET_AUTH_MS: u64 = 5_000;
+/// Heartbeat of the live channel in both directions; two missed close it.
+pub const SOCKET_HEARTBEAT_MS: u64 = 20_000;
+/// Wait for an answer, or for the next bytes of one.
+pub const REQUEST_TIMEOUT_MS: u64 = 10_000;
+/// First backoff.
+pub const RETRY_INITIAL_MS: u64 = 1_000;
+/// Longest backoff.
+pub const RETRY_MAX_MS: u64 = 30_000;
+/// A server's `Retry-After` is honoured up to here.
+pub const RETRY_AFTER_MS_MAX: u64 = 5 * 60_000;
+/// Polling without a socket while the page is visible.
+pub const POLL_VISIBLE_MS: u64 = 5_000;
+/// Polling without a socket while the page is hidden.
+pub const POLL_HIDDEN_MS: u64 = 300_000;
+/// Failed pushes, while other requests succeed, after which the batch is halved.
+pub const PUSH_FAILURES_HALVE: u32 = 3;
+/// Failures of a mutation or transaction that was pushed alone, after which it is suspect.
+pub const SUSPECT_FAILURES: u32 = 5;
+/// A suspect mutation is tried this often.
+pub const SUSPECT_RETRY_MS: u64 = 60_000;
+/// A held mutation is tried again this often.
+pub const HELD_RETRY_MS: u64 = 15_000;
+/// A held mutation becomes a dead letter after this time.
+pub const HELD_MS_MAX: u64 = 7 * 24 * 3_600_000;
+/// Acknowledged mutations stay this long, for a server that is restored from a backup.
+pub const JOURNAL_MS: u64 = 7 * 24 * 3_600_000;
+/// ... and at most this many.
+pub const JOURNAL_MUTATIONS_MAX: usize = 2_000;
+/// ... of at most so many bytes.
+pub const JOURNAL_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Verdicts below a replica's floor are kept so long by the server, and so are tombstones, leave markers and marks.
+pub const HORIZON_MS: u64 = 30 * 24 * 3_600_000;
+/// Rows between two checkpoints of a pull.
+pub const PULL_CHECKPOINT_ROWS: usize = 500;

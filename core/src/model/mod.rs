@@ -1,0 +1,6 @@
+//! What both ends speak of: paths, documents, settings and one edit.
+
+pub mod document;
+pub mod mutation;
+pub mod path;
+pub mod schema;

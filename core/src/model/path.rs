@@ -1,0 +1,121 @@
+//! The name of a field: a JSON Pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) whose segments are object keys.
+//!
+//! An array is one value: no path leads into it (rule 14). The root (`""`) is not a field, so it is not a [`Path`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, CoreError};
+use crate::ids::FORBIDDEN_KEYS;
+use crate::limits::{DEPTH_MAX, PATH_BYTES_MAX};
+
+/// A checked JSON Pointer to a field.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Path(Arc<str>);
+
+impl Path {
+    /// Checks a pointer.
+    ///
+    /// # Errors
+    /// `bad-path` or `forbidden-key`.
+    ///
+    /// ```
+    /// use tidewire_core::model::path::Path;
+    /// let path = Path::parse("/address/a~1b")?;
+    /// assert_eq!(path.segments().collect::<Vec<_>>(), ["address", "a/b"]);
+    /// assert!(Path::parse("address").is_err());
+    /// # Ok::<(), tidewire_core::error::CoreError>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, CoreError> {
+        let bad = |message: &str| Err(CoreError::new(Code::BadPath, message).at(text));
+        let Some(rest) = text.strip_prefix('/') else {
+            return bad("a path is a JSON Pointer to a field: it starts with `/`");
+        };
+        if text.len() > PATH_BYTES_MAX || rest.split('/').count() > DEPTH_MAX {
+            return bad("this path is longer or deeper than any document may be");
+        }
+        let mut escaped = rest.split('~').skip(1);
+        if escaped.any(|tail| !tail.starts_with(['0', '1'])) {
+            return bad("`~` stands only as `~0` (for `~`) or `~1` (for `/`)");
+        }
+        let path = Self(Arc::from(text));
+        if path.segments().any(|key| FORBIDDEN_KEYS.contains(&key.as_ref())) {
+            return Err(
+                CoreError::new(Code::ForbiddenKey, "this key is refused: JavaScript takes it for a prototype").at(text)
+            );
+        }
+        Ok(path)
+    }
+
+    /// The path of one top-level field.
+    ///
+    /// # Errors
+    /// As [`Path::parse`].
+    pub fn of_key(key: &str) -> Result<Self, CoreError> {
+        Self::parse(&format!("/{}", escape(key)))
+    }
+
+    /// The path of a key below this one.
+    ///
+    /// # Errors
+    /// As [`Path::parse`].
+    pub fn child(&self, key: &str) -> Result<Self, CoreError> {
+        Self::parse(&format!("{}/{}", self.0, escape(key)))
+    }
+
+    /// The keys from the root, unescaped.
+    pub fn segments(&self) -> impl Iterator<Item = std::borrow::Cow<'_, str>> {
+        self.0.split('/').skip(1).map(unescape)
+    }
+
+    /// The pointer as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `other` is this path or lies below it.
+    pub fn covers(&self, other: &Path) -> bool {
+        other.0.strip_prefix(&*self.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Whether one of the two lies in the other, or they are equal: then they conflict (rule 14).
+    pub fn overlaps(&self, other: &Path) -> bool {
+        self.covers(other) || other.covers(self)
+    }
+}
+
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+fn unescape(segment: &str) -> std::borrow::Cow<'_, str> {
+    if segment.contains('~') { segment.replace("~1", "/").replace("~0", "~").into() } else { segment.into() }
+}
+
+impl TryFrom<String> for Path {
+    type Error = CoreError;
+    fn try_from(text: String) -> Result<Self, CoreError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Path> for String {
+    fn from(path: Path) -> String {
+        path.0.to_string()
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::borrow::Borrow<str> for Path {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,340 @@
+//! The bodies of `push` and `pull` and the messages of the live channel. `docs/PROTOCOL.md` has them with examples.
+//!
+//! Unknown fields are ignored, so that a newer peer can add to a message; what changes a meaning raises [`VERSION`].
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::error::Code;
+use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev, Seq};
+use crate::model::path::Path;
+use crate::model::schema::Settings;
+
+/// The version of the protocol that this release speaks.
+pub const VERSION: u32 = 1;
+
+/// `POST push`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Push {
+    /// [`VERSION`].
+    pub v: u32,
+    /// The sender's store.
+    pub replica: ReplicaId,
+    /// Whom the store belongs to, once known: another user's token on it is `wrong-user` (rule 9).
+    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// The sender's fence (rule 12).
+    pub fence: u64,
+    /// Every verdict below this number is durable at the sender (rule 6).
+    pub floor: MutationId,
+    /// The sender's raw clock now, in milliseconds since 1970 (rule 20).
+    pub now: u64,
+    /// In the order of their numbers.
+    pub mutations: Vec<PushItem>,
+}
+
+/// One mutation in a push.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PushItem {
+    /// Its number.
+    pub n: MutationId,
+    /// The number of its transaction's first member, if it is in one. Members stand side by side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tx: Option<MutationId>,
+    /// The mutation's bytes as the log has them; left out in a `void`, which says that this number will never carry content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub m: Option<Box<RawValue>>,
+}
+
+/// The answer to a push: one verdict per item, in the same order.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PushAnswer {
+    /// [`VERSION`].
+    pub v: u32,
+    /// The server's clock, in milliseconds since 1970.
+    pub now: u64,
+    /// Whom the token spoke for.
+    pub user: Owner,
+    /// Same digest, other digest or unknown for each `n`: then nothing was applied (rule 8).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked: Option<Vec<ForkedItem>>,
+    /// In the order of the items.
+    #[serde(default)]
+    pub verdicts: Vec<VerdictItem>,
+}
+
+/// What the server knows of one number when a push is `forked`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ForkedItem {
+    /// The number.
+    pub n: MutationId,
+    /// Present: the same content was decided so. Absent: other content, or none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same: Option<Verdict>,
+    /// Whether other content was decided under this number.
+    #[serde(default)]
+    pub differs: bool,
+}
+
+/// One mutation's verdict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VerdictItem {
+    /// The mutation.
+    pub n: MutationId,
+    /// Whether it had been decided before; the verdict is the original one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub duplicate: bool,
+    /// The decision.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+/// What the server decided (rule 10).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "lowercase")]
+pub enum Verdict {
+    /// Everything in it took effect.
+    Applied {
+        /// The revision that it made.
+        rev: Rev,
+    },
+    /// It met concurrent writes; some of its values, or of the stored ones, lost.
+    Merged {
+        /// The revision that it made, or the current one where nothing changed.
+        rev: Rev,
+        /// This author's values that lost.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        overwritten: Vec<Overwritten>,
+    },
+    /// Final for this number; its content goes to the dead letters.
+    Rejected {
+        /// Why.
+        code: Code,
+        /// Which field.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<Path>,
+        /// What to do.
+        #[serde(default)]
+        message: String,
+    },
+    /// Not decided yet; not stored; to be sent again.
+    Held {
+        /// What it waits for.
+        reason: HeldReason,
+    },
+    /// The number will never carry content.
+    Void,
+}
+
+/// What a held mutation waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeldReason {
+    /// Its entity is not there.
+    Missing,
+    /// An earlier mutation of its entity is held.
+    After,
+}
+
+/// A value that lost against another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Overwritten {
+    /// The field.
+    pub path: Path,
+    /// The value that lost; left out where the field was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yours: Option<Value>,
+    /// The value that stands; left out where the field is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Value>,
+    /// The replica that wrote the value that stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<ReplicaId>,
+}
+
+/// How far a client has read, and of what (rules 23, 24). The client treats it as opaque but for equality and `seq`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The server's history; a restored server begins another.
+    pub history: String,
+    /// Everything up to here was read.
+    pub seq: Seq,
+    /// Random per commit: recognises a history that was cut and went on.
+    pub mark: String,
+    /// What the reader could see.
+    pub scope: Scope,
+}
+
+/// What a cursor covers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Scope {
+    /// Sorted.
+    pub groups: Vec<Group>,
+    /// Sorted.
+    pub collections: Vec<CollectionName>,
+    /// Changes when the server's policy does.
+    pub policy: String,
+}
+
+/// `POST pull`. The answer is a stream of lines: [`PullHeader`], then [`Change`]s with a [`Checkpoint`] from time to time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Pull {
+    /// [`VERSION`].
+    pub v: u32,
+    /// The reader's store.
+    pub replica: ReplicaId,
+    /// Whom the store belongs to, once known.
+    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// Where to go on; absent for the first sync.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
+    /// What to read.
+    pub collections: Vec<CollectionName>,
+    /// The sender's raw clock now.
+    pub now: u64,
+}
+
+/// The first line of a pull's answer: `{"pull":{…}}`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PullHeader {
+    /// [`VERSION`].
+    pub v: u32,
+    /// The server's clock.
+    pub now: u64,
+    /// Whom the token spoke for.
+    pub user: Owner,
+    /// The cursor that this stream starts from: the request's, or none after a reset or at a first sync.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Cursor>,
+    /// The request's cursor cannot be continued: everything is sent again and replaces what the client has at `done` (rule 22).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reset: bool,
+    /// Groups and collections that the reader may no longer see (rule 26).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forget_groups: Vec<Group>,
+    /// Collections that the reader no longer reads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forget_collections: Vec<CollectionName>,
+    /// How many changes will come, about.
+    pub total: u64,
+    /// The server's settings (design §5).
+    pub settings: Settings,
+}
+
+/// A checkpoint line: `{"cursor":{…},"after":…,"done":false}`. It never stands inside a transaction (rule 22).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Everything up to here was sent.
+    pub cursor: Cursor,
+    /// The checkpoint before this one (rule 21).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Cursor>,
+    /// Nothing is above this cursor in the snapshot that was read.
+    pub done: bool,
+}
+
+/// One entity's latest state, as a line of a pull or in a live frame. `id` stands first in the line.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Change {
+    /// The entity.
+    pub id: EntityId,
+    /// Its collection.
+    pub c: CollectionName,
+    /// Its revision.
+    pub rev: Rev,
+    /// When its newest field was written, by the server's clock, in milliseconds since 1970.
+    #[serde(default)]
+    pub at: u64,
+    /// The replica that made this revision: one's own echo raises no event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<ReplicaId>,
+    /// The reader's groups that hold it (rule 26). Empty: the reader may no longer see it, and erases it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub g: Vec<Group>,
+    /// The document without its id. Absent: deleted, or no longer visible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doc: Option<Box<RawValue>>,
+}
+
+/// What a client says on the live channel.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "t", rename_all = "lowercase")]
+pub enum ClientMessage {
+    /// Must be the first.
+    Auth {
+        /// [`VERSION`].
+        v: u32,
+        /// The bearer token.
+        token: String,
+        /// The sender's store.
+        replica: ReplicaId,
+        /// Whom the store belongs to, once known.
+        #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+        owner: Option<Owner>,
+        /// What to send: nothing else is.
+        collections: Vec<CollectionName>,
+        /// Only these entities, if given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ids: Option<Vec<EntityId>>,
+    },
+    /// A fresh token for the same user.
+    Token {
+        /// The bearer token.
+        token: String,
+    },
+    /// Asks for a pong.
+    Ping,
+    /// Answers a ping.
+    Pong,
+}
+
+/// What the server says on the live channel.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "t", rename_all = "lowercase")]
+pub enum ServerMessage {
+    /// Authenticated; frames follow that chain from this cursor.
+    Ready {
+        /// The server's clock.
+        now: u64,
+        /// Whom the token spoke for.
+        user: Owner,
+        /// Where the frames start: a client that stands elsewhere pulls.
+        cursor: Cursor,
+    },
+    /// Changes of one or more transactions, none of them cut.
+    Frame {
+        /// The cursor that this frame continues (rule 21).
+        after: Cursor,
+        /// Where it leads.
+        cursor: Cursor,
+        /// What changed.
+        changes: Vec<Change>,
+    },
+    /// There is more than fits a frame: pull.
+    Pull,
+    /// Asks for a pong.
+    Ping,
+    /// Answers a ping.
+    Pong,
+    /// The reason of the close that follows.
+    Error {
+        /// Why.
+        code: Code,
+        /// What to do.
+        message: String,
+    },
+}
+
+/// The body of every answer that is not 2xx.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// Why.
+    pub code: Code,
+    /// What to do.
+    pub message: String,
+    /// Which field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
