@@ -79,8 +79,17 @@ pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
     Ok(())
 }
 
-/// Compiles the root crate and returns the raw module. `named` keeps the name section, for `cargo xtask size`.
-pub fn compile(workspace: &Workspace, mode: Mode, named: bool) -> Result<PathBuf> {
+/// Builds the module into `dir` like the shipped one, but with the names of its functions.
+pub fn named_module(workspace: &Workspace, dir: &Path) -> Result<PathBuf> {
+    let bound = bind(&compile(workspace, Mode::Release, true)?, dir)?;
+    let module = dir.join("named.wasm");
+    let mut command = std::process::Command::new(workspace.wasm_opt()?);
+    workspace::run(command.args(WASM_OPT_FLAGS).arg("--debuginfo").arg(&bound).arg("-o").arg(&module))?;
+    Ok(module)
+}
+
+/// Compiles the root crate and returns the raw module. `named` keeps the name section.
+fn compile(workspace: &Workspace, mode: Mode, named: bool) -> Result<PathBuf> {
     let mut cargo = workspace.cargo();
     cargo
         .args(["build", "--package", "tidewire", "--lib", "--target", "wasm32-unknown-unknown"])

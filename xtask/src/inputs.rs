@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use xxhash_rust::xxh64::Xxh64;
 
 /// Names of directories that never hold sources.
-const NOT_SOURCES: [&str; 7] = [".git", ".tidewire", "artifacts", "dist", "node_modules", "target", "playwright"];
+const NOT_SOURCES: [&str; 6] = [".git", ".tidewire", "artifacts", "dist", "node_modules", "target"];
 
 /// Hashes the given files and directories below `root`, together with `salt` (flags, versions).
 pub fn fingerprint(root: &Path, paths: &[&str], salt: &str) -> Result<String> {

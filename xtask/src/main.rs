@@ -5,6 +5,8 @@
 
 mod build;
 mod inputs;
+mod size;
+mod tidy;
 mod workspace;
 
 use std::process::ExitCode;
@@ -23,6 +25,9 @@ fn main() -> ExitCode {
     let result = Workspace::find().and_then(|workspace| match args.as_slice() {
         ["build"] | ["build", "--release"] => build::run(&workspace, build::Mode::Release).map(|()| true),
         ["build", "--dev"] => build::run(&workspace, build::Mode::Dev).map(|()| true),
+        ["tidy"] => tidy::run(&workspace),
+        ["size"] => size::run(&workspace, size::Format::Text).map(|()| true),
+        ["size", "--json"] => size::run(&workspace, size::Format::Json).map(|()| true),
         _ => {
             eprint!("{USAGE}");
             Ok(false)

@@ -1,0 +1,152 @@
+//! `cargo xtask size`: the room that each crate takes in the browser module.
+//!
+//! Measures a module that was built and optimised like the shipped one but kept its function names. Functions of
+//! the standard library that were made for one of our types count for the standard library, as their names say.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Context, Result};
+use wasmparser::{KnownCustom, Name, Parser, Payload};
+
+use crate::build;
+use crate::workspace::Workspace;
+
+/// How the result is printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+/// Bytes by owner, before compression.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Room {
+    /// Code, by crate; our own crates by module.
+    code: BTreeMap<String, usize>,
+    /// What is not code: constants, tables, types, exports.
+    data: usize,
+    rest: usize,
+}
+
+/// Builds, measures and prints.
+pub fn run(workspace: &Workspace, format: Format) -> Result<()> {
+    let dir = workspace.target_dir()?.join("wasm-size");
+    fs::create_dir_all(&dir)?;
+    let module = build::named_module(workspace, &dir)?;
+    let bytes = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    let room = measure(&bytes)?;
+    match format {
+        Format::Text => print_table(&room),
+        Format::Json => println!("{}", serde_json::json!({"code": room.code, "data": room.data, "rest": room.rest})),
+    }
+    Ok(())
+}
+
+fn print_table(room: &Room) {
+    let code: usize = room.code.values().sum();
+    let total = (code + room.data + room.rest).max(1);
+    let mut rows: Vec<(&str, usize)> = room.code.iter().map(|(owner, bytes)| (owner.as_str(), *bytes)).collect();
+    rows.push(("(data)", room.data));
+    rows.push(("(tables, types, exports)", room.rest));
+    rows.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    for (owner, bytes) in rows {
+        let tenths = bytes * 1000 / total;
+        println!("{bytes:>9}  {:>3}.{} %  {owner}", tenths / 10, tenths % 10);
+    }
+    println!("{total:>9}         bytes in all, before compression");
+}
+
+fn measure(module: &[u8]) -> Result<Room> {
+    let mut room = Room::default();
+    let mut names = BTreeMap::new();
+    let mut bodies = Vec::new();
+    let mut imported = 0usize;
+    for payload in Parser::new(0).parse_all(module) {
+        match payload? {
+            Payload::ImportSection(section) => {
+                room.rest += section.range().len();
+                imported = section
+                    .into_imports()
+                    .filter(|import| import.as_ref().is_ok_and(|i| matches!(i.ty, wasmparser::TypeRef::Func(_))))
+                    .count();
+            }
+            Payload::CodeSectionStart { .. } => {}
+            Payload::CodeSectionEntry(body) => bodies.push(body.range().len()),
+            Payload::DataSection(section) => room.data += section.range().len(),
+            Payload::CustomSection(section) => {
+                if let KnownCustom::Name(reader) = section.as_known() {
+                    names = function_names(reader)?;
+                }
+            }
+            other => room.rest += other.as_section().map_or(0, |(_, range)| range.len()),
+        }
+    }
+    for (at, bytes) in bodies.into_iter().enumerate() {
+        let owner = names.get(&(imported + at)).map_or_else(|| "(no name)".to_owned(), |name| owner(name));
+        *room.code.entry(owner).or_default() += bytes;
+    }
+    Ok(room)
+}
+
+fn function_names(reader: wasmparser::NameSectionReader<'_>) -> Result<BTreeMap<usize, String>> {
+    let mut names = BTreeMap::new();
+    for subsection in reader {
+        if let Name::Function(map) = subsection? {
+            for naming in map {
+                let naming = naming?;
+                names.insert(naming.index as usize, format!("{:#}", rustc_demangle::demangle(naming.name)));
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// The crate that a function's name begins with; of our own crates the module too.
+fn owner(name: &str) -> String {
+    let path = name.trim_start_matches(['<', '&', '*', '(', '[']);
+    let path = ["dyn ", "mut ", "const "].iter().fold(path, |path, word| path.strip_prefix(word).unwrap_or(path));
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut parts = path.split("::").map(|part| part.split(|c| !is_part(c)).next().unwrap_or_default());
+    let first = parts.next().unwrap_or_default();
+    let is_path = path.get(first.len()..).is_some_and(|rest| rest.starts_with("::"));
+    match (first, parts.next()) {
+        (ours @ ("tidewire" | "tidewire_core"), Some(module))
+            if module.starts_with(|c: char| c.is_ascii_lowercase()) =>
+        {
+            format!("{ours}::{module}")
+        }
+        ("alloc" | "core" | "std", _) if is_path => "std".to_owned(),
+        (other, _) if is_path && !other.is_empty() => other.to_owned(),
+        _ => "(exports and runtime)".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_belong_to_the_crate_of_their_name() {
+        assert_eq!(owner("tidewire_core::log::codec::decode"), "tidewire_core::log");
+        assert_eq!(owner("<tidewire_core::ids::Rev as core::fmt::Debug>::fmt"), "tidewire_core::ids");
+        assert_eq!(owner("<&mut serde_json::de::Deserializer<R>>::parse"), "serde_json");
+        assert_eq!(owner("core::fmt::write"), "std");
+        assert_eq!(owner("<alloc::vec::Vec<T> as Clone>::clone"), "std");
+        assert_eq!(owner("__wbindgen_malloc"), "(exports and runtime)");
+    }
+
+    #[test]
+    fn a_module_is_measured_by_section() {
+        // One function `a::b` of three bytes: (module (func (nop))), with a name section.
+        let mut module = b"\0asm\x01\0\0\0".to_vec();
+        module.extend(b"\x01\x04\x01\x60\0\0"); // types
+        module.extend(b"\x03\x02\x01\0"); // functions
+        module.extend(b"\x0a\x05\x01\x03\0\x01\x0b"); // code
+        module.extend(b"\0\x0e\x04name\x01\x07\x01\0\x04a::b"); // names
+        let room = measure(&module).expect("a valid module");
+        assert_eq!(room.code.get("a"), Some(&3));
+        assert_eq!(room.data, 0);
+        assert_eq!(room.rest, 6);
+    }
+}
