@@ -6,6 +6,7 @@ pub mod error;
 pub mod ids;
 pub mod io;
 pub mod limits;
+pub mod log;
 pub mod merge;
 pub mod model;
 pub mod protocol;

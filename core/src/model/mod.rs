@@ -1,6 +1,9 @@
 //! What both ends speak of: paths, documents, settings and one edit.
 
+pub mod change;
+pub mod cursor;
 pub mod document;
 pub mod mutation;
 pub mod path;
 pub mod schema;
+pub mod verdict;

@@ -3,13 +3,15 @@
 //! Unknown fields are ignored, so that a newer peer can add to a message; what changes a meaning raises [`VERSION`].
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::Code;
-use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev, Seq};
-use crate::model::path::Path;
+use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId};
 use crate::model::schema::Settings;
+
+pub use crate::model::change::Change;
+pub use crate::model::cursor::{Cursor, Scope};
+pub use crate::model::verdict::{HeldReason, Overwritten, Verdict, VerdictItem};
 
 /// The version of the protocol that this release speaks.
 pub const VERSION: u32 = 1;
@@ -77,106 +79,6 @@ pub struct ForkedItem {
     pub differs: bool,
 }
 
-/// One mutation's verdict.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct VerdictItem {
-    /// The mutation.
-    pub n: MutationId,
-    /// Whether it had been decided before; the verdict is the original one.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub duplicate: bool,
-    /// The decision.
-    #[serde(flatten)]
-    pub verdict: Verdict,
-}
-
-/// What the server decided (rule 10).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "lowercase")]
-pub enum Verdict {
-    /// Everything in it took effect.
-    Applied {
-        /// The revision that it made.
-        rev: Rev,
-    },
-    /// It met concurrent writes; some of its values, or of the stored ones, lost.
-    Merged {
-        /// The revision that it made, or the current one where nothing changed.
-        rev: Rev,
-        /// This author's values that lost.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        overwritten: Vec<Overwritten>,
-    },
-    /// Final for this number; its content goes to the dead letters.
-    Rejected {
-        /// Why.
-        code: Code,
-        /// Which field.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        path: Option<Path>,
-        /// What to do.
-        #[serde(default)]
-        message: String,
-    },
-    /// Not decided yet; not stored; to be sent again.
-    Held {
-        /// What it waits for.
-        reason: HeldReason,
-    },
-    /// The number will never carry content.
-    Void,
-}
-
-/// What a held mutation waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum HeldReason {
-    /// Its entity is not there.
-    Missing,
-    /// An earlier mutation of its entity is held.
-    After,
-}
-
-/// A value that lost against another.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Overwritten {
-    /// The field.
-    pub path: Path,
-    /// The value that lost; left out where the field was removed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub yours: Option<Value>,
-    /// The value that stands; left out where the field is gone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept: Option<Value>,
-    /// The replica that wrote the value that stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<ReplicaId>,
-}
-
-/// How far a client has read, and of what (rules 23, 24). The client treats it as opaque but for equality and `seq`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cursor {
-    /// The server's history; a restored server begins another.
-    pub history: String,
-    /// Everything up to here was read.
-    pub seq: Seq,
-    /// Random per commit: recognises a history that was cut and went on.
-    pub mark: String,
-    /// What the reader could see.
-    pub scope: Scope,
-}
-
-/// What a cursor covers.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Scope {
-    /// Sorted.
-    pub groups: Vec<Group>,
-    /// Sorted.
-    pub collections: Vec<CollectionName>,
-    /// Changes when the server's policy does.
-    pub policy: String,
-}
-
 /// `POST pull`. The answer is a stream of lines: [`PullHeader`], then [`Change`]s with a [`Checkpoint`] from time to time.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pull {
@@ -233,29 +135,6 @@ pub struct Checkpoint {
     pub after: Option<Cursor>,
     /// Nothing is above this cursor in the snapshot that was read.
     pub done: bool,
-}
-
-/// One entity's latest state, as a line of a pull or in a live frame. `id` stands first in the line.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Change {
-    /// The entity.
-    pub id: EntityId,
-    /// Its collection.
-    pub c: CollectionName,
-    /// Its revision.
-    pub rev: Rev,
-    /// When its newest field was written, by the server's clock, in milliseconds since 1970.
-    #[serde(default)]
-    pub at: u64,
-    /// The replica that made this revision: one's own echo raises no event.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<ReplicaId>,
-    /// The reader's groups that hold it (rule 26). Empty: the reader may no longer see it, and erases it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub g: Vec<Group>,
-    /// The document without its id. Absent: deleted, or no longer visible.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub doc: Option<Box<RawValue>>,
 }
 
 /// What a client says on the live channel.

@@ -1,0 +1,4 @@
+//! What happened, in order, as bytes. The log is the database: every tab folds the same records to the same state.
+
+pub mod codec;
+pub mod record;

@@ -1,0 +1,29 @@
+//! How far a client has read, and of what.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{CollectionName, Group, Seq};
+
+/// How far a client has read, and of what (rules 23, 24). The client treats it as opaque but for equality and `seq`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The server's history; a restored server begins another.
+    pub history: String,
+    /// Everything up to here was read.
+    pub seq: Seq,
+    /// Random per commit: recognises a history that was cut and went on.
+    pub mark: String,
+    /// What the reader could see.
+    pub scope: Scope,
+}
+
+/// What a cursor covers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Scope {
+    /// Sorted.
+    pub groups: Vec<Group>,
+    /// Sorted.
+    pub collections: Vec<CollectionName>,
+    /// Changes when the server's policy does.
+    pub policy: String,
+}

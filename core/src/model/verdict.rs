@@ -1,0 +1,84 @@
+//! What the server decided about a mutation, and what lost (rule 10).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::Code;
+use crate::ids::{MutationId, ReplicaId, Rev};
+use crate::model::path::Path;
+
+/// One mutation's verdict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VerdictItem {
+    /// The mutation.
+    pub n: MutationId,
+    /// Whether it had been decided before; the verdict is the original one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub duplicate: bool,
+    /// The decision.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+/// What the server decided (rule 10).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "lowercase")]
+pub enum Verdict {
+    /// Everything in it took effect.
+    Applied {
+        /// The revision that it made.
+        rev: Rev,
+    },
+    /// It met concurrent writes; some of its values, or of the stored ones, lost.
+    Merged {
+        /// The revision that it made, or the current one where nothing changed.
+        rev: Rev,
+        /// This author's values that lost.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        overwritten: Vec<Overwritten>,
+    },
+    /// Final for this number; its content goes to the dead letters.
+    Rejected {
+        /// Why.
+        code: Code,
+        /// Which field.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<Path>,
+        /// What to do.
+        #[serde(default)]
+        message: String,
+    },
+    /// Not decided yet; not stored; to be sent again.
+    Held {
+        /// What it waits for.
+        reason: HeldReason,
+    },
+    /// The number will never carry content.
+    Void,
+}
+
+/// What a held mutation waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeldReason {
+    /// Its entity is not there.
+    Missing,
+    /// An earlier mutation of its entity is held.
+    After,
+}
+
+/// A value that lost against another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Overwritten {
+    /// The field.
+    pub path: Path,
+    /// The value that lost; left out where the field was removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub yours: Option<Value>,
+    /// The value that stands; left out where the field is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Value>,
+    /// The replica that wrote the value that stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<ReplicaId>,
+}
