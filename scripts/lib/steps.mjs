@@ -1,0 +1,49 @@
+// The steps of `npm test`, in order: what each runs, and which parts must be built before it.
+import { parts } from "./parts.mjs";
+
+const [serverBinary] = parts["server-debug"].outputs;
+
+/** `npm run` of a workspace's own script, if it has one. */
+const workspace = (name, script) => ["npm", "run", "--silent", "--if-present", script, "--workspace", name];
+const clippy = (...which) => ["cargo", "clippy", ...which, "--", "--deny", "warnings"];
+
+export const steps = [
+  { name: "scripts", label: "tests of these scripts", commands: [["node", "--test", "scripts/lib/"]], parts: [] },
+  { name: "fmt", label: "rustfmt", commands: [["cargo", "fmt", "--all", "--check"]], parts: [] },
+  { name: "tidy", label: "house rules", commands: [["cargo", "xtask", "tidy"]], parts: [] },
+  {
+    name: "clippy",
+    label: "clippy",
+    commands: [
+      clippy("--workspace", "--all-targets"),
+      clippy("--package", "tidewire", "--target", "wasm32-unknown-unknown"),
+    ],
+    parts: [],
+  },
+  { name: "rust", label: "Rust tests", commands: [["cargo", "test", "--workspace", "--no-fail-fast"]], parts: [] },
+  {
+    name: "types",
+    label: "tsc --strict",
+    commands: ["pkg", "www", "tests"].map((name) => workspace(name, "typecheck")),
+    parts: ["packages", "wasm", "pkg"],
+  },
+  {
+    name: "unit",
+    label: "TypeScript tests",
+    commands: ["pkg", "www"].map((name) => workspace(name, "test")),
+    parts: ["packages", "wasm", "pkg"],
+  },
+  {
+    name: "browsers",
+    label: "browser tests",
+    commands: [workspace("tests", "test")],
+    parts: ["packages", "wasm", "pkg", "demo", "server-debug"],
+    env: { TIDEWIRE_SERVER: serverBinary },
+  },
+  {
+    name: "size",
+    label: "download size",
+    commands: [["node", "scripts/size.mjs"]],
+    parts: ["packages", "wasm", "pkg"],
+  },
+];

@@ -1,0 +1,71 @@
+#!/usr/bin/env node
+// `npm run size`: what a browser downloads of a production build, brotli-compressed, lazy chunks included, and the room
+// that each crate takes in the wasm module. Over the limit is a failure.
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join, relative } from "node:path";
+import { brotliCompressSync, constants } from "node:zlib";
+import { build as buildParts } from "./lib/parts.mjs";
+import { root, start } from "./lib/shell.mjs";
+
+const LIMIT_KB = 130;
+const GOAL_KB = 100;
+const OUT = join(root, "target", "size-app");
+
+if (!(await buildParts(["packages", "wasm", "pkg"]))) process.exit(1);
+await bundle();
+const total = report(filesOf(OUT));
+await start(["cargo", "xtask", "size"], { onText: onlyTable }).done;
+if (total > LIMIT_KB * 1_000) {
+  console.error(`\nThe client is ${kb(total)}: over the limit of ${LIMIT_KB} kB.`);
+  process.exitCode = 1;
+}
+
+async function bundle() {
+  const { build } = await import("vite");
+  await build({
+    root: join(root, "scripts", "size-app"),
+    configFile: false,
+    logLevel: "warn",
+    build: { outDir: OUT, emptyOutDir: true, reportCompressedSize: false, assetsInlineLimit: 0 },
+  });
+}
+
+function filesOf(dir) {
+  return readdirSync(dir).flatMap((name) => {
+    const path = join(dir, name);
+    return statSync(path).isDirectory() ? filesOf(path) : [path];
+  });
+}
+
+/** Prints the table and returns the bytes that count. */
+function report(files) {
+  const rows = files.map((file) => {
+    const bytes = readFileSync(file);
+    const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length };
+    const name = relative(OUT, file);
+    return { name, raw: bytes.length, brotli: brotliCompressSync(bytes, { params }).length, counts: countsFor(name) };
+  });
+  console.log("What a browser downloads (production build, brotli 11; whole client without React):");
+  for (const row of rows.sort((a, b) => b.brotli - a.brotli)) {
+    const why = row.name.endsWith(".html") ? "the app's own page" : "instead of the .wasm, not summed";
+    console.log(`${kb(row.brotli).padStart(10)}  of ${kb(row.raw).padStart(9)}  ${row.name}${row.counts ? "" : `  (${why})`}`);
+  }
+  const sum = rows.filter((row) => row.counts).reduce((all, row) => all + row.brotli, 0);
+  console.log(`${kb(sum).padStart(10)}  in all; goal ${GOAL_KB} kB, limit ${LIMIT_KB} kB\n`);
+  return sum;
+}
+
+/** The inline chunk holds the same module as the .wasm file: a browser loads one or the other. */
+function countsFor(name) {
+  return !name.endsWith(".html") && !name.includes("wasm-inline");
+}
+
+function kb(bytes) {
+  return `${(bytes / 1_000).toFixed(1)} kB`;
+}
+
+/** Cargo's own lines are of no interest here. */
+function onlyTable(text) {
+  const lines = text.split("\n").filter((line) => /^\s*\d+\s/.test(line));
+  if (lines.length > 0) console.log(lines.join("\n"));
+}

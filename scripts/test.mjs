@@ -1,0 +1,113 @@
+#!/usr/bin/env node
+// `npm test`: installs what is missing, builds what changed, runs every check. Node built-ins alone, so that it works
+// before `npm install`. `--only <step>` runs one step, `--verbose` shows what it prints, `--long` runs long campaigns.
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { howToGet, installBrowsers, missingPrograms, wantedBrowsers } from "./lib/browsers.mjs";
+import { countTests } from "./lib/counts.mjs";
+import { build, withoutBars } from "./lib/parts.mjs";
+import { cargoBar, progress, seconds } from "./lib/progress.mjs";
+import { root, start, stopOnSignals } from "./lib/shell.mjs";
+import { steps } from "./lib/steps.mjs";
+import { ensureRust, missingTools } from "./lib/toolchain.mjs";
+
+const LOGS = join(root, "target", "logs");
+const LONG = { TIDEWIRE_LONG: "1", PROPTEST_CASES: "20000" };
+
+const words = process.argv.slice(2);
+const verbose = words.includes("--verbose");
+const long = words.includes("--long");
+const only = words.flatMap((word, at) => (words[at - 1] === "--only" ? word.split(",") : []));
+const unknown = only.filter((name) => !steps.some((step) => step.name === name));
+
+const result = { passed: 0, failed: 0, notRun: [] };
+/** Parts that could not be built: what needs them does not run. */
+const broken = new Set();
+
+stopOnSignals(() => console.log("\nStopping."), 130);
+process.exitCode = await main();
+
+async function main() {
+  if (unknown.length > 0) {
+    console.error(`No step ${unknown.join(", ")}. Steps: ${steps.map((step) => step.name).join(", ")}`);
+    return 2;
+  }
+  const missing = missingTools();
+  if (missing.length > 0) {
+    for (const line of missing) console.error(line);
+    return 1;
+  }
+  const began = Date.now();
+  mkdirSync(LOGS, { recursive: true });
+  if (!(await ensureRust())) return 1;
+  for (const step of steps) {
+    if (only.length > 0 && !only.includes(step.name)) result.notRun.push(step.name);
+    else await runStep(step);
+  }
+  console.log(`\n${seconds(Date.now() - began)} in all; logs in target/logs`);
+  console.log(result.notRun.length === 0 ? "Everything ran." : `Did not run: ${result.notRun.join(", ")}.`);
+  console.log(`${result.passed} passed, ${result.failed} failed`);
+  return result.failed === 0 ? 0 : 1;
+}
+
+async function runStep(step) {
+  if (!(await buildParts(step))) return;
+  const chosen = step.name === "browsers" ? await browsers() : {};
+  const env = { ...cargoBar, ...step.env, ...(long ? LONG : {}), ...chosen };
+  if (env.TIDEWIRE_BROWSERS === "") return;
+  const log = join(LOGS, `${step.name}.log`);
+  rmSync(log, { force: true });
+  const bar = progress(step.label);
+  let output = "";
+  const onText = (text) => {
+    output += text;
+    bar.text(text);
+    if (verbose) process.stdout.write(text);
+  };
+  let ok = true;
+  for (const command of step.commands) {
+    ok = (await start(command, { env, onText, log }).done) === 0 && ok;
+  }
+  const { passed, failed } = countTests(output, ok);
+  result.passed += passed;
+  result.failed += failed;
+  bar.end(ok && failed === 0 ? "ok" : "FAIL", passed + failed > 1 ? `${passed} passed, ${failed} failed` : "");
+  if ((!ok || failed > 0) && !verbose) console.log(withoutBars(output).split("\n").slice(-200).join("\n"));
+  if (step.name === "size" && ok && !verbose) console.log(withoutBars(output));
+}
+
+async function buildParts(step) {
+  for (const part of step.parts) {
+    if (broken.has(part) || !(await build([part], { verbose }))) {
+      if (!broken.has(part)) result.failed += 1;
+      broken.add(part);
+      result.notRun.push(`${step.name} (needs the ${part} build)`);
+      return false;
+    }
+  }
+  return true;
+}
+
+/** Installs the browsers; one that is still missing is a failure, the others run. */
+async function browsers() {
+  const { wanted, left, unknown: names } = wantedBrowsers();
+  for (const name of names) fail(`TIDEWIRE_BROWSERS names ${name}, which is no browser that we know`);
+  for (const name of left) result.notRun.push(`${name} (TIDEWIRE_BROWSERS leaves it out)`);
+  if (wanted.some((name) => missingPrograms(name).length > 0)) {
+    const bar = progress("installing browsers");
+    await installBrowsers(wanted, bar.text);
+    bar.end("ok");
+  }
+  const there = wanted.filter((name) => missingPrograms(name).length === 0);
+  for (const name of wanted.filter((browser) => !there.includes(browser))) {
+    const programs = missingPrograms(name).join(", ");
+    fail(`${name} is missing (${programs}): ${howToGet(name)}; or name fewer in TIDEWIRE_BROWSERS`);
+    result.notRun.push(`${name} (missing)`);
+  }
+  return { TIDEWIRE_BROWSERS: there.join(",") };
+}
+
+function fail(message) {
+  console.error(` FAIL ${message}`);
+  result.failed += 1;
+}
