@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // `npm start`: checks the machine, builds what changed, starts the server with the demo. Node built-ins alone, so that
 // it works before `npm install`.
-import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { build, isFresh, parts } from "./lib/parts.mjs";
 import { root, start, stopAll, stopOnSignals } from "./lib/shell.mjs";
 import { ensureRust, missingTools, nodeIsSupported } from "./lib/toolchain.mjs";
@@ -17,19 +17,33 @@ const PARTS = ["packages", "wasm", "pkg", "demo", "server"];
 const PORTS_TO_TRY = 20;
 /** The server's exit code for a port that somebody else has. */
 const PORT_TAKEN = 98;
+/** The port of the last start, to see whether a server still uses the data. */
+const LAST = join(root, "target", "start.json");
+
+let stopping = false;
 
 const options = parse(process.argv.slice(2));
 if (options === undefined) {
   process.stderr.write(USAGE);
   process.exitCode = 2;
 } else {
-  stopOnSignals(() => console.log("\nStopping."), 0);
+  const say = () => {
+    stopping = true;
+    console.log("\nStopping.");
+  };
+  stopOnSignals(say, 0);
   process.exitCode = await main(options);
 }
 
 async function main({ reset, seed, port, verbose }) {
   const fresh = nodeIsSupported(process.versions.node) && PARTS.every(isFresh);
   if (!fresh && !(await prepare(verbose))) return 1;
+  const other = await runningElsewhere();
+  if (other !== undefined && reset) {
+    console.error(`A server uses .tidewire (port ${other}): stop it before its data is deleted.`);
+    return 1;
+  }
+  if (other !== undefined) console.log(`Another server (port ${other}) uses .tidewire too: its changes come by pull only.`);
   if (reset) {
     console.log("Deleting the data of the server: .tidewire");
     rmSync(join(root, ".tidewire"), { recursive: true, force: true });
@@ -64,13 +78,14 @@ async function serve(port, seed) {
     else if (seen.includes(`listening on http://`)) {
       announced = true;
       process.stdout.write(seen);
+      remember(port);
       announce(port, seed);
     }
   };
   const flags = ["--dev", "--port", String(port), "--data", ".tidewire", "--static", "www/dist"];
   const code = await start([binary, ...flags], { onText }).done;
   if (!announced && code !== PORT_TAKEN) process.stderr.write(seen);
-  if (code !== PORT_TAKEN) {
+  if (code !== PORT_TAKEN && !stopping) {
     console.error(`The server ended (exit code ${code}).`);
     await stopAll();
   }
@@ -82,6 +97,22 @@ function announce(port, seed) {
   console.log(`\n  Tidewire is ready:  ${seed ? `${address}/#seed` : address}`);
   if (seed) console.log("  Opening this address imports the movies data set through the offline queue.");
   console.log("  Data: .tidewire   Stop: Ctrl-C\n");
+}
+
+function remember(port) {
+  mkdirSync(dirname(LAST), { recursive: true });
+  writeFileSync(LAST, JSON.stringify({ port }));
+}
+
+/** The port of a server that an earlier start left running in this directory. */
+async function runningElsewhere() {
+  try {
+    const { port } = JSON.parse(readFileSync(LAST, "utf8"));
+    const answer = await fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(1_000) });
+    return answer.ok ? port : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function parse(words) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // `npm test`: installs what is missing, builds what changed, runs every check. Node built-ins alone, so that it works
 // before `npm install`. `--only <step>` runs one step, `--verbose` shows what it prints, `--long` runs long campaigns.
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { howToGet, installBrowsers, missingPrograms, wantedBrowsers } from "./lib/browsers.mjs";
 import { countTests } from "./lib/counts.mjs";
@@ -68,6 +68,7 @@ async function runStep(step) {
   for (const command of step.commands) {
     ok = (await start(command, { env, onText, log }).done) === 0 && ok;
   }
+  writeFileSync(log, withoutBars(output));
   const { passed, failed } = countTests(output, ok);
   result.passed += passed;
   result.failed += failed;
