@@ -43,7 +43,7 @@ async function main({ reset, seed, port, verbose }) {
     console.error(`A server uses .tidewire (port ${other}): stop it before its data is deleted.`);
     return 1;
   }
-  if (other !== undefined) console.log(`Another server (port ${other}) uses .tidewire too: its changes come by pull only.`);
+  if (other !== undefined) console.log(`Another server (port ${other}) uses .tidewire too: better stop one of them.`);
   if (reset) {
     console.log("Deleting the data of the server: .tidewire");
     rmSync(join(root, ".tidewire"), { recursive: true, force: true });

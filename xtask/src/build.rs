@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use wasm_bindgen_cli_support::Bindgen;
@@ -66,13 +66,13 @@ pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
     }
     let start = Instant::now();
     fs::create_dir_all(dist.join("wasm"))?;
-    let raw = compile(workspace, mode, false)?;
-    let bound = bind(&raw, &dist.join("wasm"))?;
+    let bound = bind(&compile(workspace, mode, false)?, &dist.join("wasm"))?;
     let module = dist.join("tidewire.wasm");
     optimize(workspace, mode, &bound, &module)?;
     fs::remove_file(&bound)?;
     fs::remove_file(dist.join("wasm/tidewire_bg.wasm.d.ts"))?;
     let bytes = fs::read(&module)?;
+    check_imports(&bytes)?;
     write_inline(&dist, &bytes)?;
     fs::write(&stamp_file, stamp)?;
     println!("wasm: {} bytes in {:.1} s", bytes.len(), start.elapsed().as_secs_f32());
@@ -138,6 +138,21 @@ fn optimize(workspace: &Workspace, mode: Mode, bound: &Path, module: &Path) -> R
     }
 }
 
+/// A crate that believes it runs on a C library imports from `env`: no browser has that.
+fn check_imports(module: &[u8]) -> Result<()> {
+    for payload in wasmparser::Parser::new(0).parse_all(module) {
+        if let wasmparser::Payload::ImportSection(section) = payload? {
+            for import in section.into_imports() {
+                let import = import?;
+                if import.module == "env" {
+                    bail!("the module imports `{}` from `env`: a crate of it is not made for browsers", import.name);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 fn write_inline(dist: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(dist.join("wasm-inline.js"), format!("export default \"{}\";\n", BASE64.encode(bytes)))?;
     fs::write(dist.join("wasm-inline.d.ts"), "declare const base64: string;\nexport default base64;\n")?;
@@ -157,5 +172,25 @@ impl Mode {
             Mode::Release => "wasm",
             Mode::Dev => "debug",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A module with one import of the function `f`.
+    fn importing(module: &str) -> Vec<u8> {
+        let mut bytes = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02".to_vec();
+        bytes.extend([u8::try_from(module.len()).unwrap() + 6, 1, u8::try_from(module.len()).unwrap()]);
+        bytes.extend(module.as_bytes());
+        bytes.extend(b"\x01f\0\0");
+        bytes
+    }
+
+    #[test]
+    fn imports_that_no_browser_has_are_refused() {
+        assert!(check_imports(&importing("./tidewire_bg.js")).is_ok());
+        assert!(check_imports(&importing("env")).is_err());
     }
 }

@@ -1,7 +1,8 @@
 //! Every error code is documented, and every documented code exists.
 //!
-//! A code is a string literal in a function named `code` (Rust), or in a list or type whose name ends in
-//! `CODES`, `Codes` or `Code` (TypeScript). A code is documented by a table row of docs/ERRORS.md that begins with it.
+//! A code is a string literal in a function named `code` or in a list `codes! { … }` (Rust), or in a list or type
+//! whose name ends in `CODES`, `Codes` or `Code` (TypeScript). A code is documented by a table row of docs/ERRORS.md
+//! that begins with it.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use super::functions::closing;
 use super::lex::{Language, line_of, split};
 
 /// Where codes are made.
-pub const SOURCES: [&str; 3] = ["core/src/error.rs", "server/src/error.rs", "pkg/src/errors.ts"];
+pub const SOURCES: [&str; 4] = ["core/src/error.rs", "src/error.rs", "server/src/error.rs", "pkg/src/errors.ts"];
 /// Where they are explained.
 pub const DOCUMENT: &str = "docs/ERRORS.md";
 
@@ -56,13 +57,13 @@ fn codes(path: &str, text: &str) -> Vec<(String, usize)> {
     regions.into_iter().flat_map(|(start, end)| literals(text, &code, start, end)).collect()
 }
 
-/// Bodies of functions named `code`.
+/// Bodies of functions named `code` and of the macro `codes!`.
 fn rust_regions(code: &str) -> Vec<(usize, usize)> {
     let body = |(at, _): (usize, &str)| {
         let open = at + code[at..].find('{')?;
         Some((open, closing(code, open)?))
     };
-    code.match_indices("fn code(").filter_map(body).collect()
+    ["fn code(", "codes! {"].into_iter().flat_map(|head| code.match_indices(head)).filter_map(body).collect()
 }
 
 /// From a name such as `ERROR_CODES` or `ErrorCode` that is being defined, to the end of its statement.
@@ -108,6 +109,13 @@ mod tests {
     fn documented_codes_pass() {
         let document = "| code | when |\n|---|---|\n| `bad-query` | x |\n| `offline` | y |\n";
         assert!(check(&[("a.rs", RUST), ("b.ts", SCRIPT)], document).is_empty());
+    }
+
+    #[test]
+    fn a_list_of_codes_counts() {
+        let list =
+            "macro_rules! codes { () => { \"no\" } }\ncodes! {\n  /// \"Text\".\n  A = \"bad-json\", false;\n}\n";
+        assert_eq!(codes("a.rs", list), [("bad-json".to_owned(), 4)]);
     }
 
     #[test]
