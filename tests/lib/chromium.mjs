@@ -1,0 +1,57 @@
+/** Chromium by playwright-core: one browser for a test file, one context (a profile in memory) for each device. */
+import { chromium } from "playwright-core";
+
+const ARGS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync",
+];
+const OPTIONS = { executablePath: "/usr/bin/chromium", args: ARGS, headless: true };
+
+export function launchChromium() {
+  return chromium.launch(OPTIONS);
+}
+
+/** A browser process with its profile on the disk, for tests that kill it. */
+export function launchProfile(directory) {
+  return chromium.launchPersistentContext(directory, OPTIONS);
+}
+
+/** One page; the same face as a WebDriver tab. */
+export class ChromiumTab {
+  console = [];
+
+  constructor(page) {
+    this.page = page;
+    page.on("console", (message) => this.console.push(`${message.type()}: ${message.text()}`));
+    page.on("pageerror", (error) => this.console.push(`uncaught: ${error.stack ?? error.message}`));
+  }
+
+  async open(url) {
+    await this.page.goto(url);
+  }
+
+  async reload() {
+    await this.page.reload();
+  }
+
+  /** Runs a function in the page and returns its result, which must be JSON. */
+  run(fn, arg) {
+    return this.page.evaluate(fn, arg);
+  }
+
+  screenshot() {
+    return this.page.screenshot({ timeout: 5_000 });
+  }
+
+  async close() {
+    await this.page.close();
+  }
+
+  /** Kills the renderer as a bug in it would. */
+  async crash() {
+    const crashed = new Promise((resolve) => this.page.once("crash", resolve));
+    const session = await this.page.context().newCDPSession(this.page);
+    session.send("Page.crash").catch(() => undefined);
+    await crashed;
+  }
+}

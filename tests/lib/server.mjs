@@ -1,0 +1,92 @@
+/** A real server process with a data directory of its own, and a plain reader of what it holds. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+
+import { start } from "./processes.mjs";
+
+/** Starts it. `config` is TOML text; `files` a directory that it serves. */
+export async function startServer({ config = "", files } = {}) {
+  const directory = await mkdtemp(path.join(os.tmpdir(), "tidewire-server-"));
+  const server = new Server(directory, files);
+  if (config) {
+    server.configFile = path.join(directory, "tidewire.toml");
+    await writeFile(server.configFile, config);
+  }
+  await server.start();
+  return server;
+}
+
+class Server {
+  log = [];
+  #directory;
+  #files;
+  #process;
+
+  constructor(directory, files) {
+    this.#directory = directory;
+    this.#files = files;
+  }
+
+  async start() {
+    const program = process.env.TIDEWIRE_SERVER;
+    if (!program) throw new Error("TIDEWIRE_SERVER must name the server binary: run the tests with `npm test -w tidewire-tests`");
+    const args = ["--dev", "--port", "0", "--data", path.join(this.#directory, "data")];
+    if (this.#files) args.push("--static", this.#files);
+    if (this.configFile) args.push("--config", this.configFile);
+    const ready = (line) => /listening on (http:\/\/\S+)/.exec(line)?.[1];
+    this.#process = await start(program, args, { ready, name: "tidewire-server", env: { NO_COLOR: "1" } });
+    this.#process.lines.forEach((line) => this.log.push(line));
+    this.url = this.#process.answer.replace(/\/$/, "");
+    this.port = Number(new URL(this.url).port);
+  }
+
+  /** Everything it said, over its restarts. */
+  get output() {
+    return [...this.log, ...this.#process.lines];
+  }
+
+  /** As a power cut would: no goodbye. */
+  async kill() {
+    await this.#process.stop("SIGKILL");
+    this.log = this.output;
+  }
+
+  /** Ends it and throws its data away. */
+  async close() {
+    await this.#process.stop("SIGTERM");
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+
+  /** A demo token for this user. */
+  async token(user, tenant) {
+    const answer = await fetch(`${this.url}/api/dev/token`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ user, tenant }),
+    });
+    if (!answer.ok) throw new Error(`dev token: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()).token;
+  }
+
+  /** What it holds for this user: a map from id to `{ ...document, $rev }`, deleted entities left out. */
+  async rows(collection, { user = "reader", tenant }) {
+    const changes = await this.changes([collection], { user, tenant });
+    const live = changes.filter((change) => change.doc !== undefined && change.doc !== null);
+    return new Map(live.map((change) => [change.id, { ...change.doc, $rev: change.rev }]));
+  }
+
+  /** The changes of a first pull, tombstones included. */
+  async changes(collections, { user = "reader", tenant }) {
+    const answer = await fetch(`${this.url}/api/sync/pull`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${await this.token(user, tenant)}` },
+      body: JSON.stringify({ v: 1, replica: `reader_${Math.random().toString(36).slice(2)}`, collections, now: Date.now() }),
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`pull: ${answer.status} ${text}`);
+    const lines = text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+    if (!lines.at(-1)?.done) throw new Error(`a pull must end with a checkpoint that says done: ${JSON.stringify(lines.at(-1))}`);
+    return lines.filter((line) => line.c !== undefined);
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * The page that the tests drive. The part of the address after `#` is its settings, so that a reload opens the same
+ * database again. It puts on `window.tw` what a test needs; it decides nothing.
+ */
+import { add, collection, inc, openDb, remove, set, unset } from "tidewire";
+
+/** A validator that takes every object: these tests are about sync. */
+const anything = { "~standard": { version: 1, vendor: "tests", validate: (value) => ({ value }) } };
+
+const EVENTS = [
+  "conflict", "rejected", "reset", "quota", "progress", "storage", "upgrade", "watchdog", "settings-differ",
+];
+
+const settings = JSON.parse(decodeURIComponent(location.hash.slice(1)));
+const tw = { add, inc, remove, set, unset, settings, events: [], asked: [], states: [] };
+tw.token = settings.token;
+
+function auth(why) {
+  tw.asked.push(why);
+  return tw.token;
+}
+
+const collections = Object.fromEntries(
+  Object.entries(settings.collections).map(([name, options]) => [name, collection(anything, options)]),
+);
+
+tw.db = openDb({ name: settings.name, url: settings.url, auth, collections, ...settings.options });
+for (const type of EVENTS) tw.db.on(type, (event) => tw.events.push({ type, ...event }));
+tw.db.sync.status.subscribe((status) => tw.states.push(status.state + (status.reason ? `:${status.reason}` : "")));
+
+/** The queue as plain data. */
+tw.queue = async () => {
+  const queue = await tw.db.sync.queue.get();
+  return JSON.parse(JSON.stringify({ pending: queue.pending, failed: queue.failed }));
+};
+
+/** Rows as plain data, without what Tidewire adds, in the order of their ids. */
+tw.rows = async (name) => {
+  const rows = await tw.db[name].where({}).get();
+  return rows.map(tw.plain).sort((a, b) => (a.id < b.id ? -1 : 1));
+};
+
+tw.plain = (row) => Object.fromEntries(Object.entries(row).filter(([key]) => !key.startsWith("$")));
+
+window.tw = tw;
