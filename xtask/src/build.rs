@@ -66,7 +66,7 @@ pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
     }
     let start = Instant::now();
     fs::create_dir_all(dist.join("wasm"))?;
-    let bound = bind(&compile(workspace, mode, false)?, &dist.join("wasm"))?;
+    let bound = bind(&compile(workspace, mode)?, &dist.join("wasm"), mode == Mode::Dev)?;
     let module = dist.join("tidewire.wasm");
     optimize(workspace, mode, &bound, &module)?;
     fs::remove_file(&bound)?;
@@ -81,23 +81,21 @@ pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
 
 /// Builds the module into `dir` like the shipped one, but with the names of its functions.
 pub fn named_module(workspace: &Workspace, dir: &Path) -> Result<PathBuf> {
-    let bound = bind(&compile(workspace, Mode::Release, true)?, dir)?;
+    let bound = bind(&compile(workspace, Mode::Release)?, dir, true)?;
     let module = dir.join("named.wasm");
     let mut command = std::process::Command::new(workspace.wasm_opt()?);
     workspace::run(command.args(WASM_OPT_FLAGS).arg("--debuginfo").arg(&bound).arg("-o").arg(&module))?;
     Ok(module)
 }
 
-/// Compiles the root crate and returns the raw module. `named` keeps the name section.
-fn compile(workspace: &Workspace, mode: Mode, named: bool) -> Result<PathBuf> {
+/// Compiles the root crate and returns the raw module. It is not stripped yet: wasm-bindgen reads in a custom section
+/// which features the module uses, and `bind` removes the names.
+fn compile(workspace: &Workspace, mode: Mode) -> Result<PathBuf> {
     let mut cargo = workspace.cargo();
     cargo
         .args(["build", "--package", "tidewire", "--lib", "--target", "wasm32-unknown-unknown"])
         .args(["--profile", mode.profile()])
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", path_flags(workspace));
-    if named {
-        cargo.env("CARGO_PROFILE_WASM_STRIP", "none");
-    }
     workspace::run(&mut cargo)?;
     Ok(workspace.target_dir()?.join("wasm32-unknown-unknown").join(mode.output_dir()).join("tidewire.wasm"))
 }
@@ -107,14 +105,16 @@ fn path_flags(workspace: &Workspace) -> String {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::var_os("HOME").map(|dir| Path::new(&dir).join(".cargo")));
     let mut flags = format!("--remap-path-prefix={}=tidewire", workspace.root().display());
-    if let Some(home) = home {
-        flags.push_str(&format!(" --remap-path-prefix={}=cargo", home.display()));
+    let Some(home) = home else { return flags };
+    flags.push_str(&format!(" --remap-path-prefix={}=cargo", home.display()));
+    for registry in fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten() {
+        flags.push_str(&format!(" --remap-path-prefix={}=crates", registry.path().display()));
     }
     flags
 }
 
 /// Makes the bindings; returns the path of the bound, not yet optimised module.
-fn bind(raw: &Path, out: &Path) -> Result<PathBuf> {
+fn bind(raw: &Path, out: &Path, named: bool) -> Result<PathBuf> {
     Bindgen::new()
         .input_path(raw)
         .out_name("tidewire")
@@ -123,6 +123,7 @@ fn bind(raw: &Path, out: &Path) -> Result<PathBuf> {
         .reset_state_function(true)
         .omit_default_module_path(true)
         .remove_producers_section(true)
+        .remove_name_section(!named)
         .generate(out)
         .context("wasm-bindgen failed: is the crate `wasm-bindgen` at the version that xtask/Cargo.toml names?")?;
     Ok(out.join("tidewire_bg.wasm"))

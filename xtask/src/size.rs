@@ -107,19 +107,31 @@ fn owner(name: &str) -> String {
     let path = name.trim_start_matches(['<', '&', '*', '(', '[']);
     let path = ["dyn ", "mut ", "const "].iter().fold(path, |path, word| path.strip_prefix(word).unwrap_or(path));
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let mut parts = path.split("::").map(|part| part.split(|c| !is_part(c)).next().unwrap_or_default());
-    let first = parts.next().unwrap_or_default();
-    let is_path = path.get(first.len()..).is_some_and(|rest| rest.starts_with("::"));
-    match (first, parts.next()) {
-        (ours @ ("tidewire" | "tidewire_core"), Some(module))
-            if module.starts_with(|c: char| c.is_ascii_lowercase()) =>
-        {
-            format!("{ours}::{module}")
+    let first = path.split(|c| !is_part(c)).next().unwrap_or_default();
+    let rest = without_hash(&path[first.len()..]);
+    let Some(module) = rest.strip_prefix("::") else {
+        // `<u32 as serde::Serialize>` belongs to the trait's crate, `<str>::find` to the standard library.
+        return match rest.strip_prefix(" as ") {
+            Some(of_trait) => owner(of_trait),
+            None if name.starts_with('<') => "std".to_owned(),
+            None => "(exports and runtime)".to_owned(),
+        };
+    };
+    let module = module.split(|c| !is_part(c)).next().unwrap_or_default();
+    match first {
+        "tidewire" | "tidewire_core" if module.starts_with(|c: char| c.is_ascii_lowercase()) => {
+            format!("{first}::{module}")
         }
-        ("alloc" | "core" | "std", _) if is_path => "std".to_owned(),
-        (other, _) if is_path && !other.is_empty() => other.to_owned(),
-        _ => "(exports and runtime)".to_owned(),
+        "alloc" | "core" | "std" | "__rustc" => "std".to_owned(),
+        "" => "(exports and runtime)".to_owned(),
+        other => other.to_owned(),
     }
+}
+
+/// Mangled names say which build of a crate is meant: `core[c5930c85a12de822]::fmt::write`.
+fn without_hash(rest: &str) -> &str {
+    let hash = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    hash.filter(|(digits, _)| digits.bytes().all(|b| b.is_ascii_hexdigit())).map_or(rest, |(_, rest)| rest)
 }
 
 #[cfg(test)]
@@ -133,7 +145,12 @@ mod tests {
         assert_eq!(owner("<&mut serde_json::de::Deserializer<R>>::parse"), "serde_json");
         assert_eq!(owner("core::fmt::write"), "std");
         assert_eq!(owner("<alloc::vec::Vec<T> as Clone>::clone"), "std");
+        assert_eq!(owner("core[c5930c85a12de822]::fmt::write"), "std");
+        assert_eq!(owner("<dlmalloc[e24a27700634d609]::dlmalloc::Dlmalloc<S>>::malloc"), "dlmalloc");
+        assert_eq!(owner("<f64 as zmij::private::Sealed>::write"), "zmij");
+        assert_eq!(owner("<char>::escape_debug_ext"), "std");
         assert_eq!(owner("__wbindgen_malloc"), "(exports and runtime)");
+        assert_eq!(owner("client_handle externref shim"), "(exports and runtime)");
     }
 
     #[test]
