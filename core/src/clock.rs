@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{MutationId, ReplicaId};
+use crate::limits::CLOCK_AHEAD_MS_MAX;
 
 /// A reading of a hybrid logical clock. On the wire `[ms, counter]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -28,7 +29,16 @@ impl Hlc {
     /// ```
     #[must_use]
     pub fn tick(self, wall_ms: u64) -> Self {
-        if wall_ms > self.0 { Self(wall_ms, 0) } else { Self(self.0, self.1.saturating_add(1)) }
+        if wall_ms > self.0 { Self(wall_ms, 0) } else { self.next() }
+    }
+
+    /// The next reading: one tick later.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self.1.checked_add(1) {
+            Some(counter) => Self(self.0, counter),
+            None => Self(self.0.saturating_add(1), 0),
+        }
     }
 }
 
@@ -42,3 +52,34 @@ pub struct Stamp(
     /// With which mutation.
     pub MutationId,
 );
+
+/// The two clocks of one exchange, in milliseconds since 1970: their difference is the sender's error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exchange {
+    /// What the sender's raw clock showed when it sent.
+    pub sender_now: u64,
+    /// What the server's clock shows.
+    pub server_now: u64,
+}
+
+impl Exchange {
+    /// A sender's reading in the server's time (rule 20): less the offset of this exchange; not above now, or not over
+    /// [`CLOCK_AHEAD_MS_MAX`] above it if the sender knew the offset when it wrote; not below `base`, the stamp of what it had
+    /// seen.
+    ///
+    /// ```
+    /// use tidewire_core::clock::{Exchange, Hlc};
+    /// let day_ahead = Exchange { sender_now: 86_500_000, server_now: 100_000 };
+    /// assert_eq!(day_ahead.server_time(Hlc(86_490_000, 0), false, None), Hlc(90_000, 0));
+    /// ```
+    pub fn server_time(self, at: Hlc, synced_clock: bool, base: Option<Hlc>) -> Hlc {
+        let ms = if self.server_now >= self.sender_now {
+            at.0.saturating_add(self.server_now - self.sender_now)
+        } else {
+            at.0.saturating_sub(self.sender_now - self.server_now)
+        };
+        let ahead = if synced_clock { CLOCK_AHEAD_MS_MAX } else { 0 };
+        let time = Hlc(ms.min(self.server_now.saturating_add(ahead)), at.1);
+        base.map_or(time, |base| time.max(base))
+    }
+}

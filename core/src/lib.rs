@@ -2,9 +2,11 @@
 
 pub mod authority;
 pub mod clock;
+pub mod diff;
 pub mod error;
 pub mod ids;
 pub mod io;
+pub mod json;
 pub mod limits;
 pub mod log;
 pub mod merge;

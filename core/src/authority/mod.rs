@@ -3,28 +3,21 @@
 //! [`Rows`] is all that it asks of a store; the caller wraps [`decide_push`] in one database transaction, so that data,
 //! verdicts and counters become durable together or not at all (rule 6).
 
-use crate::error::CoreError;
-use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev, Seq};
-use crate::model::schema::Settings;
-use crate::protocol::message::{Push, PushAnswer, Verdict};
+mod decide;
+mod fork;
+mod item;
+pub mod memory;
+
 use serde_json::Value;
 
-/// One entity as the server stores it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Stored {
-    /// The `seq` of the transaction that last changed it.
-    pub rev: Rev,
-    /// When its newest field was written, in milliseconds since 1970.
-    pub at: u64,
-    /// The replica that made this revision.
-    pub by: ReplicaId,
-    /// Whether it is a tombstone.
-    pub deleted: bool,
-    /// The document without its id; of a tombstone, the last one (rule 30).
-    pub doc: Value,
-    /// By leaf path, removed ones included: the revision and the stamp of its last change (rule 14).
-    pub paths: crate::merge::PathRevs,
-}
+use crate::clock::Exchange;
+use crate::error::CoreError;
+use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, Seq};
+use crate::model::schema::Settings;
+use crate::protocol::message::{Push, PushAnswer, VERSION, Verdict};
+
+pub use crate::merge::Stored;
+use decide::Decider;
 
 /// A store as the authority sees it, inside one database transaction of one tenant.
 pub trait Rows {
@@ -76,20 +69,44 @@ pub trait Policy {
     ) -> Result<(), CoreError>;
     /// The groups that hold the entity: `tenant`, `user:{value of a field}`.
     fn groups(&self, collection: &CollectionName, id: &EntityId, doc: &Value) -> Vec<Group>;
-    /// Whether a reader with these groups may see an entity in those: both sorted.
+    /// The groups of a user: he sees the entities that one of them holds.
     fn reader_groups(&self, user: &Owner) -> Vec<Group>;
 }
 
 /// Decides a push.
 ///
+/// The caller has checked the token, the owner of the store (rule 9) and the size of the body. In one database transaction:
+/// a push in which a number stands with other content than before is answered `forked` and nothing of it is applied (rule 8);
+/// otherwise each mutation or transaction gets its verdict, in the order of the push (rule 12), and whoever failed fails alone.
+///
 /// # Errors
 /// Those of the store. Everything else is a verdict.
 pub fn decide_push<R: Rows, P: Policy>(
-    _rows: &mut R,
-    _policy: &P,
-    _user: &Owner,
-    _push: &Push,
-    _now_ms: u64,
+    rows: &mut R,
+    policy: &P,
+    user: &Owner,
+    push: &Push,
+    now_ms: u64,
 ) -> Result<PushAnswer, R::Error> {
-    unimplemented!("the helper `model` writes this")
+    let items = item::read(&push.mutations);
+    let mut answer = PushAnswer {
+        v: VERSION,
+        now: now_ms,
+        user: user.clone(),
+        forked: None,
+        verdicts: Vec::with_capacity(items.len()),
+    };
+    answer.forked = fork::find(rows, &items)?;
+    if answer.forked.is_some() {
+        return Ok(answer);
+    }
+    let exchange = Exchange { sender_now: push.now, server_now: now_ms };
+    let mut decider = Decider::new(policy, user, &push.replica, exchange);
+    for unit in items.chunk_by(|a, b| a.tx.is_some() && a.tx == b.tx) {
+        answer.verdicts.extend(decider.unit(rows, unit)?);
+    }
+    if push.floor > rows.floor()? {
+        rows.raise_floor(push.floor)?;
+    }
+    Ok(answer)
 }

@@ -1,21 +1,112 @@
-//! What concurrent writes of one entity come to. The helper `model` writes this.
+//! What a mutation comes to when others wrote the same entity: the one place where concurrency is decided.
+//!
+//! [`merge`] is what the server does with what it stores; [`predict`] is what the client shows until the server has answered.
+//! Both split a mutation into the same leaf steps (rule 14) and carry them out by the same code ([`weave`]), so that they agree
+//! wherever nothing is concurrent.
+//!
+//! The invariant: **no value is lost silently.** Each value of a mutation is in the resulting document, or equal to what is there,
+//! or in [`Outcome::overwritten`]; each stored value that it replaces without having seen it is in [`Outcome::displaced`].
+//!
+//! Not here: numbers, verdicts and transactions; see [`authority`](crate::authority).
+
+mod entity;
+mod leaf;
+mod paths;
+mod predict;
+mod weave;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::clock::Stamp;
-use crate::ids::Rev;
+use crate::clock::{Hlc, Stamp};
+use crate::ids::{ReplicaId, Rev};
 use crate::model::path::Path;
+use crate::model::verdict::Overwritten;
 
-/// When a leaf path last changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PathRev(
-    /// The revision.
-    pub Rev,
-    /// The stamp.
-    pub Stamp,
-);
+pub use entity::merge;
+pub use paths::{PathRev, PathRevs, stamp_at};
+pub use predict::predict;
 
-/// By leaf path, removed ones included (rule 14).
-pub type PathRevs = BTreeMap<Path, PathRev>;
+/// One entity as the server stores it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// The `seq` of the transaction that last changed it.
+    pub rev: Rev,
+    /// When its newest field was written, or, of a tombstone, when it was deleted: in milliseconds since 1970.
+    pub at: u64,
+    /// The replica that made this revision.
+    pub by: ReplicaId,
+    /// Whether it is a tombstone.
+    pub deleted: bool,
+    /// The document without its id; of a tombstone, the last one (rule 30).
+    pub doc: Value,
+    /// By leaf path, removed ones included: the revision and the stamp of its last change (rule 14).
+    pub paths: PathRevs,
+}
+
+/// What a mutation comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The document afterwards; of a deleted entity, its last one.
+    pub doc: Value,
+    /// Whether the entity is a tombstone afterwards.
+    pub deleted: bool,
+    /// Whether it differs from before, so that it needs a new revision.
+    pub changed: bool,
+    /// The leaf paths that changed, with their stamps.
+    pub touched: BTreeMap<Path, Stamp>,
+    /// Paths that were written again with the value that they had: only their stamp is newer.
+    pub restamped: BTreeMap<Path, Stamp>,
+    /// Values of this mutation that lost.
+    pub overwritten: Vec<Overwritten>,
+    /// Stored values that lost, though its author had not seen them: `yours` is theirs.
+    pub displaced: Vec<Overwritten>,
+    /// When the entity's newest field was written, or it was deleted.
+    pub at: Hlc,
+}
+
+impl Outcome {
+    /// Whether the store has to keep anything.
+    pub fn is_worth_storing(&self) -> bool {
+        self.changed || !self.restamped.is_empty()
+    }
+
+    /// Whether a concurrent write was met that cost somebody a value.
+    pub fn is_merged(&self) -> bool {
+        !self.overwritten.is_empty() || !self.displaced.is_empty()
+    }
+
+    /// The entity afterwards. `rev` is the transaction's `seq` if it changed; else the stored revision stays.
+    pub fn store(&self, before: Option<&Stored>, rev: Rev, replica: &ReplicaId) -> Stored {
+        let mut paths = before.map(|before| before.paths.clone()).unwrap_or_default();
+        for (path, stamp) in &self.restamped {
+            if let Some(entry) = paths.get_mut(path) {
+                entry.1 = stamp.clone();
+            }
+        }
+        for (path, stamp) in &self.touched {
+            paths.insert(path.clone(), PathRev(rev, stamp.clone()));
+        }
+        let (rev, by) = match before {
+            Some(before) if !self.changed => (before.rev, before.by.clone()),
+            _ => (rev, replica.clone()),
+        };
+        Stored { rev, at: self.at.0, by, deleted: self.deleted, doc: self.doc.clone(), paths }
+    }
+}
+
+/// Why a mutation has no outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Refusal {
+    /// Its entity is not there: it may come (rule 10).
+    Missing,
+    /// It can never take effect.
+    Never(crate::error::CoreError),
+}
+
+impl From<crate::error::CoreError> for Refusal {
+    fn from(error: crate::error::CoreError) -> Self {
+        Self::Never(error)
+    }
+}

@@ -7,16 +7,21 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use xxhash_rust::xxh64::xxh64;
 
 use crate::clock::Hlc;
+use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, MutationId, Rev};
+use crate::json::{self, JsonLimits};
+use crate::limits::{DEPTH_MAX, TRANSACTION_BYTES_MAX};
+use crate::model::document::{self, Step};
 use crate::model::path::Path;
 
 /// What a mutation does to its entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Makes the entity: the document is in `set` under the path `""`… as one `set` per top-level field.
+    /// Makes the entity: the document is in `set`, one entry for each top-level field.
     Insert,
     /// Changes fields of an entity that exists.
     Patch,
@@ -57,7 +62,8 @@ pub struct Mutation {
     /// Items to remove from an array.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub remove: BTreeMap<Path, Vec<Value>>,
-    /// The author's values before the edit, for each touched path that existed.
+    /// The author's values before the edit, for each touched path that existed. Of a delete: every top-level field, so that
+    /// a chain of one's own edits is not taken for a concurrent one (rule 13).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub was: BTreeMap<Path, Value>,
     /// When it was made, by the author's raw clock; never changed afterwards (rule 20).
@@ -68,4 +74,107 @@ pub struct Mutation {
     /// The mutation that this one tries again (rule 7).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<MutationId>,
+}
+
+/// The mutation's wrapper around a document: itself, `set`, and one array around items to add.
+const ENVELOPE_DEPTH: usize = 3;
+
+impl Mutation {
+    /// Reads a mutation as a log record or a push carries it, and checks it.
+    ///
+    /// # Errors
+    /// Those of [`json::parse`] and [`Mutation::check`]; `bad-mutation` where a field is missing or of another type.
+    pub fn parse(raw: &[u8]) -> Result<Self, CoreError> {
+        let limits = JsonLimits { bytes: TRANSACTION_BYTES_MAX, depth: DEPTH_MAX + ENVELOPE_DEPTH };
+        let mutation: Self = serde_json::from_value(json::parse(raw, limits)?).map_err(|error| refused(&error))?;
+        mutation.check()?;
+        Ok(mutation)
+    }
+
+    /// The digest by which both ends know the content of a number again (rules 6 and 8): of the very bytes, xxh64.
+    pub fn digest(raw: &[u8]) -> u64 {
+        xxh64(raw, 0)
+    }
+
+    /// The paths that it touches.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        document::steps(self).map(|(path, _)| path)
+    }
+
+    /// Whether it is one edit that can be carried out.
+    ///
+    /// # Errors
+    /// `bad-mutation`, `bad-path`, `too-deep`, `too-large` or `forbidden-key`, with the path.
+    pub fn check(&self) -> Result<(), CoreError> {
+        let bad = |message: &str| Err(CoreError::new(Code::BadMutation, message));
+        let operators = self.inc.len() + self.add.len() + self.remove.len();
+        match self.kind {
+            Kind::Insert if !self.unset.is_empty() || operators > 0 => {
+                return bad("an insert has `set` only: its document");
+            }
+            Kind::Insert if self.set.keys().any(|path| path.depth() != 1) => {
+                return bad("an insert sets top-level fields: put what is nested into their values");
+            }
+            Kind::Delete if !self.set.is_empty() || !self.unset.is_empty() || operators > 0 => {
+                return bad("a delete touches no path");
+            }
+            _ => {}
+        }
+        if let Some((path, by)) = self.inc.iter().find(|(_, by)| !by.is_finite()) {
+            return Err(CoreError::new(Code::BadMutation, format!("`{by}` is no amount to add")).at(path.as_str()));
+        }
+        self.check_overlap()?;
+        self.check_values()
+    }
+
+    /// Refuses two paths of which one lies in the other (rule 14), and the id, which is no field.
+    fn check_overlap(&self) -> Result<(), CoreError> {
+        let mut paths: Vec<&Path> = self.paths().collect();
+        // By segments, not by text: then what a path covers stands right behind it.
+        paths.sort_by(|a, b| a.segments().cmp(b.segments()));
+        for (path, next) in paths.iter().zip(paths.iter().skip(1)) {
+            if path.covers(next) {
+                return Err(CoreError::new(Code::BadPath, "one edit touches this path twice: make it two edits")
+                    .at(next.as_str()));
+            }
+        }
+        match paths.iter().find(|path| path.segments().next().is_some_and(|key| key == "id")) {
+            Some(path) => {
+                Err(CoreError::new(Code::BadPath, "the id names the entity and cannot be edited").at(path.as_str()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn check_values(&self) -> Result<(), CoreError> {
+        for (path, step) in document::steps(self) {
+            let depth_left = DEPTH_MAX.saturating_sub(path.depth());
+            let at = |error: CoreError| error.at(path.as_str());
+            match step {
+                Step::Set(value) => {
+                    json::check(value, depth_left).map_err(at)?;
+                    // Each leaf needs a path of its own, within the length of one.
+                    document::leaves(Some(path), value)?;
+                }
+                Step::Add(items) | Step::Remove(items) => {
+                    for item in items {
+                        json::check(item, depth_left.saturating_sub(1)).map_err(at)?;
+                    }
+                }
+                Step::Unset | Step::Inc(_) => {}
+            }
+        }
+        self.was.values().try_for_each(|value| json::check(value, DEPTH_MAX))
+    }
+}
+
+/// The types of [`ids`](crate::ids) and [`Path`] refuse through serde as text that begins with their code. Other texts of serde
+/// may quote the input, and an error never holds row data.
+fn refused(error: &serde_json::Error) -> CoreError {
+    let text = error.to_string();
+    match text.split_once(": ").map(|(code, message)| (Code::parse(code), message)) {
+        Some((code, message)) if code != Code::Unknown => CoreError::new(code, message),
+        _ if text.starts_with("missing field") => CoreError::new(Code::BadMutation, format!("not a mutation: {text}")),
+        _ => CoreError::new(Code::BadMutation, "not a mutation: a field has a value of another type"),
+    }
 }

@@ -66,6 +66,24 @@ impl Path {
         Self::parse(&format!("{}/{}", self.0, escape(key)))
     }
 
+    /// The path of a key below `at`, or of a top-level field.
+    ///
+    /// # Errors
+    /// As [`Path::parse`].
+    pub fn below(at: Option<&Path>, key: &str) -> Result<Self, CoreError> {
+        at.map_or_else(|| Self::of_key(key), |at| at.child(key))
+    }
+
+    /// The paths above this one, the nearest last, as text.
+    pub fn ancestors(&self) -> impl Iterator<Item = &str> {
+        self.0.match_indices('/').skip(1).filter_map(|(at, _)| self.0.get(..at))
+    }
+
+    /// How many keys lead here.
+    pub fn depth(&self) -> usize {
+        self.0.split('/').count() - 1
+    }
+
     /// The keys from the root, unescaped.
     pub fn segments(&self) -> impl Iterator<Item = std::borrow::Cow<'_, str>> {
         self.0.split('/').skip(1).map(unescape)

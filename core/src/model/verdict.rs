@@ -36,6 +36,9 @@ pub enum Verdict {
         /// This author's values that lost.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         overwritten: Vec<Overwritten>,
+        /// Others' values that lost to this mutation, though its author had not seen them: `yours` is theirs.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        displaced: Vec<Overwritten>,
     },
     /// Final for this number; its content goes to the dead letters.
     Rejected {

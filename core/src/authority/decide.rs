@@ -1,0 +1,267 @@
+//! One mutation, or one transaction, at a time.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::authority::item::{self, Content, Item};
+use crate::authority::{Policy, Rows, Stored};
+use crate::clock::{Exchange, Stamp};
+use crate::error::{Code, CoreError};
+use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
+use crate::json;
+use crate::limits::{DOCUMENT_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_MUTATIONS_MAX};
+use crate::merge::{self, Outcome, Refusal};
+use crate::model::mutation::{Kind, Mutation};
+use crate::model::path::Path;
+use crate::protocol::message::{HeldReason, Verdict, VerdictItem};
+
+/// What one attempt came to.
+enum Decision {
+    Done(Verdict),
+    Held(HeldReason),
+    Refused(CoreError),
+}
+
+/// Decides the units of one push in their order.
+pub(super) struct Decider<'a, P> {
+    policy: &'a P,
+    user: &'a Owner,
+    replica: &'a ReplicaId,
+    exchange: Exchange,
+    readable: Vec<Group>,
+    /// Entities with a held mutation in this push: what follows waits with it (rule 10).
+    waiting: BTreeSet<(CollectionName, EntityId)>,
+}
+
+impl<'a, P: Policy> Decider<'a, P> {
+    pub(super) fn new(policy: &'a P, user: &'a Owner, replica: &'a ReplicaId, exchange: Exchange) -> Self {
+        let readable = policy.reader_groups(user);
+        Self { policy, user, replica, exchange, readable, waiting: BTreeSet::new() }
+    }
+
+    /// The verdicts of a single mutation or of all members of a transaction.
+    pub(super) fn unit<R: Rows>(&mut self, rows: &mut R, unit: &[Item]) -> Result<Vec<VerdictItem>, R::Error> {
+        let mut known = Vec::with_capacity(unit.len());
+        for item in unit {
+            known.push(known_verdict(rows, item)?);
+        }
+        if known.iter().all(Option::is_some) {
+            return Ok(known.into_iter().flatten().collect());
+        }
+        let decisions = match unit {
+            [item] if item.tx.is_none() => vec![self.single(rows, item)?],
+            members => self.transaction(rows, members, known.iter().any(Option::is_some))?,
+        };
+        let mut out = Vec::with_capacity(unit.len());
+        for ((item, known), decision) in unit.iter().zip(known).zip(decisions) {
+            out.push(match known {
+                Some(known) => known,
+                None => self.conclude(rows, item, decision)?,
+            });
+        }
+        Ok(out)
+    }
+
+    fn single<R: Rows>(&mut self, rows: &mut R, item: &Item) -> Result<Decision, R::Error> {
+        match &item.content {
+            Content::Void => Ok(Decision::Done(Verdict::Void)),
+            Content::Clash => Ok(Decision::Refused(item::clash())),
+            Content::Bad { error, .. } => Ok(Decision::Refused(error.clone())),
+            Content::Edit { edit, .. } => self.edit(rows, item.n, edit, &mut None),
+        }
+    }
+
+    /// One verdict for all (rule 11) and one `seq` (rule 22).
+    fn transaction<R: Rows>(
+        &mut self,
+        rows: &mut R,
+        members: &[Item],
+        partly_decided: bool,
+    ) -> Result<Vec<Decision>, R::Error> {
+        if members.iter().all(|member| matches!(member.content, Content::Void)) {
+            return Ok(members.iter().map(|_| Decision::Done(Verdict::Void)).collect());
+        }
+        if let Some((at, error)) = refused_as_a_whole(members, partly_decided) {
+            return Ok(fail_all(members, at, &error));
+        }
+        let mut decisions = Vec::with_capacity(members.len());
+        let mut seq = None;
+        let done = rows.atomically(&mut |rows| {
+            decisions.clear();
+            seq = None;
+            for member in members {
+                let Content::Edit { edit, .. } = &member.content else { return Ok(false) };
+                let decision = self.edit(rows, member.n, edit, &mut seq)?;
+                let failed = !matches!(decision, Decision::Done(_));
+                decisions.push(decision);
+                if failed {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })?;
+        if done {
+            return Ok(decisions);
+        }
+        let at = decisions.len().saturating_sub(1);
+        Ok(match decisions.pop() {
+            Some(Decision::Refused(error)) => fail_all(members, at, &error),
+            Some(Decision::Held(reason)) => members.iter().map(|_| Decision::Held(reason)).collect(),
+            _ => {
+                fail_all(members, at, &CoreError::new(Code::Internal, "the transaction was taken back: send it again"))
+            }
+        })
+    }
+
+    /// Remembers what is final; a held mutation is not stored and makes its entity wait.
+    fn conclude<R: Rows>(&mut self, rows: &mut R, item: &Item, decision: Decision) -> Result<VerdictItem, R::Error> {
+        let verdict = match decision {
+            Decision::Done(verdict) => verdict,
+            Decision::Refused(CoreError { code, message, path }) => {
+                Verdict::Rejected { code, message, path: path.and_then(|path| Path::parse(&path).ok()) }
+            }
+            Decision::Held(reason) => {
+                if let Content::Edit { edit, .. } = &item.content {
+                    self.waiting.insert((edit.collection.clone(), edit.id.clone()));
+                }
+                return Ok(VerdictItem { n: item.n, duplicate: false, verdict: Verdict::Held { reason } });
+            }
+        };
+        if !matches!(item.content, Content::Clash) {
+            rows.put_verdict(item.n, item.digest(), &verdict)?;
+        }
+        Ok(VerdictItem { n: item.n, duplicate: false, verdict })
+    }
+
+    fn edit<R: Rows>(
+        &self,
+        rows: &mut R,
+        n: MutationId,
+        edit: &Mutation,
+        seq: &mut Option<Seq>,
+    ) -> Result<Decision, R::Error> {
+        let Some(settings) = self.policy.settings().get(&edit.collection) else {
+            return Ok(refuse(
+                Code::UnknownCollection,
+                "the server has no such collection: add it to its configuration",
+            ));
+        };
+        // An insert is what the others may wait for.
+        if edit.kind != Kind::Insert && self.waiting.contains(&(edit.collection.clone(), edit.id.clone())) {
+            return Ok(Decision::Held(HeldReason::After));
+        }
+        let stored = rows.entity(&edit.collection, &edit.id)?;
+        let base = stored.as_ref().and_then(|stored| merge::stamp_at(&stored.paths, edit.base_rev));
+        let time = self.exchange.server_time(edit.at, edit.synced_clock, base);
+        let stamp = Stamp(time, self.replica.clone(), n);
+        let outcome = match merge::merge(stored.as_ref(), edit, &stamp, settings) {
+            Ok(outcome) => outcome,
+            Err(Refusal::Missing) => return Ok(Decision::Held(HeldReason::Missing)),
+            Err(Refusal::Never(error)) => return Ok(Decision::Refused(error)),
+        };
+        if let Some(error) = self.objection(edit, stored.as_ref(), &outcome) {
+            return Ok(Decision::Refused(error));
+        }
+        let rev = match (&stored, outcome.changed) {
+            (Some(stored), false) => stored.rev,
+            _ => match *seq {
+                Some(seq) => seq,
+                None => *seq.insert(rows.next_seq()?),
+            },
+        };
+        let groups = self.policy.groups(&edit.collection, &edit.id, &outcome.doc);
+        if outcome.is_worth_storing() {
+            rows.put(&edit.collection, &edit.id, &outcome.store(stored.as_ref(), rev, self.replica), &groups)?;
+        }
+        Ok(Decision::Done(self.verdict(outcome, rev, &groups)))
+    }
+
+    /// Why a write that would have an effect may not have it.
+    fn objection(&self, edit: &Mutation, stored: Option<&Stored>, outcome: &Outcome) -> Option<CoreError> {
+        let before = stored.map(|stored| &stored.doc);
+        let after: Option<&Value> = (edit.kind != Kind::Delete).then_some(&outcome.doc);
+        if let Err(error) = self.policy.check_write(self.user, &edit.collection, &edit.id, before, after) {
+            return Some(error);
+        }
+        if edit.if_rev.is_some_and(|rev| rev != stored.map_or(0, |stored| stored.rev)) {
+            return Some(CoreError::new(
+                Code::StaleRev,
+                "the entity changed since that revision: read it and decide anew",
+            ));
+        }
+        if outcome.changed && json::write(&outcome.doc).len() > DOCUMENT_BYTES_MAX {
+            let message = format!("the document would be over {DOCUMENT_BYTES_MAX} bytes");
+            return Some(CoreError::new(Code::TooLarge, message));
+        }
+        None
+    }
+
+    /// What the author may see of the values that met his (rule 27).
+    fn verdict(&self, outcome: Outcome, rev: Seq, groups: &[Group]) -> Verdict {
+        if !outcome.is_merged() {
+            return Verdict::Applied { rev };
+        }
+        let Outcome { mut overwritten, mut displaced, .. } = outcome;
+        if !groups.iter().any(|group| self.readable.contains(group)) {
+            displaced.clear();
+            for lost in &mut overwritten {
+                lost.kept = None;
+                lost.by = None;
+            }
+        }
+        Verdict::Merged { rev, overwritten, displaced }
+    }
+}
+
+/// The verdict of a number that was decided before (rule 6). Content under a number that was voided is void (rule 8).
+fn known_verdict<R: Rows>(rows: &mut R, item: &Item) -> Result<Option<VerdictItem>, R::Error> {
+    if let Content::Clash = item.content {
+        return Ok(None);
+    }
+    let known = rows.verdict(item.n)?;
+    Ok(known.map(|(digest, verdict)| VerdictItem { n: item.n, duplicate: digest == item.digest(), verdict }))
+}
+
+fn refuse(code: Code, message: &str) -> Decision {
+    Decision::Refused(CoreError::new(code, message))
+}
+
+/// What stops a transaction before anything of it is tried, and at which member.
+fn refused_as_a_whole(members: &[Item], partly_decided: bool) -> Option<(usize, CoreError)> {
+    let bad = |message: &str| Some((0, CoreError::new(Code::BadMutation, message)));
+    if members.first().is_none_or(|first| first.tx != Some(first.n)) {
+        return bad("the first member of this transaction is missing");
+    }
+    if partly_decided {
+        return bad("a member of this transaction was decided without it");
+    }
+    if members.len() > TRANSACTION_MUTATIONS_MAX {
+        let message = format!("a transaction has at most {TRANSACTION_MUTATIONS_MAX} mutations");
+        return Some((0, CoreError::new(Code::TooLarge, message)));
+    }
+    let mut total = 0;
+    for (at, member) in members.iter().enumerate() {
+        match &member.content {
+            Content::Edit { bytes, .. } => total += bytes,
+            Content::Bad { error, .. } => return Some((at, error.clone())),
+            Content::Clash => return Some((at, item::clash())),
+            Content::Void => {
+                return Some((at, CoreError::new(Code::BadMutation, "a member of this transaction is void")));
+            }
+        }
+    }
+    let message = || format!("a transaction has at most {TRANSACTION_BYTES_MAX} bytes");
+    (total > TRANSACTION_BYTES_MAX).then(|| (0, CoreError::new(Code::TooLarge, message())))
+}
+
+/// The member at fault keeps its reason; the others point to it.
+fn fail_all(members: &[Item], at: usize, error: &CoreError) -> Vec<Decision> {
+    let culprit = members.get(at).map(|member| member.n).unwrap_or_default();
+    let others = || {
+        let message = format!("mutation {culprit} of the same transaction was rejected: {}", error.code.as_str());
+        CoreError::new(Code::TransactionFailed, message)
+    };
+    let one = |(i, _)| Decision::Refused(if i == at { error.clone() } else { others() });
+    members.iter().enumerate().map(one).collect()
+}

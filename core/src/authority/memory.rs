@@ -1,0 +1,205 @@
+//! A store in memory and a policy of two groups: for tests and for the simulator. The rows of a real server are its own.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use serde_json::Value;
+
+use crate::authority::{Policy, Rows, Stored};
+use crate::error::CoreError;
+use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
+use crate::model::schema::Settings;
+use crate::protocol::message::Verdict;
+
+/// An entity's name.
+pub type EntityKey = (CollectionName, EntityId);
+/// A decided number: of whom, by which replica.
+pub type VerdictKey = (Owner, ReplicaId, MutationId);
+
+/// An entity and the groups that hold it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemoryRow {
+    /// The entity or its tombstone.
+    pub stored: Stored,
+    /// Who holds it.
+    pub groups: Vec<Group>,
+}
+
+/// Everything that one tenant's database holds.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MemoryStore {
+    /// The newest `seq`.
+    pub seq: Seq,
+    /// Entities and tombstones.
+    pub entities: BTreeMap<EntityKey, MemoryRow>,
+    /// When an entity left a group (rule 26).
+    pub left: BTreeMap<(Group, CollectionName, EntityId), Seq>,
+    /// What was decided, with the content's digest.
+    pub verdicts: BTreeMap<VerdictKey, (Option<u64>, Verdict)>,
+    /// Each replica's floor.
+    pub floors: BTreeMap<(Owner, ReplicaId), MutationId>,
+}
+
+impl MemoryStore {
+    /// The store as one push sees it.
+    pub fn rows<'a>(&'a mut self, owner: &Owner, replica: &ReplicaId) -> MemoryRows<'a> {
+        MemoryRows { store: self, owner: owner.clone(), replica: replica.clone(), undo: Vec::new() }
+    }
+}
+
+/// [`Rows`] over a [`MemoryStore`], for one user's replica.
+#[derive(Debug)]
+pub struct MemoryRows<'a> {
+    store: &'a mut MemoryStore,
+    owner: Owner,
+    replica: ReplicaId,
+    undo: Vec<Undo>,
+}
+
+/// What stood there before a write.
+#[derive(Debug)]
+enum Undo {
+    Seq(Seq),
+    Entity(EntityKey, Option<Box<MemoryRow>>),
+    Left((Group, CollectionName, EntityId), Option<Seq>),
+    Verdict(VerdictKey, Option<Box<(Option<u64>, Verdict)>>),
+    Floor(Option<MutationId>),
+}
+
+fn restore<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, before: Option<V>) {
+    match before {
+        Some(value) => map.insert(key, value),
+        None => map.remove(&key),
+    };
+}
+
+impl MemoryRows<'_> {
+    fn take_back(&mut self, to: usize) {
+        while self.undo.len() > to {
+            match self.undo.pop() {
+                None => return,
+                Some(Undo::Seq(seq)) => self.store.seq = seq,
+                Some(Undo::Entity(key, row)) => restore(&mut self.store.entities, key, row.map(|row| *row)),
+                Some(Undo::Left(key, seq)) => restore(&mut self.store.left, key, seq),
+                Some(Undo::Verdict(key, verdict)) => {
+                    restore(&mut self.store.verdicts, key, verdict.map(|verdict| *verdict))
+                }
+                Some(Undo::Floor(floor)) => {
+                    restore(&mut self.store.floors, (self.owner.clone(), self.replica.clone()), floor)
+                }
+            }
+        }
+    }
+
+    fn verdict_key(&self, n: MutationId) -> VerdictKey {
+        (self.owner.clone(), self.replica.clone(), n)
+    }
+}
+
+impl Rows for MemoryRows<'_> {
+    type Error = Infallible;
+
+    fn entity(&mut self, collection: &CollectionName, id: &EntityId) -> Result<Option<Stored>, Infallible> {
+        Ok(self.store.entities.get(&(collection.clone(), id.clone())).map(|row| row.stored.clone()))
+    }
+
+    fn put(
+        &mut self,
+        collection: &CollectionName,
+        id: &EntityId,
+        stored: &Stored,
+        groups: &[Group],
+    ) -> Result<(), Infallible> {
+        let key = (collection.clone(), id.clone());
+        let row = MemoryRow { stored: stored.clone(), groups: groups.to_vec() };
+        let before = self.store.entities.insert(key.clone(), row);
+        for group in before.iter().flat_map(|row| &row.groups).filter(|group| !groups.contains(group)) {
+            let key = (group.clone(), collection.clone(), id.clone());
+            let left = self.store.left.insert(key.clone(), stored.rev);
+            self.undo.push(Undo::Left(key, left));
+        }
+        self.undo.push(Undo::Entity(key, before.map(Box::new)));
+        Ok(())
+    }
+
+    fn next_seq(&mut self) -> Result<Seq, Infallible> {
+        self.undo.push(Undo::Seq(self.store.seq));
+        self.store.seq += 1;
+        Ok(self.store.seq)
+    }
+
+    fn seq(&mut self) -> Result<Seq, Infallible> {
+        Ok(self.store.seq)
+    }
+
+    fn verdict(&mut self, n: MutationId) -> Result<Option<(Option<u64>, Verdict)>, Infallible> {
+        Ok(self.store.verdicts.get(&self.verdict_key(n)).cloned())
+    }
+
+    fn put_verdict(&mut self, n: MutationId, digest: Option<u64>, verdict: &Verdict) -> Result<(), Infallible> {
+        let key = self.verdict_key(n);
+        let before = self.store.verdicts.insert(key.clone(), (digest, verdict.clone()));
+        self.undo.push(Undo::Verdict(key, before.map(Box::new)));
+        Ok(())
+    }
+
+    fn floor(&mut self) -> Result<MutationId, Infallible> {
+        Ok(self.store.floors.get(&(self.owner.clone(), self.replica.clone())).copied().unwrap_or_default())
+    }
+
+    fn raise_floor(&mut self, floor: MutationId) -> Result<(), Infallible> {
+        let key = (self.owner.clone(), self.replica.clone());
+        let before = self.store.floors.get(&key).copied();
+        self.store.floors.insert(key, before.unwrap_or_default().max(floor));
+        self.undo.push(Undo::Floor(before));
+        Ok(())
+    }
+
+    fn atomically(&mut self, work: &mut dyn FnMut(&mut Self) -> Result<bool, Infallible>) -> Result<bool, Infallible> {
+        let mark = self.undo.len();
+        let done = work(self)?;
+        if !done {
+            self.take_back(mark);
+        }
+        Ok(done)
+    }
+}
+
+/// Everybody of the tenant may write everything; an entity that has the field `private_to` is held by that user's group alone.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct OpenPolicy {
+    /// Every collection.
+    pub settings: Settings,
+    /// The field that names the only reader.
+    pub private_to: Option<String>,
+}
+
+fn group(text: &str) -> Vec<Group> {
+    Group::parse(text).into_iter().collect()
+}
+
+impl Policy for OpenPolicy {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn check_write(
+        &self,
+        _user: &Owner,
+        _collection: &CollectionName,
+        _id: &EntityId,
+        _stored: Option<&Value>,
+        _doc: Option<&Value>,
+    ) -> Result<(), CoreError> {
+        Ok(())
+    }
+
+    fn groups(&self, _collection: &CollectionName, _id: &EntityId, doc: &Value) -> Vec<Group> {
+        let owner = self.private_to.as_ref().and_then(|field| doc.get(field)).and_then(Value::as_str);
+        owner.map_or_else(|| group("tenant"), |owner| group(&format!("user:{owner}")))
+    }
+
+    fn reader_groups(&self, user: &Owner) -> Vec<Group> {
+        group("tenant").into_iter().chain(group(&format!("user:{}", user.subject))).collect()
+    }
+}

@@ -1,0 +1,208 @@
+//! A whole entity: insert, patch and delete against what is stored.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::clock::{Hlc, Stamp};
+use crate::error::{Code, CoreError};
+use crate::ids::Rev;
+use crate::merge::weave::{Known, Weave};
+use crate::merge::{Outcome, PathRevs, Refusal, Stored, leaf, paths};
+use crate::model::document;
+use crate::model::mutation::{Kind, Mutation};
+use crate::model::path::Path;
+use crate::model::schema::{CollectionSettings, DeleteConflict};
+use crate::model::verdict::Overwritten;
+
+/// What a checked mutation comes to, on what is stored.
+///
+/// ```
+/// use serde_json::json;
+/// use tidewire_core::clock::{Hlc, Stamp};
+/// use tidewire_core::ids::{MutationId, ReplicaId};
+/// use tidewire_core::merge::merge;
+/// use tidewire_core::model::{mutation::Mutation, schema::CollectionSettings};
+///
+/// let edit = |text: &str| Mutation::parse(text.as_bytes());
+/// let settings = CollectionSettings::default();
+/// let (anna, ben) = (ReplicaId::parse("anna")?, ReplicaId::parse("ben")?);
+///
+/// let insert = edit(r#"{"c":"deals","id":"1","kind":"insert","base":0,"set":{"/city":"Bonn","/sum":1},"at":[10,0]}"#)?;
+/// let made = merge(None, &insert, &Stamp(Hlc(10, 0), anna.clone(), MutationId(1, 0)), &settings).unwrap().store(None, 1, &anna);
+///
+/// // Both saw revision 1. Anna's change arrives first, but Ben wrote later.
+/// let hers = edit(r#"{"c":"deals","id":"1","kind":"patch","base":1,"set":{"/city":"Ulm"},"was":{"/city":"Bonn"},"at":[20,0]}"#)?;
+/// let his = edit(r#"{"c":"deals","id":"1","kind":"patch","base":1,"set":{"/city":"Kiel","/sum":2},"was":{"/city":"Bonn","/sum":1},"at":[30,0]}"#)?;
+/// let first = merge(Some(&made), &hers, &Stamp(Hlc(20, 0), anna.clone(), MutationId(2, 0)), &settings).unwrap();
+/// let stored = first.store(Some(&made), 2, &anna);
+/// let second = merge(Some(&stored), &his, &Stamp(Hlc(30, 0), ben, MutationId(1, 0)), &settings).unwrap();
+/// assert_eq!(second.doc, json!({"city": "Kiel", "sum": 2}));
+/// assert_eq!(second.displaced[0].yours, Some(json!("Ulm")));
+/// # Ok::<(), tidewire_core::error::CoreError>(())
+/// ```
+///
+/// # Errors
+/// [`Refusal`]: its entity is missing, or it can never take effect.
+pub fn merge(
+    stored: Option<&Stored>,
+    mutation: &Mutation,
+    stamp: &Stamp,
+    settings: &CollectionSettings,
+) -> Result<Outcome, Refusal> {
+    match (mutation.kind, stored) {
+        (Kind::Insert, None) => insert(mutation, stamp, settings),
+        (Kind::Insert, Some(stored)) if stored.deleted => insert_over_tombstone(stored, mutation, stamp),
+        (Kind::Insert, Some(stored)) => insert_again(stored, mutation),
+        (Kind::Patch, None) => Err(Refusal::Missing),
+        (Kind::Patch, Some(stored)) => patch(stored, mutation, stamp, settings),
+        (Kind::Delete, None) => Ok(delete_unknown(stamp)),
+        (Kind::Delete, Some(stored)) if stored.deleted => Ok(unchanged(stored)),
+        (Kind::Delete, Some(stored)) => Ok(delete(stored, mutation, stamp, settings)),
+    }
+}
+
+fn insert(mutation: &Mutation, stamp: &Stamp, settings: &CollectionSettings) -> Result<Outcome, Refusal> {
+    let nothing = PathRevs::new();
+    let empty = Value::Object(Map::new());
+    let known = Known::Paths(&nothing, stamp);
+    let mut outcome = weave(empty, known, mutation, settings)?;
+    outcome.changed = true;
+    outcome.at = stamp.0;
+    Ok(outcome)
+}
+
+/// An author who had seen the deletion makes the entity anew; one who had not does so only if he wrote later (rule 30).
+fn insert_over_tombstone(stored: &Stored, mutation: &Mutation, stamp: &Stamp) -> Result<Outcome, Refusal> {
+    if mutation.base_rev < stored.rev && stamp.0.0 <= stored.at {
+        return Err(deleted());
+    }
+    let doc = document::apply(None, mutation)?.unwrap_or_default();
+    let newest = stored.paths.values().map(|entry| entry.1.0).max().unwrap_or_default();
+    let time = stamp.0.max(Hlc(stored.at, 0).next()).max(newest.next());
+    let stamp = Stamp(time, stamp.1.clone(), stamp.2);
+    let before = document::leaves(None, &stored.doc)?.into_iter().map(|(path, _)| path);
+    let after = leaf::split(mutation)?.into_iter().map(|step| step.path);
+    let touched = before.chain(after).map(|path| (path, stamp.clone())).collect();
+    Ok(Outcome { doc, changed: true, deleted: false, touched, at: time, ..unchanged(stored) })
+}
+
+fn insert_again(stored: &Stored, mutation: &Mutation) -> Result<Outcome, Refusal> {
+    if document::apply(None, mutation)?.as_ref() == Some(&stored.doc) {
+        return Ok(unchanged(stored));
+    }
+    Err(CoreError::new(Code::Exists, "an entity with this id exists: update it, or insert under a new id").into())
+}
+
+fn patch(
+    stored: &Stored,
+    mutation: &Mutation,
+    stamp: &Stamp,
+    settings: &CollectionSettings,
+) -> Result<Outcome, Refusal> {
+    if stored.deleted && settings.on_delete_conflict == DeleteConflict::DeleteWins {
+        return Err(deleted());
+    }
+    let mut outcome = weave(stored.doc.clone(), Known::Paths(&stored.paths, stamp), mutation, settings)?;
+    let written = outcome.touched.values().chain(outcome.restamped.values()).map(|stamp| stamp.0).max();
+    outcome.at = written.unwrap_or_default().max(Hlc(stored.at, 0));
+    outcome.changed |= stored.deleted;
+    Ok(outcome)
+}
+
+fn weave(
+    doc: Value,
+    known: Known<'_>,
+    mutation: &Mutation,
+    settings: &CollectionSettings,
+) -> Result<Outcome, CoreError> {
+    let mut weave = Weave::new(doc, known, mutation.base_rev, settings);
+    for step in leaf::split(mutation)? {
+        weave.take(&step)?;
+    }
+    Ok(Outcome {
+        doc: weave.doc,
+        deleted: false,
+        changed: !weave.touched.is_empty(),
+        touched: weave.touched,
+        restamped: weave.restamped,
+        overwritten: weave.overwritten,
+        displaced: weave.displaced,
+        at: Hlc::default(),
+    })
+}
+
+/// A delete of an unknown id writes a tombstone, so that what arrives later cannot bring the entity back (rule 24).
+fn delete_unknown(stamp: &Stamp) -> Outcome {
+    Outcome {
+        doc: Value::Object(Map::new()),
+        deleted: true,
+        changed: true,
+        touched: BTreeMap::new(),
+        restamped: BTreeMap::new(),
+        overwritten: Vec::new(),
+        displaced: Vec::new(),
+        at: stamp.0,
+    }
+}
+
+fn delete(stored: &Stored, mutation: &Mutation, stamp: &Stamp, settings: &CollectionSettings) -> Outcome {
+    let unseen = unseen_by_delete(&stored.doc, Some(&stored.paths), stored.rev, mutation);
+    let losses = |kept: bool| {
+        let loss = |path: &Path| {
+            let value = document::get(&stored.doc, path).cloned();
+            let by = if kept { paths::author(&stored.paths, path) } else { Some(stamp.1.clone()) };
+            let (yours, kept) = if kept { (None, value) } else { (value, None) };
+            Overwritten { path: path.clone(), yours, kept, by }
+        };
+        unseen.iter().map(loss).collect::<Vec<_>>()
+    };
+    if !unseen.is_empty() && settings.on_delete_conflict == DeleteConflict::UpdateWins {
+        return Outcome { overwritten: losses(true), ..unchanged(stored) };
+    }
+    let at = stamp.0.max(Hlc(stored.at, 0).next());
+    Outcome { deleted: true, changed: true, displaced: losses(false), at, ..unchanged(stored) }
+}
+
+/// The paths that others changed and that a delete's author had not seen. `paths` is `None` where only the entity's revision is
+/// known.
+pub(super) fn unseen_by_delete(doc: &Value, paths: Option<&PathRevs>, rev: Rev, mutation: &Mutation) -> Vec<Path> {
+    if rev <= mutation.base_rev {
+        return Vec::new();
+    }
+    let mut seen = Value::Object(Map::new());
+    for (path, value) in &mutation.was {
+        document::set(&mut seen, path, value.clone());
+    }
+    let differs = |path: &Path| match (document::get(doc, path), document::get(&seen, path)) {
+        (Some(Value::Object(_)), Some(Value::Object(_))) => false,
+        (now, then) => now != then,
+    };
+    match paths {
+        Some(paths) => {
+            let newer = paths.iter().filter(|(_, entry)| entry.0 > mutation.base_rev).map(|(path, _)| path);
+            newer.filter(|path| differs(path)).cloned().collect()
+        }
+        None => {
+            let all = document::leaves(None, doc).unwrap_or_default().into_iter().map(|(path, _)| path);
+            all.chain(mutation.was.keys().cloned()).filter(differs).collect()
+        }
+    }
+}
+
+fn unchanged(stored: &Stored) -> Outcome {
+    Outcome {
+        doc: stored.doc.clone(),
+        deleted: stored.deleted,
+        changed: false,
+        touched: BTreeMap::new(),
+        restamped: BTreeMap::new(),
+        overwritten: Vec::new(),
+        displaced: Vec::new(),
+        at: Hlc(stored.at, 0),
+    }
+}
+
+fn deleted() -> Refusal {
+    CoreError::new(Code::Deleted, "this entity was deleted: insert it again to keep this edit").into()
+}

@@ -1,0 +1,58 @@
+//! When each leaf of an entity last changed, and what that says about a path.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Hlc, Stamp};
+use crate::ids::{ReplicaId, Rev};
+use crate::model::path::Path;
+
+/// When a leaf path last changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathRev(
+    /// The revision.
+    pub Rev,
+    /// The stamp.
+    pub Stamp,
+);
+
+/// By leaf path, removed ones included (rule 14). An object that took the place of another value has an entry of its own.
+pub type PathRevs = BTreeMap<Path, PathRev>;
+
+/// The newest stamp that an author who had seen `base_rev` may have seen (rule 20).
+pub fn stamp_at(paths: &PathRevs, base_rev: Rev) -> Option<Hlc> {
+    paths.values().filter(|entry| entry.0 <= base_rev).map(|entry| entry.1.0).max()
+}
+
+/// The entries at a path and above it.
+pub(super) fn at_or_above<'a>(paths: &'a PathRevs, path: &Path) -> impl Iterator<Item = &'a PathRev> {
+    let above = path.ancestors().filter_map(|text| paths.get(text));
+    above.chain(paths.get(path.as_str()))
+}
+
+/// The entries below a path.
+pub(super) fn below<'a>(paths: &'a PathRevs, path: &Path) -> impl Iterator<Item = (&'a Path, &'a PathRev)> + use<'a> {
+    // `0` follows `/`: everything that begins with `path/` lies between.
+    let (from, to) = (format!("{path}/"), format!("{path}0"));
+    paths.range::<str, _>((Bound::Included(from.as_str()), Bound::Excluded(to.as_str())))
+}
+
+/// A path's revision: the greatest of itself, its ancestors and its descendants (rule 14).
+pub(super) fn rev(paths: &PathRevs, path: &Path) -> Rev {
+    let above = at_or_above(paths, path).map(|entry| entry.0);
+    above.chain(below(paths, path).map(|(_, entry)| entry.0)).max().unwrap_or(0)
+}
+
+/// The newest stamp of everything that a write of this path overlaps.
+pub(super) fn newest(paths: &PathRevs, path: &Path) -> Option<Hlc> {
+    let above = at_or_above(paths, path).map(|entry| entry.1.0);
+    above.chain(below(paths, path).map(|(_, entry)| entry.1.0)).max()
+}
+
+/// Who wrote what stands at a path, or in its way, or below it.
+pub(super) fn author(paths: &PathRevs, path: &Path) -> Option<ReplicaId> {
+    let all = at_or_above(paths, path).chain(below(paths, path).map(|(_, entry)| entry));
+    all.max_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1))).map(|entry| entry.1.1.clone())
+}

@@ -1,0 +1,258 @@
+//! Carries leaf steps out on a document that others may have changed, by the rules of concurrency.
+//!
+//! A write of a path is *concurrent* when the path's revision is above the mutation's base and the stored value is neither what the
+//! author saw nor what it writes (rule 13). Between a value and the fields of an object that stood, or would stand, in its place:
+//! **a field that no longer fits under its parent loses** (rule 14), whichever came first.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::clock::{Hlc, Stamp};
+use crate::error::{Code, CoreError};
+use crate::ids::{ReplicaId, Rev};
+use crate::json;
+use crate::merge::leaf::{LeafStep, Write};
+use crate::merge::{PathRev, PathRevs, paths};
+use crate::model::document;
+use crate::model::path::Path;
+use crate::model::schema::{CollectionSettings, FieldStrategy, Strategy};
+use crate::model::verdict::Overwritten;
+
+/// What is known about when the paths changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Known<'a> {
+    /// Each path's revision and stamp, and this mutation's stamp: the server.
+    Paths(&'a PathRevs, &'a Stamp),
+    /// The entity's revision only: the client. The author's own edits are shown.
+    Rev(Rev),
+}
+
+/// The state of carrying out one mutation.
+pub(super) struct Weave<'a> {
+    pub(super) doc: Value,
+    pub(super) known: Known<'a>,
+    pub(super) base_rev: Rev,
+    pub(super) settings: &'a CollectionSettings,
+    pub(super) touched: BTreeMap<Path, Stamp>,
+    pub(super) restamped: BTreeMap<Path, Stamp>,
+    pub(super) overwritten: Vec<Overwritten>,
+    pub(super) displaced: Vec<Overwritten>,
+    /// Objects of this mutation that lost: their fields lose with them.
+    lost: Vec<Path>,
+}
+
+impl<'a> Weave<'a> {
+    pub(super) fn new(doc: Value, known: Known<'a>, base_rev: Rev, settings: &'a CollectionSettings) -> Self {
+        Self {
+            doc,
+            known,
+            base_rev,
+            settings,
+            touched: BTreeMap::new(),
+            restamped: BTreeMap::new(),
+            overwritten: Vec::new(),
+            displaced: Vec::new(),
+            lost: Vec::new(),
+        }
+    }
+
+    /// Carries out one step.
+    ///
+    /// # Errors
+    /// `wrong-type` of an operator.
+    pub(super) fn take(&mut self, step: &LeafStep<'_>) -> Result<(), CoreError> {
+        if self.lost.iter().any(|lost| lost.covers(&step.path)) {
+            return Ok(());
+        }
+        if let Write::Operator = step.write {
+            return self.operate(step);
+        }
+        if document::blocked(&self.doc, &step.path) {
+            if step.write != Write::Absent {
+                self.lose(step);
+            }
+            return Ok(());
+        }
+        let stored = document::get(&self.doc, &step.path);
+        if is_written(&step.write, stored) && !self.is_counted(step) {
+            self.restamp(&step.path);
+            return Ok(());
+        }
+        if let (Write::Absent, Some(Value::Object(map)), Some(Value::Object(_))) = (&step.write, stored, step.was) {
+            // What is left in it was written by others and stays.
+            if map.is_empty() {
+                self.put(&step.path, None, false);
+            }
+            return Ok(());
+        }
+        self.decide(step)
+    }
+
+    fn decide(&mut self, step: &LeafStep<'_>) -> Result<(), CoreError> {
+        let stored = document::get(&self.doc, &step.path);
+        let unseen = self.rev(&step.path) > self.base_rev;
+        if unseen && let Some(sum) = self.count(step) {
+            self.put(&step.path, Some(sum), false);
+            return Ok(());
+        }
+        let concurrent = unseen && stored != step.was;
+        if concurrent && !self.wins(&step.path) {
+            self.lose(step);
+            return Ok(());
+        }
+        if concurrent {
+            let by = self.replica();
+            let kept = value_of(&step.write);
+            let yours = stored.cloned();
+            self.displaced.push(Overwritten { path: step.path.clone(), yours, kept, by });
+        }
+        let value = match &step.write {
+            Write::Object(_) => Some(Value::Object(Map::new())),
+            other => value_of(other),
+        };
+        self.put(&step.path, value, concurrent);
+        Ok(())
+    }
+
+    /// `inc`, `add` and `remove` act on whatever stands there: they commute (rule 16).
+    fn operate(&mut self, step: &LeafStep<'_>) -> Result<(), CoreError> {
+        let Some(operator) = step.operator else { return Ok(()) };
+        if document::blocked(&self.doc, &step.path) {
+            return Err(
+                CoreError::new(Code::WrongType, "a value on the way to this path is no object").at(step.path.as_str())
+            );
+        }
+        let stored = document::get(&self.doc, &step.path);
+        let after = operator.result(&step.path, stored)?;
+        if after.as_ref() != stored {
+            self.put(&step.path, after, false);
+        }
+        Ok(())
+    }
+
+    /// Whether a concurrent write of this path takes effect.
+    fn wins(&self, path: &Path) -> bool {
+        match self.strategy(path) {
+            FieldStrategy::ClientWins => true,
+            FieldStrategy::ServerWins => false,
+            // Objects were split into their leaves; what cannot be merged falls to the later stamp.
+            FieldStrategy::LastWriteWins | FieldStrategy::Merge | FieldStrategy::Counter => match self.known {
+                Known::Rev(_) => true,
+                Known::Paths(_, mine) => self.unseen_rival(path).is_none_or(|theirs| *mine > theirs.1),
+            },
+        }
+    }
+
+    /// The newest entry at the path or above it that the author had not seen. Those below do not count: a value and the fields
+    /// of an object in its place are settled by what fits.
+    fn unseen_rival(&self, path: &Path) -> Option<&PathRev> {
+        let Known::Paths(paths, _) = self.known else { return None };
+        paths::at_or_above(paths, path).filter(|entry| entry.0 > self.base_rev).max_by(|a, b| a.1.cmp(&b.1))
+    }
+
+    fn strategy(&self, path: &Path) -> FieldStrategy {
+        let own = self.settings.fields.iter().filter(|(field, _)| field.covers(path));
+        match (own.max_by_key(|(field, _)| field.depth()), self.settings.conflict) {
+            (Some((_, strategy)), _) => *strategy,
+            (None, Strategy::LastWriteWins) => FieldStrategy::LastWriteWins,
+            (None, Strategy::Merge) => FieldStrategy::Merge,
+            (None, Strategy::ClientWins) => FieldStrategy::ClientWins,
+            (None, Strategy::ServerWins) => FieldStrategy::ServerWins,
+        }
+    }
+
+    fn is_counted(&self, step: &LeafStep<'_>) -> bool {
+        self.rev(&step.path) > self.base_rev && self.count(step).is_some()
+    }
+
+    /// A set of a declared counter is its difference to what the author saw (rule 16), also where somebody else came to the same
+    /// number: two people who both count from 3 to 4 have counted to 5.
+    fn count(&self, step: &LeafStep<'_>) -> Option<Value> {
+        let Write::Leaf(new) = &step.write else { return None };
+        if self.strategy(&step.path) != FieldStrategy::Counter {
+            return None;
+        }
+        let number = |value: Option<&Value>| value.map_or(Some(0.0), Value::as_f64);
+        let stored = number(document::get(&self.doc, &step.path))?;
+        Some(json::number_of(stored + (new.as_f64()? - number(step.was)?))).filter(Value::is_number)
+    }
+
+    fn rev(&self, path: &Path) -> Rev {
+        match self.known {
+            Known::Paths(paths, _) => paths::rev(paths, path),
+            Known::Rev(rev) => rev,
+        }
+    }
+
+    fn put(&mut self, path: &Path, value: Option<Value>, concurrent: bool) {
+        if let Some(value) = value {
+            if document::get(&self.doc, path) == Some(&value) || !document::set(&mut self.doc, path, value) {
+                return;
+            }
+        } else if document::remove(&mut self.doc, path).is_none() {
+            return;
+        }
+        if let Known::Paths(paths, mine) = self.known {
+            let floor = self.after_stored(paths, path, concurrent);
+            let time = floor.map_or(mine.0, |floor| floor.max(mine.0));
+            self.touched.insert(path.clone(), Stamp(time, mine.1.clone(), mine.2));
+        }
+    }
+
+    /// What follows a value that its author had seen is later than it (rule 20). Between concurrent writes only the stamps speak.
+    fn after_stored(&self, paths: &PathRevs, path: &Path, concurrent: bool) -> Option<Hlc> {
+        let forced = self.strategy(path) == FieldStrategy::ClientWins;
+        if concurrent && !forced { None } else { paths::newest(paths, path).map(Hlc::next) }
+    }
+
+    /// The same value was written again: it is as new as its newest writing, or the outcome would depend on the order.
+    fn restamp(&mut self, path: &Path) {
+        if let Known::Paths(paths, mine) = self.known
+            && paths.get(path).is_some_and(|entry| entry.1 < *mine)
+            && !self.touched.contains_key(path)
+        {
+            self.restamped.insert(path.clone(), mine.clone());
+        }
+    }
+
+    fn lose(&mut self, step: &LeafStep<'_>) {
+        if let Write::Object(_) = step.write {
+            self.lost.push(step.path.clone());
+        }
+        let by = match self.known {
+            Known::Paths(paths, _) => paths::author(paths, &step.path),
+            Known::Rev(_) => None,
+        };
+        self.overwritten.push(Overwritten {
+            path: step.path.clone(),
+            yours: value_of(&step.write),
+            kept: document::get(&self.doc, &step.path).cloned(),
+            by,
+        });
+    }
+
+    fn replica(&self) -> Option<ReplicaId> {
+        match self.known {
+            Known::Paths(_, mine) => Some(mine.1.clone()),
+            Known::Rev(_) => None,
+        }
+    }
+}
+
+fn value_of(write: &Write) -> Option<Value> {
+    match write {
+        Write::Leaf(value) | Write::Object(value) => Some(value.clone()),
+        Write::Absent | Write::Operator => None,
+    }
+}
+
+/// Whether the step's work is done already: the stored value is what it writes.
+fn is_written(write: &Write, stored: Option<&Value>) -> bool {
+    match write {
+        Write::Leaf(value) => stored == Some(value),
+        Write::Object(_) => stored.is_some_and(Value::is_object),
+        Write::Absent => stored.is_none(),
+        Write::Operator => false,
+    }
+}
