@@ -42,12 +42,18 @@ async function main(words) {
 async function runTests(files) {
   const directory = mkdtempSync(path.join(os.tmpdir(), "tidewire-tests-"));
   const pids = path.join(directory, "pids");
-  const args = ["--test", "--test-reporter=spec", "--test-concurrency=2", ...files.map((name) => path.join(HERE, "suites", name))];
+  const args = [
+    "--test",
+    "--test-reporter=spec",
+    "--test-concurrency=2",
+    ...files.map((name) => path.join(HERE, "suites", name)),
+  ];
   const env = { ...process.env, TIDEWIRE_TEST_PIDS: pids };
   const child = spawn(process.execPath, args, { stdio: "inherit", env });
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
   const code = await new Promise((resolve) => child.once("exit", (status) => resolve(status ?? 1)));
-  for (const pid of existsSync(pids) ? readFileSync(pids, "utf8").split("\n").filter(Boolean) : []) endLeftOver(Number(pid));
+  for (const pid of existsSync(pids) ? readFileSync(pids, "utf8").split("\n").filter(Boolean) : [])
+    endLeftOver(Number(pid));
   rmSync(directory, { recursive: true, force: true });
   return code;
 }
@@ -61,7 +67,10 @@ function endLeftOver(pid) {
 }
 
 function debugServer() {
-  execFileSync("cargo", ["build", "--quiet", "--package", "tidewire-server"], { cwd: path.join(HERE, ".."), stdio: "inherit" });
+  execFileSync("cargo", ["build", "--quiet", "--package", "tidewire-server"], {
+    cwd: path.join(HERE, ".."),
+    stdio: "inherit",
+  });
   const metadata = execFileSync("cargo", ["metadata", "--format-version=1", "--no-deps", "--offline"], {
     cwd: path.join(HERE, ".."),
     encoding: "utf8",

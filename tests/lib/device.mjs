@@ -107,7 +107,9 @@ export class Tab {
       `${this.device.name}: nothing pending`,
       async () => {
         const [status, queue] = await Promise.all([this.status(), this.queue()]);
-        return status?.pending === 0 && queue.pending.length === 0 ? true : Promise.reject(new Error(JSON.stringify({ status, queue })));
+        return status?.pending === 0 && queue.pending.length === 0
+          ? true
+          : Promise.reject(new Error(JSON.stringify({ status, queue })));
       },
       options,
     );
@@ -133,7 +135,9 @@ export class Tab {
       `${this.device.name}: ${collection} agrees`,
       async () => {
         const have = canonical(await this.rows(collection));
-        return have === want ? true : Promise.reject(new Error(`\nhave ${have.slice(0, 1500)}\nwant ${want.slice(0, 1500)}`));
+        return have === want
+          ? true
+          : Promise.reject(new Error(`\nhave ${have.slice(0, 1500)}\nwant ${want.slice(0, 1500)}`));
       },
       options,
     );
@@ -164,5 +168,9 @@ export function canonical(rows) {
 function sorted(value) {
   if (Array.isArray(value)) return value.map(sorted);
   if (value === null || typeof value !== "object") return value;
-  return Object.fromEntries(Object.keys(value).sort().map((key) => [key, sorted(value[key])]));
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map((key) => [key, sorted(value[key])]),
+  );
 }

@@ -2,16 +2,22 @@
 import { deferred } from "./until.mjs";
 
 /** The server answers with this status; `body` is an error body of the protocol. */
-export const answer = (status, code, headers = {}) => (exchange) =>
-  exchange.reply({
-    status,
-    headers: { "content-type": "application/json", ...headers },
-    body: JSON.stringify({ code, message: `made up by the test: ${status}` }),
-  });
+export const answer =
+  (status, code, headers = {}) =>
+  (exchange) =>
+    exchange.reply({
+      status,
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify({ code, message: `made up by the test: ${status}` }),
+    });
 
 /** A captive portal: 200, but a page. */
 export const portal = (exchange) =>
-  exchange.reply({ status: 200, headers: { "content-type": "text/html" }, body: "<html><body>Sign in to the Wi-Fi</body></html>" });
+  exchange.reply({
+    status: 200,
+    headers: { "content-type": "text/html" },
+    body: "<html><body>Sign in to the Wi-Fi</body></html>",
+  });
 
 /** The request never reaches the server. */
 export const lose = (exchange) => exchange.cut();

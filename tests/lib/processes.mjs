@@ -10,7 +10,11 @@ const running = new Set();
 
 /** Starts a program and collects what it says. `ready` gets each line; the promise resolves with its first answer. */
 export function start(command, args, { ready, env = {}, name = command, timeoutMs = 30_000 } = {}) {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], detached: true, env: { ...process.env, ...env } });
+  const child = spawn(command, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+    env: { ...process.env, ...env },
+  });
   const started = { name, child, lines: [], pid: child.pid, stop: (signal) => stop(started, signal) };
   started.exited = new Promise((resolve) => {
     child.once("exit", (code, signal) => {

@@ -1,8 +1,8 @@
 /**
  * The bad network: an HTTP and WebSocket proxy between one device and the server.
  *
- * `mode` is the state of the line: "open", "refuse" (every connection is cut at once) or "blackhole" (connections stand,
- * nothing moves). `next(path, times, fault)` lets a fault meet the next requests whose path ends so. `log` is what the
+ * `mode` is the state of the line: "open", "refuse" (every connection is cut at once) or "blackhole" (connections
+ * stand, nothing moves). `next(path, times, fault)` lets a fault meet the next requests whose path ends so. `log` is what the
  * device asked for. `onFrame` turns one WebSocket message into those that arrive.
  */
 import http from "node:http";
@@ -106,7 +106,8 @@ class Proxy_ {
     const end = () => [socket, upstream].forEach((side) => side.destroy());
     [socket, upstream].forEach((side) => side.on("error", end).on("close", end));
     const lines = [`${request.method} ${request.url} HTTP/1.1`];
-    for (let i = 0; i < request.rawHeaders.length; i += 2) lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`);
+    for (let i = 0; i < request.rawHeaders.length; i += 2)
+      lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`);
     upstream.write(`${lines.join("\r\n")}\r\n\r\n`);
     upstream.write(head);
     socket.on("data", (bytes) => this.mode === "open" && upstream.write(bytes));
@@ -191,14 +192,19 @@ class Exchange {
 
   #ask(answered) {
     const { method, url, headers } = this.#request;
-    const upstream = http.request({ host: "127.0.0.1", port: this.#port, method, path: url, headers, agent: false }, answered);
+    const upstream = http.request(
+      { host: "127.0.0.1", port: this.#port, method, path: url, headers, agent: false },
+      answered,
+    );
     upstream.end(this.#body);
     return upstream;
   }
 
   #cors() {
     const origin = this.#request.headers.origin;
-    return origin ? { "access-control-allow-origin": origin, "access-control-expose-headers": "retry-after", vary: "origin" } : {};
+    return origin
+      ? { "access-control-allow-origin": origin, "access-control-expose-headers": "retry-after", vary: "origin" }
+      : {};
   }
 }
 

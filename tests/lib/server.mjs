@@ -30,7 +30,8 @@ class Server {
 
   async start() {
     const program = process.env.TIDEWIRE_SERVER;
-    if (!program) throw new Error("TIDEWIRE_SERVER must name the server binary: run the tests with `npm test -w tidewire-tests`");
+    if (!program)
+      throw new Error("TIDEWIRE_SERVER must name the server binary: run the tests with `npm test -w tidewire-tests`");
     const args = ["--dev", "--port", "0", "--data", path.join(this.#directory, "data")];
     if (this.#files) args.push("--static", this.#files);
     if (this.configFile) args.push("--config", this.configFile);
@@ -81,12 +82,21 @@ class Server {
     const answer = await fetch(`${this.url}/api/sync/pull`, {
       method: "POST",
       headers: { "content-type": "application/json", authorization: `Bearer ${await this.token(user, tenant)}` },
-      body: JSON.stringify({ v: 1, replica: `reader_${Math.random().toString(36).slice(2)}`, collections, now: Date.now() }),
+      body: JSON.stringify({
+        v: 1,
+        replica: `reader_${Math.random().toString(36).slice(2)}`,
+        collections,
+        now: Date.now(),
+      }),
     });
     const text = await answer.text();
     if (!answer.ok) throw new Error(`pull: ${answer.status} ${text}`);
-    const lines = text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
-    if (!lines.at(-1)?.done) throw new Error(`a pull must end with a checkpoint that says done: ${JSON.stringify(lines.at(-1))}`);
+    const lines = text
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
+    if (!lines.at(-1)?.done)
+      throw new Error(`a pull must end with a checkpoint that says done: ${JSON.stringify(lines.at(-1))}`);
     return lines.filter((line) => line.c !== undefined);
   }
 }

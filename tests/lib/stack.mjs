@@ -1,6 +1,6 @@
 /**
- * What a test file stands on: one server, one host of the test page, one browser; and `scenario`, a test with a deadline
- * that leaves its evidence in `artifacts/` when it fails and its processes nowhere.
+ * What a test file stands on: one server, one host of the test page, one browser; and `scenario`, a test with a
+ * deadline that leaves its evidence in `artifacts/` when it fails and its processes nowhere.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -21,19 +21,25 @@ const ARTIFACTS = path.join(HERE, "artifacts");
 /** Registers the hooks of this file and returns what its scenarios use. */
 export function useStack({ engine = "chromium", config, files, page = PAGE } = {}) {
   const stack = { engine };
-  before(async () => {
-    stack.server = await startServer({ config, files });
-    stack.page = await serveFiles(page);
-    if (engine === "chromium") stack.browser = await launchChromium();
-  }, { timeout: 60_000 });
-  after(async () => {
-    await stack.browser?.close();
-    await Promise.allSettled([stack.page?.close(), stack.server?.close()]);
-  }, { timeout: 30_000 });
+  before(
+    async () => {
+      stack.server = await startServer({ config, files });
+      stack.page = await serveFiles(page);
+      if (engine === "chromium") stack.browser = await launchChromium();
+    },
+    { timeout: 60_000 },
+  );
+  after(
+    async () => {
+      await stack.browser?.close();
+      await Promise.allSettled([stack.page?.close(), stack.server?.close()]);
+    },
+    { timeout: 30_000 },
+  );
   return stack;
 }
 
-/** One test. `body` gets a world of its own: a fresh tenant on the shared server, and devices that are closed after it. */
+/** One test. `body` gets a world of its own: a fresh tenant on the server, and devices that are closed after it. */
 export function scenario(stack, name, body, { timeoutMs = 60_000 } = {}) {
   test(name, { timeout: timeoutMs + 30_000 }, async () => {
     const world = new World(stack);
@@ -78,7 +84,12 @@ class World {
     line?.(proxy);
     const token = await this.server.token(user, this.tenant);
     const address = Device.address(this.page, { proxy, token, collections, options });
-    const device = new Device({ name: `${name}-${this.devices.length + 1}`, proxy, address, ...(await this.#profile()) });
+    const device = new Device({
+      name: `${name}-${this.devices.length + 1}`,
+      proxy,
+      address,
+      ...(await this.#profile()),
+    });
     this.devices.push(device);
     for (let i = 0; i < tabs; i += 1) await device.tab();
     return device;
@@ -108,7 +119,8 @@ class World {
     for (const device of this.devices) {
       const requests = device.proxy?.log.map((entry) => JSON.stringify({ ...entry, body: entry.body.slice(0, 2_000) }));
       if (requests) await writeFile(path.join(directory, `${device.name}.requests.log`), requests.join("\n"));
-      for (const [index, tab] of device.tabs.entries()) await this.#keepTab(directory, `${device.name}.tab${index + 1}`, tab);
+      for (const [index, tab] of device.tabs.entries())
+        await this.#keepTab(directory, `${device.name}.tab${index + 1}`, tab);
     }
   }
 
@@ -136,5 +148,11 @@ async function pageState() {
   const { tw } = window;
   if (!tw) return { page: document.body.innerText.slice(0, 5_000) };
   const { events, states, asked } = tw;
-  return { status: tw.db.sync.status.peek(), queue: await tw.queue(), events: events.slice(-100), states: states.slice(-100), asked };
+  return {
+    status: tw.db.sync.status.peek(),
+    queue: await tw.queue(),
+    events: events.slice(-100),
+    states: states.slice(-100),
+    asked,
+  };
 }

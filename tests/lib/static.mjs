@@ -1,4 +1,4 @@
-/** A plain file server on a port of its own, as an app's host would be: every call to the sync server crosses origins. */
+/** A plain file server on a port of its own, as an app's host would be: calls to the sync server cross origins. */
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import http from "node:http";
@@ -31,6 +31,9 @@ async function send(root, request, response) {
   const file = path.join(root, name.endsWith("/") ? `${name}index.html` : name);
   const found = file.startsWith(root) && (await stat(file).catch(() => undefined))?.isFile();
   if (!found) return void response.writeHead(404, { "content-type": "text/plain" }).end("not found\n");
-  response.writeHead(200, { "content-type": TYPES[path.extname(file)] ?? "application/octet-stream", "cache-control": "no-cache" });
+  response.writeHead(200, {
+    "content-type": TYPES[path.extname(file)] ?? "application/octet-stream",
+    "cache-control": "no-cache",
+  });
   createReadStream(file).pipe(response);
 }

@@ -1,6 +1,6 @@
 /** Waiting for a condition: the only way in which these tests wait. */
 
-/** Asks `probe` until its answer is truthy, and returns that. A probe that throws is asked again; the last error is told. */
+/** Asks `probe` until its answer is truthy, and returns that. A probe that throws is asked again. */
 export async function until(what, probe, { timeoutMs = 15_000, everyMs = 25 } = {}) {
   const deadline = performance.now() + timeoutMs;
   let last;

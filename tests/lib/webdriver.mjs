@@ -16,14 +16,20 @@ const WEBKIT_MINIBROWSER = [
 const ENGINES = {
   firefox: {
     command: (port) => ["geckodriver", ["--port", String(port), "--log", "warn"]],
-    capabilities: () => ({ browserName: "firefox", "moz:firefoxOptions": { binary: "/usr/bin/firefox-esr", args: ["-headless"] } }),
+    capabilities: () => ({
+      browserName: "firefox",
+      "moz:firefoxOptions": { binary: "/usr/bin/firefox-esr", args: ["-headless"] },
+    }),
     env: { MOZ_REMOTE_SETTINGS_DEVTOOLS: "1" },
   },
   webkit: {
     command: (port) => ["xvfb-run", ["-a", "/usr/bin/WebKitWebDriver", `--port=${port}`]],
     capabilities: () => ({
       browserName: "MiniBrowser",
-      "webkitgtk:browserOptions": { binary: WEBKIT_MINIBROWSER.find(existsSync) ?? WEBKIT_MINIBROWSER[0], args: ["--automation"] },
+      "webkitgtk:browserOptions": {
+        binary: WEBKIT_MINIBROWSER.find(existsSync) ?? WEBKIT_MINIBROWSER[0],
+        args: ["--automation"],
+      },
     }),
     env: { WEBKIT_DISABLE_COMPOSITING_MODE: "1", WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: "1" },
   },

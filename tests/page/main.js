@@ -2,17 +2,28 @@
  * The page that the tests drive. The part of the address after `#` is its settings, so that a reload opens the same
  * database again. It puts on `window.tw` what a test needs; it decides nothing.
  */
+import { createElement, useEffect } from "react";
+import { createRoot } from "react-dom/client";
 import { add, collection, inc, openDb, remove, set, unset } from "tidewire";
+import { useLiveQuery } from "tidewire/react";
 
 /** A validator that takes every object: these tests are about sync. */
 const anything = { "~standard": { version: 1, vendor: "tests", validate: (value) => ({ value }) } };
 
 const EVENTS = [
-  "conflict", "rejected", "reset", "quota", "progress", "storage", "upgrade", "watchdog", "settings-differ",
+  "conflict",
+  "rejected",
+  "reset",
+  "quota",
+  "progress",
+  "storage",
+  "upgrade",
+  "watchdog",
+  "settings-differ",
 ];
 
 const settings = JSON.parse(decodeURIComponent(location.hash.slice(1)));
-const tw = { add, inc, remove, set, unset, settings, events: [], asked: [], states: [] };
+const tw = { add, inc, remove, set, unset, settings, events: [], asked: [], states: [], loads: {} };
 tw.token = settings.token;
 
 function auth(why) {
@@ -41,5 +52,15 @@ tw.rows = async (name) => {
 };
 
 tw.plain = (row) => Object.fromEntries(Object.entries(row).filter(([key]) => !key.startsWith("$")));
+
+/** Writes down what a component is told about a collection: loading, partial, complete or error. */
+function Loads({ name }) {
+  const { status } = useLiveQuery(tw.db[name].where({}));
+  useEffect(() => void (tw.loads[name] = [...(tw.loads[name] ?? []), status]), [name, status]);
+  return null;
+}
+
+const watchers = Object.keys(collections).map((name) => createElement(Loads, { key: name, name }));
+createRoot(document.getElementById("root")).render(watchers);
 
 window.tw = tw;

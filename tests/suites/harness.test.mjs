@@ -1,4 +1,4 @@
-/** The tools of these tests, tested on a stand-in for the server: a fault that does not happen would make a test pass. */
+/** The tools of these tests, on a stand-in for the server: a fault that does not happen would let a test pass. */
 import assert from "node:assert/strict";
 import http from "node:http";
 import { after, before, describe, test } from "node:test";
@@ -30,7 +30,10 @@ describe("the bad network", () => {
 
   test("passes a request and its answer, and writes it down", async () => {
     assert.equal(await push("a"), "took a");
-    assert.deepEqual(proxy.seen("/push").map(({ body, status }) => [body, status]), [["a", 200]]);
+    assert.deepEqual(
+      proxy.seen("/push").map(({ body, status }) => [body, status]),
+      [["a", 200]],
+    );
   });
 
   test("loses an answer after the server did the work", async () => {
@@ -70,7 +73,10 @@ describe("the bad network", () => {
 
   test("answers as a server in trouble would", async () => {
     proxy.next("/push", 1, faults.answer(429, "rate-limited", { "retry-after": "7" }));
-    const answer = await fetch(`${proxy.url}/api/sync/push`, { method: "POST", headers: { origin: "http://localhost:1" } });
+    const answer = await fetch(`${proxy.url}/api/sync/push`, {
+      method: "POST",
+      headers: { origin: "http://localhost:1" },
+    });
     assert.equal(answer.status, 429);
     assert.equal(answer.headers.get("retry-after"), "7");
     assert.equal(answer.headers.get("access-control-allow-origin"), "http://localhost:1");
@@ -101,12 +107,20 @@ describe("WebSocket frames", () => {
 
   test("are cut at their borders wherever the network cuts the stream", () => {
     const long = "x".repeat(300);
-    const stream = Buffer.concat([Buffer.from("HTTP/1.1 101 Yes\r\n\r\n"), text("one"), Buffer.from([0x89, 0]), text(long)]);
+    const stream = Buffer.concat([
+      Buffer.from("HTTP/1.1 101 Yes\r\n\r\n"),
+      text("one"),
+      Buffer.from([0x89, 0]),
+      text(long),
+    ]);
     for (let size = 1; size < stream.length; size += 7) {
       const splitter = new FrameSplitter();
       const frames = [];
       for (let at = 0; at < stream.length; at += size) frames.push(...splitter.push(stream.subarray(at, at + size)));
-      assert.deepEqual(frames.map((frame) => frame.text), [undefined, "one", undefined, long]);
+      assert.deepEqual(
+        frames.map((frame) => frame.text),
+        [undefined, "one", undefined, long],
+      );
       assert.deepEqual(Buffer.concat(frames.map((frame) => frame.bytes)), stream);
     }
   });

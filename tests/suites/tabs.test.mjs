@@ -1,0 +1,95 @@
+/** Two tabs on one database: one leads, both write, and the other takes over. */
+import assert from "node:assert/strict";
+import { describe } from "node:test";
+
+import { canonical } from "../lib/device.mjs";
+import { scenario, useStack } from "../lib/stack.mjs";
+import { until } from "../lib/until.mjs";
+
+describe("two tabs", () => {
+  const stack = useStack();
+
+  for (const how of ["closed", "crashed"]) {
+    scenario(
+      stack,
+      `a follower's write goes through the leader; when that is ${how}, the other takes over`,
+      async (world) => {
+        const device = await world.device({ tabs: 2 });
+        const { leader, follower } = await roles(device);
+        await insert(follower, "by the follower");
+        await until("on the server", async () => (await world.rows("todos")).size === 1);
+        assert.equal(await follower.run(() => window.tw.db.sync.status.peek().leader), false, "it still follows");
+        await leader.until("the leader shows it", async () => (await window.tw.rows("todos")).length === 1);
+
+        device.offline();
+        await insert(leader, "left behind by the leader");
+        await (how === "closed" ? leader.close() : leader.raw.crash());
+        device.tabs.splice(device.tabs.indexOf(leader), 1);
+        device.online();
+        await insert(follower, "after the leader");
+        await until("everything is on the server", async () => (await world.rows("todos")).size === 3);
+        assert.equal(await follower.run(() => window.tw.db.sync.status.peek().leader), true);
+        await follower.synced();
+        await follower.agrees("todos", await world.rows("todos"));
+      },
+    );
+  }
+
+  scenario(stack, "see each other's writes offline, and both know when a write of theirs is settled", async (world) => {
+    const device = await world.device({ tabs: 2 });
+    const [one, two] = device.tabs;
+    await one.synced();
+    device.offline();
+    await Promise.all(device.tabs.map((tab, i) => insert(tab, `from tab ${i}`)));
+    for (const tab of device.tabs) {
+      await tab.until("both rows are shown", async () => (await window.tw.rows("todos")).length === 2);
+    }
+    assert.equal(canonical(await one.rows("todos")), canonical(await two.rows("todos")));
+    const verdicts = device.tabs.map((tab) =>
+      tab.run(async () => (await window.tw.last.server({ timeoutMs: 10_000 })).verdict),
+    );
+    device.online();
+    assert.deepEqual(await Promise.all(verdicts), ["applied", "applied"]);
+    for (const tab of device.tabs) await tab.synced();
+  });
+
+  scenario(stack, "that write the same entity at once lose none of each other's increments", async (world) => {
+    const device = await world.device({ tabs: 2 });
+    const id = await device.run(async () => {
+      const write = window.tw.db.todos.insert({ title: "shared", votes: 0 });
+      await write;
+      return write.id;
+    });
+    const second = device.tabs[1];
+    await second.until("the second tab sees it", async (wanted) => Boolean(await window.tw.db.todos.get(wanted)), id);
+    await Promise.all(device.tabs.map((tab) => tab.run(increments, id)));
+    await device.drained();
+    const stored = await world.rows("todos");
+    assert.equal(stored.get(id).votes, 50);
+    for (const tab of device.tabs) await tab.agrees("todos", stored);
+  });
+});
+
+/** Which tab leads. */
+async function roles(device) {
+  return until("one tab leads", async () => {
+    const leads = await Promise.all(
+      device.tabs.map((tab) => tab.run(() => window.tw.db.sync.status.peek()?.leader === true)),
+    );
+    if (leads.filter(Boolean).length !== 1) return false;
+    const [leader, follower] = leads[0] ? device.tabs : [...device.tabs].reverse();
+    return { leader, follower };
+  });
+}
+
+function insert(tab, title) {
+  return tab.run(async (text) => {
+    window.tw.last = window.tw.db.todos.insert({ title: text });
+    await window.tw.last;
+  }, title);
+}
+
+/** Runs in the page. */
+async function increments(id) {
+  for (let i = 0; i < 25; i += 1) await window.tw.db.todos.update(id, { votes: window.tw.inc(1) });
+}
