@@ -141,7 +141,7 @@ impl<'a, P: Policy> Decider<'a, P> {
         edit: &Mutation,
         seq: &mut Option<Seq>,
     ) -> Result<Decision, R::Error> {
-        let Some(settings) = self.policy.settings().get(&edit.collection) else {
+        let Some(settings) = self.policy.collection(&edit.collection) else {
             return Ok(refuse(
                 Code::UnknownCollection,
                 "the server has no such collection: add it to its configuration",

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::clock::Exchange;
 use crate::error::CoreError;
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, Seq};
-use crate::model::schema::Settings;
+use crate::model::schema::{CollectionSettings, Settings};
 use crate::protocol::message::{Push, PushAnswer, VERSION, Verdict};
 
 pub use crate::merge::Stored;
@@ -55,6 +55,10 @@ pub trait Rows {
 pub trait Policy {
     /// Every collection's settings.
     fn settings(&self) -> &Settings;
+    /// One collection's settings; `None` where there is no such collection. A server that allows any has some for each.
+    fn collection(&self, name: &CollectionName) -> Option<&CollectionSettings> {
+        self.settings().get(name)
+    }
     /// Whether the collection exists and the user may write `doc` (`None`: delete) over `stored` in it.
     ///
     /// # Errors
