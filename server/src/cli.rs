@@ -1,0 +1,133 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use lexopt::prelude::*;
+
+use crate::config::{Config, ConfigError};
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+The Tidewire sync server
+
+Usage: tidewire-server [--config FILE] [--dev] [--host IP] [--port N] [--data DIR] [--static DIR]
+
+  --config FILE   a TOML file; docs/OPERATIONS.md has every key
+  --dev           try things out: demo tokens for anybody, any collection, any page on this machine
+  --host IP       listen here instead of server.host (127.0.0.1)
+  --port N        listen here instead of server.port (8787); 0 takes a free port
+  --data DIR      the database's directory, instead of server.data (.tidewire)
+  --static DIR    serve these files at / as well
+  --help, --version
+
+The environment variable RUST_LOG sets what is logged, such as `tidewire_server=debug`.
+Exit code 98: the port is taken.
+";
+
+/// What the command line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Print [`HELP`].
+    Help,
+    /// Print the version.
+    Version,
+    /// Run.
+    Run(Args),
+}
+
+/// The options; each goes before the file's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Args {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// `--dev`
+    pub dev: bool,
+    /// `--host`
+    pub host: Option<IpAddr>,
+    /// `--port`
+    pub port: Option<u16>,
+    /// `--data`
+    pub data: Option<PathBuf>,
+    /// `--static`
+    pub static_files: Option<PathBuf>,
+}
+
+/// Parses the arguments behind the program's name.
+///
+/// # Errors
+/// Says which option is wrong.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+    let mut parser = lexopt::Parser::from_args(args);
+    let mut parsed = Args::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("config") => parsed.config = Some(parser.value()?.into()),
+            Long("dev") => parsed.dev = true,
+            Long("host") => parsed.host = Some(parser.value()?.parse()?),
+            Long("port") => parsed.port = Some(parser.value()?.parse()?),
+            Long("data") => parsed.data = Some(parser.value()?.into()),
+            Long("static") => parsed.static_files = Some(parser.value()?.into()),
+            Long("help") | Short('h') => return Ok(Command::Help),
+            Long("version") | Short('V') => return Ok(Command::Version),
+            _ => return Err(arg.unexpected()),
+        }
+    }
+    Ok(Command::Run(parsed))
+}
+
+impl Args {
+    /// The file's configuration with these options over it, checked.
+    ///
+    /// # Errors
+    /// Those of the file; without `--dev` also what is missing.
+    pub fn into_config(self) -> Result<Config, ConfigError> {
+        let file = self.config.as_deref();
+        let mut config = file.map_or_else(|| Ok(Config::default()), Config::load)?;
+        if !self.dev {
+            let name = file.unwrap_or(Path::new("--config (none given)")).display().to_string();
+            config.check_for_production(&name)?;
+        }
+        let server = &mut config.server;
+        server.host = self.host.unwrap_or(server.host);
+        server.port = self.port.unwrap_or(server.port);
+        server.data = self.data.unwrap_or(std::mem::take(&mut server.data));
+        server.static_files = self.static_files.or(server.static_files.take());
+        if let Some(directory) = server.static_files.as_deref().filter(|directory| !directory.is_dir()) {
+            let directory = directory.display();
+            return Err(ConfigError(format!(
+                "--static, server.static: {directory} is no directory: build the site first"
+            )));
+        }
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(args: &[&str]) -> Result<Command, lexopt::Error> {
+        parse(args.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn options_go_before_the_file() {
+        let Ok(Command::Run(args)) = parsed(&["--dev", "--port", "0", "--data=x"]) else { panic!("parses") };
+        let config = args.into_config().expect("a configuration");
+        assert_eq!((config.server.port, config.server.data), (0, PathBuf::from("x")));
+        assert_eq!(config.server.host, IpAddr::from([127, 0, 0, 1]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert!(parsed(&["--prot", "1"]).expect_err("refused").to_string().contains("--prot"));
+        assert!(parsed(&["--port", "70000"]).expect_err("refused").to_string().contains("70000"));
+        assert_eq!(parsed(&["--help"]).expect("parses"), Command::Help);
+        let without_dev = Args::default().into_config().expect_err("refused").to_string();
+        assert!(without_dev.contains("--dev"), "{without_dev}");
+        let missing = Args { dev: true, static_files: Some("/no/such".into()), ..Args::default() };
+        assert!(missing.into_config().expect_err("refused").to_string().contains("/no/such"));
+    }
+}

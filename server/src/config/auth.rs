@@ -1,0 +1,118 @@
+//! `[auth]`: whose tokens are accepted. A key has one algorithm; a token cannot choose another (RFC 8725 §3.1).
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::Deserialize;
+
+/// An HS256 key must be as long as its hash (RFC 7518 §3.2).
+const SECRET_BYTES_MIN: usize = 32;
+/// What stands before the 32 bytes of a key in an Ed25519 `PUBLIC KEY` file (RFC 8410).
+const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+/// `[auth]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthConfig {
+    /// The `iss` of every token.
+    pub issuer: Option<String>,
+    /// The `aud` of every token, or one of them.
+    pub audience: Option<String>,
+    /// For tokens with `"alg": "HS256"`.
+    pub hs256_secret: Option<HsSecret>,
+    /// For tokens with `"alg": "EdDSA"`.
+    pub ed25519: Vec<Ed25519Key>,
+    /// The claim that names the tenant.
+    pub tenant_claim: String,
+    /// Seconds by which the issuer's clock may differ. 5 by default, 0 with `--dev`.
+    pub leeway: Option<u64>,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self {
+            issuer: None,
+            audience: None,
+            hs256_secret: None,
+            ed25519: Vec::new(),
+            tenant_claim: "tenant".to_owned(),
+            leeway: None,
+        }
+    }
+}
+
+impl AuthConfig {
+    /// Whether any token could be accepted.
+    pub fn has_keys(&self) -> bool {
+        self.hs256_secret.is_some() || !self.ed25519.is_empty()
+    }
+}
+
+/// A shared secret of at least 32 bytes. Not printed.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HsSecret(Vec<u8>);
+
+impl HsSecret {
+    /// Checks the length.
+    ///
+    /// # Errors
+    /// Says what a secret needs.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.len() < SECRET_BYTES_MIN {
+            return Err(format!(
+                "an HS256 secret has at least {SECRET_BYTES_MIN} bytes: make one with `openssl rand -base64 48`"
+            ));
+        }
+        Ok(Self(text.as_bytes().to_vec()))
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for HsSecret {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
+    }
+}
+
+impl fmt::Debug for HsSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HsSecret(…)")
+    }
+}
+
+/// One public key, with the `kid` that tokens name it by.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ed25519Key {
+    /// Tokens without a `kid` are tried with every key.
+    pub kid: Option<String>,
+    /// The key.
+    pub key: PublicKey,
+}
+
+/// 32 bytes, given as the text of a `PUBLIC KEY` file or as the `x` of a JWK.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PublicKey(pub [u8; 32]);
+
+impl TryFrom<String> for PublicKey {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let lines = text.lines().map(str::trim).filter(|line| !line.starts_with("-----"));
+        let body: String = lines.collect();
+        let bytes = STANDARD.decode(&body).or_else(|_| URL_SAFE_NO_PAD.decode(&body)).unwrap_or_default();
+        let key = bytes.strip_prefix(&SPKI_PREFIX).unwrap_or(&bytes);
+        <[u8; 32]>::try_from(key).map(Self).map_err(|_| {
+            "this is no Ed25519 public key: give the text of the `-----BEGIN PUBLIC KEY-----` file that \
+             `openssl pkey -pubout` writes, or the `x` of its JWK"
+                .to_owned()
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! `[collections.NAME]`: how a collection settles conflicts, who sees it, and what its documents must have.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tidewire_core::limits::DOCUMENT_BYTES_MAX;
+use tidewire_core::model::path::Path;
+use tidewire_core::model::schema::{DeleteConflict, FieldStrategy, Strategy};
+
+/// `[collections.NAME]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CollectionConfig {
+    /// For every path without a strategy of its own.
+    pub conflict: Strategy,
+    /// By path.
+    pub fields: BTreeMap<Path, FieldStrategy>,
+    /// Delete against update.
+    pub on_delete_conflict: DeleteConflict,
+    /// Who sees an entity: any of these.
+    pub groups: Vec<GroupRule>,
+    /// Bytes of one document.
+    pub max_bytes: usize,
+    /// Paths that must hold a value other than null.
+    pub required: Vec<Path>,
+    /// The type of a path's value, where there is one other than null.
+    pub types: BTreeMap<Path, JsonType>,
+}
+
+impl Default for CollectionConfig {
+    fn default() -> Self {
+        Self {
+            conflict: Strategy::default(),
+            fields: BTreeMap::new(),
+            on_delete_conflict: DeleteConflict::default(),
+            groups: vec![GroupRule::Tenant],
+            max_bytes: DOCUMENT_BYTES_MAX,
+            required: Vec::new(),
+            types: BTreeMap::new(),
+        }
+    }
+}
+
+/// One way to see an entity.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum GroupRule {
+    /// `tenant`: everybody of the tenant.
+    Tenant,
+    /// `user:{field}`: the user whom this field names.
+    User(Path),
+}
+
+impl TryFrom<String> for GroupRule {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        if text == "tenant" {
+            return Ok(Self::Tenant);
+        }
+        let field = text.strip_prefix("user:{").and_then(|rest| rest.strip_suffix('}'));
+        let path = field
+            .filter(|field| !field.is_empty())
+            .map(|field| if field.starts_with('/') { Path::parse(field) } else { Path::of_key(field) });
+        match path {
+            Some(Ok(path)) => Ok(Self::User(path)),
+            Some(Err(error)) => Err(error.to_string()),
+            None => Err(format!(
+                "`{text}` is no group: write `tenant`, or `user:{{ownerId}}` with the field that names the user"
+            )),
+        }
+    }
+}
+
+impl std::fmt::Display for GroupRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tenant => f.write_str("tenant"),
+            Self::User(path) => write!(f, "user:{{{path}}}"),
+        }
+    }
+}
+
+/// What a value may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JsonType {
+    /// Text.
+    String,
+    /// Any number.
+    Number,
+    /// A number without a fraction.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+}
+
+impl JsonType {
+    /// Whether a value is of this type.
+    pub fn fits(self, value: &Value) -> bool {
+        match self {
+            Self::String => value.is_string(),
+            Self::Number => value.is_number(),
+            Self::Integer => {
+                value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0)
+            }
+            Self::Boolean => value.is_boolean(),
+            Self::Array => value.is_array(),
+            Self::Object => value.is_object(),
+        }
+    }
+
+    /// As the TOML has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Number => "number",
+            Self::Integer => "integer",
+            Self::Boolean => "boolean",
+            Self::Array => "array",
+            Self::Object => "object",
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The configuration: one TOML file, parsed into types that need no further checks.
+//!
+//! An error names the file, the line and the key, and says what to do. Unknown keys are errors: a misspelt limit is no limit.
+
+mod auth;
+mod collection;
+mod origin;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+use tidewire_core::ids::CollectionName;
+use tidewire_core::limits;
+
+pub use auth::{AuthConfig, Ed25519Key, HsSecret};
+pub use collection::{CollectionConfig, GroupRule, JsonType};
+pub use origin::{Origin, is_loopback_name};
+
+/// A configuration that cannot be used.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `[server]`
+    pub server: ServerConfig,
+    /// `[auth]`
+    pub auth: AuthConfig,
+    /// `[collections.NAME]`
+    pub collections: BTreeMap<CollectionName, CollectionConfig>,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Where to listen.
+    pub host: IpAddr,
+    /// The port; 0 takes a free one.
+    pub port: u16,
+    /// The directory of the database.
+    pub data: PathBuf,
+    /// A directory of files to serve at `/`.
+    #[serde(rename = "static")]
+    pub static_files: Option<PathBuf>,
+    /// The web pages that may call this server.
+    pub origins: Vec<Origin>,
+    /// Further addresses that the served page may connect to (CSP `connect-src`).
+    pub connect: Vec<Origin>,
+    /// Bytes of one push.
+    pub max_push_bytes: usize,
+    /// Mutations in one push.
+    pub max_push_mutations: usize,
+    /// Connections at one time.
+    pub max_connections: usize,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            host: IpAddr::from([127, 0, 0, 1]),
+            port: 8787,
+            data: PathBuf::from(".tidewire"),
+            static_files: None,
+            origins: Vec::new(),
+            connect: Vec::new(),
+            max_push_bytes: limits::PUSH_BYTES_MAX,
+            max_push_mutations: limits::PUSH_MUTATIONS_MAX,
+            max_connections: 10_000,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// With file, line and key.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            ConfigError(format!("{}: cannot be read: {e}. Give another file with --config", path.display()))
+        })?;
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// Parses the text of a file with that name.
+    ///
+    /// # Errors
+    /// With file, line and key.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| {
+            let Some(span) = error.span() else { return ConfigError(format!("{file}: {}", error.message())) };
+            let line = text.get(..span.start).map_or(0, |before| before.matches('\n').count()) + 1;
+            let key = key_at(text, line);
+            let hint = if error.message().starts_with("unknown field") { ". Mend or remove this key" } else { "" };
+            ConfigError(format!("{file}:{line}: {key}: {}{hint}", error.message().trim_end()))
+        })
+    }
+
+    /// Checks what a server without `--dev` needs.
+    ///
+    /// # Errors
+    /// Names what is missing.
+    pub fn check_for_production(&self, file: &str) -> Result<(), ConfigError> {
+        let missing = |what: &str| Err(ConfigError(format!("{file}: {what}. Or start with --dev to try things out")));
+        if !self.auth.has_keys() {
+            return missing("[auth] has no key: set auth.hs256_secret or add [[auth.ed25519]]");
+        }
+        if self.auth.issuer.is_none() {
+            return missing("auth.issuer is missing: the `iss` of the tokens to accept");
+        }
+        if self.auth.audience.is_none() {
+            return missing("auth.audience is missing: the `aud` of the tokens to accept");
+        }
+        if self.collections.is_empty() {
+            return missing("no collection is declared: add [collections.NAME] for each");
+        }
+        Ok(())
+    }
+}
+
+/// The full key on a line, with the table that it stands in: `server.port`.
+fn key_at(text: &str, line: usize) -> String {
+    let lines: Vec<&str> = text.lines().take(line).collect();
+    let here = lines.last().map_or("", |line| line.trim());
+    if here.starts_with('[') {
+        return here.trim_matches(['[', ']']).to_owned();
+    }
+    let key = here.split('=').next().unwrap_or(here).trim();
+    let table = lines.iter().rev().map(|line| line.trim()).find(|line| line.starts_with('[') && line.ends_with(']'));
+    table.map_or_else(|| key.to_owned(), |table| format!("{}.{key}", table.trim_matches(['[', ']'])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Config::parse("tidewire.toml", text).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn errors_name_file_line_and_key_and_say_what_to_do() {
+        let unknown = error("[server]\nhost = \"127.0.0.1\"\nprot = 8787\n");
+        assert!(unknown.starts_with("tidewire.toml:3: server.prot: unknown field `prot`"), "{unknown}");
+        assert!(unknown.ends_with("Mend or remove this key"), "{unknown}");
+        let wrong_type = error("[server]\n\nport = \"eighty\"\n");
+        assert!(wrong_type.starts_with("tidewire.toml:3: server.port: "), "{wrong_type}");
+        let syntax = error("[server\n");
+        assert!(syntax.starts_with("tidewire.toml:1: "), "{syntax}");
+        let origin = error("[server]\norigins = [\"https://app.example.com/path\"]\n");
+        assert!(origin.starts_with("tidewire.toml:2: server.origins: "), "{origin}");
+        assert!(origin.contains("https://app.example.com"), "{origin}");
+        let secret = error("[auth]\nhs256_secret = \"short\"\n");
+        assert!(secret.starts_with("tidewire.toml:2: auth.hs256_secret: "), "{secret}");
+        assert!(secret.contains("32") && !secret.contains("short"), "{secret}");
+        let key = error("[[auth.ed25519]]\nkid = \"a\"\nkey = \"AAAA\"\n");
+        assert!(key.starts_with("tidewire.toml:3: auth.ed25519.key: "), "{key}");
+        let group = error("[collections.notes]\ngroups = [\"team:{x}\"]\n");
+        assert!(group.starts_with("tidewire.toml:2: collections.notes.groups: "), "{group}");
+        let strategy = error("[collections.notes]\nconflict = \"newest\"\n");
+        assert!(strategy.contains("last-write-wins"), "{strategy}");
+        let path = error("[collections.notes]\nrequired = [\"title\"]\n");
+        assert!(path.starts_with("tidewire.toml:2: collections.notes.required: "), "{path}");
+        let name = error("[collections.\"1 x\"]\nmax_bytes = 1\n");
+        assert!(name.contains("starts with a letter"), "{name}");
+    }
+
+    #[test]
+    fn without_dev_keys_issuer_audience_and_collections_are_needed() {
+        let mut config = Config::default();
+        let check = |config: &Config| config.check_for_production("t.toml").err().map(|e| e.to_string());
+        assert!(check(&config).expect("refused").contains("auth.hs256_secret"));
+        config.auth.hs256_secret = Some(HsSecret::parse(&"s".repeat(32)).expect("long enough"));
+        assert!(check(&config).expect("refused").contains("auth.issuer"));
+        config.auth.issuer = Some("i".into());
+        assert!(check(&config).expect("refused").contains("auth.audience"));
+        config.auth.audience = Some("a".into());
+        assert!(check(&config).expect("refused").contains("[collections.NAME]"));
+        config.collections.insert(CollectionName::parse("notes").expect("name"), CollectionConfig::default());
+        assert_eq!(check(&config), None);
+    }
+}

@@ -1,0 +1,93 @@
+//! How the server says no over HTTP: one body, one table of status codes, nothing internal.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tidewire_core::error::{Code, CoreError};
+use tidewire_core::protocol::message::ErrorBody;
+
+use crate::store::StoreError;
+
+/// A refusal or a failure on the way to an answer.
+#[derive(Debug)]
+pub enum Error {
+    /// Something that the client may know.
+    Refused(CoreError),
+    /// The store failed; the client learns only that.
+    Store(StoreError),
+}
+
+impl Error {
+    /// A refusal.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self::Refused(CoreError::new(code, message))
+    }
+
+    /// What the client is told.
+    pub fn body(&self) -> ErrorBody {
+        match self {
+            Self::Refused(error) => {
+                ErrorBody { code: error.code, message: error.message.clone(), path: error.path.clone() }
+            }
+            Self::Store(StoreError::Overloaded) => plain("the server is busy: try again in a second"),
+            Self::Store(_) => plain("the server failed; its log has the reason: try again"),
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Refused(error) => status_of(error.code),
+            Self::Store(StoreError::Overloaded | StoreError::Closed) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+fn plain(message: &str) -> ErrorBody {
+    ErrorBody { code: Code::ServerError, message: message.to_owned(), path: None }
+}
+
+/// The status of a code. `docs/PROTOCOL.md` has the same table.
+pub fn status_of(code: Code) -> StatusCode {
+    match code {
+        Code::Unauthorized => StatusCode::UNAUTHORIZED,
+        Code::Forbidden | Code::WrongUser => StatusCode::FORBIDDEN,
+        Code::NotFound | Code::UnknownCollection => StatusCode::NOT_FOUND,
+        Code::Timeout => StatusCode::REQUEST_TIMEOUT,
+        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
+        Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Code::ServerError | Code::Internal | Code::Storage | Code::Corrupt => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        if let Self::Store(error) = &self {
+            tracing::error!(%error, "a request failed in the store");
+        }
+        let status = self.status();
+        let mut response = (status, Json(self.body())).into_response();
+        let headers = response.headers_mut();
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<CoreError> for Error {
+    fn from(error: CoreError) -> Self {
+        Self::Refused(error)
+    }
+}

@@ -1,0 +1,90 @@
+//! For operators, and for apps that do not replicate everything.
+
+use std::sync::atomic::Ordering;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tidewire_core::authority::Policy;
+use tidewire_core::error::Code;
+use tidewire_core::ids::{CollectionName, EntityId, Owner, Seq};
+use tidewire_core::model::schema::Settings;
+use tidewire_core::protocol::message::{Change, VERSION};
+
+use crate::error::Error;
+use crate::state::{AppState, now_ms};
+
+/// `GET entities/{collection}/{id}`. What the reader may not see is not told from what is not there.
+pub(super) async fn entity(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path((collection, id)): Path<(String, String)>,
+) -> Result<Json<Change>, Error> {
+    let user = state.identify(&headers)?.owner;
+    let collection = CollectionName::parse(&collection)?;
+    let id = EntityId::parse(&id)?;
+    state.policy.check_collection(&collection)?;
+    let groups = state.policy.reader_groups(&user);
+    let found =
+        state.store.read_async(move |snapshot| snapshot.entity(&user.tenant, &groups, &collection, &id)).await?;
+    found.map(Json).ok_or_else(|| Error::new(Code::NotFound, "no such entity, or you may not see it"))
+}
+
+#[derive(Serialize)]
+pub(super) struct Status {
+    v: u32,
+    version: &'static str,
+    now: u64,
+    user: Owner,
+    history: String,
+    seq: Seq,
+    horizon: Seq,
+    policy: String,
+    settings: Settings,
+}
+
+/// `GET status`: where the tenant's log stands, and the server's settings.
+pub(super) async fn status(State(state): State<AppState>, headers: HeaderMap) -> Result<Json<Status>, Error> {
+    let user = state.identify(&headers)?.owner;
+    let tenant = user.tenant.clone();
+    let top = state.store.read_async(move |snapshot| snapshot.top(&tenant)).await?;
+    Ok(Json(Status {
+        v: VERSION,
+        version: env!("CARGO_PKG_VERSION"),
+        now: now_ms(),
+        user,
+        history: state.store.history().to_owned(),
+        seq: top.seq,
+        horizon: top.horizon,
+        policy: state.policy.version().to_owned(),
+        settings: state.policy.settings().clone(),
+    }))
+}
+
+/// `GET health`: how the server does.
+pub(super) async fn health(State(state): State<AppState>, headers: HeaderMap) -> Result<Json<Value>, Error> {
+    let user = state.identify(&headers)?.owner;
+    let started = std::time::Instant::now();
+    state.store.read_async(move |snapshot| snapshot.top(&user.tenant)).await?;
+    Ok(Json(json!({
+        "status": "ok",
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptimeSeconds": state.uptime_seconds(),
+        "sockets": state.sockets.load(Ordering::Relaxed),
+        "pushesWaiting": state.store.waiting(),
+        "readMs": started.elapsed().as_secs_f64() * 1_000.0,
+    })))
+}
+
+/// `GET /healthz`, for load balancers: whether the store can be read. Says nothing else.
+pub(super) async fn healthz(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
+    match state.store.read_async(|snapshot| snapshot.top("")).await {
+        Ok(_) => (StatusCode::OK, Json(json!({"status": "ok"}))),
+        Err(error) => {
+            tracing::error!(%error, "the store cannot be read");
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "failed"})))
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! `POST pull`: a stream of lines from one snapshot of the database (rules 21 to 23, 26, 27).
+//!
+//! A thread of its own reads and sends; the channel between it and the socket is short, so memory stays flat however much there
+//! is, and a reader that does not read ends its stream.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Serialize;
+use tidewire_core::ids::{Owner, Seq};
+use tidewire_core::limits::PULL_CHECKPOINT_ROWS;
+use tidewire_core::protocol::message::{Change, Checkpoint, Cursor, Pull, PullHeader, Scope, VERSION};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::body;
+use crate::error::Error;
+use crate::state::{AppState, check_owner, check_version, now_ms};
+use crate::store::plan::Plan;
+use crate::store::sqlite::Snapshot;
+use crate::store::{StoreError, Top};
+
+/// A pull's request is names and one cursor.
+const PULL_BYTES_MAX: usize = 64 * 1024;
+/// Bytes that travel as one chunk.
+const CHUNK_BYTES: usize = 32 * 1024;
+/// Chunks between the reading thread and the socket.
+const CHUNKS_MAX: usize = 4;
+/// Large documents make checkpoints come sooner than every 500 rows, so that a cut costs little.
+const CHECKPOINT_BYTES: usize = 512 * 1024;
+
+type Chunks = mpsc::Sender<Result<Bytes, StoreError>>;
+
+pub(super) async fn pull(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Result<Response, Error> {
+    let user = state.identify(&headers)?.owner;
+    let bytes = body::read(&headers, body, PULL_BYTES_MAX, state.timeouts.body).await?;
+    let request: Pull = body::parse(&bytes)?;
+    check_version(request.v)?;
+    check_owner(request.owner.as_ref(), &user)?;
+    let scope = state.policy.scope(&user, &request.collections)?;
+    let permit = state.pulls.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+    let (chunks, mut received) = mpsc::channel(CHUNKS_MAX);
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        let sender = Sender { chunks: chunks.clone(), runtime: runtime.clone(), patience: state.timeouts.slow_reader };
+        let result = state.store.read(|snapshot| {
+            let top = snapshot.top(&user.tenant)?;
+            let plan = Plan::new(request.cursor.as_ref(), scope, snapshot.history(), &top, |seq| {
+                snapshot.mark(&user.tenant, seq)
+            })?;
+            let header = header(&state, snapshot, &plan, &user)?;
+            Stream::new(snapshot, &plan, &user, top, sender).run(&header)
+        });
+        if let Err(error) = result {
+            // Without a `done` the reader knows that the stream was cut.
+            let _ = runtime.block_on(tokio::time::timeout(Duration::from_secs(1), chunks.send(Err(error))));
+        }
+    });
+    // The first chunk comes before the status is said, so that a failure to read is a 500.
+    let first = received.recv().await.unwrap_or(Err(StoreError::Closed))?;
+    let rest = futures_util::stream::unfold(received, |mut received| async {
+        received.recv().await.map(|chunk| (chunk, received))
+    });
+    let chunks = futures_util::StreamExt::chain(futures_util::stream::iter([Ok(first)]), rest);
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(chunks)).into_response())
+}
+
+fn header(state: &AppState, snapshot: &Snapshot<'_>, plan: &Plan, user: &Owner) -> Result<PullHeader, StoreError> {
+    Ok(PullHeader {
+        v: VERSION,
+        now: now_ms(),
+        user: user.clone(),
+        after: plan.after.clone(),
+        reset: plan.reset,
+        forget_groups: plan.forget_groups.clone(),
+        forget_collections: plan.forget_collections.clone(),
+        total: snapshot.count(&user.tenant, plan)?,
+        settings: state.policy.settings_for(&plan.scope.collections),
+    })
+}
+
+#[derive(Serialize)]
+struct HeaderLine<'a> {
+    pull: &'a PullHeader,
+}
+
+struct Sender {
+    chunks: Chunks,
+    runtime: Handle,
+    patience: Duration,
+}
+
+impl Sender {
+    fn send(&self, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let sent = self.chunks.send_timeout(Ok(Bytes::from(bytes)), self.patience);
+        self.runtime.block_on(sent).map_err(|_| StoreError::ReaderGone)
+    }
+}
+
+struct Stream<'a> {
+    snapshot: &'a Snapshot<'a>,
+    plan: &'a Plan,
+    tenant: &'a str,
+    top: Top,
+    sender: Sender,
+    buffer: Vec<u8>,
+    /// The last checkpoint.
+    after: Option<Cursor>,
+    /// The `seq` of the last change that was written.
+    seq: Option<Seq>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl<'a> Stream<'a> {
+    fn new(snapshot: &'a Snapshot<'a>, plan: &'a Plan, user: &'a Owner, top: Top, sender: Sender) -> Self {
+        let after = plan.after.clone();
+        Self {
+            snapshot,
+            plan,
+            tenant: &user.tenant,
+            top,
+            sender,
+            buffer: Vec::new(),
+            after,
+            seq: None,
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    fn run(&mut self, header: &PullHeader) -> Result<(), StoreError> {
+        self.write_line(&HeaderLine { pull: header })?;
+        self.flush()?;
+        let (snapshot, plan, tenant) = (self.snapshot, self.plan, self.tenant);
+        snapshot.scan(tenant, plan, &mut |seq, change| {
+            self.change(seq, &change)?;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let cursor = self.cursor(self.top.seq, self.top.mark.clone());
+        self.checkpoint(cursor, true)?;
+        self.flush()
+    }
+
+    /// A checkpoint comes only where the next change is of another transaction (rule 22).
+    fn change(&mut self, seq: Seq, change: &Change) -> Result<(), StoreError> {
+        let full = self.rows >= PULL_CHECKPOINT_ROWS || self.bytes >= CHECKPOINT_BYTES;
+        if full && let Some(last) = self.seq.filter(|last| *last != seq) {
+            let mark = self.mark(last)?;
+            self.checkpoint(self.cursor(last, mark), false)?;
+        }
+        self.bytes += self.write_line(change)?;
+        self.rows += 1;
+        self.seq = Some(seq);
+        if self.buffer.len() >= CHUNK_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn mark(&self, seq: Seq) -> Result<String, StoreError> {
+        let own = if seq > self.top.horizon { self.snapshot.mark(self.tenant, seq)? } else { None };
+        Ok(own.unwrap_or_else(|| self.plan.anchored_mark(&self.top)))
+    }
+
+    fn cursor(&self, seq: Seq, mark: String) -> Cursor {
+        let scope: Scope = self.plan.scope.clone();
+        Cursor { history: self.snapshot.history().to_owned(), seq, mark, scope }
+    }
+
+    fn checkpoint(&mut self, cursor: Cursor, done: bool) -> Result<(), StoreError> {
+        let after = self.after.replace(cursor.clone());
+        self.write_line(&Checkpoint { cursor, after, done })?;
+        (self.rows, self.bytes) = (0, 0);
+        Ok(())
+    }
+
+    fn write_line<T: Serialize>(&mut self, line: &T) -> Result<usize, StoreError> {
+        let before = self.buffer.len();
+        serde_json::to_writer(&mut self.buffer, line).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+        self.buffer.push(b'\n');
+        Ok(self.buffer.len() - before)
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.sender.send(std::mem::take(&mut self.buffer))
+    }
+}

@@ -1,0 +1,189 @@
+//! The embedded store: one SQLite file in WAL mode, one writer thread, many readers.
+//!
+//! Readers see one snapshot each and never wait for the writer. The writer takes what has come in meanwhile into one database
+//! transaction, so that many pushes share one sync of the disk.
+
+mod prune;
+mod read;
+mod rows;
+mod schema;
+mod writer;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OpenFlags};
+use tidewire_core::ids::Owner;
+use tidewire_core::protocol::message::{Push, PushAnswer};
+use tokio::sync::watch;
+
+pub use read::Snapshot;
+pub use rows::SqliteRows;
+pub use schema::SCHEMA_VERSION;
+
+use super::StoreError;
+use crate::policy::ServerPolicy;
+use writer::{Job, Writer};
+
+/// Reader connections that are kept open when idle.
+const IDLE_READERS_MAX: usize = 16;
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    history: String,
+    writer: Writer,
+    readers: Mutex<Vec<Connection>>,
+    wakers: Wakers,
+}
+
+/// By tenant: the newest committed `seq`, for those who wait.
+#[derive(Clone, Default)]
+struct Wakers(Arc<Mutex<HashMap<String, watch::Sender<u64>>>>);
+
+impl Store {
+    /// Opens the database in a directory, which is created if need be.
+    ///
+    /// # Errors
+    /// The directory or the file cannot be used, or a newer release made it.
+    pub fn open(directory: &Path, policy: Arc<ServerPolicy>) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(directory).map_err(|e| {
+            let directory = directory.display();
+            StoreError::Directory(format!("cannot create the data directory {directory} (--data, server.data): {e}"))
+        })?;
+        let path = directory.join("tidewire.sqlite");
+        let mut connection = Connection::open(&path)?;
+        schema::configure(&connection)?;
+        let history = schema::open(&mut connection)?;
+        let wakers = Wakers::default();
+        let writer = Writer::start(connection, policy, wakers.clone());
+        Ok(Self { inner: Arc::new(Inner { path, history, writer, readers: Mutex::default(), wakers }) })
+    }
+
+    /// The id of this database's history; a new database has another.
+    pub fn history(&self) -> &str {
+        &self.inner.history
+    }
+
+    /// Decides a push and answers when its effects are on the disk.
+    ///
+    /// # Errors
+    /// Nothing of the push was stored, or the answer is lost: sending it again is safe.
+    pub async fn push(&self, user: Owner, push: Push, now_ms: u64) -> Result<PushAnswer, StoreError> {
+        self.inner.writer.call(|reply| Job::Push { user, push: Box::new(push), now_ms, reply }).await?
+    }
+
+    /// Removes what is past the horizon. The writer does this by itself in idle time.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn prune(&self, now_ms: u64) -> Result<(), StoreError> {
+        self.inner.writer.call(|reply| Job::Prune { now_ms, reply }).await?
+    }
+
+    /// A value that is made once per database, such as the secret of the demo tokens.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn secret(&self, name: &'static str) -> Result<String, StoreError> {
+        self.inner.writer.call(|reply| Job::Secret { name, reply }).await?
+    }
+
+    /// Pushes that wait for the writer.
+    pub fn waiting(&self) -> usize {
+        self.inner.writer.waiting()
+    }
+
+    /// Tells of each commit of a tenant; several may be told as one.
+    pub fn subscribe(&self, tenant: &str) -> watch::Receiver<u64> {
+        self.inner.wakers.subscribe(tenant)
+    }
+
+    /// Runs `work` over one snapshot of the database. Blocks: call it on a thread that may.
+    ///
+    /// # Errors
+    /// Those of the database and of `work`.
+    pub fn read<T>(&self, work: impl FnOnce(&Snapshot<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut connection = self.reader()?;
+        let result = {
+            let tx = connection.transaction()?;
+            work(&Snapshot::new(&tx, &self.inner.history))
+        };
+        let mut readers = self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < IDLE_READERS_MAX {
+            readers.push(connection);
+        }
+        result
+    }
+
+    /// As [`Store::read`], from async code.
+    ///
+    /// # Errors
+    /// Those of the database and of `work`.
+    pub async fn read_async<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Snapshot<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || store.read(work)).await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Finishes what was accepted and closes the writer. Later pushes are refused.
+    pub async fn close(&self) {
+        let _ = self.inner.writer.call(|reply| Job::Stop { reply }).await;
+    }
+
+    fn reader(&self) -> Result<Connection, StoreError> {
+        let idle = self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(connection) = idle {
+            return Ok(connection);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.inner.path, flags)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        connection.pragma_update(None, "trusted_schema", "off")?;
+        Ok(connection)
+    }
+}
+
+impl Wakers {
+    fn subscribe(&self, tenant: &str) -> watch::Receiver<u64> {
+        let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Tenants whom nobody listens to any more are dropped here, so that the map does not grow for ever.
+        wakers.retain(|name, sender| name == tenant || sender.receiver_count() > 0);
+        wakers.entry(tenant.to_owned()).or_insert_with(|| watch::channel(0).0).subscribe()
+    }
+
+    fn wake(&self, tenant: &str, seq: u64) {
+        let wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = wakers.get(tenant) {
+            sender.send_replace(seq);
+        }
+    }
+}
+
+/// Runs `work` inside a savepoint. Its writes are taken back if it fails or if it says so by `(…, false)`.
+fn savepoint<T>(
+    connection: &Connection,
+    work: impl FnOnce() -> Result<(T, bool), StoreError>,
+) -> Result<T, StoreError> {
+    connection.prepare_cached("SAVEPOINT nested")?.execute([])?;
+    let result = work();
+    if !matches!(result, Ok((_, true))) {
+        connection.prepare_cached("ROLLBACK TO nested")?.execute([])?;
+    }
+    connection.prepare_cached("RELEASE nested")?.execute([])?;
+    result.map(|(value, _)| value)
+}
+
+/// Random text of 16 hexadecimal digits per word.
+fn random_text(words: usize) -> String {
+    (0..words).map(|_| format!("{:016x}", rand::random::<u64>())).collect()
+}

@@ -1,0 +1,260 @@
+//! What readers see: one snapshot of the database, filtered by the reader's groups (rules 26, 27).
+
+use std::cmp::Ordering;
+use std::ops::ControlFlow;
+
+use rusqlite::{Connection, OptionalExtension, Row, Rows, Statement, ToSql, params};
+use serde_json::value::RawValue;
+use tidewire_core::ids::{CollectionName, EntityId, Group, ReplicaId, Seq};
+use tidewire_core::protocol::message::Change;
+
+use super::rows::{from_json, int};
+use crate::store::plan::Plan;
+use crate::store::{StoreError, Top};
+
+/// One snapshot. Everything that is read through it belongs together.
+pub struct Snapshot<'a> {
+    connection: &'a Connection,
+    history: &'a str,
+}
+
+/// One row of `members`, as the merge of the groups compares them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Member {
+    seq: Seq,
+    collection: String,
+    id: String,
+    left: bool,
+}
+
+impl<'a> Snapshot<'a> {
+    pub(super) fn new(connection: &'a Connection, history: &'a str) -> Self {
+        Self { connection, history }
+    }
+
+    /// The id of the database's history.
+    pub fn history(&self) -> &str {
+        self.history
+    }
+
+    /// The state of a tenant's log.
+    pub fn top(&self, tenant: &str) -> Result<Top, StoreError> {
+        let row: Option<(i64, i64)> = self
+            .connection
+            .prepare_cached("SELECT seq, horizon FROM tenants WHERE tenant = ?1")?
+            .query_row([tenant], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let (seq, horizon) = row.unwrap_or((0, 0));
+        let (seq, horizon) = (seq.cast_unsigned(), horizon.cast_unsigned());
+        Ok(Top { seq, mark: self.mark(tenant, seq)?.unwrap_or_default(), horizon })
+    }
+
+    /// The mark of a commit, if it is not past the horizon.
+    pub fn mark(&self, tenant: &str, seq: Seq) -> Result<Option<String>, StoreError> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT mark FROM commits WHERE tenant = ?1 AND seq = ?2")?
+            .query_row(params![tenant, int(seq)], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// Whether this replica made one of the commits after `seq`.
+    pub fn committed_by(&self, tenant: &str, after: Seq, replica: &ReplicaId) -> Result<bool, StoreError> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT 1 FROM commits WHERE tenant = ?1 AND seq > ?2 AND by = ?3 LIMIT 1")?
+            .exists(params![tenant, int(after), replica.as_str()])?)
+    }
+
+    /// One entity, if these groups may see it and it is not deleted.
+    pub fn entity(
+        &self,
+        tenant: &str,
+        groups: &[Group],
+        collection: &CollectionName,
+        id: &EntityId,
+    ) -> Result<Option<Change>, StoreError> {
+        let change = self.change(tenant, groups, collection.as_str(), id.as_str())?;
+        Ok(change.filter(|change| !change.g.is_empty() && change.doc.is_some()))
+    }
+
+    /// About how many changes a plan will send: an entity in two groups counts twice.
+    pub fn count(&self, tenant: &str, plan: &Plan) -> Result<u64, StoreError> {
+        let mut total = 0;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT count(*) FROM members INDEXED BY members_by_seq
+             WHERE tenant = ?1 AND grp = ?2 AND seq > ?3 AND collection IN (SELECT value FROM json_each(?4))",
+        )?;
+        for group in &plan.scope.groups {
+            let (gained, others): (Vec<_>, Vec<_>) =
+                plan.scope.collections.iter().partition(|c| plan.lower(group, c.as_str()) == 0);
+            for (lower, collections) in [(0, gained), (plan.start(), others)] {
+                if !collections.is_empty() {
+                    let names = serde_json::to_string(&collections).unwrap_or_default();
+                    let count: i64 =
+                        statement.query_row(params![tenant, group.as_str(), int(lower), names], |row| row.get(0))?;
+                    total += count.cast_unsigned();
+                }
+            }
+        }
+        Ok(total)
+    }
+
+    /// Visits what a plan sends: in the order of `seq`, each entity once, at its latest state. `visit` gets the `seq` too.
+    pub fn scan(
+        &self,
+        tenant: &str,
+        plan: &Plan,
+        visit: &mut dyn FnMut(Seq, Change) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut statements = Vec::new();
+        for _ in &plan.scope.groups {
+            statements.push(self.connection.prepare(
+                "SELECT seq, collection, id, left FROM members INDEXED BY members_by_seq
+                 WHERE tenant = ?1 AND grp = ?2 AND seq > ?3 ORDER BY seq, collection, id",
+            )?);
+        }
+        let mut merge = Merge::start(&mut statements, tenant, plan)?;
+        while let Some(member) = merge.next(plan)? {
+            if let Some(change) = self.change_of(tenant, plan, &member)?
+                && visit(member.seq, change)?.is_break()
+            {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// What to tell of an entity at this membership, if anything.
+    fn change_of(&self, tenant: &str, plan: &Plan, member: &Member) -> Result<Option<Change>, StoreError> {
+        let groups = &plan.scope.groups;
+        let Some(change) = self.change(tenant, groups, &member.collection, &member.id)? else { return Ok(None) };
+        if change.g.is_empty() {
+            let is_newest = self.newest_marker(tenant, groups, member)? == member.seq;
+            let gone = Change { rev: member.seq, ..change };
+            return Ok((is_newest && !plan.is_fresh(member.seq)).then_some(gone));
+        }
+        // It left one group and is still seen through another: it is told where it stands now.
+        let is_news = change.doc.is_some() || !plan.is_fresh(member.seq);
+        Ok((is_news && !member.left).then_some(change))
+    }
+
+    fn newest_marker(&self, tenant: &str, groups: &[Group], member: &Member) -> Result<Seq, StoreError> {
+        let mut newest = 0;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT seq FROM members WHERE tenant = ?1 AND grp = ?2 AND collection = ?3 AND id = ?4")?;
+        for group in groups {
+            let seq: Option<i64> = statement
+                .query_row(params![tenant, group.as_str(), member.collection, member.id], |row| row.get(0))
+                .optional()?;
+            newest = newest.max(seq.unwrap_or(0).cast_unsigned());
+        }
+        Ok(newest)
+    }
+
+    /// An entity as a reader with these groups sees it: without groups and document if it may not.
+    fn change(&self, tenant: &str, groups: &[Group], collection: &str, id: &str) -> Result<Option<Change>, StoreError> {
+        let row = self
+            .connection
+            .prepare_cached(
+                "SELECT rev, at, by, deleted, doc, groups FROM entities
+                 WHERE tenant = ?1 AND collection = ?2 AND id = ?3",
+            )?
+            .query_row(params![tenant, collection, id], |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, String>(2)?,
+                    row.get::<_, bool>(3)?,
+                    row.get::<_, String>(4)?,
+                    row.get::<_, String>(5)?,
+                ))
+            })
+            .optional()?;
+        let Some((rev, at, by, deleted, doc, holders)) = row else { return Ok(None) };
+        let holders: Vec<Group> = from_json(&holders)?;
+        let g: Vec<Group> = groups.iter().filter(|group| holders.contains(group)).cloned().collect();
+        let visible = !g.is_empty();
+        let name = |e: tidewire_core::error::CoreError| StoreError::Unreadable(e.to_string());
+        Ok(Some(Change {
+            id: EntityId::parse(id).map_err(name)?,
+            c: CollectionName::parse(collection).map_err(name)?,
+            rev: rev.cast_unsigned(),
+            // Of an entity that the reader may not see, nothing is told but that.
+            at: if visible { at.cast_unsigned() } else { 0 },
+            by: if visible { Some(ReplicaId::parse(&by).map_err(name)?) } else { None },
+            g,
+            doc: if visible && !deleted { Some(raw(doc)?) } else { None },
+        }))
+    }
+}
+
+fn raw(text: String) -> Result<Box<RawValue>, StoreError> {
+    RawValue::from_string(text).map_err(|e| StoreError::Unreadable(e.to_string()))
+}
+
+/// Merges the memberships of several groups by `seq`.
+struct Merge<'s> {
+    heads: Vec<Head<'s>>,
+}
+
+struct Head<'s> {
+    group: Group,
+    rows: Rows<'s>,
+    next: Option<Member>,
+}
+
+impl<'s> Merge<'s> {
+    fn start(statements: &'s mut [Statement<'_>], tenant: &str, plan: &Plan) -> Result<Self, StoreError> {
+        let mut heads = Vec::new();
+        for (statement, group) in statements.iter_mut().zip(&plan.scope.groups) {
+            let lowest = int(plan.lowest(group));
+            let bound: [&dyn ToSql; 3] = [&tenant, &group.as_str(), &lowest];
+            let mut head = Head { group: group.clone(), rows: statement.query(bound)?, next: None };
+            head.advance(plan)?;
+            heads.push(head);
+        }
+        Ok(Self { heads })
+    }
+
+    /// The next membership; those of other groups with the same entity and `seq` fall together, and a live one speaks for all.
+    fn next(&mut self, plan: &Plan) -> Result<Option<Member>, StoreError> {
+        let Some(least) = self.heads.iter().filter_map(|head| head.next.as_ref()).min().cloned() else {
+            return Ok(None);
+        };
+        for head in &mut self.heads {
+            if head.next.as_ref().is_some_and(|next| next.is_same(&least)) {
+                head.advance(plan)?;
+            }
+        }
+        Ok(Some(least))
+    }
+}
+
+impl Head<'_> {
+    /// Skips what the reader has, or did not ask for.
+    fn advance(&mut self, plan: &Plan) -> Result<(), StoreError> {
+        self.next = None;
+        while let Some(row) = self.rows.next()? {
+            let member = Member::from_row(row)?;
+            let asked = plan.scope.collections.binary_search_by(|c| c.as_str().cmp(&member.collection)).is_ok();
+            if asked && member.seq > plan.lower(&self.group, &member.collection) {
+                self.next = Some(member);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Member {
+    fn from_row(row: &Row<'_>) -> Result<Self, StoreError> {
+        let seq: i64 = row.get(0)?;
+        Ok(Self { seq: seq.cast_unsigned(), collection: row.get(1)?, id: row.get(2)?, left: row.get(3)? })
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.seq.cmp(&other.seq) == Ordering::Equal && self.collection == other.collection && self.id == other.id
+    }
+}

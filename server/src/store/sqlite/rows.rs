@@ -1,0 +1,232 @@
+//! What the authority asks of a store, inside one transaction of one tenant and for one push.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tidewire_core::authority::{Rows, Stored};
+use tidewire_core::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
+use tidewire_core::protocol::message::Verdict;
+
+use super::random_text;
+use crate::store::StoreError;
+
+/// The rows of one tenant as one replica's push sees them. The connection is inside a transaction.
+pub struct SqliteRows<'a> {
+    connection: &'a Connection,
+    user: &'a Owner,
+    replica: &'a ReplicaId,
+    now_ms: u64,
+}
+
+impl<'a> SqliteRows<'a> {
+    /// Rows for one push. The caller has begun a transaction and commits it.
+    pub fn new(connection: &'a Connection, user: &'a Owner, replica: &'a ReplicaId, now_ms: u64) -> Self {
+        Self { connection, user, replica, now_ms }
+    }
+
+    fn groups_of(&self, collection: &CollectionName, id: &EntityId) -> Result<Vec<Group>, StoreError> {
+        let text: Option<String> = self
+            .connection
+            .prepare_cached("SELECT groups FROM entities WHERE tenant = ?1 AND collection = ?2 AND id = ?3")?
+            .query_row(params![self.user.tenant, collection.as_str(), id.as_str()], |row| row.get(0))
+            .optional()?;
+        text.map_or(Ok(Vec::new()), |text| from_json(&text))
+    }
+
+    fn set_member(
+        &self,
+        group: &Group,
+        collection: &CollectionName,
+        id: &EntityId,
+        seq: Seq,
+        left: bool,
+    ) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO members (tenant, grp, collection, id, seq, left) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT DO UPDATE SET seq = excluded.seq, left = excluded.left",
+            )?
+            .execute(params![self.user.tenant, group.as_str(), collection.as_str(), id.as_str(), int(seq), left])?;
+        Ok(())
+    }
+}
+
+impl Rows for SqliteRows<'_> {
+    type Error = StoreError;
+
+    fn entity(&mut self, collection: &CollectionName, id: &EntityId) -> Result<Option<Stored>, StoreError> {
+        let row = self
+            .connection
+            .prepare_cached(
+                "SELECT rev, at, by, deleted, doc, paths FROM entities WHERE tenant = ?1 AND collection = ?2 AND id = ?3",
+            )?
+            .query_row(params![self.user.tenant, collection.as_str(), id.as_str()], |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, String>(2)?,
+                    row.get::<_, bool>(3)?,
+                    row.get::<_, String>(4)?,
+                    row.get::<_, String>(5)?,
+                ))
+            })
+            .optional()?;
+        let Some((rev, at, by, deleted, doc, paths)) = row else { return Ok(None) };
+        Ok(Some(Stored {
+            rev: rev.cast_unsigned(),
+            at: at.cast_unsigned(),
+            by: ReplicaId::parse(&by).map_err(|e| StoreError::Unreadable(e.to_string()))?,
+            deleted,
+            doc: from_json(&doc)?,
+            paths: from_json(&paths)?,
+        }))
+    }
+
+    fn put(
+        &mut self,
+        collection: &CollectionName,
+        id: &EntityId,
+        stored: &Stored,
+        groups: &[Group],
+    ) -> Result<(), StoreError> {
+        for left in self.groups_of(collection, id)?.iter().filter(|group| !groups.contains(group)) {
+            self.set_member(left, collection, id, stored.rev, true)?;
+        }
+        for group in groups {
+            self.set_member(group, collection, id, stored.rev, false)?;
+        }
+        self.connection
+            .prepare_cached(
+                "INSERT INTO entities (tenant, collection, id, rev, at, by, deleted, doc, paths, groups)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                 ON CONFLICT DO UPDATE SET rev = excluded.rev, at = excluded.at, by = excluded.by,
+                   deleted = excluded.deleted, doc = excluded.doc, paths = excluded.paths, groups = excluded.groups",
+            )?
+            .execute(params![
+                self.user.tenant,
+                collection.as_str(),
+                id.as_str(),
+                int(stored.rev),
+                int(stored.at),
+                stored.by.as_str(),
+                stored.deleted,
+                to_json(&stored.doc)?,
+                to_json(&stored.paths)?,
+                to_json(&groups)?,
+            ])?;
+        Ok(())
+    }
+
+    fn next_seq(&mut self) -> Result<Seq, StoreError> {
+        let seq: i64 = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO tenants (tenant, seq) VALUES (?1, 1)
+                 ON CONFLICT DO UPDATE SET seq = seq + 1 RETURNING seq",
+            )?
+            .query_row([&self.user.tenant], |row| row.get(0))?;
+        self.connection
+            .prepare_cached("INSERT INTO commits (tenant, seq, mark, at, by) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![self.user.tenant, seq, random_text(1), int(self.now_ms), self.replica.as_str()])?;
+        Ok(seq.cast_unsigned())
+    }
+
+    fn seq(&mut self) -> Result<Seq, StoreError> {
+        let seq: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT seq FROM tenants WHERE tenant = ?1")?
+            .query_row([&self.user.tenant], |row| row.get(0))
+            .optional()?;
+        Ok(seq.unwrap_or(0).cast_unsigned())
+    }
+
+    fn verdict(&mut self, n: MutationId) -> Result<Option<(Option<u64>, Verdict)>, StoreError> {
+        let row: Option<(Option<i64>, String)> = self
+            .connection
+            .prepare_cached(
+                "SELECT digest, verdict FROM verdicts
+                 WHERE tenant = ?1 AND subject = ?2 AND replica = ?3 AND key = ?4 AND idx = ?5",
+            )?
+            .query_row(params![self.user.tenant, self.user.subject, self.replica.as_str(), int(n.0), n.1], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let Some((digest, verdict)) = row else { return Ok(None) };
+        Ok(Some((digest.map(i64::cast_unsigned), from_json(&verdict)?)))
+    }
+
+    fn put_verdict(&mut self, n: MutationId, digest: Option<u64>, verdict: &Verdict) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO verdicts (tenant, subject, replica, key, idx, digest, verdict, at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT DO UPDATE SET digest = excluded.digest, verdict = excluded.verdict, at = excluded.at",
+            )?
+            .execute(params![
+                self.user.tenant,
+                self.user.subject,
+                self.replica.as_str(),
+                int(n.0),
+                n.1,
+                digest.map(u64::cast_signed),
+                to_json(verdict)?,
+                int(self.now_ms),
+            ])?;
+        Ok(())
+    }
+
+    fn floor(&mut self) -> Result<MutationId, StoreError> {
+        let row: Option<(i64, u32)> = self
+            .connection
+            .prepare_cached(
+                "SELECT floor_key, floor_index FROM replicas WHERE tenant = ?1 AND subject = ?2 AND replica = ?3",
+            )?
+            .query_row(params![self.user.tenant, self.user.subject, self.replica.as_str()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        Ok(row.map_or_else(MutationId::default, |(key, index)| MutationId(key.cast_unsigned(), index)))
+    }
+
+    fn raise_floor(&mut self, floor: MutationId) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO replicas (tenant, subject, replica, floor_key, floor_index, seen)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT DO UPDATE SET floor_key = excluded.floor_key, floor_index = excluded.floor_index,
+                   seen = excluded.seen
+                 WHERE (excluded.floor_key, excluded.floor_index) > (floor_key, floor_index)",
+            )?
+            .execute(params![
+                self.user.tenant,
+                self.user.subject,
+                self.replica.as_str(),
+                int(floor.0),
+                floor.1,
+                int(self.now_ms),
+            ])?;
+        Ok(())
+    }
+
+    fn atomically(&mut self, work: &mut dyn FnMut(&mut Self) -> Result<bool, StoreError>) -> Result<bool, StoreError> {
+        let connection = self.connection;
+        super::savepoint(connection, || {
+            let keep = work(self)?;
+            Ok((keep, keep))
+        })
+    }
+}
+
+/// A number as SQLite has it. Those that come from a client are checked at the door.
+pub(super) fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Stored JSON.
+pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|e| StoreError::Unreadable(e.to_string()))
+}
+
+fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| StoreError::Unreadable(e.to_string()))
+}

@@ -1,0 +1,123 @@
+//! The tables, and how a database of an older release becomes one of this release.
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use crate::store::StoreError;
+
+/// Raised with every change of the tables; kept in `user_version`.
+pub const SCHEMA_VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE meta (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- seq: one per transaction, commit-ordered because there is one writer. horizon: what is gone up to there.
+CREATE TABLE tenants (
+  tenant TEXT PRIMARY KEY,
+  seq INTEGER NOT NULL,
+  horizon INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE entities (
+  tenant TEXT NOT NULL,
+  collection TEXT NOT NULL,
+  id TEXT NOT NULL,
+  rev INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  by TEXT NOT NULL,
+  deleted INTEGER NOT NULL,
+  doc TEXT NOT NULL,
+  paths TEXT NOT NULL,
+  groups TEXT NOT NULL,
+  UNIQUE (tenant, collection, id)
+) STRICT;
+CREATE INDEX tombstones ON entities (tenant, rev) WHERE deleted = 1;
+
+-- What a group holds; with left = 1, what it held until seq (rule 26).
+CREATE TABLE members (
+  tenant TEXT NOT NULL,
+  grp TEXT NOT NULL,
+  collection TEXT NOT NULL,
+  id TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  left INTEGER NOT NULL,
+  PRIMARY KEY (tenant, grp, collection, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX members_by_seq ON members (tenant, grp, seq, collection, id, left);
+CREATE INDEX leave_markers ON members (tenant, seq) WHERE left = 1;
+
+-- mark: random per commit (rule 24). by: whose push it was, so that its socket hears of it even if it sees nothing.
+CREATE TABLE commits (
+  tenant TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  mark TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  by TEXT NOT NULL,
+  PRIMARY KEY (tenant, seq)
+) STRICT, WITHOUT ROWID;
+
+-- Never deleted (rule 6).
+CREATE TABLE replicas (
+  tenant TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  replica TEXT NOT NULL,
+  floor_key INTEGER NOT NULL,
+  floor_index INTEGER NOT NULL,
+  seen INTEGER NOT NULL,
+  PRIMARY KEY (tenant, subject, replica)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE verdicts (
+  tenant TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  replica TEXT NOT NULL,
+  key INTEGER NOT NULL,
+  idx INTEGER NOT NULL,
+  digest INTEGER,
+  verdict TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (tenant, subject, replica, key, idx)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX verdicts_by_age ON verdicts (at);
+";
+
+/// Settings of every connection.
+pub(super) fn configure(connection: &Connection) -> Result<(), StoreError> {
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    // FULL: an answer is given after the log is on the disk, so that power loss keeps what was acknowledged.
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", "on")?;
+    connection.pragma_update(None, "trusted_schema", "off")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Creates or upgrades the tables and returns the history id.
+pub(super) fn open(connection: &mut Connection) -> Result<String, StoreError> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match found {
+        0 => {
+            tx.execute_batch(TABLES)?;
+            tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        }
+        SCHEMA_VERSION => {}
+        found => return Err(StoreError::Newer { found, known: SCHEMA_VERSION }),
+    }
+    let history = meta_or_insert(&tx, "history", &super::random_text(2))?;
+    tx.commit()?;
+    Ok(history)
+}
+
+/// A value of the `meta` table; `value` is stored if there is none.
+pub(super) fn meta_or_insert(connection: &Connection, name: &str, value: &str) -> Result<String, StoreError> {
+    let stored = connection.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()?;
+    if let Some(stored) = stored {
+        return Ok(stored);
+    }
+    connection.execute("INSERT INTO meta (name, value) VALUES (?1, ?2)", [name, value])?;
+    Ok(value.to_owned())
+}

@@ -1,0 +1,218 @@
+//! The one thread that writes. It takes the pushes that have come in meanwhile into one database transaction: each in its own
+//! savepoint, so that one that fails takes only itself back; all are answered after the commit.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, TransactionBehavior};
+use tidewire_core::authority::{Rows, decide_push};
+use tidewire_core::ids::Owner;
+use tidewire_core::protocol::message::{Push, PushAnswer};
+use tokio::sync::oneshot;
+
+use super::rows::SqliteRows;
+use super::{Wakers, prune, savepoint, schema};
+use crate::policy::ServerPolicy;
+use crate::store::StoreError;
+
+/// Jobs that may wait; more are refused, and the client tries again.
+const QUEUE_MAX: usize = 1_024;
+/// Pushes in one database transaction: more would make the first wait too long for the last.
+const BATCH_MAX: usize = 64;
+/// Mutations in one database transaction, for the same reason.
+const BATCH_MUTATIONS_MAX: usize = 4_000;
+/// Without a push for so long, the writer is idle.
+const IDLE: Duration = Duration::from_secs(30);
+/// What is past the horizon is removed this often.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What the writer is asked to do.
+pub(super) enum Job {
+    Push { user: Owner, push: Box<Push>, now_ms: u64, reply: Reply<PushAnswer> },
+    Prune { now_ms: u64, reply: Reply<()> },
+    Secret { name: &'static str, reply: Reply<String> },
+    Stop { reply: oneshot::Sender<()> },
+}
+
+/// The handle of the writer thread.
+pub(super) struct Writer {
+    jobs: SyncSender<Job>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, policy: Arc<ServerPolicy>, wakers: Wakers) -> Self {
+        let (jobs, queue) = sync_channel(QUEUE_MAX);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let mut thread =
+            Thread { connection, policy, wakers, queue, waiting: Arc::clone(&waiting), pruned: Instant::now() };
+        std::thread::spawn(move || thread.run());
+        Self { jobs, waiting }
+    }
+
+    pub(super) async fn call<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = self.jobs.try_send(job(reply)) {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(match error {
+                TrySendError::Full(_) => StoreError::Overloaded,
+                TrySendError::Disconnected(_) => StoreError::Closed,
+            });
+        }
+        answer.await.map_err(|_| StoreError::Closed)
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+struct Thread {
+    connection: Connection,
+    policy: Arc<ServerPolicy>,
+    wakers: Wakers,
+    queue: Receiver<Job>,
+    waiting: Arc<AtomicUsize>,
+    pruned: Instant,
+}
+
+struct Pending {
+    user: Owner,
+    push: Box<Push>,
+    now_ms: u64,
+    reply: Reply<PushAnswer>,
+}
+
+impl Thread {
+    fn run(&mut self) {
+        loop {
+            let mut next = match self.queue.recv_timeout(IDLE) {
+                Ok(job) => Some(job),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.prune_if_due();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            // A push collects those behind it; the job that ends the batch is done after it.
+            while let Some(job) = next.take() {
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
+                match job {
+                    Job::Push { user, push, now_ms, reply } => {
+                        next = self.push_batch(Pending { user, push, now_ms, reply });
+                    }
+                    Job::Prune { now_ms, reply } => {
+                        let _ = reply.send(prune::run(&mut self.connection, now_ms));
+                    }
+                    Job::Secret { name, reply } => {
+                        let secret = super::random_text(4);
+                        let _ = reply.send(schema::meta_or_insert(&self.connection, name, &secret));
+                    }
+                    Job::Stop { reply } => {
+                        if let Err(error) = self.connection.pragma_update(None, "wal_checkpoint", "truncate") {
+                            tracing::warn!(%error, "the write-ahead log could not be folded in; the next start does it");
+                        }
+                        let _ = reply.send(());
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the waiting pushes behind `first` into its database transaction. Returns the job that is not a push.
+    fn push_batch(&mut self, first: Pending) -> Option<Job> {
+        let mut mutations = first.push.mutations.len();
+        let mut batch = vec![first];
+        let mut other = None;
+        while batch.len() < BATCH_MAX && mutations < BATCH_MUTATIONS_MAX {
+            match self.queue.try_recv() {
+                Ok(Job::Push { user, push, now_ms, reply }) => {
+                    self.waiting.fetch_sub(1, Ordering::Relaxed);
+                    mutations += push.mutations.len();
+                    batch.push(Pending { user, push, now_ms, reply });
+                }
+                Ok(job) => {
+                    other = Some(job);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        self.commit(batch);
+        other
+    }
+
+    fn commit(&mut self, batch: Vec<Pending>) {
+        let mut newest = BTreeMap::new();
+        let decided = self.decide_all(&batch, &mut newest);
+        match decided {
+            Ok(answers) => {
+                for (tenant, seq) in newest {
+                    self.wakers.wake(&tenant, seq);
+                }
+                for (pending, answer) in batch.into_iter().zip(answers) {
+                    let _ = pending.reply.send(answer);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, pushes = batch.len(), "a batch of pushes could not be committed");
+                for pending in batch {
+                    let _ = pending.reply.send(Err(StoreError::Directory(format!("commit failed: {error}"))));
+                }
+            }
+        }
+    }
+
+    /// The outer error is that of the whole database transaction: nothing of it is stored.
+    #[allow(clippy::type_complexity)]
+    fn decide_all(
+        &mut self,
+        batch: &[Pending],
+        newest: &mut BTreeMap<String, u64>,
+    ) -> Result<Vec<Result<PushAnswer, StoreError>>, StoreError> {
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut answers = Vec::with_capacity(batch.len());
+        for pending in batch {
+            let answer = savepoint(&tx, || Ok((decide(&tx, &self.policy, pending)?, true)));
+            if let Ok((seq, _)) = &answer {
+                newest.insert(pending.user.tenant.clone(), *seq);
+            }
+            answers.push(answer.map(|(_, answer)| answer));
+        }
+        tx.commit()?;
+        Ok(answers)
+    }
+
+    fn prune_if_due(&mut self) {
+        if self.pruned.elapsed() < PRUNE_EVERY {
+            return;
+        }
+        self.pruned = Instant::now();
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
+        if let Err(error) = prune::run(&mut self.connection, now_ms) {
+            tracing::error!(%error, "what is past the horizon could not be removed");
+        }
+    }
+}
+
+/// A panic is contained: it is this push's failure, and its savepoint is rolled back.
+fn decide(connection: &Connection, policy: &ServerPolicy, pending: &Pending) -> Result<(u64, PushAnswer), StoreError> {
+    let mut rows = SqliteRows::new(connection, &pending.user, &pending.push.replica, pending.now_ms);
+    let decision =
+        catch_unwind(AssertUnwindSafe(|| decide_push(&mut rows, policy, &pending.user, &pending.push, pending.now_ms)));
+    let answer = decision.map_err(|panic| StoreError::Panicked(panic_text(panic.as_ref())))??;
+    Ok((rows.seq()?, answer))
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
+}

@@ -1,0 +1,40 @@
+//! `GET live`: the channel that tells of changes as they happen. A hint: the truth is the pull (rule 21).
+//!
+//! ```text
+//! upgrade ──► auth (5 s) ──► ready ──► frames, pull, ping/pong, token ──► close
+//!   │ 403        │ 4400 4401 4403 4404 4408 4413 4426                      1012 1013 4400 4401 4403 4408
+//! ```
+
+mod frames;
+mod outbox;
+mod session;
+
+use axum::extract::{State, WebSocketUpgrade};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use tidewire_core::error::Code;
+
+use crate::error::Error;
+use crate::state::AppState;
+use crate::store::StoreError;
+
+/// A client's message: the largest holds a token and names.
+const MESSAGE_BYTES_MAX: usize = 16 * 1024;
+
+/// The upgrade. A page of another origin gets no socket, although it would have no token either.
+pub(crate) async fn live(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Error> {
+    if let Some(origin) = headers.get(header::ORIGIN)
+        && !origin.to_str().is_ok_and(|origin| state.allows_origin(origin))
+    {
+        return Err(Error::new(Code::Forbidden, "this origin may not open a socket: see server.origins"));
+    }
+    let guard = state.socket_guard().ok_or(StoreError::Overloaded)?;
+    Ok(upgrade
+        .max_message_size(MESSAGE_BYTES_MAX)
+        .max_frame_size(MESSAGE_BYTES_MAX)
+        .on_upgrade(move |socket| session::run(state, guard, socket)))
+}

@@ -1,6 +1,0 @@
-/// <reference types="vite/client" />
-
-declare module "sample-data/movies.json?url" {
-  const url: string;
-  export default url;
-}
