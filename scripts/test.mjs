@@ -12,6 +12,8 @@ import { steps } from "./lib/steps.mjs";
 import { ensureRust, missingTools } from "./lib/toolchain.mjs";
 
 const LOGS = join(root, "target", "logs");
+/** The end of a failed step's output; all of it is in its log. */
+const FAILURE_LINES = 80;
 const LONG = { TIDEWIRE_LONG: "1", PROPTEST_CASES: "20000" };
 
 const words = process.argv.slice(2);
@@ -73,7 +75,7 @@ async function runStep(step) {
   result.passed += passed;
   result.failed += failed;
   bar.end(ok && failed === 0 ? "ok" : "FAIL", passed + failed > 1 ? `${passed} passed, ${failed} failed` : "");
-  if ((!ok || failed > 0) && !verbose) console.log(withoutBars(output).split("\n").slice(-200).join("\n"));
+  if ((!ok || failed > 0) && !verbose) console.log(withoutBars(output).split("\n").slice(-FAILURE_LINES).join("\n"));
   if (step.name === "size" && ok && !verbose) console.log(withoutBars(output));
 }
 

@@ -2,8 +2,8 @@
  * The bad network: an HTTP and WebSocket proxy between one device and the server.
  *
  * `mode` is the state of the line: "open", "refuse" (every connection is cut at once) or "blackhole" (connections
- * stand, nothing moves). `next(path, times, fault)` lets a fault meet the next requests whose path ends so. `log` is what the
- * device asked for. `onFrame` turns one WebSocket message into those that arrive.
+ * stand, nothing moves). `next(path, times, fault)` lets a fault meet the next requests whose path ends so. `log` is
+ * what the device asked for. `onFrame` turns one WebSocket message into those that arrive.
  */
 import http from "node:http";
 import net from "node:net";

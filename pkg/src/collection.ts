@@ -1,0 +1,223 @@
+/** Collections: the reads and writes of one kind of entity. */
+import { TidewireError, toTidewireError } from "./errors.js";
+import { newId } from "./ids.js";
+import { Resolver, type Intent, type IntentTarget } from "./intents.js";
+import { cleanObject, withoutKeys, type JsonObject } from "./json.js";
+import { liveOf, type Live, type Source } from "./live.js";
+import { compilePatch } from "./patch.js";
+import { CollectionQuery, loadState, SOURCE, type Query } from "./query.js";
+import { isRowKey } from "./rows.js";
+import { validateInsert, type StandardSchema } from "./schema.js";
+import { topics, type Session } from "./session.js";
+import type { AnyCollectionOptions, CollectionDef, CollectionOptions, NewEntity, Patch, PatchEntries, Row, SchemaCheck, Where } from "./types.js";
+import type { InputOf, OutputOf } from "./schema.js";
+import type { WireOp } from "./wasm/wire.js";
+import { refusedWrite, startWrite, type Write } from "./write.js";
+
+/** A draft: the entity as a plain object that may be changed at will. */
+export type Draft<T> = T;
+
+/** Options of an edit of one entity. */
+export interface EditOptions {
+  /** Refuse the edit (`stale-rev`) unless the entity still has this `$rev`. */
+  readonly ifRev?: number;
+}
+
+/** One kind of entity. `I` is what the validator takes, `T` what it gives. */
+export interface Collection<I, T> {
+  readonly name: string;
+  /** The row, as soon as the store is open. */
+  get(id: string): Promise<Row<T> | undefined>;
+  /** The row, if the store is open. */
+  peek(id: string): Row<T> | undefined;
+  /** The rows in the order of the ids; `undefined` where there is none. */
+  getMany(ids: readonly string[]): Promise<readonly (Row<T> | undefined)[]>;
+  live(id: string): Live<Row<T> | undefined>;
+  insert(value: NewEntity<I>): Write<string>;
+  /** All or nothing on this device; the server decides about each. */
+  insertMany(values: readonly NewEntity<I>[]): Write<readonly string[]>;
+  /** Inserts the entity, or replaces the one with its id. */
+  upsert(value: NewEntity<I>): Write<string>;
+  update(id: string, patch: Patch<T> | PatchEntries<T> | ((draft: Draft<T>) => void), options?: EditOptions): Write;
+  delete(id: string, options?: EditOptions): Write;
+  /** The rows that match; all of them without a filter. */
+  where(where?: Where<T>): Query<T>;
+}
+
+/** The type of a collection's rows: `Entity<typeof db.todos>`. */
+export type Entity<C> = C extends Collection<never, infer T> ? Row<T> : never;
+
+/** A collection with options. A validator alone needs none of this. */
+export function collection<S extends StandardSchema>(schema: S & SchemaCheck<S>, options: CollectionOptions<OutputOf<S>> = {}): CollectionDef<S> {
+  return Object.freeze({ schema, options: options as AnyCollectionOptions });
+}
+
+/** A collection's face for a transaction and for the database alike: turns arguments into intents. */
+export class Intents {
+  constructor(readonly target: () => IntentTarget) {}
+
+  insert(kind: "insert" | "upsert", value: unknown): Intent {
+    const { name, schema } = this.target();
+    const { id, entity } = splitId(value, name);
+    return { kind, id, value: validateInsert(schema, entity, name) };
+  }
+
+  update(id: string, patch: unknown, options: EditOptions | undefined): Intent {
+    const ifRev = options?.ifRev;
+    if (typeof patch === "function") return { kind: "draft", id, edit: patch as (draft: never) => unknown, ifRev };
+    return { kind: "patch", id, edits: compilePatch(patch), ifRev };
+  }
+
+  delete(id: string, options: EditOptions | undefined): Intent {
+    return { kind: "delete", id, ifRev: options?.ifRev };
+  }
+}
+
+/** See {@link Collection}. */
+export class DbCollection<I, T> implements Collection<I, T> {
+  readonly #intents: Intents;
+
+  constructor(
+    private readonly session: Session,
+    private readonly target: () => IntentTarget,
+  ) {
+    this.#intents = new Intents(target);
+  }
+
+  get name(): string {
+    return this.target().name;
+  }
+
+  async get(id: string): Promise<Row<T> | undefined> {
+    await this.session.whenOpen();
+    return this.session.rows.get(this.name, id) as Row<T> | undefined;
+  }
+
+  peek(id: string): Row<T> | undefined {
+    if (this.session.ready) return this.session.rows.get(this.name, id) as Row<T> | undefined;
+    this.session.start();
+    return undefined;
+  }
+
+  async getMany(ids: readonly string[]): Promise<readonly (Row<T> | undefined)[]> {
+    await this.session.whenOpen();
+    const rows = new Map(this.session.rows.list(this.name, ids).map((row) => [row.id, row]));
+    return ids.map((id) => rows.get(id) as Row<T> | undefined);
+  }
+
+  live(id: string): Live<Row<T> | undefined> {
+    return liveOf(() => this.#rowSource(id));
+  }
+
+  insert(value: NewEntity<I>): Write<string> {
+    return this.#one(() => this.#intents.insert("insert", value));
+  }
+
+  insertMany(values: readonly NewEntity<I>[]): Write<readonly string[]> {
+    return this.#many(() => values.map((value) => this.#intents.insert("insert", value)));
+  }
+
+  upsert(value: NewEntity<I>): Write<string> {
+    return this.#one(() => this.#intents.insert("upsert", value));
+  }
+
+  /** For `db.import`. */
+  upsertMany(values: readonly unknown[]): Write<readonly string[]> {
+    return this.#many(() => values.map((value) => this.#intents.insert("upsert", value)));
+  }
+
+  update(id: string, patch: unknown, options?: EditOptions): Write {
+    return this.#one(() => this.#intents.update(id, patch, options), id) as Write<unknown> as Write;
+  }
+
+  delete(id: string, options?: EditOptions): Write {
+    return this.#one(() => this.#intents.delete(id, options), id) as Write<unknown> as Write;
+  }
+
+  where(where: Where<T> = {}): Query<T> {
+    const host = {
+      session: this.session,
+      name: this.name,
+      bulk: (ids: () => readonly string[], edit: { readonly patch: unknown } | "delete") => this.#bulk(ids, edit),
+    };
+    return new CollectionQuery<T>(host, { c: this.name }).where(where);
+  }
+
+  /** One entity and whether its collection is complete, for the hooks. */
+  [SOURCE](id: string): Source<{ readonly row: Row<T> | undefined; readonly status: "partial" | "complete" }> {
+    const { session, name } = this;
+    return session.source({
+      key: `entity/${name}/${id}`,
+      topics: [topics.row(name, id), topics.status],
+      compute: () => Object.freeze({ row: this.#rowSource(id).current(), status: loadState(session, name) }),
+      same: (old, fresh) => old.row === fresh.row && old.status === fresh.status,
+    });
+  }
+
+  #rowSource(id: string): Source<Row<T> | undefined> {
+    return this.session.source<Row<T> | undefined>({
+      key: `row/${this.name}/${id}`,
+      topics: [topics.row(this.name, id)],
+      compute: () => this.session.rows.get(this.name, id) as Row<T> | undefined,
+      same: Object.is,
+    });
+  }
+
+  #one(make: () => Intent, knownId = ""): Write<string> {
+    try {
+      const intent = make();
+      return startWrite(
+        this.session,
+        intent.id,
+        () => ({ ops: this.#resolve([intent]), atomic: false }),
+        () => intent.id,
+      );
+    } catch (error) {
+      return refusedWrite(this.session, knownId, toTidewireError(error));
+    }
+  }
+
+  #many(make: () => readonly Intent[]): Write<readonly string[]> {
+    try {
+      const intents = make();
+      const ids = Object.freeze(intents.map((intent) => intent.id));
+      return startWrite(
+        this.session,
+        ids[0] ?? "",
+        () => ({ ops: this.#resolve(intents), atomic: false }),
+        () => ids,
+      );
+    } catch (error) {
+      return refusedWrite(this.session, "", toTidewireError(error));
+    }
+  }
+
+  #bulk(ids: () => readonly string[], edit: { readonly patch: unknown } | "delete"): Write<readonly string[]> {
+    let found: readonly string[] = [];
+    const make = (): { ops: readonly WireOp[]; atomic: boolean } => {
+      found = Object.freeze([...ids()]);
+      const intent = (id: string): Intent => (edit === "delete" ? this.#intents.delete(id, undefined) : this.#intents.update(id, edit.patch, undefined));
+      return { ops: this.#resolve(found.map(intent)), atomic: false };
+    };
+    return startWrite(this.session, "", make, () => found);
+  }
+
+  #resolve(intents: readonly Intent[]): readonly WireOp[] {
+    const resolver = new Resolver((collection, id) => this.session.rows.get(collection, id));
+    const target = this.target();
+    return intents.map((intent) => resolver.resolve(target, intent)).filter((op) => op !== undefined);
+  }
+}
+
+function splitId(value: unknown, collection: string): { id: string; entity: JsonObject } {
+  const json = cleanObject(value);
+  const given = json["id"];
+  if (given !== undefined && (typeof given !== "string" || given === "")) {
+    throw new TidewireError("bad-value", `An id is a text that is not empty.`, { collection, path: "/id" });
+  }
+  const rowKeys = new Set(Object.keys(json).filter(isRowKey));
+  return { id: given ?? newId(), entity: withoutKeys(json, rowKeys) };
+}
+
+/** The collection that a definition makes. */
+export type CollectionOf<S extends StandardSchema> = Collection<InputOf<S>, OutputOf<S>>;

@@ -1,0 +1,157 @@
+/**
+ * `openDb`: a database is a name and a configuration. It opens nothing by itself: the WebAssembly module and the store are
+ * loaded on first use, in a browser only.
+ *
+ * Invariant: in one page there is one instance per name, however often `openDb` is called with an equal configuration.
+ */
+import { DbCollection, type CollectionOf } from "./collection.js";
+import { TidewireError } from "./errors.js";
+import type { DbEvents } from "./events.js";
+import type { IntentTarget } from "./intents.js";
+import { canonicalJson, cleanJson, type Json } from "./json.js";
+import { clientConfig, partsOf, type CollectionParts, type DbOptions, type DbSettings } from "./options.js";
+import type { QueueEntry } from "./status.js";
+import { Session } from "./session.js";
+import { syncOf, type Sync } from "./sync.js";
+import { runTransaction, type Transaction } from "./transaction.js";
+import type { Collections, SchemaOf } from "./types.js";
+import { wasmFactory, type ClientFactory } from "./wasm/client.js";
+import type { Write } from "./write.js";
+
+/** Everything in a database, as plain data. */
+export interface Export {
+  readonly tidewire: 1;
+  readonly collections: { readonly [name: string]: readonly { readonly id: string; readonly [field: string]: Json }[] };
+  readonly pending: readonly QueueEntry[];
+}
+
+/** A database without its collections. */
+export interface DbBase<C extends Collections> {
+  readonly sync: Sync;
+  /** All edits that `fn` makes happen together or not at all, here and on the server. `fn` must be synchronous. */
+  transaction<R>(fn: (tx: Transaction<C>) => R extends PromiseLike<unknown> ? never : R): Write<R>;
+  /** Calls `fn` at each such event; returns how to stop. */
+  on<E extends keyof DbEvents>(event: E, fn: (event: DbEvents[E]) => void): () => void;
+  /** Everything in the store and in the queue. */
+  export(): Promise<Export>;
+  /** Writes the rows of an export: new ones are inserted, others replaced. Resolves with their number when they are durable. */
+  import(data: Export): Promise<{ readonly rows: number }>;
+  /** Deletes the store on this device, what is unsent included, and closes the database. */
+  erase(): Promise<void>;
+  /** Ends this use of the database. The last one of a name closes it. */
+  close(): Promise<void>;
+}
+
+/** A database: its collections by name, and what is in {@link DbBase}. */
+export type Db<C extends Collections> = DbBase<C> & { readonly [K in keyof C]: CollectionOf<SchemaOf<C[K]>> };
+
+/** How the hooks reach the session of a database. */
+export const SESSION = Symbol("tidewire.session");
+
+/** Rows in one write of an import: enough to be fast, few enough to keep the page alive. */
+const IMPORT_CHUNK = 500;
+
+interface Instance {
+  readonly db: Db<Collections>;
+  readonly session: Session;
+  readonly config: string;
+  parts: ReadonlyMap<string, CollectionParts>;
+  auth: DbSettings["auth"];
+  uses: number;
+}
+
+const instances = new Map<string, Instance>();
+
+/** Opens the database of that name, or returns the one that is open. */
+export function openDb<const C extends Collections>(options: DbOptions<C>): Db<C> {
+  return openWith(options as unknown as DbOptions<Collections>, isBrowser() ? wasmFactory(options.wasm) : undefined) as unknown as Db<C>;
+}
+
+/** `openDb` with another maker of clients: for the tests of this package. */
+export function openWith(options: DbSettings & { readonly collections: Collections }, factory: ClientFactory | undefined): Db<Collections> {
+  const parts = partsOf(options.collections);
+  const config = clientConfig(options, parts);
+  const text = canonicalJson(cleanJson(config));
+  const known = instances.get(config.name);
+  if (known !== undefined && known.config !== text) {
+    throw new TidewireError("config-differs", `A database "${config.name}" is open with another configuration. Close it first, or use another name.`);
+  }
+  if (known !== undefined) {
+    known.uses += 1;
+    known.parts = parts;
+    known.auth = options.auth;
+    return known.db;
+  }
+  const instance = makeInstance(config, text, parts, options.auth, factory);
+  // A server renders for many users in one process, and its databases never open: it keeps none.
+  if (factory !== undefined) instances.set(config.name, instance);
+  return instance.db;
+}
+
+function makeInstance(
+  config: ReturnType<typeof clientConfig>,
+  text: string,
+  parts: ReadonlyMap<string, CollectionParts>,
+  auth: DbSettings["auth"],
+  factory: ClientFactory | undefined,
+): Instance {
+  const session = new Session(config, factory, async (why) => (await instance.auth?.(why)) ?? null);
+  const target = (name: string) => (): IntentTarget => ({ name, schema: (instance.parts.get(name) as CollectionParts).schema });
+  const targets = new Map([...parts.keys()].map((name) => [name, target(name)]));
+  const collections = Object.fromEntries([...targets].map(([name, of]) => [name, new DbCollection(session, of)]));
+  const base: DbBase<Collections> = {
+    sync: syncOf(session),
+    transaction: (fn) => runTransaction(session, targets, fn as unknown as (tx: never) => never),
+    on: (event, fn) => {
+      session.start();
+      return session.events.on(event, fn);
+    },
+    export: async () => {
+      await session.whenOpen();
+      return JSON.parse(session.call((client) => client.exportData())) as Export;
+    },
+    import: (data) => importRows(collections, data),
+    erase: async () => {
+      forget(instance);
+      await session.close(true);
+    },
+    close: () => release(instance),
+  };
+  const db = Object.freeze({ ...collections, ...base, [SESSION]: session }) as unknown as Db<Collections>;
+  const instance: Instance = { db, session, config: text, parts, auth, uses: 1 };
+  return instance;
+}
+
+/** Closes with the last use, and not in the same task: a component that mounts twice, or a hot reload, keeps the store open. */
+async function release(instance: Instance): Promise<void> {
+  if (instance.session.closed) return;
+  instance.uses = Math.max(0, instance.uses - 1);
+  if (instance.uses > 0) return;
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  if (instance.uses > 0 || instance.session.closed) return;
+  forget(instance);
+  await instance.session.close();
+}
+
+function forget(instance: Instance): void {
+  const { name } = instance.session.config;
+  if (instances.get(name) === instance) instances.delete(name);
+}
+
+async function importRows(collections: { readonly [name: string]: DbCollection<unknown, unknown> }, data: Export): Promise<{ readonly rows: number }> {
+  if (data?.tidewire !== 1) throw new TidewireError("bad-value", "This is no export of a Tidewire database.");
+  let count = 0;
+  for (const [name, rows] of Object.entries(data.collections)) {
+    const collection = Object.hasOwn(collections, name) ? collections[name] : undefined;
+    if (collection === undefined) throw new TidewireError("unknown-collection", `The export holds "${name}", which this database has not.`, { collection: name });
+    for (let from = 0; from < rows.length; from += IMPORT_CHUNK) {
+      await collection.upsertMany(rows.slice(from, from + IMPORT_CHUNK));
+    }
+    count += rows.length;
+  }
+  return { rows: count };
+}
+
+function isBrowser(): boolean {
+  return typeof document !== "undefined" || typeof (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope === "function";
+}

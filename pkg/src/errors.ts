@@ -1,0 +1,99 @@
+/**
+ * Every failure that a user of the package meets is a {@link TidewireError} with a stable code.
+ *
+ * The core and the browser shell have codes of their own (`quota`, `not-found`, `rate-limited` …); the list here is what
+ * this layer raises itself. All of them stand in `docs/ERRORS.md`.
+ */
+
+/** The codes that the TypeScript face raises itself. */
+export const FACE_CODES = [
+  "aborted",
+  "async-function",
+  "async-schema",
+  "bad-config",
+  "bad-path",
+  "bad-query",
+  "bad-value",
+  "closed",
+  "config-differs",
+  "insecure-url",
+  "internal",
+  "invalid",
+  "not-found",
+  "offline",
+  "paused",
+  "server-side",
+  "timeout",
+  "transaction-over",
+  "wasm-load",
+] as const;
+
+/** A code of this layer. */
+export type FaceCode = (typeof FACE_CODES)[number];
+
+/** Any code: those of this layer are named, those of the core and of later releases are strings. */
+export type ErrorCode = FaceCode | (string & {});
+
+const RETRYABLE: ReadonlySet<string> = new Set(["aborted", "internal", "offline", "paused", "timeout", "wasm-load"]);
+
+/** What an error is about. */
+export interface ErrorDetails {
+  readonly retryable?: boolean | undefined;
+  readonly collection?: string | undefined;
+  readonly id?: string | undefined;
+  /** JSON Pointer of the field. */
+  readonly path?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** The one error class of the package. `hint` (the same text as `message`) says what to do. */
+export class TidewireError extends Error {
+  /** Stable across releases; see `docs/ERRORS.md`. */
+  readonly code: ErrorCode;
+  /** Whether the same call can succeed later without a change. */
+  readonly retryable: boolean;
+  readonly hint: string;
+  readonly collection?: string;
+  readonly id?: string;
+  readonly path?: string;
+
+  constructor(code: ErrorCode, hint: string, details: ErrorDetails = {}) {
+    super(hint, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = "TidewireError";
+    this.code = code;
+    this.hint = hint;
+    this.retryable = details.retryable ?? RETRYABLE.has(code);
+    if (details.collection !== undefined) this.collection = details.collection;
+    if (details.id !== undefined) this.id = details.id;
+    if (details.path !== undefined) this.path = details.path;
+  }
+}
+
+/** Whatever was thrown, as a {@link TidewireError}: errors of the wasm class keep their code, all else is `internal`. */
+export function toTidewireError(thrown: unknown): TidewireError {
+  if (thrown instanceof TidewireError) return thrown;
+  const fields = (typeof thrown === "object" && thrown !== null ? thrown : {}) as Record<string, unknown>;
+  const text = (key: string): string | undefined => (typeof fields[key] === "string" ? fields[key] : undefined);
+  const message = text("hint") ?? text("message") ?? String(thrown);
+  const code = text("code");
+  if (code === undefined) {
+    return new TidewireError("internal", `Tidewire met a failure of its own: ${message}`, { cause: thrown });
+  }
+  return new TidewireError(code, message, {
+    retryable: fields["retryable"] === true,
+    collection: text("collection"),
+    id: text("id"),
+    path: text("path"),
+    cause: thrown,
+  });
+}
+
+/** Whether this is a trap: the wasm instance cannot be used again. */
+export function isTrap(thrown: unknown): boolean {
+  return typeof WebAssembly === "object" && thrown instanceof WebAssembly.RuntimeError;
+}
+
+/** The error of an aborted signal. */
+export function abortedError(signal: AbortSignal): TidewireError {
+  return new TidewireError("aborted", "The signal given to this call was aborted.", { cause: signal.reason });
+}

@@ -1,0 +1,80 @@
+/** Events: what happened, for those who want to know as it happens. State belongs to the live values, not here. */
+import type { Json } from "./json.js";
+import type { MutationName, WireError } from "./wasm/wire.js";
+
+/** A value that lost against another. `path` is a JSON Pointer. */
+export interface Overwritten {
+  readonly path: string;
+  readonly yours?: Json;
+  readonly kept?: Json;
+  /** The replica that wrote the value which stands. */
+  readonly by?: string;
+}
+
+/** The events of a database, by name. */
+export interface DbEvents {
+  /** A value of this author lost against a concurrent one. */
+  conflict: { readonly collection: string; readonly id: string; readonly overwritten: readonly Overwritten[] };
+  /** The server refused a write; it waits in `db.sync.queue.failed`. */
+  rejected: { readonly n: MutationName; readonly collection: string; readonly id: string; readonly error: WireError };
+  /** The server asked for everything to be read again. Nothing unsent is lost. */
+  reset: object;
+  /** The device's storage is full. */
+  quota: object;
+  progress: { readonly phase: "pull" | "push"; readonly done: number; readonly total: number };
+  /** Where data is kept now. `memory`: it does not survive a reload. */
+  storage: { readonly storage: "indexeddb" | "memory"; readonly code?: string };
+  /** This release is too old or too new for its server or its stored data: reload. */
+  upgrade: object;
+  /** Something was wrong inside, and was mended. */
+  watchdog: { readonly code: string; readonly message?: string };
+  /** The server's settings of these collections differ from the client's; the server's count. */
+  "settings-differ": { readonly collections: readonly string[] };
+}
+
+/** What the wasm class sends. */
+export type WireEvent =
+  | { type: "changed"; collection: string; ids: string[]; origin: "local" | "remote" }
+  | { type: "loaded"; collection: string }
+  | { type: "status" }
+  | { type: "queue" }
+  | { type: "health" }
+  | { type: "durable"; write: number; n: MutationName[] }
+  | { type: "write-failed"; write: number; error: WireError }
+  | { type: "verdict"; write: number; index: number; verdict: Verdict }
+  | { [E in keyof DbEvents]: { type: E } & DbEvents[E] }[keyof DbEvents];
+
+/** What the server decided about a mutation. */
+export type Verdict =
+  | { readonly verdict: "applied"; readonly rev: number; readonly duplicate?: boolean }
+  | { readonly verdict: "merged"; readonly rev: number; readonly overwritten?: readonly Overwritten[]; readonly duplicate?: boolean }
+  | { readonly verdict: "rejected"; readonly code: string; readonly path?: string; readonly message: string; readonly duplicate?: boolean }
+  | { readonly verdict: "held"; readonly reason: "missing" | "after"; readonly duplicate?: boolean }
+  | { readonly verdict: "void"; readonly duplicate?: boolean };
+
+type Listener = (event: never) => void;
+
+/** Listeners by event. */
+export class Emitter {
+  readonly #listeners = new Map<string, Set<Listener>>();
+
+  on<E extends keyof DbEvents>(event: E, fn: (event: DbEvents[E]) => void): () => void {
+    const set = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, set);
+    const listener: Listener = (value) => fn(value);
+    set.add(listener);
+    return () => set.delete(listener);
+  }
+
+  emit(event: string, value: object): void {
+    for (const listener of [...(this.#listeners.get(event) ?? [])]) {
+      try {
+        listener(value as never);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+}

@@ -1,0 +1,107 @@
+/** The options of `openDb`, checked and turned into what the wasm class takes. */
+import { TidewireError } from "./errors.js";
+import { cleanJson, type JsonObject } from "./json.js";
+import { toPointer } from "./path.js";
+import type { StandardSchema } from "./schema.js";
+import type { AnyCollectionOptions, CollectionDef, Collections, CollectionsCheck } from "./types.js";
+import type { WasmSource } from "./wasm/load.js";
+import type { ClientConfig } from "./wasm/wire.js";
+
+/** Why a token is asked for. */
+export type TokenReason = "start" | "expiring" | "rejected";
+
+/** Options that do not depend on the collections. */
+export interface DbSettings {
+  /** Names the store on this device: one name, one database. */
+  readonly name: string;
+  /** The server. Leave it out for a database that stays on the device. */
+  readonly url?: string;
+  /** Gives the token for the server; null: signed out, syncing pauses. */
+  readonly auth?: (why: TokenReason) => string | null | Promise<string | null>;
+  readonly storage?: "indexeddb" | "memory";
+  /** `strict` (default): a write that has resolved survives a power cut. */
+  readonly durability?: "strict" | "relaxed";
+  /** How long one request, `server()` and `now()` may take; 10,000. */
+  readonly timeoutMs?: number;
+  readonly retry?: { readonly initialMs?: number; readonly maxMs?: number };
+  readonly batch?: { readonly maxCount?: number; readonly maxBytes?: number };
+  /** How often to ask where no socket can be had. */
+  readonly pollMs?: { readonly visible?: number; readonly hidden?: number };
+  readonly maxDocumentBytes?: number;
+  readonly health?: { readonly errorRate?: number; readonly stuck?: number; readonly lastSyncMs?: number };
+  /** Where the WebAssembly module is, if it is not where the bundler put it. */
+  readonly wasm?: WasmSource;
+  /** Allow `http:` and `ws:` to hosts other than this machine. Everything then travels in clear text. */
+  readonly allowInsecure?: boolean;
+}
+
+/** What `openDb` takes. */
+export type DbOptions<C extends Collections> = DbSettings & { readonly collections: C & CollectionsCheck<C> };
+
+/** A collection's parts. */
+export interface CollectionParts {
+  readonly schema: StandardSchema;
+  readonly options: AnyCollectionOptions;
+}
+
+const RESERVED: ReadonlySet<string> = new Set(["sync", "transaction", "on", "close", "erase", "export", "import", "signIn", "signOut", "context", "then"]);
+const PASSED_ON = ["timeoutMs", "retry", "batch", "pollMs", "maxDocumentBytes", "health"] as const;
+
+/** The collections of a configuration, validator and options apart. */
+export function partsOf(collections: Collections): ReadonlyMap<string, CollectionParts> {
+  return new Map(
+    Object.entries(collections).map(([name, given]) => {
+      if (RESERVED.has(name)) throw badConfig(`"${name}" is a name of the database itself; choose another name for the collection.`);
+      const parts = "~standard" in given ? { schema: given, options: {} } : (given as CollectionDef);
+      if (typeof parts.schema?.["~standard"]?.validate !== "function") {
+        throw badConfig(`The collection "${name}" needs a validator that implements Standard Schema, for instance of Zod or Valibot.`);
+      }
+      return [name, parts];
+    }),
+  );
+}
+
+/** What the wasm class is configured with. Two configurations are equal if this is. */
+export function clientConfig(settings: DbSettings, parts: ReadonlyMap<string, CollectionParts>): ClientConfig {
+  if (typeof settings.name !== "string" || settings.name === "") throw badConfig("openDb() needs a name for the store on this device.");
+  const passed = PASSED_ON.filter((key) => settings[key] !== undefined).map((key) => [key, cleanJson(settings[key])]);
+  return {
+    name: settings.name,
+    url: settings.url === undefined ? null : checkedUrl(settings.url, settings.allowInsecure === true),
+    storage: settings.storage ?? "indexeddb",
+    durability: settings.durability ?? "strict",
+    collections: Object.fromEntries([...parts].map(([name, { options }]) => [name, collectionConfig(options)])),
+    ...(Object.fromEntries(passed) as JsonObject),
+  };
+}
+
+function collectionConfig(options: AnyCollectionOptions): JsonObject {
+  const { fields, ...rest } = options;
+  const byPointer = Object.entries(fields ?? {}).filter(([, strategy]) => strategy !== undefined).map(([path, strategy]) => [toPointer(path), strategy]);
+  return cleanJson({ ...rest, ...(byPointer.length > 0 ? { fields: Object.fromEntries(byPointer) } : {}) }) as JsonObject;
+}
+
+function checkedUrl(text: string, allowInsecure: boolean): string {
+  let url: URL;
+  try {
+    url = new URL(text, globalThis.location?.href);
+  } catch (cause) {
+    throw badConfig(`The url ${JSON.stringify(text)} is no address; write "https://…".`, cause);
+  }
+  const secure = url.protocol === "https:" || url.protocol === "wss:";
+  if (!secure && url.protocol !== "http:" && url.protocol !== "ws:") throw badConfig(`The url ${JSON.stringify(text)} must begin with https:.`);
+  if (!secure && !allowInsecure && !isLoopback(url.hostname)) {
+    throw new TidewireError("insecure-url", `${url.origin} would carry tokens and data in clear text. Use https:, or set allowInsecure for a network that you trust.`);
+  }
+  const http = url.protocol.replace(/^ws/, "http");
+  return `${http}//${url.host}${url.pathname.replace(/\/+$/, "")}`;
+}
+
+/** Hosts that are this machine: nothing leaves it. */
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host.endsWith(".localhost") || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+function badConfig(message: string, cause?: unknown): TidewireError {
+  return new TidewireError("bad-config", message, { cause });
+}

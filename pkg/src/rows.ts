@@ -1,0 +1,131 @@
+/**
+ * Row objects: frozen, one per entity, with an identity that changes exactly when the row's JSON changes.
+ *
+ * A row lives as long as somebody holds it (WeakRef), and the last few thousand read ones a little longer. Rows stay
+ * valid until the core says that they changed; then they are read again and compared.
+ */
+import { deepFreeze, type JsonObject } from "./json.js";
+import type { Meta } from "./types.js";
+
+/** A row as the cache knows it: any entity. */
+export type AnyRow = JsonObject & { readonly id: string } & Meta;
+
+/** Where rows come from; `undefined` while the core is not open. */
+export interface RowReader {
+  row(collection: string, id: string): string | undefined;
+  rows(collection: string, ids: readonly string[]): string;
+}
+
+interface Entry {
+  readonly ref: WeakRef<AnyRow>;
+  stale: boolean;
+}
+
+const RECENT_MAX = 2_000;
+/** From this many rows on they are asked for in one call. */
+const BULK_MIN = 16;
+
+/** The rows of one database. */
+export class RowCache {
+  readonly #entries = new Map<string, Map<string, Entry>>();
+  readonly #recent = new Set<AnyRow>();
+  readonly #gone = new FinalizationRegistry<{ entries: Map<string, Entry>; id: string }>((held) => {
+    const entry = held.entries.get(held.id);
+    if (entry !== undefined && entry.ref.deref() === undefined) held.entries.delete(held.id);
+  });
+
+  constructor(private readonly reader: RowReader) {}
+
+  /** One row. */
+  get(collection: string, id: string): AnyRow | undefined {
+    const entry = this.#collection(collection).get(id);
+    const known = entry?.ref.deref();
+    if (known !== undefined && entry?.stale === false) return known;
+    const text = this.reader.row(collection, id);
+    if (text !== undefined) return this.#keep(collection, id, JSON.parse(text) as AnyRow, known);
+    this.#collection(collection).delete(id);
+    return undefined;
+  }
+
+  /** Several rows in order; ids without a row are left out. */
+  list(collection: string, ids: readonly string[]): readonly AnyRow[] {
+    const entries = this.#collection(collection);
+    const fresh = (id: string): AnyRow | undefined => {
+      const entry = entries.get(id);
+      return entry?.stale === false ? entry.ref.deref() : undefined;
+    };
+    const held = ids.map(fresh);
+    const missing = ids.filter((_, index) => held[index] === undefined);
+    const read = new Map<string, AnyRow>();
+    if (missing.length >= BULK_MIN) {
+      const parsed = JSON.parse(this.reader.rows(collection, missing)) as (AnyRow | null)[];
+      missing.forEach((id, index) => {
+        const row = parsed[index];
+        if (row) read.set(id, this.#keep(collection, id, row, entries.get(id)?.ref.deref()));
+      });
+    } else {
+      for (const id of missing) {
+        const row = this.get(collection, id);
+        if (row !== undefined) read.set(id, row);
+      }
+    }
+    return ids.map((id, index) => held[index] ?? read.get(id)).filter((row) => row !== undefined);
+  }
+
+  /** These rows may have changed. */
+  invalidate(collection: string, ids: Iterable<string>): void {
+    const entries = this.#collection(collection);
+    for (const id of ids) {
+      const entry = entries.get(id);
+      if (entry !== undefined) entry.stale = true;
+    }
+  }
+
+  /** Any row may have changed: there is a fresh instance behind the reader. */
+  invalidateAll(): void {
+    for (const entries of this.#entries.values()) for (const entry of entries.values()) entry.stale = true;
+  }
+
+  #keep(collection: string, id: string, row: AnyRow, known: AnyRow | undefined): AnyRow {
+    const entries = this.#collection(collection);
+    const same = known !== undefined && JSON.stringify(known) === JSON.stringify(row);
+    const kept = same ? known : deepFreeze(row);
+    const entry = entries.get(id);
+    if (same && entry !== undefined) entry.stale = false;
+    else {
+      entries.set(id, { ref: new WeakRef(kept), stale: false });
+      this.#gone.register(kept, { entries, id });
+    }
+    this.#recent.delete(kept);
+    this.#recent.add(kept);
+    if (this.#recent.size > RECENT_MAX) this.#recent.delete(this.#recent.values().next().value as AnyRow);
+    return kept;
+  }
+
+  #collection(name: string): Map<string, Entry> {
+    let entries = this.#entries.get(name);
+    if (entries === undefined) {
+      entries = new Map();
+      this.#entries.set(name, entries);
+    }
+    return entries;
+  }
+}
+
+const META_KEYS = ["$sync", "$rev", "$updatedAt"] as const;
+const ROW_KEYS: ReadonlySet<string> = new Set(["id", ...META_KEYS]);
+
+/** What Tidewire knows about a row; works on a spread copy of one, too. */
+export function meta(row: Meta): Meta {
+  return Object.freeze({ $sync: row.$sync, $rev: row.$rev, $updatedAt: row.$updatedAt });
+}
+
+/** Whether a key of a row is not data of the entity. */
+export function isRowKey(key: string): boolean {
+  return ROW_KEYS.has(key);
+}
+
+/** The data of a row: without the id and what Tidewire knows about it. */
+export function entityOf(row: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(row).filter(([key]) => !ROW_KEYS.has(key)));
+}

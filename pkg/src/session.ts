@@ -1,0 +1,323 @@
+/**
+ * A session: one open store behind the face. It starts the wasm client on first use, keeps what the client says in rows
+ * and live values, and makes a fresh client when the instance traps.
+ *
+ *     idle ──start──► opening ──► open ──trap──► opening …        any ──close──► closed
+ *                        └──► failed (start again on the next use, if the failure was retryable)
+ *
+ * Invariant: the client is only touched through `call`, so a trap is always seen.
+ */
+import { abortedError, isTrap, TidewireError, toTidewireError } from "./errors.js";
+import { Emitter, type WireEvent } from "./events.js";
+import { deepFreeze } from "./json.js";
+import { Source, type Recipe, type SourceHost } from "./live.js";
+import { RowCache } from "./rows.js";
+import { Scheduler } from "./scheduler.js";
+import type { SyncView } from "./status.js";
+import type { ClientFactory, LoadedClient } from "./wasm/client.js";
+import type { ClientConfig, WireClient, WireHost } from "./wasm/wire.js";
+import { WriteLane } from "./writes.js";
+
+/** Live values that nobody watches are kept up to this number, so that a render and its effect meet the same one. */
+const IDLE_SOURCES_MAX = 200;
+/** More traps than this within a minute are not mended by one more instance. */
+const TRAPS_PER_MINUTE_MAX = 5;
+
+/** What a live value can depend on. */
+export const topics = {
+  collection: (name: string): string => `c/${name}`,
+  row: (collection: string, id: string): string => `r/${collection}/${id}`,
+  status: "status",
+  queue: "queue",
+  health: "health",
+} as const;
+
+type Phase = "idle" | "opening" | "open" | "failed" | "closed";
+
+/** See the module's text. */
+export class Session implements SourceHost {
+  readonly rows: RowCache;
+  readonly writes: WriteLane;
+  readonly events = new Emitter();
+  readonly #sources = new Map<string, Source<unknown>>();
+  readonly #topics = new Map<string, Set<Source<unknown>>>();
+  readonly #scheduler = new Scheduler();
+  readonly #waiters = new Set<{ resolve(): void; reject(error: TidewireError): void }>();
+  #phase: Phase = "idle";
+  #loaded: LoadedClient | undefined;
+  #failure: TidewireError | undefined;
+  #traps: number[] = [];
+  #stopListening: (() => void) | undefined;
+
+  /** `factory` is absent on a server: then nothing ever opens. */
+  constructor(
+    readonly config: ClientConfig,
+    private readonly factory: ClientFactory | undefined,
+    private readonly token: WireHost["token"],
+  ) {
+    this.rows = new RowCache({
+      row: (collection, id) => this.call((client) => client.row(collection, id)),
+      rows: (collection, ids) => this.call((client) => client.rows(collection, JSON.stringify(ids))),
+    });
+    this.writes = new WriteLane(this);
+  }
+
+  /** Where syncing stands. */
+  get status(): Source<SyncView> {
+    return this.view<SyncView>("status", [topics.status]);
+  }
+
+  /** A view of the client that stays the same object while its text does. */
+  view<T>(what: "status" | "queue" | "health" | "metrics", on: readonly string[]): Source<T> {
+    return this.source<T>({
+      key: `view/${what}`,
+      topics: on,
+      compute: () => deepFreeze(JSON.parse(this.call((client) => client.view(what))) as T),
+      same: (old, fresh) => JSON.stringify(old) === JSON.stringify(fresh),
+    });
+  }
+
+  get ready(): boolean {
+    return this.#phase === "open";
+  }
+
+  get closed(): boolean {
+    return this.#phase === "closed";
+  }
+
+  get failure(): TidewireError | undefined {
+    return this.#failure;
+  }
+
+  /** Begins to open the store, if that has not begun. */
+  start(): void {
+    if (this.factory === undefined) return;
+    if (this.#phase !== "idle" && !(this.#phase === "failed" && this.#failure?.retryable === true)) return;
+    this.#stopListening ??= this.factory.onTrap((generation) => {
+      if (this.#loaded?.generation === generation) this.#recover();
+    });
+    void this.#open(this.factory);
+  }
+
+  /** Resolves when the store is open. */
+  whenOpen(signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted === true) return Promise.reject(abortedError(signal));
+    if (this.#phase === "open") return Promise.resolve();
+    const refusal = this.refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    this.start();
+    return new Promise((resolve, reject) => {
+      const abort = (): void => waiter.reject(abortedError(signal as AbortSignal));
+      const leave = (): void => {
+        this.#waiters.delete(waiter);
+        signal?.removeEventListener("abort", abort);
+      };
+      const waiter = {
+        resolve: () => (leave(), resolve()),
+        reject: (error: TidewireError) => (leave(), reject(error)),
+      };
+      this.#waiters.add(waiter);
+      signal?.addEventListener("abort", abort);
+    });
+  }
+
+  /** Why nothing can be done with this session, now and later. */
+  refusal(): TidewireError | undefined {
+    if (this.#phase === "closed") return new TidewireError("closed", "This database was closed; call openDb() again.");
+    if (this.factory === undefined) {
+      return new TidewireError("server-side", "Data lives in the browser: on a server, render from a snapshot of your own and pass it as { initial }.");
+    }
+    if (this.#phase === "failed" && this.#failure?.retryable === false) return this.#failure;
+    return undefined;
+  }
+
+  /** One synchronous call into the client. */
+  call<T>(fn: (client: WireClient) => T): T {
+    const loaded = this.#loaded;
+    if (this.#phase !== "open" || loaded === undefined) {
+      throw this.refusal() ?? new TidewireError("internal", "The store is being opened; try again.", { retryable: true });
+    }
+    try {
+      return fn(loaded.client);
+    } catch (error) {
+      if (!isTrap(error)) throw toTidewireError(error);
+      this.factory?.trapped(loaded.generation);
+      throw new TidewireError("internal", "Tidewire restarted its core after a failure of its own; try again.", { cause: error });
+    }
+  }
+
+  /** The live value of a recipe; equal keys share one. */
+  source<T>(recipe: Recipe<T>): Source<T> {
+    let source = this.#sources.get(recipe.key);
+    if (source === undefined) source = new Source<unknown>(recipe as unknown as Recipe<unknown>, this);
+    this.#sources.delete(recipe.key);
+    this.#sources.set(recipe.key, source);
+    if (this.#sources.size > IDLE_SOURCES_MAX) this.#forgetIdle();
+    for (const topic of recipe.topics) this.#topicSet(topic).add(source);
+    return source as unknown as Source<T>;
+  }
+
+  attach(source: Source<unknown>): void {
+    this.#sources.set(source.recipe.key, source);
+    for (const topic of source.recipe.topics) this.#topicSet(topic).add(source);
+  }
+
+  detach(): void {
+    if (this.#sources.size > IDLE_SOURCES_MAX) this.#forgetIdle();
+  }
+
+  schedule(source: Source<unknown>): void {
+    this.#scheduler.request(source);
+  }
+
+  /** Rows of a collection may have changed; `own`: by a write of this tab, just now. */
+  touchRows(changes: ReadonlyMap<string, ReadonlySet<string>>, own: boolean): void {
+    const touched: string[] = [];
+    for (const [collection, ids] of changes) {
+      this.rows.invalidate(collection, ids);
+      touched.push(topics.collection(collection));
+      for (const id of ids) touched.push(topics.row(collection, id));
+    }
+    this.touch(touched, own);
+  }
+
+  /** What depends on these topics is computed again when somebody looks. */
+  touch(touched: Iterable<string>, own: boolean): void {
+    const dirty = new Set<Source<unknown>>();
+    for (const topic of touched) for (const source of this.#topics.get(topic) ?? []) dirty.add(source);
+    for (const source of dirty) source.invalidate();
+    for (const source of dirty) {
+      if (source.wants("sync")) source.deliver("sync");
+      if (source.watched) this.#scheduler.changed(source, own);
+    }
+  }
+
+  async close(erase = false): Promise<void> {
+    if (this.#phase === "closed") return;
+    if (erase) await this.whenOpen();
+    const client = this.#loaded?.client;
+    this.#phase = "closed";
+    this.#loaded = undefined;
+    this.#stopListening?.();
+    this.#scheduler.stop();
+    const error = this.refusal() as TidewireError;
+    for (const waiter of [...this.#waiters]) waiter.reject(error);
+    this.writes.close(error);
+    try {
+      await (erase ? client?.erase() : client?.close());
+    } catch (failure) {
+      throw toTidewireError(failure);
+    }
+  }
+
+  async #open(factory: ClientFactory): Promise<void> {
+    this.#phase = "opening";
+    this.#failure = undefined;
+    let loaded: LoadedClient | undefined;
+    try {
+      const host: WireHost = { event: (json) => this.#events(json, loaded), token: this.token };
+      loaded = await factory.create(JSON.stringify(this.config), host);
+      await loaded.client.open();
+      if (this.closed) return void (await loaded.client.close());
+      this.#loaded = loaded;
+      this.#phase = "open";
+      this.rows.invalidateAll();
+      this.writes.opened();
+      for (const waiter of [...this.#waiters]) waiter.resolve();
+    } catch (error) {
+      if (this.closed) return;
+      if (isTrap(error) && loaded !== undefined) {
+        factory.trapped(loaded.generation);
+        if (this.#mayRecover()) return this.#open(factory);
+      }
+      this.#fail(toTidewireError(error));
+    }
+    this.touch(this.#topics.keys(), false);
+  }
+
+  #fail(error: TidewireError): void {
+    this.#phase = "failed";
+    this.#failure = error;
+    for (const waiter of [...this.#waiters]) waiter.reject(error);
+    this.writes.failed(error);
+  }
+
+  #recover(): void {
+    if (this.#phase !== "open" || this.factory === undefined) return;
+    this.#loaded = undefined;
+    this.writes.trapped();
+    if (!this.#mayRecover()) {
+      this.#fail(new TidewireError("internal", "Tidewire's core failed several times in a minute. Reload the page; nothing stored is lost.", { retryable: false }));
+      this.touch(this.#topics.keys(), false);
+      return;
+    }
+    void this.#open(this.factory);
+    this.events.emit("watchdog", { code: "internal", message: "The core failed and was restarted." });
+  }
+
+  #mayRecover(): boolean {
+    const now = Date.now();
+    this.#traps = [...this.#traps.filter((at) => now - at < 60_000), now];
+    return this.#traps.length <= TRAPS_PER_MINUTE_MAX;
+  }
+
+  #events(json: string, from: LoadedClient | undefined): void {
+    if (this.closed || (this.#loaded !== undefined && from !== this.#loaded)) return;
+    const touched = new Set<string>();
+    const later: (() => void)[] = [];
+    for (const event of JSON.parse(json) as WireEvent[]) this.#event(event, touched, later);
+    this.touch(touched, false);
+    for (const tell of later) tell();
+  }
+
+  #event(event: WireEvent, touched: Set<string>, later: (() => void)[]): void {
+    switch (event.type) {
+      case "changed":
+        this.rows.invalidate(event.collection, event.ids);
+        touched.add(topics.collection(event.collection));
+        for (const id of event.ids) touched.add(topics.row(event.collection, id));
+        return;
+      case "loaded":
+      case "status":
+        touched.add(topics.status);
+        return;
+      case "queue":
+      case "health":
+        touched.add(event.type);
+        return;
+      case "durable":
+        later.push(() => this.writes.durable(event.write, event.n));
+        return;
+      case "write-failed":
+        later.push(() => this.writes.refused(event.write, event.error));
+        return;
+      case "verdict":
+        later.push(() => this.writes.verdict(event.write, event.index, event.verdict));
+        return;
+      default:
+        later.push(() => this.events.emit(event.type, event));
+    }
+  }
+
+  #topicSet(topic: string): Set<Source<unknown>> {
+    let set = this.#topics.get(topic);
+    if (set === undefined) {
+      set = new Set();
+      this.#topics.set(topic, set);
+    }
+    return set;
+  }
+
+  #forgetIdle(): void {
+    for (const [key, source] of this.#sources) {
+      if (this.#sources.size <= IDLE_SOURCES_MAX) return;
+      if (source.watched) continue;
+      this.#sources.delete(key);
+      for (const topic of source.recipe.topics) {
+        const set = this.#topics.get(topic);
+        set?.delete(source);
+        if (set?.size === 0) this.#topics.delete(topic);
+      }
+    }
+  }
+}

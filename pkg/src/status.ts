@@ -1,0 +1,86 @@
+/** What the database says about syncing: status, queue, health, metrics. */
+import type { Json } from "./json.js";
+import type { MutationName, WireError } from "./wasm/wire.js";
+
+interface Always {
+  /** Mutations that the server has not decided yet. */
+  readonly pending: number;
+  /** Mutations that the server refused, waiting for `retry`, `edit` or `discard`. */
+  readonly failed: number;
+  /** `memory`: nothing survives a reload. */
+  readonly storage: "indexeddb" | "memory";
+}
+
+/** Where syncing stands. One union: `state` says which fields there are. */
+export type SyncStatus = Always &
+  (
+    | { readonly state: "local" }
+    | { readonly state: "offline"; readonly since?: number }
+    | { readonly state: "connecting"; readonly attempt?: number; readonly retryAt?: number }
+    | { readonly state: "syncing"; readonly progress?: { readonly done: number; readonly total: number } }
+    | { readonly state: "synced"; readonly at?: number }
+    | { readonly state: "paused"; readonly reason?: PauseReason; readonly error?: WireError }
+  );
+
+/** Why syncing is paused. `app`: by `db.sync.pause()`. */
+export type PauseReason = "app" | "auth" | "quota" | "upgrade" | "wrong-user" | (string & {});
+
+/** The status as the core gives it. */
+export type SyncView = SyncStatus & { readonly leader?: boolean; readonly loaded: readonly string[] };
+
+/** One mutation in the queue. Paths are JSON Pointers. */
+export interface QueueEntry {
+  /** Its name for `retry`, `discard` and `edit`; null until it is stored. */
+  readonly n: MutationName | null;
+  readonly collection: string;
+  readonly id: string;
+  readonly kind: "insert" | "patch" | "delete" | (string & {});
+  readonly status: "writing" | "queued" | "sent" | "settled" | "held" | "suspect" | "failed";
+  /** When it was made, in milliseconds. */
+  readonly at: number;
+  readonly attempts: number;
+  readonly set?: { readonly [pointer: string]: Json };
+  readonly unset?: readonly string[];
+  readonly inc?: { readonly [pointer: string]: number };
+  readonly add?: { readonly [pointer: string]: readonly Json[] };
+  readonly remove?: { readonly [pointer: string]: readonly Json[] };
+  readonly error?: WireError;
+}
+
+/** Everything that waits for the server, and everything that it refused. */
+export interface QueueView {
+  readonly pending: readonly QueueEntry[];
+  readonly failed: readonly QueueEntry[];
+}
+
+/** How well syncing works. */
+export interface Health {
+  readonly healthy: boolean;
+  readonly reasons: readonly string[];
+  readonly pending: number;
+  readonly failed: number;
+  readonly stuck: number;
+  readonly oldestPendingMs: number | null;
+  readonly lastSyncAgeMs: number | null;
+  readonly errorRate: number;
+  readonly storage: "indexeddb" | "memory";
+  readonly collections: { readonly [name: string]: { readonly lastSyncedAt: number | null; readonly count: number } };
+}
+
+/** Counters since the database was opened. */
+export interface Metrics {
+  readonly collections: { readonly [name: string]: { readonly [counter: string]: number } };
+  readonly requests: number;
+  readonly failures: number;
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  readonly recoveries: number;
+  readonly pushMs: { readonly p50: number; readonly p99: number };
+  readonly pullMs: { readonly p50: number; readonly p99: number };
+}
+
+/** What a status is before the store is open; the same on a server and in the first render of a page. */
+export function initialStatus(url: string | null, storage: "indexeddb" | "memory"): SyncStatus {
+  const always = { pending: 0, failed: 0, storage };
+  return url === null ? { ...always, state: "local" } : { ...always, state: "connecting", attempt: 0 };
+}

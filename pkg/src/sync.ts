@@ -1,0 +1,121 @@
+/** `db.sync`: where syncing stands, and what can be done about it. */
+import { TidewireError } from "./errors.js";
+import { liveOf, sameItems, type Live } from "./live.js";
+import { compilePatch, wirePatch } from "./patch.js";
+import { topics, type Session } from "./session.js";
+import type { Health, Metrics, QueueEntry, QueueView, SyncStatus, SyncView } from "./status.js";
+import type { MutationName } from "./wasm/wire.js";
+import { startWrite, waitFor, type WaitOptions, type Write } from "./write.js";
+
+/** The queue: a live view of it, and what can be done with what the server refused. */
+export interface Queue extends Live<QueueView> {
+  /** What waits for the server. */
+  readonly list: Live<readonly QueueEntry[]>;
+  /** What the server refused. */
+  readonly failed: Live<readonly QueueEntry[]>;
+  /** Sends it again, as a new mutation. */
+  retry(n: MutationName): Write;
+  /** Takes it out of the queue and out of the view. */
+  discard(n: MutationName): Promise<void>;
+  /** Sends it again with other values. Paths and values as in `update`; no operators. */
+  edit(n: MutationName, patch: object): Write;
+}
+
+/** See the module's text. */
+export interface Sync {
+  readonly status: Live<SyncStatus>;
+  readonly queue: Queue;
+  readonly health: Live<Health>;
+  readonly metrics: Live<Metrics>;
+  /** Syncs now. Resolves when everything is in step; rejects `offline`, `paused`, `timeout` (10 s unless told otherwise). */
+  now(options?: WaitOptions): Promise<void>;
+  /** Resolves when the server has decided everything that waits; `failed` of it were refused. Rejects like `now`. */
+  done(options?: WaitOptions): Promise<{ readonly failed: number }>;
+  /** Stops talking to the server, until `resume`. Reads and writes go on. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+}
+
+/** The `db.sync` of a session. */
+export function syncOf(session: Session): Sync {
+  const command = (body: object): unknown => JSON.parse(session.call((client) => client.command(JSON.stringify(body))) || "null");
+  const tell = async (body: object): Promise<void> => {
+    await session.whenOpen();
+    command(body);
+  };
+  return Object.freeze({
+    status: liveOf<SyncView>(() => session.status),
+    health: liveOf(() => session.view<Health>("health", [topics.health, topics.status])),
+    metrics: liveOf(() => session.view<Metrics>("metrics", [topics.health, topics.status])),
+    queue: queueOf(session, tell),
+    now: (options: WaitOptions = {}) => syncNow(session, options, () => command({ do: "now" })),
+    done: (options: WaitOptions = {}) => syncDone(session, options),
+    pause: () => tell({ do: "pause" }),
+    resume: () => tell({ do: "resume" }),
+  });
+}
+
+function queueOf(session: Session, tell: (body: object) => Promise<void>): Queue {
+  const view = liveOf(() => session.view<QueueView>("queue", [topics.queue]));
+  const part = (name: "pending" | "failed"): Live<readonly QueueEntry[]> =>
+    liveOf(() =>
+      session.source<readonly QueueEntry[]>({
+        key: `queue/${name}`,
+        topics: [topics.queue],
+        compute: () => session.view<QueueView>("queue", [topics.queue]).current()[name],
+        same: sameItems,
+      }),
+    );
+  const again = (body: object): Write =>
+    startWrite<void>(
+      session,
+      "",
+      () => ({ command: body }),
+      () => undefined,
+    );
+  return Object.freeze({
+    ...view,
+    list: part("pending"),
+    failed: part("failed"),
+    retry: (n: MutationName) => again({ do: "retry", n }),
+    discard: (n: MutationName) => tell({ do: "discard", n }),
+    edit: (n: MutationName, patch: object) => {
+      const edits = compilePatch(patch);
+      if (edits.some((edit) => edit.op !== "set" && edit.op !== "unset")) {
+        throw new TidewireError("bad-value", "queue.edit() takes values, and undefined to remove a field; no operators.");
+      }
+      const { set = {}, unset = [] } = wirePatch(edits, {});
+      return again({ do: "edit", n, set, unset });
+    },
+  });
+}
+
+const TIMEOUT_MS = 10_000;
+
+function limits(session: Session, options: WaitOptions): WaitOptions {
+  return { ...options, timeoutMs: options.timeoutMs ?? (session.config["timeoutMs"] as number | undefined) ?? TIMEOUT_MS };
+}
+
+function syncNow(session: Session, options: WaitOptions, ask: () => unknown): Promise<void> {
+  const started = Date.now();
+  return waitFor<void>(session, limits(session, options), (settle) => {
+    let stop: (() => void) | undefined;
+    session.whenOpen().then(() => {
+      if (settle.over()) return;
+      ask();
+      stop = session.status.watch((status) => {
+        if (status.state === "synced" && (status.at ?? 0) >= started) settle.resolve();
+      }, "sync");
+    }).catch(settle.reject);
+    return () => stop?.();
+  });
+}
+
+/** Waits as long as it takes, unless a time is given: a long queue is no failure. */
+function syncDone(session: Session, options: WaitOptions): Promise<{ readonly failed: number }> {
+  return waitFor<{ readonly failed: number }>(session, options, (settle) =>
+    session.status.watch((status) => {
+      if (status.pending === 0) settle.resolve({ failed: status.failed });
+    }, "sync", settle.reject),
+  );
+}

@@ -1,0 +1,145 @@
+/** The types that users see: rows, patches, filters, collections and their options. */
+import type { Json } from "./json.js";
+import type { Operator } from "./operators.js";
+import type { Path, PathKeys, PathValue } from "./path.js";
+import type { InputOf, NonJsonField, OutputOf, StandardSchema } from "./schema.js";
+
+/** Read-only, all the way down. */
+export type DeepReadonly<T> = T extends string | number | boolean | bigint | symbol | null | undefined
+  ? T
+  : T extends (...args: never[]) => unknown
+    ? T
+    : T extends readonly unknown[]
+      ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+      : T extends object
+        ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+        : T;
+
+/** Where a row stands between this device and the server. */
+export interface SyncMark {
+  readonly status: "pending" | "synced" | "conflict" | "failed";
+  /** When the server last confirmed it, in milliseconds of this device's clock. */
+  readonly syncedAt?: number;
+  readonly error?: { readonly code: string; readonly path?: string; readonly message: string };
+}
+
+/** What Tidewire knows about a row. */
+export interface Meta {
+  readonly $sync: SyncMark;
+  readonly $rev: number;
+  readonly $updatedAt: number;
+}
+
+/** A row as reads give it: frozen; its identity changes exactly when its data or its `$sync` changes. */
+export type Row<T> = DeepReadonly<T> & { readonly id: string } & Meta;
+
+/** What `insert` and `upsert` take: the validator's input, with or without an id. A row fits too. */
+export type NewEntity<I> = DeepReadonly<I> & { readonly id?: string };
+
+/** What one path of a patch can hold. `undefined` removes an optional field. */
+export type PatchValue<V> =
+  | DeepReadonly<V>
+  | Operator<"set", DeepReadonly<V>>
+  | ([NonNullable<V>] extends [number] ? Operator<"inc", number> : never)
+  | (NonNullable<V> extends readonly (infer Item)[] ? Operator<"add" | "remove", readonly DeepReadonly<Item>[]> : never)
+  | (undefined extends V ? Operator<"unset", undefined> : never);
+
+/** An edit: dotted paths to values or operators. A plain object replaces the whole value at its path. */
+export type Patch<T> = { readonly [P in Path<T>]?: PatchValue<PathValue<T, P>> };
+/** An edit in array form, for keys that have a dot and for depths that `Path` does not reach. */
+export type PatchEntries<T> = readonly (readonly [Path<T> | PathKeys, Json | Operator | undefined])[];
+
+/** Fields of a row that are not data but can be filtered and sorted by. */
+export type MetaPath = "$id" | "$updatedAt" | "$rev" | "$status";
+type MetaValue = { $id: string; $updatedAt: number; $rev: number; $status: SyncMark["status"] };
+
+/** The conditions that fit a value. A missing field equals null. */
+export type Condition<V> =
+  | DeepReadonly<Exclude<V, undefined>>
+  | null
+  | ({
+      readonly eq?: DeepReadonly<Exclude<V, undefined>> | null;
+      readonly ne?: DeepReadonly<Exclude<V, undefined>> | null;
+      readonly in?: readonly (DeepReadonly<Exclude<V, undefined>> | null)[];
+    } & ([Extract<V, string | number>] extends [never]
+      ? unknown
+      : {
+          readonly gt?: Extract<V, string | number>;
+          readonly gte?: Extract<V, string | number>;
+          readonly lt?: Extract<V, string | number>;
+          readonly lte?: Extract<V, string | number>;
+        }) &
+      ([Extract<V, string>] extends [never] ? unknown : { readonly startsWith?: string }) &
+      ([Extract<V, string | readonly unknown[]>] extends [never]
+        ? unknown
+        : { readonly contains?: NonNullable<V> extends readonly (infer Item)[] ? DeepReadonly<Item> : string }));
+
+/** A filter: all of its members must hold. Plain data: equal filters share one live result. */
+export type Where<T> = { readonly [P in Path<T>]?: Condition<PathValue<T, P>> } & {
+  readonly [M in MetaPath]?: Condition<MetaValue[M]>;
+} & {
+  readonly $and?: readonly Where<T>[];
+  readonly $or?: readonly Where<T>[];
+  readonly $not?: Where<T>;
+};
+
+/** What a list can be ordered by. */
+export type OrderPath<T> = Path<T> | MetaPath | PathKeys;
+
+/** How concurrent edits of one field are settled. */
+export type Strategy = "last-write-wins" | "merge" | "client-wins" | "server-wins";
+type FieldStrategy<V> = Strategy | ([NonNullable<V>] extends [number] ? "counter" : never);
+
+/** The settings of a collection. The server's settings are the truth; these predict them. */
+export interface CollectionOptions<T> {
+  /** For every field that `fields` does not name; `last-write-wins` if left out. */
+  readonly conflict?: Strategy;
+  readonly fields?: { readonly [P in Path<T>]?: FieldStrategy<PathValue<T, P>> };
+  readonly onDeleteConflict?: "delete-wins" | "update-wins";
+  /** What the view shows of a write that the server refused. */
+  readonly onReject?: "undo" | "keep";
+}
+
+/** Options after the compiler has checked them against the entity. */
+export interface AnyCollectionOptions {
+  readonly conflict?: Strategy;
+  readonly fields?: { readonly [path: string]: Strategy | "counter" | undefined };
+  readonly onDeleteConflict?: "delete-wins" | "update-wins";
+  readonly onReject?: "undo" | "keep";
+}
+
+/** A collection as `openDb` takes it: made by `collection()`, or a validator alone. */
+export interface CollectionDef<S extends StandardSchema = StandardSchema> {
+  readonly schema: S;
+  readonly options: AnyCollectionOptions;
+}
+
+/** What stands in place of a wrong type, so that the compiler's message says what to do. */
+export interface TypeProblem<Message extends string> {
+  readonly "~tidewire": Message;
+}
+
+/** `unknown` for a usable validator; else a problem that names the field. */
+export type SchemaCheck<S extends StandardSchema> = [OutputOf<S>] extends [object]
+  ? "id" extends keyof OutputOf<S>
+    ? TypeProblem<'Leave "id" out of the validator: Tidewire makes and keeps it.'>
+    : [NonJsonField<OutputOf<S>>] extends [never]
+    ? [OutputOf<S>] extends [InputOf<S>]
+      ? unknown
+      : TypeProblem<"The validator's output must be assignable to its input: rows are validated again when they are edited.">
+    : TypeProblem<`The field "${NonJsonField<OutputOf<S>>}" of the validator's output is not JSON. Dates are RFC 3339 strings.`>
+  : TypeProblem<"A collection holds objects: the validator's output must be an object.">;
+
+/** Names that the database uses itself. */
+export type ReservedName = "sync" | "transaction" | "on" | "close" | "erase" | "export" | "import" | "signIn" | "signOut" | "context";
+
+/** What `openDb({ collections })` takes. */
+export type Collections = Readonly<Record<string, StandardSchema | CollectionDef<StandardSchema>>>;
+/** The validator of one member of `collections`. */
+export type SchemaOf<D> = D extends CollectionDef<infer S> ? S : D extends StandardSchema ? D : never;
+/** A problem for each member of `collections` that cannot be used. */
+export type CollectionsCheck<C> = {
+  readonly [K in keyof C]: K extends ReservedName
+    ? TypeProblem<`"${K}" is a name of the database itself; choose another name for the collection.`>
+    : SchemaCheck<SchemaOf<C[K]>>;
+};

@@ -1,0 +1,90 @@
+/**
+ * The boundary between this package and the wasm class `Client`. All structured data crosses as JSON text; the types here
+ * say what the texts hold.
+ */
+import type { Json, JsonObject } from "../json.js";
+
+/** The wasm class. `write` and `command` throw errors with `code`, `retryable`, `hint` and what they are about. */
+export interface WireClient {
+  open(): Promise<string>;
+  write(request: string): string;
+  undo(write: number): string;
+  row(collection: string, id: string): string | undefined;
+  rows(collection: string, ids: string): string;
+  query(request: string): string;
+  view(what: "status" | "queue" | "health" | "metrics" | "conflicts"): string;
+  command(request: string): string;
+  exportData(): string;
+  close(): Promise<void>;
+  erase(): Promise<void>;
+}
+
+/** What the wasm class calls back. Never while one of its own methods is running. */
+export interface WireHost {
+  event(json: string): void;
+  token(why: "start" | "expiring" | "rejected"): Promise<string | null>;
+}
+
+/** The JSON given to the constructor of `Client`. */
+export interface ClientConfig {
+  readonly name: string;
+  readonly url: string | null;
+  readonly storage: "indexeddb" | "memory";
+  readonly durability: "strict" | "relaxed";
+  readonly collections: { readonly [name: string]: JsonObject };
+  readonly [option: string]: Json | undefined;
+}
+
+/** One edit, as `write` takes it. */
+export type WireOp =
+  | { readonly op: "insert"; readonly c: string; readonly id: string; readonly value: JsonObject }
+  | ({ readonly op: "patch"; readonly c: string; readonly id: string; readonly ifRev?: number } & WirePatch)
+  | { readonly op: "replace"; readonly c: string; readonly id: string; readonly value: JsonObject; readonly ifRev?: number }
+  | { readonly op: "delete"; readonly c: string; readonly id: string; readonly ifRev?: number };
+
+/** The parts of a patch, by JSON Pointer. */
+export interface WirePatch {
+  readonly set?: { readonly [pointer: string]: Json };
+  readonly unset?: readonly string[];
+  readonly inc?: { readonly [pointer: string]: number };
+  readonly add?: { readonly [pointer: string]: readonly Json[] };
+  readonly remove?: { readonly [pointer: string]: readonly Json[] };
+}
+
+/** A filter, normalised. */
+export type WireWhere =
+  | { readonly and: readonly WireWhere[] }
+  | { readonly or: readonly WireWhere[] }
+  | { readonly not: WireWhere }
+  | { readonly path: string; readonly op: WireOperator; readonly value: Json };
+
+/** The comparisons that a filter knows. */
+export type WireOperator = "eq" | "ne" | "gt" | "gte" | "lt" | "lte" | "in" | "contains" | "startsWith";
+
+/** A question to `query`. */
+export interface WireQuery {
+  readonly c: string;
+  readonly where?: WireWhere;
+  readonly orderBy?: readonly (readonly [string, "asc" | "desc"])[];
+  readonly limit?: number;
+  readonly offset?: number;
+  readonly after?: string;
+}
+
+/** The answer of `query`. */
+export interface WireResult {
+  readonly ids: readonly string[];
+  readonly total: number;
+  readonly next?: string;
+}
+
+/** A mutation's name: log key and index in its record. */
+export type MutationName = readonly [number, number];
+
+/** The error that travels in events and entries. */
+export interface WireError {
+  readonly code: string;
+  readonly message: string;
+  readonly path?: string;
+  readonly retryable?: boolean;
+}

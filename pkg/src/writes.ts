@@ -1,0 +1,247 @@
+/**
+ * The lane that all writes of a database take. A write is accepted at once, even before the store is open; its inputs are
+ * kept until they are durable, so that a trap of the wasm instance loses none.
+ *
+ * Invariant: a write is given to a fresh instance again only if nothing shows that it was stored: it was not reported
+ * durable, and the queue that the fresh instance read from the log does not hold it.
+ */
+import { isTrap, TidewireError, toTidewireError } from "./errors.js";
+import type { Verdict } from "./events.js";
+import { canonicalJson, type Json } from "./json.js";
+import type { Session } from "./session.js";
+import type { MutationName, WireClient, WireError, WireOp } from "./wasm/wire.js";
+
+/** What a write asks for: edits, the inverse of an earlier write, or a command that makes a mutation. */
+export type Request = { readonly ops: readonly WireOp[]; readonly atomic: boolean } | { readonly undo: number } | { readonly command: object };
+
+/** Makes the request when the store is open. `undefined`: nothing to do. */
+export type MakeRequest = () => Request | undefined;
+
+/** One write on its way. */
+export class Submission {
+  readonly durable: Promise<void>;
+  readonly verdicts = new Map<number, Verdict>();
+  /** How many verdicts there will be; known once the request is made. */
+  expected = 0;
+  number: number | undefined;
+  request: Request | undefined;
+  attempts = 0;
+  givenAt = 0;
+  /** Which instance `number` belongs to. */
+  epoch = -1;
+  /** Set when no verdict can come any more. */
+  lost: TidewireError | undefined;
+  readonly #listeners = new Set<() => void>();
+  resolve!: () => void;
+  reject!: (error: TidewireError) => void;
+
+  constructor(readonly make: MakeRequest) {
+    this.durable = new Promise<void>((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+
+  /** Calls back when a verdict came, or none will. */
+  onVerdict(fn: () => void): () => void {
+    this.#listeners.add(fn);
+    return () => this.#listeners.delete(fn);
+  }
+
+  tell(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+interface StoredEntry {
+  readonly n: MutationName | null;
+  readonly collection: string;
+  readonly id: string;
+  readonly at: number;
+  readonly inc?: { readonly [pointer: string]: Json };
+}
+
+/** Writes whose verdict somebody may still ask for; beyond this, those that nobody holds are dropped. */
+const AWAITING_SWEEP = 1_000;
+
+/** See the module's text. */
+export class WriteLane {
+  #waiting: Submission[] = [];
+  readonly #unstored = new Map<number, Submission>();
+  readonly #awaiting = new Map<number, WeakRef<Submission>>();
+  #replay: Submission[] = [];
+  #lastDurableKey = -1;
+  #epoch = 0;
+  #sweepAt = AWAITING_SWEEP;
+
+  constructor(private readonly session: Session) {}
+
+  /** Takes a write. Never throws: what goes wrong rejects it. */
+  submit(submission: Submission): void {
+    const refusal = this.session.refusal();
+    if (refusal !== undefined) submission.reject(refusal);
+    else if (this.session.ready) this.#run(submission);
+    else {
+      this.#waiting.push(submission);
+      this.session.start();
+    }
+  }
+
+  /** The store is open, perhaps again. */
+  opened(): void {
+    const replay = this.#replay;
+    this.#replay = [];
+    const stored = replay.some(hasIncrement) ? this.#storedEntries() : [];
+    for (const submission of replay) {
+      if (takeStored(submission, stored)) submission.resolve();
+      else this.#give(submission, true);
+    }
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const submission of waiting) this.submit(submission);
+  }
+
+  /** The instance is gone: what it had not stored is for the next one. */
+  trapped(): void {
+    this.#epoch += 1;
+    for (const submission of this.#unstored.values()) {
+      // What a number or a queue name meant is not known to the next instance; edits are.
+      if (submission.request !== undefined && "ops" in submission.request) this.#replay.push(submission);
+      else submission.reject(new TidewireError("internal", "The core was restarted in the middle of this; look at db.sync.queue and try again."));
+    }
+    this.#unstored.clear();
+    const error = new TidewireError("internal", "The core was restarted before the server's verdict was known; look at db.sync.queue.");
+    for (const ref of this.#awaiting.values()) {
+      const submission = ref.deref();
+      if (submission === undefined) continue;
+      submission.lost = error;
+      submission.tell();
+    }
+    this.#awaiting.clear();
+  }
+
+  failed(error: TidewireError): void {
+    for (const submission of [...this.#replay, ...this.#waiting]) submission.reject(error);
+    this.#replay = [];
+    this.#waiting = [];
+  }
+
+  close(error: TidewireError): void {
+    this.trapped();
+    this.failed(error);
+  }
+
+  /** Whether the number of a write still means that write. */
+  knows(submission: Submission): boolean {
+    return submission.epoch === this.#epoch;
+  }
+
+  durable(number: number, names: readonly MutationName[]): void {
+    for (const [key] of names) this.#lastDurableKey = Math.max(this.#lastDurableKey, key);
+    const submission = this.#unstored.get(number);
+    this.#unstored.delete(number);
+    submission?.resolve();
+  }
+
+  refused(number: number, error: WireError): void {
+    const submission = this.#unstored.get(number);
+    this.#unstored.delete(number);
+    submission?.reject(toTidewireError(error));
+  }
+
+  verdict(number: number, index: number, verdict: Verdict): void {
+    const submission = this.#awaiting.get(number)?.deref();
+    if (submission === undefined) return;
+    submission.verdicts.set(index, verdict);
+    if (submission.verdicts.size >= submission.expected && [...submission.verdicts.values()].every(isFinal)) this.#awaiting.delete(number);
+    submission.tell();
+  }
+
+  #run(submission: Submission): void {
+    try {
+      submission.request = submission.make();
+    } catch (error) {
+      submission.reject(toTidewireError(error));
+      return;
+    }
+    const { request } = submission;
+    if (request === undefined || ("ops" in request && request.ops.length === 0)) submission.resolve();
+    else this.#give(submission, false);
+  }
+
+  #give(submission: Submission, again: boolean): void {
+    const request = submission.request as Request;
+    submission.attempts += 1;
+    if (!again) submission.givenAt = Date.now();
+    try {
+      const answer = this.session.call((client) => send(client, request));
+      this.#accepted(submission, request, JSON.parse(answer) as { write: number; ids?: string[] });
+    } catch (thrown) {
+      const error = toTidewireError(thrown);
+      if (isTrap(error.cause) && submission.attempts < 2) this.#replay.push(submission);
+      else if (again && (error.code === "exists" || error.code === "not-found")) submission.resolve();
+      else submission.reject(error);
+    }
+  }
+
+  #accepted(submission: Submission, request: Request, answer: { write: number; ids?: string[] }): void {
+    submission.number = answer.write;
+    submission.epoch = this.#epoch;
+    submission.expected = "ops" in request ? request.ops.length : (answer.ids?.length ?? 1);
+    this.#unstored.set(answer.write, submission);
+    if (this.session.config.url !== null) this.#await(answer.write, submission);
+    if (!("ops" in request)) return;
+    const changes = new Map<string, Set<string>>();
+    for (const op of request.ops) {
+      const ids = changes.get(op.c) ?? new Set();
+      changes.set(op.c, ids.add(op.id));
+    }
+    this.session.touchRows(changes, true);
+  }
+
+  #await(number: number, submission: Submission): void {
+    this.#awaiting.set(number, new WeakRef(submission));
+    if (this.#awaiting.size < this.#sweepAt) return;
+    for (const [key, ref] of this.#awaiting) if (ref.deref() === undefined) this.#awaiting.delete(key);
+    this.#sweepAt = Math.max(AWAITING_SWEEP, this.#awaiting.size * 2);
+  }
+
+  /** What the log holds of this tab's writes that it had not been told of. Keys grow, so older writes are not among it. */
+  #storedEntries(): StoredEntry[] {
+    const view = JSON.parse(this.session.call((client) => client.view("queue"))) as { pending: StoredEntry[]; failed: StoredEntry[] };
+    return [...view.pending, ...view.failed].filter((entry) => entry.n !== null && entry.n[0] > this.#lastDurableKey);
+  }
+}
+
+function send(client: WireClient, request: Request): string {
+  if ("ops" in request) return client.write(JSON.stringify(request));
+  return "undo" in request ? client.undo(request.undo) : client.command(JSON.stringify(request.command));
+}
+
+function isFinal(verdict: Verdict): boolean {
+  return verdict.verdict !== "held";
+}
+
+function incrementsOf(submission: Submission): readonly (WireOp & { readonly op: "patch" })[] {
+  const { request } = submission;
+  if (request === undefined || !("ops" in request)) return [];
+  return request.ops.filter((op): op is WireOp & { readonly op: "patch" } => op.op === "patch" && op.inc !== undefined);
+}
+
+/** Only increments can do harm when they are given twice: everything else leaves the same row, or is refused. */
+function hasIncrement(submission: Submission): boolean {
+  return incrementsOf(submission).length > 0;
+}
+
+/** Whether the log holds this write already. A request is one record, so one of its edits stands for all. */
+function takeStored(submission: Submission, stored: StoredEntry[]): boolean {
+  const first = incrementsOf(submission)[0];
+  if (first === undefined) return false;
+  const inc = canonicalJson(first.inc as Json);
+  const index = stored.findIndex(
+    (entry) =>
+      entry.collection === first.c && entry.id === first.id && entry.at >= submission.givenAt && canonicalJson(entry.inc ?? null) === inc,
+  );
+  if (index >= 0) stored.splice(index, 1);
+  return index >= 0;
+}

@@ -1,0 +1,248 @@
+/** A stand-in for the wasm class: keeps rows in memory and answers as docs of the boundary say. For tests of the face only. */
+const clone = (value) => JSON.parse(JSON.stringify(value));
+
+
+export function fakeFactory(options = {}) {
+  const store = options.store ?? { rows: new Map(), queue: [], key: 0 };
+  const listeners = new Set();
+  const factory = {
+    store,
+    clients: [],
+    configs: [],
+    generation: 0,
+    dead: -1,
+    openGate: options.openGate ?? Promise.resolve(),
+    async create(config, host) {
+      factory.configs.push(JSON.parse(config));
+      if (factory.dead === factory.generation) factory.generation += 1;
+      const client = new FakeClient(factory, store, JSON.parse(config), host, options);
+      factory.clients.push(client);
+      return { client, generation: factory.generation };
+    },
+    trapped(generation) {
+      if (generation <= factory.dead) return;
+      factory.dead = generation;
+      for (const listener of [...listeners]) listener(generation);
+    },
+    onTrap(fn) {
+      listeners.add(fn);
+      return () => listeners.delete(fn);
+    },
+    get client() {
+      return factory.clients.at(-1);
+    },
+  };
+  return factory;
+}
+
+export class FakeClient {
+  constructor(factory, store, config, host, options) {
+    Object.assign(this, { factory, store, config, host, options });
+    this.writes = 0;
+    this.calls = { row: 0, rows: 0, query: 0, write: 0 };
+    this.pending = [];
+    this.view_ = new Map();
+    this.status = { state: config.url === null ? "local" : "synced", at: 1, pending: 0, failed: 0, storage: "memory", leader: true, loaded: [], ...(options.status ?? {}) };
+    this.autoDurable = options.autoDurable ?? true;
+    this.trapNext = undefined;
+  }
+
+  async open() {
+    await this.factory.openGate;
+    if (this.options.openError) throw this.options.openError();
+    // The view starts from what is durable.
+    for (const [key, row] of this.store.rows) this.view_.set(key, clone(row));
+    this.opened = true;
+    return JSON.stringify({ storage: "memory", replica: "r1" });
+  }
+
+  #trap(name) {
+    if (this.trapNext === name) {
+      this.trapNext = undefined;
+      throw new WebAssembly.RuntimeError("unreachable");
+    }
+  }
+
+  write(text) {
+    this.calls.write += 1;
+    this.#trap("write");
+    const request = JSON.parse(text);
+    const ids = request.ops.map((op) => op.id);
+    for (const op of request.ops) this.#apply(op);
+    const number = (this.writes += 1);
+    this.lastRequest = request;
+    this.pending.push({ number, request });
+    if (this.autoDurable) queueMicrotask(() => this.settle(number));
+    return JSON.stringify({ write: number, ids });
+  }
+
+  undo(number) {
+    this.undone = number;
+    this.writes += 1;
+    const own = this.writes;
+    queueMicrotask(() => this.emit([{ type: "durable", write: own, n: [[(this.store.key += 1), 0]] }]));
+    return JSON.stringify({ write: own, ids: ["x"] });
+  }
+
+  /** Makes a write durable; `report: false`: the log has it, but the tab was not told. */
+  settle(number, { report = true } = {}) {
+    const index = this.pending.findIndex((entry) => entry.number === number);
+    if (index < 0) return;
+    const [{ request }] = this.pending.splice(index, 1);
+    const key = (this.store.key += 1);
+    request.ops.forEach((op, at) => {
+      const row = this.view_.get(`${op.c}/${op.id}`);
+      if (row === undefined) this.store.rows.delete(`${op.c}/${op.id}`);
+      else this.store.rows.set(`${op.c}/${op.id}`, clone(row));
+      const { set, unset, inc, add, remove } = op;
+      this.store.queue.push({ n: [key, at], collection: op.c, id: op.id, kind: op.op, status: "queued", at: Date.now(), attempts: 0, set, unset, inc, add, remove });
+    });
+    if (report) this.emit([{ type: "durable", write: number, n: request.ops.map((_, at) => [key, at]) }]);
+  }
+
+  emit(events) {
+    if (!this.closed) this.host.event(JSON.stringify(events));
+  }
+
+  /** A row comes or changes from elsewhere. */
+  remote(collection, id, data) {
+    const key = `${collection}/${id}`;
+    if (data === undefined) this.view_.delete(key);
+    else this.view_.set(key, { id, ...data, $sync: { status: "synced", syncedAt: 1 }, $rev: 1, $updatedAt: 1 });
+    if (data === undefined) this.store.rows.delete(key);
+    else this.store.rows.set(key, clone(this.view_.get(key)));
+    this.emit([{ type: "changed", collection, ids: [id], origin: "remote" }]);
+  }
+
+  #apply(op) {
+    const key = `${op.c}/${op.id}`;
+    const row = this.view_.get(key);
+    const mark = { $sync: { status: "pending" }, $rev: row?.$rev ?? 0, $updatedAt: (this.store.clock = (this.store.clock ?? 1000) + 1) };
+    if (op.op === "insert") {
+      if (row !== undefined) throw Object.assign(new Error("exists"), { code: "exists", retryable: false, hint: "exists", id: op.id });
+      this.view_.set(key, { id: op.id, ...op.value, ...mark });
+      return;
+    }
+    if (row === undefined) throw Object.assign(new Error("not there"), { code: "not-found", retryable: false, hint: "not there" });
+    if (op.ifRev !== undefined && op.ifRev !== row.$rev) throw Object.assign(new Error("stale"), { code: "stale-rev", retryable: false });
+    if (op.op === "delete") this.view_.delete(key);
+    else if (op.op === "replace") this.view_.set(key, { id: op.id, ...op.value, ...mark });
+    else this.view_.set(key, { ...patched(row, op), ...mark });
+  }
+
+  row(collection, id) {
+    this.calls.row += 1;
+    this.#trap("row");
+    const row = this.view_.get(`${collection}/${id}`);
+    return row === undefined ? undefined : JSON.stringify(row);
+  }
+
+  rows(collection, ids) {
+    this.calls.rows += 1;
+    return JSON.stringify(JSON.parse(ids).map((id) => this.view_.get(`${collection}/${id}`) ?? null));
+  }
+
+  query(text) {
+    this.calls.query += 1;
+    this.lastQuery = JSON.parse(text);
+    const { c, where, orderBy = [], limit, offset = 0, after } = this.lastQuery;
+    let rows = [...this.view_].filter(([key]) => key.startsWith(`${c}/`)).map(([, row]) => row);
+    rows = rows.filter((row) => where === undefined || matches(row, where));
+    rows.sort((a, b) => {
+      for (const [path, direction] of orderBy) {
+        const [x, y] = [valueAt(a, path), valueAt(b, path)];
+        if (x !== y) return (x < y ? -1 : 1) * (direction === "desc" ? -1 : 1);
+      }
+      return a.id < b.id ? -1 : 1;
+    });
+    const start = offset + (after === undefined ? 0 : Number(after));
+    const end = limit === undefined ? rows.length : start + limit;
+    const answer = { ids: rows.slice(start, end).map((row) => row.id), total: rows.length };
+    if (limit > 0 && end < rows.length) answer.next = String(end);
+    return JSON.stringify(answer);
+  }
+
+  view(what) {
+    if (what === "status") return JSON.stringify(this.status);
+    if (what === "queue") return JSON.stringify({ pending: this.store.queue, failed: this.failed ?? [] });
+    return JSON.stringify({ pending: 0 });
+  }
+
+  setStatus(status) {
+    this.status = { ...this.status, ...status };
+    this.emit([{ type: "status" }]);
+  }
+
+  command(text) {
+    const command = JSON.parse(text);
+    (this.commands ??= []).push(command);
+    if (command.do === "retry" || command.do === "edit") {
+      const number = (this.writes += 1);
+      queueMicrotask(() => this.emit([{ type: "durable", write: number, n: [[(this.store.key += 1), 0]] }]));
+      return JSON.stringify({ write: number });
+    }
+    return "{}";
+  }
+
+  exportData() {
+    const collections = {};
+    for (const [key, row] of this.view_) (collections[key.split("/")[0]] ??= []).push(row);
+    return JSON.stringify({ tidewire: 1, collections, pending: [] });
+  }
+
+  async close() {
+    this.closed = true;
+  }
+
+  async erase() {
+    this.closed = true;
+    this.store.rows.clear();
+  }
+}
+
+function valueAt(row, path) {
+  if (path === "$id") return row.id;
+  if (path === "$status") return row.$sync.status;
+  if (path.startsWith("$")) return row[path];
+  return path.split("/").slice(1).reduce((value, key) => value?.[key], row) ?? null;
+}
+
+function matches(row, where) {
+  if (where.and) return where.and.every((part) => matches(row, part));
+  if (where.or) return where.or.some((part) => matches(row, part));
+  if (where.not) return !matches(row, where.not);
+  const value = valueAt(row, where.path);
+  switch (where.op) {
+    case "eq": return JSON.stringify(value) === JSON.stringify(where.value);
+    case "ne": return JSON.stringify(value) !== JSON.stringify(where.value);
+    case "gt": return value > where.value;
+    case "gte": return value >= where.value;
+    case "lt": return value < where.value;
+    case "lte": return value <= where.value;
+    case "in": return where.value.includes(value);
+    case "contains": return (value ?? []).includes(where.value);
+    case "startsWith": return (value ?? "").startsWith(where.value);
+    default: throw new Error(where.op);
+  }
+}
+
+function patched(row, op) {
+  const next = clone(row);
+  const put = (pointer, change) => {
+    const keys = pointer.split("/").slice(1);
+    const last = keys.pop();
+    const parent = keys.reduce((value, key) => (value[key] ??= {}), next);
+    const value = change(parent[last]);
+    if (value === undefined) delete parent[last];
+    else parent[last] = value;
+  };
+  for (const [pointer, value] of Object.entries(op.set ?? {})) put(pointer, () => value);
+  for (const pointer of op.unset ?? []) put(pointer, () => undefined);
+  for (const [pointer, by] of Object.entries(op.inc ?? {})) put(pointer, (old = 0) => old + by);
+  for (const [pointer, values] of Object.entries(op.add ?? {})) put(pointer, (old = []) => [...old, ...values.filter((value) => !old.includes(value))]);
+  for (const [pointer, values] of Object.entries(op.remove ?? {})) put(pointer, (old = []) => old.filter((value) => !values.includes(value)));
+  return next;
+}
+
+/** Lets promises and events run. */
+export const settled = () => new Promise((resolve) => setTimeout(resolve, 5));

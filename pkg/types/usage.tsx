@@ -1,0 +1,82 @@
+/** What must compile, with the types that must come out. Not run: the compiler is the test. */
+import { add, collection, inc, meta, openDb, remove, set, unset, type Entity, type Path, type Row, type Write } from "tidewire";
+import { useEntity, useLiveQuery, useSyncStatus } from "tidewire/react";
+import * as v from "valibot";
+import { z } from "zod";
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function is<T extends true>(): T | void {}
+
+export const db = openDb({
+  name: "acme",
+  url: "https://sync.example.com",
+  auth: (why) => (why === "rejected" ? null : "token"),
+  collections: {
+    todos: collection(
+      z.object({
+        title: z.string().min(1),
+        done: z.boolean().default(false),
+        votes: z.number(),
+        tags: z.array(z.string()),
+        due: z.string().optional(),
+        address: z.object({ city: z.string(), zip: z.string().nullable() }).optional(),
+      }),
+      { conflict: "merge", fields: { votes: "counter", "address.city": "server-wins" } },
+    ),
+    projects: z.object({ name: z.string() }),
+    people: v.object({ name: v.string(), age: v.optional(v.number(), 0), kind: v.picklist(["a", "b"]) }),
+  },
+});
+
+const w = db.todos.insert({ title: "Buy milk", votes: 0, tags: [] });
+is<Equal<typeof w, Write<string>>>();
+export async function journey(): Promise<void> {
+  await w;
+  const verdict = await w.server({ timeoutMs: 100 });
+  if (verdict.verdict === "rejected") verdict.code satisfies string;
+  await db.todos.update(w.id, { done: true, votes: inc(1), tags: add("shop"), "address.city": "Oslo", due: undefined });
+  await db.todos.update(w.id, { due: unset(), title: set("x"), tags: remove("shop"), address: { city: "Oslo", zip: null } });
+  await db.todos.update(w.id, (draft) => void draft.tags.push("x"), { ifRev: 3 });
+  await db.todos.update(w.id, [[["address", "a.b"], 1], ["title", "x"]]);
+  const row = await db.todos.get(w.id);
+  if (row !== undefined) {
+    is<Equal<typeof row, Entity<typeof db.todos>>>();
+    row.tags satisfies readonly string[];
+    row.$sync.status satisfies string;
+    meta({ ...row }).$rev satisfies number;
+    await db.todos.upsert({ ...row, done: true });
+  }
+  const sum = await db.transaction((tx) => {
+    const id = tx.projects.insert({ name: "Home" });
+    tx.todos.update(w.id, { title: id });
+    return 42;
+  });
+  sum satisfies number;
+  (await db.sync.done({ signal: AbortSignal.timeout(10) })).failed satisfies number;
+}
+
+is<Equal<Path<{ a: { b: number; c: string[] }; d?: { e: string } }>, "a" | "a.b" | "a.c" | "d" | "d.e">>();
+
+const top = db.todos.where({ done: false, votes: { gt: 3 }, "address.zip": null, $or: [{ title: { startsWith: "B" } }, { tags: { contains: "x" } }] }).orderBy("$updatedAt", "desc").limit(50);
+top.subscribe((rows) => rows[0]?.title satisfies string | undefined, { flush: "sync", onError: (error) => error.code });
+db.sync.status.subscribe((s) => {
+  if (s.state === "connecting") s.attempt satisfies number | undefined;
+  if (s.state === "paused") s.reason satisfies string | undefined;
+  s.pending satisfies number;
+});
+db.on("conflict", ({ overwritten }) => overwritten[0]?.path satisfies string | undefined);
+db.people.insert({ name: "Ann", kind: "a" });
+db.people.where({ kind: { in: ["a"] }, age: { lte: 3 }, $status: "pending" }).count().peek() satisfies number | undefined;
+
+export function List({ initial }: { initial: readonly Row<{ title: string; done: boolean; votes: number; tags: string[]; due?: string; address?: { city: string; zip: string | null } }>[] }) {
+  const { rows, status } = useLiveQuery(db.todos.where({ done: false }), { initial });
+  const { row } = useEntity(db.projects, rows[0]?.id);
+  const sync = useSyncStatus(db);
+  return (
+    <ul title={`${status} ${sync.state} ${row?.name}`}>
+      {rows.map((todo) => (
+        <li key={todo.id}>{todo.title}</li>
+      ))}
+    </ul>
+  );
+}

@@ -1,0 +1,153 @@
+/** The demo as a person uses it: opened from the server and from another port, offline, reloaded, and back. */
+import assert from "node:assert/strict";
+import path from "node:path";
+import { describe } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { ChromiumTab } from "../lib/chromium.mjs";
+import { scenario, useStack } from "../lib/stack.mjs";
+import { until } from "../lib/until.mjs";
+
+const DEMO = fileURLToPath(new URL("../../www/dist", import.meta.url));
+
+describe("the demo", () => {
+  const stack = useStack({ files: DEMO, page: DEMO });
+  const places = {
+    "the server": (user) => `${stack.server.url.replace("127.0.0.1", "localhost")}/?user=${user}`,
+    "another port": (user) => `${stack.page.url}/?user=${user}&server=${encodeURIComponent(stack.server.url)}`,
+  };
+  const [[, atServer], [, elsewhere]] = Object.entries(places);
+
+  for (const [place, address] of Object.entries(places)) {
+    scenario(
+      stack,
+      `served by ${place}: what is edited offline outlives a reload and reaches another window`,
+      async (world) => {
+        const other = address === atServer ? elsewhere : atServer;
+        const ours = await open(world, stack, "ours", address("alice"));
+        const theirs = await open(world, stack, "theirs", other("bob"));
+        const name = `Ada of ${world.tenant}`;
+        const customer = await addCustomer(ours, name);
+        const proposal = await addProposal(ours, name, `Engine for ${world.tenant}`);
+        await badge(ours, { state: "synced", pending: "0" });
+        await shows(theirs, "customers", customer, name);
+        await shows(theirs, "proposals", proposal, "Engine for");
+
+        await ours.page.evaluate(async () => void (await navigator.serviceWorker.ready));
+        await ours.context.setOffline(true);
+        await ours.page.goto(`${address("alice")}#/customers/${customer}`);
+        await ours.page.getByTestId("field-city").fill("Bergen");
+        await ours.page.getByTestId("field-city").press("Enter");
+        const second = await addCustomer(ours, `Offline ${name}`);
+        await until("two entities are pending", async () => (await pending(ours)) >= 2);
+        await ours.page.reload();
+        await ours.page.getByTestId("pending-count").waitFor();
+        assert.ok((await pending(ours)) >= 2, "still pending after a reload without a network");
+        await shows(ours, "customers", customer, "Bergen");
+
+        await ours.context.setOffline(false);
+        await badge(ours, { state: "synced", pending: "0" });
+        await shows(theirs, "customers", customer, "Bergen");
+        await shows(theirs, "customers", second, `Offline ${name}`);
+        const stored = await world.server.rows("customers", { user: "alice" });
+        assert.equal(stored.get(customer).city, "Bergen");
+        assert.equal(stored.get(second).name, `Offline ${name}`);
+        assert.deepEqual(uncaught(ours).concat(uncaught(theirs)), []);
+      },
+      { timeoutMs: 90_000 },
+    );
+  }
+
+  scenario(
+    stack,
+    "the sample data goes in with one button, through the queue, and the other window gets all of it",
+    async (world) => {
+      const ours = await open(world, stack, "ours", `${atServer("alice")}#/movies`);
+      await ours.page.getByTestId("offline-switch").click();
+      await ours.page.getByTestId("import-sample").click();
+      await until("3,201 films are listed", async () => (await total(ours, "movie-list")) === 3_201, {
+        timeoutMs: 30_000,
+      });
+      assert.equal((await world.server.rows("movies", { user: "alice" })).size, 0);
+      await ours.page.getByTestId("offline-switch").click();
+      await badge(ours, { state: "synced", pending: "0" }, { timeoutMs: 60_000 });
+      const theirs = await open(world, stack, "theirs", `${elsewhere("bob")}#/movies`);
+      await until("the other window lists them", async () => (await total(theirs, "movie-list")) === 3_201, {
+        timeoutMs: 30_000,
+      });
+      assert.equal((await world.server.rows("movies", { user: "alice" })).size, 3_201);
+    },
+    { timeoutMs: 150_000 },
+  );
+});
+
+/** A window of its own, with a profile of its own. */
+async function open(world, stack, name, address) {
+  const context = await stack.browser.newContext();
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  const tab = new ChromiumTab(page);
+  world.owns({ name, tabs: [tab], close: () => context.close() });
+  await page.goto(address);
+  await page.getByTestId("status-badge").waitFor();
+  return { name, context, page, tab };
+}
+
+async function addCustomer({ page }, name) {
+  await page.evaluate(() => void (location.hash = "#/customers/new"));
+  await page.getByTestId("field-name").fill(name);
+  await page.getByTestId("field-company").fill("Analytical Engines");
+  await page.getByTestId("create").click();
+  return idInAddress(page, "customers");
+}
+
+async function addProposal({ page }, customer, title) {
+  await page.evaluate(() => void (location.hash = "#/proposals/new"));
+  await page.getByTestId("field-title").fill(title);
+  await page.getByTestId("field-customerId").fill(customer);
+  await page.getByTestId("field-customerId").press("Enter");
+  await page.getByTestId("field-amount").fill("12500");
+  await page.getByTestId("create").click();
+  return idInAddress(page, "proposals");
+}
+
+/** The demo shows what was just made: its id is in the address. */
+async function idInAddress(page, collection) {
+  await page.waitForURL(new RegExp(`#/${collection}/(?!new)`));
+  return new URL(page.url()).hash.split("/")[2];
+}
+
+/** The badge in the header reaches this. */
+function badge({ name, page }, { state, pending: count }, options = { timeoutMs: 20_000 }) {
+  const button = page.getByTestId("status-badge");
+  const seen = () => Promise.all(["data-state", "data-pending"].map((attribute) => button.getAttribute(attribute)));
+  const reached = async () => {
+    const now = await seen();
+    if (now[0] !== state || now[1] !== count) throw new Error(now.join(", "));
+    return true;
+  };
+  return until(`${name}: the badge says ${state}, ${count} pending`, reached, options);
+}
+
+async function pending({ page }) {
+  return Number(await page.getByTestId("status-badge").getAttribute("data-pending"));
+}
+
+/** The window shows this text in the detail of an entity. */
+async function shows({ name, page }, collection, id, text) {
+  await page.evaluate((hash) => void (location.hash = hash), `#/${collection}/${id}`);
+  const detail = page.getByTestId("detail");
+  await until(`${name} shows ${text}`, async () => {
+    const fields = await detail.locator("input, textarea").evaluateAll((inputs) => inputs.map((input) => input.value));
+    return [await detail.innerText(), ...fields].some((shown) => shown.includes(text));
+  });
+}
+
+async function total({ page }, list) {
+  const found = page.getByTestId(list);
+  return (await found.count()) > 0 ? Number(await found.getAttribute("data-total")) : 0;
+}
+
+function uncaught({ tab }) {
+  return tab.console.filter((line) => line.startsWith("uncaught"));
+}

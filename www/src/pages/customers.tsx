@@ -1,0 +1,132 @@
+/** Customers: the list. */
+import { useState } from "react";
+import { useLiveQuery } from "tidewire/react";
+import { db, type Customer } from "../data/db.ts";
+import { addExamples } from "../data/examples.ts";
+import { customerStatuses } from "../data/schema.ts";
+import { initials } from "../lib/format.ts";
+import { goTo, hrefTo } from "../lib/route.ts";
+import { showError } from "../lib/toasts.ts";
+import { capital } from "../ui/fields.tsx";
+import { Icon } from "../ui/icons.tsx";
+import { ListPage, Pick, SearchBox } from "../ui/list-page.tsx";
+import { Chip, SyncMark } from "../ui/marks.tsx";
+import { Empty, Failure, Loading } from "../ui/states.tsx";
+import { summarize, useSearch } from "../ui/use-search.ts";
+import { VirtualList } from "../ui/virtual-list.tsx";
+import { CustomerDetail } from "./customer-detail.tsx";
+import { NewCustomer } from "./new-customer.tsx";
+
+const orders = [
+  ["name asc", "Name"],
+  ["company asc", "Company"],
+  ["$updatedAt desc", "Last changed"],
+  ["calls desc", "Most calls"],
+] as const;
+
+const filters = [["", "All"], ...customerStatuses.map((status) => [status, capital(status)] as const)] as const;
+
+export function CustomersPage({ id }: { id: string | undefined }) {
+  const [text, setText] = useState("");
+  const [status, setStatus] = useState<string>("");
+  const [order, setOrder] = useState<string>("name asc");
+  const [path, direction] = order.split(" ") as ["name" | "company" | "$updatedAt" | "calls", "asc" | "desc"];
+  const wanted = customerStatuses.find((known) => known === status);
+  const { rows, status: loading } = useLiveQuery(db.customers.where(wanted ? { status: wanted } : {}).orderBy(path, direction));
+  const shown = useSearch(rows, text, searchText);
+
+  const toolbar = (
+    <>
+      <SearchBox label="Search customers" value={text} onChange={setText} />
+      <Pick label="Show" value={status} options={filters} onChange={setStatus} testId="filter-status" />
+      <Pick label="Sort by" value={order} options={orders} onChange={setOrder} testId="sort" />
+    </>
+  );
+
+  return (
+    <ListPage
+      title="Customers"
+      summary={loading === "loading" ? "Loading" : summarize(shown.length, rows.length, "customer")}
+      actions={
+        <a className="button primary" href={hrefTo("customers", "new")} data-testid="new-customer">
+          <Icon name="plus" /> New<span className="wide-only"> customer</span>
+        </a>
+      }
+      toolbar={toolbar}
+      list={<CustomerRows rows={shown} loading={loading} filtered={text !== "" || status !== ""} id={id} resetKey={`${text}|${status}|${order}`} />}
+      detail={id === "new" ? <NewCustomer /> : id ? <CustomerDetail key={id} id={id} /> : undefined}
+    />
+  );
+}
+
+interface RowsProps {
+  rows: readonly Customer[];
+  loading: string;
+  filtered: boolean;
+  id: string | undefined;
+  resetKey: string;
+}
+
+function CustomerRows({ rows, loading, filtered, id, resetKey }: RowsProps) {
+  if (loading === "error") return <Failure title="The customers cannot be read" text="This browser refused its own storage. Nothing was deleted." />;
+  if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered) return <NothingYet />;
+  if (rows.length === 0) return filtered ? <Empty icon="search" title="No customer matches">Try fewer letters or another filter.</Empty> : <NoCustomers />;
+  return (
+    <VirtualList rows={rows} rowHeight={68} label="Customers" testId="customer-list" selectedId={id} resetKey={resetKey}>
+      {(row) => <CustomerRow row={row} selected={row.id === id} />}
+    </VirtualList>
+  );
+}
+
+/** Before the first full pull a list without rows is not known to be empty. Adding is possible all the same. */
+function NothingYet() {
+  return (
+    <>
+      <Loading what="customers" />
+      <p className="loading-note">Waiting for the first sync. You can add customers already.</p>
+    </>
+  );
+}
+
+function NoCustomers() {
+  return (
+    <Empty icon="customers" title="No customers yet">
+      <p>Add the first one, or start with a few examples.</p>
+      <div className="empty-actions">
+        <button type="button" className="button primary" onClick={() => goTo("customers", "new")}>
+          New customer
+        </button>
+        <button
+          type="button"
+          className="button"
+          data-testid="add-examples"
+          onClick={() => void addExamples().catch((error: unknown) => showError("The examples could not be added.", error))}
+        >
+          Add examples
+        </button>
+      </div>
+    </Empty>
+  );
+}
+
+const chipTone = { lead: "blue", active: "green", former: "gray" } as const;
+
+function CustomerRow({ row, selected }: { row: Customer; selected: boolean }) {
+  return (
+    <a className="row" href={hrefTo("customers", row.id)} data-testid="customer-row" data-id={row.id} aria-current={selected ? "true" : undefined}>
+      <span className="avatar" aria-hidden="true">
+        {initials(row.name)}
+      </span>
+      <span className="row-text">
+        <strong>{row.name}</strong>
+        <small>{[row.company, row.city].filter(Boolean).join(" · ") || "No company"}</small>
+      </span>
+      <SyncMark status={row.$sync.status} />
+      <Chip tone={chipTone[row.status]}>{capital(row.status)}</Chip>
+    </a>
+  );
+}
+
+function searchText(row: Customer): string {
+  return `${row.name} ${row.company} ${row.city} ${row.email} ${row.tags.join(" ")}`;
+}
