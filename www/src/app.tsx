@@ -7,7 +7,9 @@ import { MoviesPage } from "./pages/movies.tsx";
 import { ProposalsPage } from "./pages/proposals.tsx";
 import { QueuePage } from "./pages/queue.tsx";
 import { RecordsPage } from "./pages/records.tsx";
+import { importJob, isImporting } from "./import/job.ts";
 import { hrefTo, useRoute, type PageName, type Route } from "./lib/route.ts";
+import { useStore } from "./lib/store.ts";
 import { Icon, Logo, type IconName } from "./ui/icons.tsx";
 import { ImportProgress } from "./ui/import-progress.tsx";
 import { OfflineSwitch } from "./ui/offline-switch.tsx";
@@ -56,12 +58,19 @@ export function App() {
         ))}
       </nav>
       <main className="main" id="main" tabIndex={-1}>
-        {route.page !== "import" && <ImportProgress />}
+        <ImportBanner route={route} />
         <Page route={route} />
       </main>
       <Toasts />
     </div>
   );
+}
+
+/** On every page while it runs; afterwards only beside the list that it filled. The import page has its own. */
+function ImportBanner({ route }: { route: Route }) {
+  const job = useStore(importJob);
+  const beside = route.page === job?.target && route.id === undefined;
+  return route.page !== "import" && (isImporting(job) || beside) ? <ImportProgress /> : null;
 }
 
 function Page({ route }: { route: Route }) {

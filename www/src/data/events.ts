@@ -4,7 +4,7 @@ import { fieldName } from "../lib/errors.ts";
 import { goTo } from "../lib/route.ts";
 import { showToast } from "../lib/toasts.ts";
 
-const openQueue = { label: "Open the queue", run: () => goTo("queue") };
+const openQueue = { label: "Open queue", run: () => goTo("queue") };
 
 /** Subscribes once, at start. */
 export function announceEvents(): void {

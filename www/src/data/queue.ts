@@ -7,7 +7,7 @@ const verbs: Record<string, string> = { insert: "New", patch: "Edit", replace: "
 
 /** Stable while the entry is in the queue; one that is being written has no name yet. */
 export function entryKey(entry: QueueEntry): string {
-  return entry.n ? entry.n.join(".") : `write ${entry.write ?? entry.id}`;
+  return entry.n ? entry.n.join(".") : `new ${entry.collection} ${entry.id} ${entry.at}`;
 }
 
 export function entryTitle(entry: QueueEntry): string {

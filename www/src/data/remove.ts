@@ -9,7 +9,7 @@ export function removeWithUndo(page: PageName, what: string, remove: () => Write
   offerUndo(`${what} deleted.`, write);
 }
 
-export function offerUndo(text: string, write: Pick<Write, "undo" | "then">, after?: () => void): void {
+export function offerUndo(text: string, write: Write<unknown>, after?: () => void): void {
   showToast(text, {
     action: {
       label: "Undo",

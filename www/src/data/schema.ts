@@ -51,7 +51,7 @@ export const movie = z.object({
 export const record = z.object({
   n: z.number(),
   source: z.string(),
-  data: z.record(z.string(), z.json()),
+  data: z.record(z.string(), z.unknown()),
 });
 
 export const collections = {

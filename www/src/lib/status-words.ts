@@ -1,5 +1,5 @@
 /** Every state of the sync in words a person would use. */
-import type { SyncStatus } from "tidewire";
+import type { PauseReason, SyncStatus } from "tidewire";
 import { count, formatAgo, formatDuration } from "./format.ts";
 
 export interface StatusWords {
@@ -46,20 +46,21 @@ export function describeStatus(status: SyncStatus, around: Surroundings): Status
       }
       return status.pending > 0
         ? { tone: "busy", label: "Waiting", detail: `${count(status.pending, "change")} not on the server yet. The queue says why.` }
-        : { tone: "good", label: "Up to date", detail: `Everything is on the server. Last synced ${formatAgo(status.at, around.now)}.` };
+        : { tone: "good", label: "Up to date", detail: `Everything is on the server. Last synced ${formatAgo(status.at ?? around.now, around.now)}.` };
     case "paused":
       return paused(status.reason, kept);
   }
 }
 
 function connecting(status: Extract<SyncStatus, { state: "connecting" }>, around: Surroundings): string {
-  if (status.attempt <= 1) return "Looking for the server.";
-  const wait = new Date(status.retryAt ?? 0).getTime() - around.now;
+  const { attempt = 0, retryAt = 0 } = status;
+  if (attempt <= 1) return "Looking for the server.";
+  const wait = retryAt - around.now;
   const next = wait > 500 ? ` Trying again in ${formatDuration(wait)}.` : "";
-  return `The server did not answer (attempt ${status.attempt}).${next}`;
+  return `The server did not answer (attempt ${attempt}).${next}`;
 }
 
-function paused(reason: string, kept: string): StatusWords {
+function paused(reason: PauseReason | undefined, kept: string): StatusWords {
   switch (reason) {
     case "auth":
       return { tone: "bad", label: "Signed out", detail: `The server did not accept your sign-in. Reload the page to sign in again.${kept}` };

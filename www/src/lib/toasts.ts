@@ -1,4 +1,4 @@
-/** Short messages at the edge of the screen. At most four at a time; the oldest leaves first. */
+/** Short messages at the edge of the screen. At most three at a time; the oldest leaves first. */
 import { createStore } from "./store.ts";
 import { explain } from "./errors.ts";
 
@@ -11,7 +11,7 @@ export interface Toast {
   durationMs: number;
 }
 
-const shownMax = 4;
+const shownMax = 3;
 let lastId = 0;
 
 export const toasts = createStore<readonly Toast[]>([]);

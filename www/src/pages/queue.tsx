@@ -7,6 +7,7 @@ import { count, formatNumber, formatTime } from "../lib/format.ts";
 import { showError, showToast } from "../lib/toasts.ts";
 import { useLive } from "../lib/use-live.ts";
 import { Chip } from "../ui/marks.tsx";
+import { OfflineSwitch } from "../ui/offline-switch.tsx";
 import { Empty, Loading } from "../ui/states.tsx";
 import { EntryEditor } from "./entry-editor.tsx";
 import { SyncTabs } from "./sync-tabs.tsx";
@@ -27,7 +28,17 @@ export function QueuePage() {
         </div>
         <SyncTabs page="queue" />
       </header>
+      <OfflineCard />
       {!waiting || !failed ? <Loading what="the queue" /> : <Lists waiting={waiting} failed={failed} />}
+    </div>
+  );
+}
+
+/** On a phone the header has no room for the switch. */
+function OfflineCard() {
+  return (
+    <div className="narrow-only offline-card">
+      <OfflineSwitch id="queue" />
     </div>
   );
 }

@@ -2,7 +2,7 @@
 import { setWorkOffline, workOffline } from "../data/offline.ts";
 import { useStore } from "../lib/store.ts";
 
-export function OfflineSwitch({ id }: { id: "header" | "popover" }) {
+export function OfflineSwitch({ id }: { id: "header" | "popover" | "queue" }) {
   const on = useStore(workOffline);
   return (
     <button
@@ -10,7 +10,7 @@ export function OfflineSwitch({ id }: { id: "header" | "popover" }) {
       role="switch"
       aria-checked={on}
       className="switch"
-      data-testid={id === "header" ? "offline-switch" : "offline-switch-popover"}
+      data-testid={id === "header" ? "offline-switch" : `offline-switch-${id}`}
       onClick={() => setWorkOffline(!on)}
     >
       <span className="switch-track" aria-hidden="true" />
