@@ -30,7 +30,7 @@ pub(super) struct Decider<'a, P> {
     replica: &'a ReplicaId,
     exchange: Exchange,
     readable: Vec<Group>,
-    /// Entities with a held mutation in this push: what follows waits with it (rule 10).
+    /// Entities with a held mutation or a rejected insert in this push: what follows waits with it (rule 10).
     waiting: BTreeSet<(CollectionName, EntityId)>,
 }
 
@@ -119,12 +119,12 @@ impl<'a, P: Policy> Decider<'a, P> {
         let verdict = match decision {
             Decision::Done(verdict) => verdict,
             Decision::Refused(CoreError { code, message, path }) => {
+                // What follows was written for this entity, not for whatever has its id.
+                self.wait_for(item, |edit| edit.kind == Kind::Insert);
                 Verdict::Rejected { code, message, path: path.and_then(|path| Path::parse(&path).ok()) }
             }
             Decision::Held(reason) => {
-                if let Content::Edit { edit, .. } = &item.content {
-                    self.waiting.insert((edit.collection.clone(), edit.id.clone()));
-                }
+                self.wait_for(item, |_| true);
                 return Ok(VerdictItem { n: item.n, duplicate: false, verdict: Verdict::Held { reason } });
             }
         };
@@ -132,6 +132,18 @@ impl<'a, P: Policy> Decider<'a, P> {
             rows.put_verdict(item.n, item.digest(), &verdict)?;
         }
         Ok(VerdictItem { n: item.n, duplicate: false, verdict })
+    }
+
+    fn wait_for(&mut self, item: &Item, which: impl Fn(&Mutation) -> bool) {
+        if let Content::Edit { edit, .. } = &item.content
+            && which(edit)
+        {
+            self.waiting.insert((edit.collection.clone(), edit.id.clone()));
+        }
+    }
+
+    fn is_waiting(&self, edit: &Mutation) -> bool {
+        self.waiting.contains(&(edit.collection.clone(), edit.id.clone()))
     }
 
     fn edit<R: Rows>(
@@ -147,11 +159,12 @@ impl<'a, P: Policy> Decider<'a, P> {
                 "the server has no such collection: add it to its configuration",
             ));
         };
-        // An insert is what the others may wait for.
-        if edit.kind != Kind::Insert && self.waiting.contains(&(edit.collection.clone(), edit.id.clone())) {
+        let stored = rows.entity(&edit.collection, &edit.id)?;
+        // An insert is what the others may wait for, in a transaction with more edits of the entity, too.
+        let made_here = seq.is_some() && stored.as_ref().map(|stored| stored.rev) == *seq;
+        if edit.kind != Kind::Insert && !made_here && self.is_waiting(edit) {
             return Ok(Decision::Held(HeldReason::After));
         }
-        let stored = rows.entity(&edit.collection, &edit.id)?;
         let base = stored.as_ref().and_then(|stored| merge::stamp_at(&stored.paths, edit.base_rev));
         let time = self.exchange.server_time(edit.at, edit.synced_clock, base);
         let stamp = Stamp(time, self.replica.clone(), n);

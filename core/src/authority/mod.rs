@@ -26,7 +26,8 @@ pub trait Rows {
     /// One entity, or its tombstone.
     fn entity(&mut self, collection: &CollectionName, id: &EntityId) -> Result<Option<Stored>, Self::Error>;
     /// Stores an entity or its tombstone, and the groups that hold it now. Groups that held it before and are not in `groups` get
-    /// a leave marker at `stored.rev` (rule 26).
+    /// a leave marker at `stored.rev` (rule 26). Where `stored.rev` is the one that is there already, only stamps changed:
+    /// nobody has to hear of it.
     fn put(
         &mut self,
         collection: &CollectionName,
@@ -106,7 +107,7 @@ pub fn decide_push<R: Rows, P: Policy>(
     }
     let exchange = Exchange { sender_now: push.now, server_now: now_ms };
     let mut decider = Decider::new(policy, user, &push.replica, exchange);
-    for unit in items.chunk_by(|a, b| a.tx.is_some() && a.tx == b.tx) {
+    for unit in items.chunk_by(|a, b| a.tx.is_some() && a.tx == b.tx && a.n < b.n) {
         answer.verdicts.extend(decider.unit(rows, unit)?);
     }
     if push.floor > rows.floor()? {

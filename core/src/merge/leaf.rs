@@ -58,7 +58,10 @@ fn split_value<'a>(
 ) -> Result<(), CoreError> {
     let before = was.and_then(Value::as_object);
     let write = match new {
-        Some(Value::Object(_)) if before.is_some() => None,
+        // Emptied by its author: its fields go, and it stays.
+        Some(value @ Value::Object(map)) if before.is_some() => {
+            (named && map.is_empty()).then(|| Write::Object(value.clone()))
+        }
         Some(value @ Value::Object(_)) => Some(Write::Object(value.clone())),
         _ if !named && was == new => return Ok(()),
         Some(value) => Some(Write::Leaf(value.clone())),
@@ -66,7 +69,7 @@ fn split_value<'a>(
     };
     // A scalar or an array replaces the whole object: that is one step.
     let by_field = !matches!(write, Some(Write::Leaf(_)));
-    let comes = matches!(write, Some(Write::Object(_)));
+    let comes = before.is_none() && matches!(write, Some(Write::Object(_)));
     let step = write.map(|write| LeafStep { path: path.clone(), was, write, operator: None });
     let (first, last) = if comes { (step, None) } else { (None, step) };
     out.extend(first);

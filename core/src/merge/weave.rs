@@ -203,7 +203,11 @@ impl<'a> Weave<'a> {
     /// What follows a value that its author had seen is later than it (rule 20). Between concurrent writes only the stamps speak.
     fn after_stored(&self, paths: &PathRevs, path: &Path, concurrent: bool) -> Option<Hlc> {
         let forced = self.strategy(path) == FieldStrategy::ClientWins;
-        if concurrent && !forced { None } else { paths::newest(paths, path).map(Hlc::next) }
+        if forced || paths::rev(paths, path) <= self.base_rev {
+            return paths::newest(paths, path).map(Hlc::next);
+        }
+        let own = paths.get(path).filter(|_| !concurrent);
+        own.map(|entry| entry.1.0.next())
     }
 
     /// The same value was written again: it is as new as its newest writing, or the outcome would depend on the order.
