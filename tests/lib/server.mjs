@@ -37,7 +37,6 @@ class Server {
     if (this.configFile) args.push("--config", this.configFile);
     const ready = (line) => /listening on (http:\/\/\S+)/.exec(line)?.[1];
     this.#process = await start(program, args, { ready, name: "tidewire-server", env: { NO_COLOR: "1" } });
-    this.#process.lines.forEach((line) => this.log.push(line));
     this.url = this.#process.answer.replace(/\/$/, "");
     this.port = Number(new URL(this.url).port);
   }

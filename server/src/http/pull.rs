@@ -64,9 +64,8 @@ pub(super) async fn pull(State(state): State<AppState>, headers: HeaderMap, body
     });
     // The first chunk comes before the status is said, so that a failure to read is a 500.
     let first = received.recv().await.unwrap_or(Err(StoreError::Closed))?;
-    let rest = futures_util::stream::unfold(received, |mut received| async {
-        received.recv().await.map(|chunk| (chunk, received))
-    });
+    // Asked again after its end, a channel says again that it ended; a body is asked so.
+    let rest = futures_util::stream::poll_fn(move |context| received.poll_recv(context));
     let chunks = futures_util::StreamExt::chain(futures_util::stream::iter([Ok(first)]), rest);
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(chunks)).into_response())
 }
