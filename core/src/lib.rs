@@ -3,7 +3,9 @@
 pub mod authority;
 pub mod clock;
 pub mod diff;
+pub mod engine;
 pub mod error;
+pub mod health;
 pub mod ids;
 pub mod io;
 pub mod json;
@@ -12,3 +14,8 @@ pub mod log;
 pub mod merge;
 pub mod model;
 pub mod protocol;
+pub mod query;
+pub mod queue;
+pub mod replica;
+pub mod store;
+pub mod view;

@@ -45,6 +45,9 @@ pub fn decode(bytes: &[u8]) -> Result<(u8, &[u8]), CoreError> {
     if version > FORMAT {
         return Err(CoreError::new(Code::FormatNewer, "a newer release wrote this store: reload the page"));
     }
+    if version == 0 {
+        return Err(corrupt());
+    }
     let (sum, body) = rest.split_first_chunk::<8>().ok_or_else(corrupt)?;
     if u64::from_le_bytes(*sum) != checksum(kind, body) {
         return Err(corrupt());

@@ -1,0 +1,207 @@
+//! The engine as a shell drives it: JSON text in, JSON text out, [`Output`]s in between.
+//!
+//! # The run loop
+//!
+//! 1. Make an [`Engine`] with the options, 16 random bytes and the time; call [`Engine::open`].
+//! 2. After **every** call of a `&mut self` method, drain [`Engine::poll`] and carry out each [`Output`].
+//! 3. Each answer goes in with [`Engine::handle`]; at the time of the newest [`Output::Wake`] hand in [`Input::Wake`].
+//! 4. Deliver [`Output::Event`]s only after the drain, when the engine is no longer borrowed.
+//!
+//! ```
+//! use tidewire_core::engine::Engine;
+//! use tidewire_core::io::{Event, Input, Now, Output, StoreOp, StoreReply};
+//!
+//! let now = Now { wall_ms: 1_000, mono_ms: 0 };
+//! let mut engine = Engine::new(r#"{"name": "demo", "collections": {"todos": {}}}"#, [1; 16])?;
+//! engine.open(now);
+//! let mut log = Vec::new();
+//! while let Some(output) = engine.poll() {
+//!     let Output::Store { token, op } = output else { continue };
+//!     let reply = match op {
+//!         StoreOp::Load => StoreReply::Loaded { state: None, fence: 0, directories: vec![], log: vec![] },
+//!         StoreOp::ReadSegments { .. } => StoreReply::Segments(vec![]),
+//!         StoreOp::Append { records, .. } => {
+//!             log.extend(records);
+//!             StoreReply::Appended { first_key: log.len() as u64 }
+//!         }
+//!         _ => unreachable!(),
+//!     };
+//!     engine.handle(now, Input::Stored { token, result: Ok(reply) });
+//! }
+//! engine.write(now, r#"{"ops": [{"op": "insert", "c": "todos", "id": "a", "value": {"title": "Milk"}}]}"#)?;
+//! assert!(engine.row("todos", "a")?.unwrap().contains("Milk"));
+//! # Ok::<(), tidewire_core::error::CoreError>(())
+//! ```
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use crate::error::{Code, CoreError};
+use crate::ids::{CollectionName, EntityId};
+use crate::io::{Input, Now, Output};
+use crate::json::{self, JsonLimits};
+use crate::limits::DEPTH_MAX;
+use crate::query::ast::Query;
+use crate::replica::config::Config;
+use crate::replica::{Phase, Replica};
+
+/// Text of one call: a bulk insert may be large, and its nesting is that of a document and its wrapper.
+const CALL: JsonLimits = JsonLimits { bytes: 256 * 1024 * 1024, depth: DEPTH_MAX + 8 };
+
+/// One tab's engine.
+#[derive(Debug)]
+pub struct Engine {
+    replica: Replica,
+}
+
+impl Engine {
+    /// An engine for one database.
+    ///
+    /// # Errors
+    /// `bad-config`.
+    pub fn new(config: &str, entropy: [u8; 16]) -> Result<Self, CoreError> {
+        Ok(Self { replica: Replica::new(Config::parse(config)?, entropy) })
+    }
+
+    /// Takes in what the shell has to say.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.replica.handle(now, input);
+    }
+
+    /// The next thing for the shell to do.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.replica.poll()
+    }
+
+    /// Begins to open; ends with `Opened` or `OpenFailed`.
+    pub fn open(&mut self, now: Now) {
+        self.replica.open(now);
+    }
+
+    /// Writes; visible when this returns.
+    ///
+    /// # Errors
+    /// What is wrong with an operation; then nothing was written.
+    pub fn write(&mut self, now: Now, request: &str) -> Result<String, CoreError> {
+        self.must_be_open()?;
+        let done = self.replica.write(now, parse(request)?)?;
+        self.replica.advance(now);
+        Ok(done.to_string())
+    }
+
+    /// The inverse of a write, as a new write.
+    ///
+    /// # Errors
+    /// `not-in-queue` if it is not known any more.
+    pub fn undo(&mut self, now: Now, write: u64) -> Result<String, CoreError> {
+        self.must_be_open()?;
+        self.replica.undo(now, write).map(|done| done.to_string())
+    }
+
+    /// Pause, resume, now, retry, discard, edit.
+    ///
+    /// # Errors
+    /// `not-in-queue`, or `bad-message` for an unknown command.
+    pub fn command(&mut self, now: Now, request: &str) -> Result<String, CoreError> {
+        self.must_be_open()?;
+        self.replica.command(now, parse(request)?).map(|done| done.to_string())
+    }
+
+    /// One row as JSON.
+    ///
+    /// # Errors
+    /// `bad-name`.
+    pub fn row(&self, collection: &str, id: &str) -> Result<Option<String>, CoreError> {
+        Ok(self.replica.row(&CollectionName::parse(collection)?, &EntityId::parse(id)?))
+    }
+
+    /// Rows as a JSON array, `null` where there is none.
+    ///
+    /// # Errors
+    /// `bad-name`.
+    pub fn rows(&self, collection: &str, ids: &str) -> Result<String, CoreError> {
+        let collection = CollectionName::parse(collection)?;
+        let ids: Vec<EntityId> = parse(ids)?;
+        let rows: Vec<String> =
+            ids.iter().map(|id| self.replica.row(&collection, id).unwrap_or_else(|| "null".to_owned())).collect();
+        Ok(format!("[{}]", rows.join(",")))
+    }
+
+    /// Answers a query.
+    ///
+    /// # Errors
+    /// `bad-query`.
+    pub fn query(&self, request: &str) -> Result<String, CoreError> {
+        let answer = self.replica.query(&Query::parse(request)?)?;
+        serde_json::to_string(&answer).map_err(|error| CoreError::new(Code::Internal, error.to_string()))
+    }
+
+    /// `status`, `queue`, `health`, `metrics`.
+    ///
+    /// # Errors
+    /// `bad-message` for another name.
+    pub fn view(&self, now: Now, what: &str) -> Result<String, CoreError> {
+        Ok(match what {
+            "status" => self.replica.status(now),
+            "queue" => self.replica.queue_view(),
+            "health" => self.replica.health_view(now),
+            "metrics" => self.replica.metrics_view(),
+            _ => return Err(CoreError::new(Code::BadMessage, format!("there is no view `{what}`"))),
+        }
+        .to_string())
+    }
+
+    /// Everything on this device that is the user's, as JSON.
+    ///
+    /// # Errors
+    /// None at present.
+    pub fn export(&self) -> Result<String, CoreError> {
+        let mut collections = Map::new();
+        for name in self.replica.declared.keys() {
+            let query = Query::parse(&json!({"c": name}).to_string())?;
+            let ids = self.replica.query(&query)?.ids;
+            let row = |id: &String| self.replica.row(name, &EntityId::parse(id).ok()?);
+            let rows = ids.iter().filter_map(row).filter_map(|row| serde_json::from_str::<Value>(&row).ok()).collect();
+            collections.insert(name.to_string(), Value::Array(rows));
+        }
+        Ok(json!({"tidewire": 1, "collections": collections, "queue": self.replica.queue_view()}).to_string())
+    }
+
+    /// The `Authorization` token that requests carry now, if there is one.
+    pub fn bearer(&self) -> Option<String> {
+        self.replica.session.bearer()
+    }
+
+    /// Writes what is left, gives back the lock, and stops.
+    pub fn close(&mut self, now: Now) {
+        self.replica.close(now);
+    }
+
+    /// Whether a closing engine has written everything.
+    pub fn is_flushed(&self) -> bool {
+        self.replica.is_flushed()
+    }
+
+    /// Deletes everything on this device; ends with the event `erased`.
+    pub fn erase(&mut self, now: Now) {
+        self.replica.erase(now);
+    }
+
+    fn must_be_open(&self) -> Result<(), CoreError> {
+        match self.replica.phase {
+            Phase::New => Err(CoreError::new(Code::Closed, "the database is not open yet: wait for open()")),
+            Phase::Opening if !self.replica.maintenance.opened => {
+                Err(CoreError::new(Code::Closed, "the database is not open yet: wait for open()"))
+            }
+            Phase::Open | Phase::Opening => Ok(()),
+            Phase::Closing | Phase::Closed => {
+                Err(CoreError::new(Code::Closed, "the database is closed: call openDb again"))
+            }
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, CoreError> {
+    serde_json::from_value(json::parse(text.as_bytes(), CALL)?)
+        .map_err(|error| CoreError::new(Code::BadMessage, format!("this call cannot be read: {error}")))
+}

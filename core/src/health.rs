@@ -1,0 +1,84 @@
+//! From counters to a verdict on sync's health, with reasons in words.
+
+use serde_json::{Value, json};
+
+/// When health is bad.
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HealthLimits {
+    /// Share of failed requests.
+    pub error_rate: f64,
+    /// Mutations that do not get through.
+    pub stuck: usize,
+    /// Age of the last sync, in milliseconds.
+    pub last_sync_ms: u64,
+}
+
+impl Default for HealthLimits {
+    fn default() -> Self {
+        Self { error_rate: 0.2, stuck: 10, last_sync_ms: 3_600_000 }
+    }
+}
+
+/// What was counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Measures {
+    /// Mutations that the server has not decided.
+    pub pending: usize,
+    /// Dead letters.
+    pub failed: usize,
+    /// Held or suspect mutations.
+    pub stuck: usize,
+    /// Age of the oldest undecided mutation.
+    pub oldest_pending_ms: Option<u64>,
+    /// Time since the last complete pull.
+    pub last_sync_age_ms: Option<u64>,
+    /// Failed requests among all.
+    pub error_rate: f64,
+}
+
+/// The health view; `synced` says whether there is a server to be in step with.
+pub fn judge(measures: &Measures, limits: &HealthLimits, synced: bool) -> Value {
+    let mut reasons = Vec::new();
+    if measures.failed > 0 {
+        reasons.push(format!("{} writes were rejected: see db.sync.queue.failed", measures.failed));
+    }
+    if measures.stuck >= limits.stuck.max(1) {
+        reasons.push(format!("{} writes do not get through", measures.stuck));
+    }
+    if synced && measures.error_rate > limits.error_rate {
+        reasons.push(format!("{:.0} % of the requests fail", measures.error_rate * 100.0));
+    }
+    if let Some(age) = measures.oldest_pending_ms.filter(|age| synced && *age > limits.last_sync_ms) {
+        reasons.push(format!("the oldest write has waited for {} minutes", age / 60_000));
+    }
+    if let Some(age) = measures.last_sync_age_ms.filter(|age| synced && *age > limits.last_sync_ms) {
+        reasons.push(format!("the last sync was {} minutes ago", age / 60_000));
+    }
+    json!({
+        "pending": measures.pending, "failed": measures.failed, "stuck": measures.stuck,
+        "oldestPendingMs": measures.oldest_pending_ms, "lastSyncAgeMs": measures.last_sync_age_ms,
+        "errorRate": measures.error_rate, "healthy": reasons.is_empty(), "reasons": reasons,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejected_write_is_not_healthy_and_says_so() {
+        let limits = HealthLimits::default();
+        assert_eq!(judge(&Measures::default(), &limits, true)["healthy"], true);
+        let view = judge(&Measures { failed: 2, ..Measures::default() }, &limits, true);
+        assert_eq!(view["healthy"], false);
+        assert!(view["reasons"][0].as_str().unwrap().starts_with("2 writes were rejected"));
+    }
+
+    #[test]
+    fn without_a_server_age_and_errors_say_nothing() {
+        let old = Measures { oldest_pending_ms: Some(u64::MAX), error_rate: 1.0, ..Measures::default() };
+        assert_eq!(judge(&old, &HealthLimits::default(), false)["healthy"], true);
+        assert_eq!(judge(&old, &HealthLimits::default(), true)["healthy"], false);
+    }
+}

@@ -1,0 +1,62 @@
+//! Which mutations go into the next push: in the order of their numbers (rule 12), whole transactions (rule 11), and nothing behind a
+//! mutation of the same entity that has to wait.
+
+use std::collections::BTreeSet;
+
+use crate::ids::{CollectionName, EntityId, MutationId};
+use crate::store::state::{Entry, State, Status};
+
+/// How much may go into one push.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Mutations.
+    pub count: usize,
+    /// Bytes of mutations.
+    pub bytes: usize,
+}
+
+/// The numbers of the next push, in order. `waits` says of a mutation that is not due (held or suspect) that it waits.
+pub fn next(state: &State, limits: Limits, waits: &dyn Fn(MutationId, &Entry) -> bool) -> Vec<MutationId> {
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    let mut blocked: BTreeSet<(&CollectionName, &EntityId)> = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    for (n, entry) in state.undecided() {
+        if entry.tx.is_some_and(|tx| !seen.insert(tx)) {
+            continue;
+        }
+        let unit = unit(state, *n, entry);
+        let is_void = unit.iter().all(|(_, entry)| entry.status == Status::Void);
+        let must_wait = |(n, entry): &(MutationId, &Entry)| {
+            waits(*n, entry) || blocked.contains(&(&entry.mutation.collection, &entry.mutation.id))
+        };
+        if !is_void && unit.iter().any(must_wait) {
+            blocked.extend(unit.iter().map(|(_, entry)| (&entry.mutation.collection, &entry.mutation.id)));
+            continue;
+        }
+        let size: usize = unit.iter().map(|(_, entry)| item_bytes(entry)).sum();
+        if !batch.is_empty() && (batch.len() + unit.len() > limits.count || bytes + size > limits.bytes) {
+            break;
+        }
+        bytes += size;
+        batch.extend(unit.iter().map(|(n, _)| *n));
+    }
+    batch
+}
+
+/// A mutation with the other members of its transaction.
+pub fn unit<'a>(state: &'a State, n: MutationId, entry: &'a Entry) -> Vec<(MutationId, &'a Entry)> {
+    match entry.tx {
+        None => vec![(n, entry)],
+        Some(tx) => state
+            .queue
+            .range(tx..MutationId(tx.0 + 1, 0))
+            .filter(|(_, entry)| entry.tx == Some(tx))
+            .map(|(n, entry)| (*n, entry))
+            .collect(),
+    }
+}
+
+fn item_bytes(entry: &Entry) -> usize {
+    if entry.status == Status::Void { 24 } else { entry.raw.get().len() + 48 }
+}

@@ -1,0 +1,119 @@
+//! Not-yet-sent patches of one entity become one, where nobody can tell the difference.
+//!
+//! The last patch survives under its own number, with the first one's `was` and `base_rev` and the last one's values (rule 3): so
+//! everything that its author had seen stands before it. Members of transactions never take part, nor edits on either side of one;
+//! an insert stays by itself, because other entities may refer to it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::ids::{CollectionName, EntityId, MutationId};
+use crate::model::mutation::{Kind, Mutation};
+use crate::store::state::{Entry, State, Status};
+
+/// Patches that become one.
+#[derive(Debug, PartialEq)]
+pub struct Joined {
+    /// The last of them.
+    pub survivor: MutationId,
+    /// The others.
+    pub absorbed: Vec<MutationId>,
+    /// The survivor's new content.
+    pub mutation: Mutation,
+}
+
+/// What can be joined among the unsent mutations.
+pub fn plan(state: &State) -> Vec<Joined> {
+    let mut open: BTreeMap<(&CollectionName, &EntityId), Joined> = BTreeMap::new();
+    let mut joined = Vec::new();
+    for (n, entry) in &state.queue {
+        let key = (&entry.mutation.collection, &entry.mutation.id);
+        if entry.status == Status::Void {
+            continue;
+        }
+        let before = open.remove(&key);
+        if !is_free(state, *n, entry) {
+            joined.extend(before);
+            continue;
+        }
+        let alone = || Joined { survivor: *n, absorbed: Vec::new(), mutation: entry.mutation.clone() };
+        let next = match before {
+            None => alone(),
+            Some(before) => match join(&before.mutation, &entry.mutation) {
+                Some(mutation) => {
+                    let mut absorbed = before.absorbed;
+                    absorbed.push(before.survivor);
+                    Joined { survivor: *n, absorbed, mutation }
+                }
+                None => {
+                    joined.push(before);
+                    alone()
+                }
+            },
+        };
+        open.insert(key, next);
+    }
+    joined.extend(open.into_values());
+    joined.retain(|group| !group.absorbed.is_empty());
+    joined.sort_by_key(|group| group.survivor);
+    joined
+}
+
+fn is_free(state: &State, n: MutationId, entry: &Entry) -> bool {
+    let mutation = &entry.mutation;
+    !state.was_sent(n)
+        && entry.status == Status::Queued
+        && entry.tx.is_none()
+        && mutation.kind == Kind::Patch
+        && mutation.if_rev.is_none()
+        && mutation.retry_of.is_none()
+        && mutation.add.is_empty()
+        && mutation.remove.is_empty()
+}
+
+/// Two patches as one, if each path of the second is either new or exactly one of the first's.
+fn join(first: &Mutation, second: &Mutation) -> Option<Mutation> {
+    let earlier: Vec<_> = first.paths().collect();
+    for path in second.paths() {
+        if earlier.iter().any(|known| known.overlaps(path) && *known != path) {
+            return None;
+        }
+    }
+    let mut all = first.clone();
+    all.at = second.at;
+    all.synced_clock = second.synced_clock;
+    all.base_rev = first.base_rev.min(second.base_rev);
+    for path in second.paths() {
+        if let (false, Some(was)) = (earlier.contains(&path), second.was.get(path)) {
+            all.was.insert(path.clone(), was.clone());
+        }
+    }
+    for (path, value) in &second.set {
+        all.inc.remove(path);
+        all.unset.retain(|unset| unset != path);
+        all.set.insert(path.clone(), value.clone());
+    }
+    for path in &second.unset {
+        all.set.remove(path);
+        all.inc.remove(path);
+        if !all.unset.contains(path) {
+            all.unset.push(path.clone());
+        }
+    }
+    for (path, amount) in &second.inc {
+        if all.unset.contains(path) {
+            return None;
+        }
+        match all.set.get_mut(path) {
+            Some(value) => *value = sum(value, *amount)?,
+            None => *all.inc.entry(path.clone()).or_default() += amount,
+        }
+    }
+    Some(all)
+}
+
+/// The sum as JSON, if it is a number that JSON can hold.
+fn sum(value: &Value, amount: f64) -> Option<Value> {
+    serde_json::Number::from_f64(value.as_f64()? + amount).map(Value::Number)
+}

@@ -1,0 +1,191 @@
+//! Opening: meta, directories and log in one transaction, then the segments in waves, then the log is folded.
+
+use std::collections::VecDeque;
+
+use serde_json::json;
+
+use crate::error::{Code, CoreError};
+use crate::ids::ReplicaId;
+use crate::io::{Durability, Event, Now, Output, StoreError, StoreOp};
+use crate::log::record::{Record, Replica as Identity};
+use crate::replica::lane::Job;
+use crate::replica::{Phase, Replica};
+use crate::store::clean::Directories;
+use crate::store::load::Loading;
+use crate::store::seal::Summary;
+use crate::store::segment::{Directory, unpack};
+use crate::store::state::State;
+
+/// Bytes of segments read at once: parallel gets are fastest, but their buffers should not pile up.
+const WAVE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A segment may be cleaned away between the directories and its read; then everything is read again, so often at the most.
+const RELOADS_MAX: u32 = 5;
+
+/// A cold open in progress.
+#[derive(Debug, Default)]
+pub struct Boot {
+    summary: Summary,
+    loading: Loading,
+    directories: Directories,
+    log: Vec<(u64, Vec<u8>)>,
+    wanted: VecDeque<u64>,
+}
+
+impl Replica {
+    /// Begins to open.
+    pub fn open(&mut self, now: Now) {
+        if self.phase == Phase::New {
+            self.phase = Phase::Opening;
+            self.start_job(StoreOp::Load, Job::Load);
+        }
+        self.advance(now);
+    }
+
+    /// Reads everything again, because something was sealed or cleaned away unread.
+    pub(crate) fn reload(&mut self) {
+        self.maintenance.reloads += 1;
+        if self.maintenance.reloads > RELOADS_MAX {
+            return self.open_failed(StoreError::Failed);
+        }
+        self.phase = Phase::Opening;
+        self.start_job(StoreOp::Load, Job::Load);
+    }
+
+    pub(crate) fn loaded(
+        &mut self,
+        summary: Option<Vec<u8>>,
+        _fence: u64,
+        directories: Vec<(u64, Vec<u8>)>,
+        log: Vec<(u64, Vec<u8>)>,
+    ) {
+        let summary = match summary.as_deref().map(Summary::decode).transpose() {
+            Ok(summary) => summary.unwrap_or_default(),
+            Err(error) if error.code == Code::FormatNewer => return self.open_failed(StoreError::FormatNewer),
+            Err(error) => {
+                // The rows are whole; what the summary held is asked of the server again.
+                self.set_aside(&error);
+                Summary { upto: log.first().map_or(0, |(key, _)| key - 1), ..Summary::default() }
+            }
+        };
+        let mut boot = Boot { summary, log, ..Boot::default() };
+        for (key, bytes) in directories {
+            match Directory::decode(&bytes) {
+                Ok(directory) => {
+                    boot.directories.insert(key, directory);
+                }
+                Err(error) => self.set_aside(&error),
+            }
+        }
+        boot.wanted = boot.directories.keys().copied().collect();
+        self.next_wave(boot);
+    }
+
+    fn next_wave(&mut self, mut boot: Boot) {
+        let mut keys = Vec::new();
+        let mut bytes = 0;
+        while let Some(key) = boot.wanted.front().copied() {
+            bytes += boot.directories.get(&key).map_or(0, |directory| directory.bytes);
+            if !keys.is_empty() && bytes > WAVE_BYTES {
+                break;
+            }
+            keys.push(key);
+            boot.wanted.pop_front();
+        }
+        self.start_job(StoreOp::ReadSegments { keys }, Job::LoadSegments(Box::new(boot)));
+    }
+
+    pub(crate) fn segments_loaded(&mut self, now: Now, mut boot: Boot, segments: Vec<(u64, Option<Vec<u8>>)>) {
+        for (_, bytes) in segments {
+            let Some(bytes) = bytes else { return self.reload() };
+            match unpack(&bytes) {
+                Ok(rows) => boot.loading.take(rows),
+                Err(error) => {
+                    self.set_aside(&error);
+                    // What it held of the server's is fetched again.
+                    boot.summary.cursor = None;
+                }
+            }
+        }
+        if boot.wanted.is_empty() { self.opened(now, boot) } else { self.next_wave(boot) }
+    }
+
+    fn opened(&mut self, now: Now, boot: Boot) {
+        let reopened = self.maintenance.opened;
+        let (state, errors) = boot.loading.finish(boot.summary);
+        self.state = state;
+        for error in &errors {
+            self.set_aside(error);
+        }
+        self.maintenance.directories = boot.directories;
+        self.maintenance.opened = true;
+        self.phase = Phase::Open;
+        for (key, bytes) in boot.log {
+            if key != self.state.last + 1 && key > self.state.last {
+                self.state.last = key - 1;
+            }
+            if key > self.state.last {
+                self.fold_one(now, key, &bytes);
+            }
+        }
+        if self.state.replica.is_none() {
+            self.introduce();
+        }
+        self.durable_writes();
+        if reopened {
+            self.touch_everything();
+        } else {
+            self.output(Output::Event(Event::Opened));
+            if self.config.url.is_some() {
+                self.output(Output::RequestLock);
+            }
+        }
+    }
+
+    /// The first record of a new store: who it is.
+    fn introduce(&mut self) {
+        let text = format!("r{:016x}{:016x}", self.random.number(), self.random.number());
+        if let Ok(id) = ReplicaId::parse(&text) {
+            self.append(vec![Record::Replica(Identity { id, owner: None })], Durability::Strict);
+        }
+    }
+
+    fn touch_everything(&mut self) {
+        let all: Vec<_> = self
+            .state
+            .entities
+            .iter()
+            .flat_map(|(collection, map)| map.keys().map(move |id| (collection.clone(), id.clone())))
+            .collect();
+        for (collection, id) in all {
+            self.touch(&collection, &id, true);
+        }
+    }
+
+    /// The store that we knew is gone: begin a new one; what is only in memory is written again.
+    pub(crate) fn store_replaced(&mut self, now: Now) {
+        self.event(json!({"type": "storage", "storage": "indexeddb", "code": "storage-wiped"}));
+        self.stop_network(now);
+        self.lane.forget_server_records();
+        self.rewrite_unsent();
+        self.touch_everything();
+        self.state = State { last: 0, ..State::default() };
+        self.reload();
+    }
+
+    pub(crate) fn open_failed(&mut self, error: StoreError) {
+        let was_open = matches!(self.phase, Phase::Open);
+        self.phase = Phase::Closed;
+        let message = match error {
+            StoreError::FormatNewer => "a newer release wrote this store: reload the page",
+            StoreError::Quota => "the storage is full: free some space and reload the page",
+            StoreError::Wiped | StoreError::Failed => "the browser's storage cannot be read: reload the page",
+        };
+        let failure = CoreError::new(error.code(), message);
+        if was_open {
+            self.event(json!({"type": "watchdog", "code": failure.code, "message": failure.message}));
+        } else {
+            self.output(Output::Event(Event::OpenFailed(failure)));
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What the app asks for beside reads and writes: pause, now, retry, discard, edit, undo.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::error::{Code, CoreError};
+use crate::ids::MutationId;
+use crate::io::{Durability, Input, Now, Output};
+use crate::log::record::{Discard, Record};
+use crate::model::mutation::Mutation;
+use crate::replica::op::{Fields, WriteRequest};
+use crate::replica::rows::Draft;
+use crate::replica::tabs::Message;
+use crate::replica::{Phase, Replica};
+
+/// A command of the app.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "do", rename_all = "lowercase")]
+pub enum Command {
+    /// No more requests until `resume`.
+    Pause,
+    /// Requests again.
+    Resume,
+    /// Everything that waits is tried at once.
+    Now,
+    /// A dead letter is sent again, under a new number (rule 7).
+    Retry {
+        /// Its number.
+        n: MutationId,
+    },
+    /// A dead letter or an unsent mutation is given up.
+    Discard {
+        /// Its number.
+        n: MutationId,
+    },
+    /// A dead letter is sent again with other values.
+    Edit {
+        /// Its number.
+        n: MutationId,
+        /// The changes.
+        #[serde(flatten)]
+        fields: Fields,
+    },
+}
+
+impl Replica {
+    /// Carries out a command.
+    ///
+    /// # Errors
+    /// `not-in-queue` for a number that is not there or cannot be changed any more.
+    pub fn command(&mut self, now: Now, command: Command) -> Result<Value, CoreError> {
+        let done = match command {
+            Command::Pause => self.tell_all("pause"),
+            Command::Resume => self.tell_all("resume"),
+            Command::Now => self.tell_all("now"),
+            Command::Retry { n } => self.retry(n, Fields::default())?,
+            Command::Edit { n, fields } => self.retry(n, fields)?,
+            Command::Discard { n } => self.discard(n)?,
+        };
+        self.advance(now);
+        Ok(done)
+    }
+
+    fn tell_all(&mut self, what: &str) -> Value {
+        self.act(what, true);
+        self.output(Output::Broadcast(Message::Do(what.to_owned()).encode()));
+        json!({})
+    }
+
+    /// What all tabs do, whichever was asked.
+    pub(crate) fn act(&mut self, what: &str, _asked_here: bool) {
+        match what {
+            "pause" => self.session.paused = true,
+            "resume" => {
+                self.session.paused = false;
+                self.hurry();
+            }
+            "now" => self.hurry(),
+            _ => {}
+        }
+    }
+
+    fn hurry(&mut self) {
+        self.session.retry();
+        self.pushing.hurry();
+        self.pulling.backoff.not_before_ms = 0;
+        self.live.hurry();
+        self.pulling.wanted = true;
+    }
+
+    /// A new mutation with the old one's `at`, `was` and base (rule 7).
+    fn retry(&mut self, n: MutationId, fields: Fields) -> Result<Value, CoreError> {
+        let letter = self.state.letters.get(&n).ok_or_else(|| gone(n))?;
+        let mut mutation: Mutation = letter.mutation.clone();
+        mutation.retry_of = Some(n);
+        for path in fields.unset {
+            mutation.set.remove(&path);
+        }
+        mutation.set.extend(fields.set);
+        mutation.check()?;
+        let write = self.commit(Draft { mutations: vec![mutation], undo: Vec::new() }, false)?;
+        Ok(json!({"write": write}))
+    }
+
+    fn discard(&mut self, n: MutationId) -> Result<Value, CoreError> {
+        if !self.state.letters.contains_key(&n) && !self.state.queue.contains_key(&n) {
+            return Err(gone(n));
+        }
+        self.append(vec![Record::Discard(Discard { n })], Durability::Strict);
+        Ok(json!({}))
+    }
+
+    /// The inverse of a write, as a new write.
+    ///
+    /// # Errors
+    /// `not-in-queue` if the write is too old to be remembered, or those of the inverse write.
+    pub fn undo(&mut self, now: Now, write: u64) -> Result<Value, CoreError> {
+        let ops = self.writes.take_undo(write).ok_or_else(|| {
+            CoreError::new(Code::NotInQueue, "this write is not known in this tab, or it was undone already")
+        })?;
+        let atomic = ops.len() > 1;
+        let undone = self.write(now, WriteRequest { atomic, ops })?;
+        self.advance(now);
+        Ok(undone)
+    }
+
+    /// Takes in what the shell has to say.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        if self.phase == Phase::Closed && !matches!(input, Input::Stored { .. }) {
+            return;
+        }
+        match input {
+            Input::Stored { token, result } => self.stored(now, token, result),
+            Input::Response { token, status, retry_after_ms, json } => {
+                let retry_after_ms = retry_after_ms.unwrap_or_default();
+                if !self.push_response(now, token, status, retry_after_ms, json) {
+                    self.pull_response(now, token, status, retry_after_ms, json);
+                }
+            }
+            Input::Chunk { token, bytes } => {
+                if !self.push_chunk(now, token, &bytes) {
+                    self.pull_chunk(now, token, &bytes);
+                }
+            }
+            Input::Finished { token } => {
+                if !self.push_finished(now, token) {
+                    self.pull_finished(now, token);
+                }
+            }
+            Input::NetFailed { token, .. } => {
+                if !self.push_broke(now, token) {
+                    self.pull_broke(now, token);
+                }
+            }
+            Input::SocketOpen { token } => self.socket_open(now, token),
+            Input::SocketMessage { token, text } => self.socket_message(now, token, &text),
+            Input::SocketClosed { token, code } => self.socket_closed(now, token, code),
+            Input::Token { result } => self.token_came(now, result),
+            Input::Message(bytes) => self.message(now, &bytes),
+            Input::LockHeld => self.lock_held(),
+            Input::LockLost => self.lock_lost(now),
+            Input::Online(online) => self.online_changed(now, online),
+            Input::Visible(visible) => self.visible_changed(visible),
+            Input::Wake => self.woken(),
+        }
+        self.advance(now);
+    }
+
+    fn online_changed(&mut self, now: Now, online: bool) {
+        if std::mem::replace(&mut self.session.online, online) == online {
+            return;
+        }
+        if online {
+            self.hurry();
+        } else {
+            self.lost(now);
+            self.stop_network(now);
+        }
+    }
+
+    /// Messages between tabs are hints: a page that comes back reads the log (rule 2).
+    fn visible_changed(&mut self, visible: bool) {
+        self.session.visible = visible;
+        if visible {
+            self.lane.wants_read = true;
+            self.hurry();
+        }
+    }
+}
+
+fn gone(n: MutationId) -> CoreError {
+    CoreError::new(Code::NotInQueue, format!("nothing in the queue has the number {n} any more"))
+}

@@ -1,0 +1,271 @@
+//! The one lane to the store: one operation in flight, so that order is kept and every key can be compared (rules 2 and 4).
+//!
+//! An append reads nothing. When it is complete its first key is compared: last + 1 → its records are folded; greater → the gap is
+//! read first, everything in key order; not above last and not known → the store was replaced.
+
+use std::collections::VecDeque;
+
+use serde_json::json;
+
+use crate::error::CoreError;
+use crate::io::{Durability, Now, Output, StoreError, StoreOp, StoreReply, Token};
+use crate::limits::BROADCAST_BYTES_MAX;
+use crate::log::record::Record;
+use crate::replica::tabs::Message;
+use crate::replica::{Phase, Replica};
+use crate::store::fold::fold;
+
+/// The lane.
+#[derive(Debug, Default)]
+pub struct Lane {
+    job: Option<(Token, Job)>,
+    /// Records of the server's data and of the queue, each inner list in one transaction.
+    server: VecDeque<Batch>,
+    /// Another tab wrote something that was not in its message.
+    pub(crate) wants_read: bool,
+    /// Failures of the store in a row, and when to try again.
+    failures: u32,
+    not_before_ms: u64,
+}
+
+/// Records that are appended in one transaction.
+#[derive(Debug)]
+struct Batch {
+    records: Vec<Record>,
+    durability: Durability,
+}
+
+/// What the lane waits for.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Load,
+    LoadSegments(Box<crate::replica::boot::Boot>),
+    Append {
+        bytes: Vec<Vec<u8>>,
+        user: bool,
+    },
+    /// After an append whose key left a gap: `bytes` stand from `first_key`.
+    Read,
+    Seal {
+        upto: u64,
+        record: Vec<u8>,
+        directories: Vec<crate::store::segment::Directory>,
+    },
+    CleanRead {
+        victims: Vec<u64>,
+    },
+    CleanWrite {
+        victims: Vec<u64>,
+        directories: Vec<crate::store::segment::Directory>,
+    },
+    Erase,
+}
+
+impl Lane {
+    pub(crate) fn is_idle(&self) -> bool {
+        self.job.is_none()
+    }
+
+    /// Whether records of the server or the queue still wait for the log.
+    pub(crate) fn has_server_records(&self) -> bool {
+        !self.server.is_empty() || matches!(self.job, Some((_, Job::Append { user: false, .. })))
+    }
+
+    pub(crate) fn forget_server_records(&mut self) {
+        self.server.clear();
+    }
+}
+
+impl Replica {
+    /// Queues records that are appended together.
+    pub(crate) fn append(&mut self, records: Vec<Record>, durability: Durability) {
+        self.lane.server.push_back(Batch { records, durability });
+    }
+
+    pub(crate) fn start_job(&mut self, op: StoreOp, job: Job) {
+        let token = self.token();
+        self.lane.job = Some((token, job));
+        self.output(Output::Store { token, op });
+    }
+
+    /// Starts the next operation, if none is in flight: what was missed first, then the user's writes, then the server's data, then upkeep.
+    pub(crate) fn advance_lane(&mut self, now: Now) {
+        if !self.lane.is_idle() {
+            return;
+        }
+        if now.mono_ms < self.lane.not_before_ms {
+            self.wish(self.lane.not_before_ms);
+            return;
+        }
+        if self.lane.wants_read {
+            self.lane.wants_read = false;
+            let after = self.state.last;
+            return self.start_job(StoreOp::ReadLog { after }, Job::Read);
+        }
+        if let Some(records) = self.take_writes() {
+            let durability = self.config.write_durability();
+            return self.start_append(records, durability, true);
+        }
+        if let Some(batch) = self.lane.server.pop_front() {
+            let records = batch.records.iter().map(Record::encode).collect();
+            return self.start_append(records, batch.durability, false);
+        }
+        if self.phase == Phase::Open {
+            self.advance_maintenance(now);
+        }
+    }
+
+    fn start_append(&mut self, bytes: Vec<Vec<u8>>, durability: Durability, user: bool) {
+        let op = StoreOp::Append { records: bytes.clone(), durability };
+        self.start_job(op, Job::Append { bytes, user });
+    }
+
+    /// The store answered.
+    pub(crate) fn stored(&mut self, now: Now, token: Token, result: Result<StoreReply, StoreError>) {
+        let Some((expected, job)) = self.lane.job.take() else { return };
+        if expected != token {
+            self.lane.job = Some((expected, job));
+            return;
+        }
+        match result {
+            Ok(reply) => {
+                self.lane.failures = 0;
+                self.job_done(now, job, reply);
+            }
+            Err(error) => self.job_failed(now, job, error),
+        }
+    }
+
+    fn job_done(&mut self, now: Now, job: Job, reply: StoreReply) {
+        match (job, reply) {
+            (Job::Load, StoreReply::Loaded { state, fence, directories, log }) => {
+                self.loaded(state, fence, directories, log);
+            }
+            (Job::LoadSegments(boot), StoreReply::Segments(segments)) => self.segments_loaded(now, *boot, segments),
+            (Job::Append { bytes, user }, StoreReply::Appended { first_key }) => {
+                self.appended(now, first_key, bytes, user)
+            }
+            (Job::Read, StoreReply::Log(records)) => self.fold_all(now, records),
+            (Job::Seal { upto, record, directories }, StoreReply::Written { keys }) => {
+                self.sealed(now, upto, record, keys, directories);
+            }
+            (Job::Seal { .. }, StoreReply::Refused) => self.lane.wants_read = true,
+            (Job::CleanRead { victims }, StoreReply::Segments(segments)) => self.clean(victims, segments),
+            (Job::CleanWrite { victims, directories }, StoreReply::Written { keys }) => {
+                self.cleaned(&victims, &keys, directories);
+            }
+            (Job::CleanWrite { .. }, StoreReply::Refused) => self.sweep_refused(),
+            (Job::Erase, StoreReply::Erased) => self.erased(),
+            (job, reply) => {
+                let message = format!("the store answered {reply:?} to {job:?}");
+                self.event(json!({"type": "watchdog", "code": "internal", "message": message}));
+            }
+        }
+    }
+
+    fn appended(&mut self, now: Now, first_key: u64, bytes: Vec<Vec<u8>>, user: bool) {
+        if user {
+            self.writes_have_keys(first_key);
+        }
+        if first_key == self.state.last + 1 {
+            for (key, bytes) in (first_key..).zip(bytes) {
+                self.share(key, &bytes);
+                self.fold_one(now, key, &bytes);
+            }
+        } else if first_key > self.state.last {
+            // Another tab wrote before us: read everything between, ours included, in key order.
+            for (key, bytes) in (first_key..).zip(&bytes) {
+                self.share(key, bytes);
+            }
+            let after = self.state.last;
+            return self.start_job(StoreOp::ReadLog { after }, Job::Read);
+        } else {
+            return self.store_replaced(now);
+        }
+        self.durable_writes();
+    }
+
+    /// Hands a record to the other tabs, so that they need not read it.
+    fn share(&mut self, key: u64, bytes: &[u8]) {
+        let message = if bytes.len() <= BROADCAST_BYTES_MAX {
+            Message::Record { key, bytes: bytes.to_vec() }
+        } else {
+            Message::Written { key }
+        };
+        self.output(Output::Broadcast(message.encode()));
+    }
+
+    /// Folds what was read, in key order. A gap means that it was sealed away unread: then the segments are read again.
+    pub(crate) fn fold_all(&mut self, now: Now, records: Vec<(u64, Vec<u8>)>) {
+        for (key, bytes) in records {
+            if key <= self.state.last {
+                continue;
+            }
+            if key != self.state.last + 1 {
+                return self.reload();
+            }
+            self.fold_one(now, key, &bytes);
+        }
+        self.durable_writes();
+    }
+
+    /// Folds one record; a damaged one is set aside and reported.
+    pub(crate) fn fold_one(&mut self, now: Now, key: u64, bytes: &[u8]) {
+        let folded = Record::decode(bytes).and_then(|record| {
+            let provisional = self.writes.are_in(key);
+            let mut effects = fold(&mut self.state, key, record, bytes.len())?;
+            if provisional {
+                // The view showed these edits already.
+                effects.touched.clear();
+            }
+            Ok(effects)
+        });
+        match folded {
+            Ok(effects) => {
+                self.writes_folded(key);
+                self.announce(effects);
+            }
+            Err(error) => {
+                self.state.last = key;
+                self.set_aside(&error);
+            }
+        }
+        self.after_fold(now);
+    }
+
+    pub(crate) fn set_aside(&mut self, error: &CoreError) {
+        self.metrics.recoveries += 1;
+        self.event(json!({"type": "watchdog", "code": error.code, "message": error.message}));
+    }
+
+    fn job_failed(&mut self, now: Now, job: Job, error: StoreError) {
+        if error == StoreError::Quota {
+            self.event(json!({"type": "quota"}));
+        }
+        match job {
+            Job::Load | Job::LoadSegments(_) => return self.open_failed(error),
+            Job::Append { user: true, .. } => {
+                self.fail_writes(error);
+                // Whether it happened is unknown: the log tells.
+                self.lane.wants_read = true;
+            }
+            Job::Append { user: false, .. } => {
+                // It can be had again from the server; the cursor did not move.
+                self.lane.server.clear();
+                self.stop_network(now);
+                self.lane.wants_read = true;
+            }
+            Job::Read => self.lane.wants_read = true,
+            Job::CleanRead { .. } | Job::CleanWrite { .. } => self.sweep_refused(),
+            Job::Seal { .. } => {}
+            Job::Erase => self
+                .event(json!({"type": "watchdog", "code": error.code(), "message": "the store could not be erased"})),
+        }
+        if error == StoreError::Wiped {
+            return self.store_replaced(now);
+        }
+        self.lane.failures += 1;
+        let bounds = self.config.bounds();
+        self.lane.not_before_ms = now.mono_ms + (bounds.initial_ms << self.lane.failures.min(5)).min(bounds.max_ms);
+    }
+}

@@ -1,0 +1,231 @@
+//! The live channel: frames that continue the cursor are applied, everything else is a hint to pull (rule 21). Correctness never
+//! depends on it.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::error::Code;
+use crate::ids::Owner;
+use crate::io::{Durability, Now, Output, Token};
+use crate::limits::SOCKET_HEARTBEAT_MS;
+use crate::log::record::Changes;
+use crate::model::change::Change;
+use crate::model::cursor::Cursor;
+use crate::protocol::message::{ClientMessage, ErrorBody, VERSION};
+use crate::queue::backoff::Backoff;
+use crate::replica::Replica;
+use crate::replica::pull::changes_records;
+
+/// The socket side.
+#[derive(Debug, Default)]
+pub struct Live {
+    socket: Option<Socket>,
+    backoff: Backoff,
+    /// Where the records lead that are on their way into the log.
+    pub(crate) tip: Option<Cursor>,
+}
+
+#[derive(Debug)]
+struct Socket {
+    token: Token,
+    ready: bool,
+    opened_ms: u64,
+    /// Something came.
+    heard_ms: u64,
+    pinged_ms: u64,
+}
+
+#[derive(Deserialize)]
+struct Tag {
+    t: String,
+}
+
+#[derive(Deserialize)]
+struct Ready {
+    now: u64,
+    user: Owner,
+    cursor: Cursor,
+}
+
+#[derive(Deserialize)]
+struct Frame {
+    after: Cursor,
+    cursor: Cursor,
+    changes: Vec<Change>,
+}
+
+impl Live {
+    pub(crate) fn is_ready(&self) -> bool {
+        self.socket.as_ref().is_some_and(|socket| socket.ready)
+    }
+
+    /// The user wants it tried now.
+    pub(crate) fn hurry(&mut self) {
+        self.backoff.not_before_ms = 0;
+    }
+}
+
+impl Replica {
+    pub(crate) fn advance_live(&mut self, now: Now) {
+        if self.session.ready().is_none() {
+            return self.close_live();
+        }
+        let Some(socket) = &self.live.socket else {
+            if self.live.backoff.is_ready(now.mono_ms) {
+                let token = self.token();
+                self.output(Output::SocketOpen { token });
+                let (opened_ms, heard_ms, pinged_ms) = (now.mono_ms, now.mono_ms, now.mono_ms);
+                self.live.socket = Some(Socket { token, ready: false, opened_ms, heard_ms, pinged_ms });
+                self.wish(now.mono_ms + self.config.timeout_ms);
+            } else {
+                self.wish(self.live.backoff.not_before_ms);
+            }
+            return;
+        };
+        let limit = if socket.ready { 2 * SOCKET_HEARTBEAT_MS } else { self.config.timeout_ms };
+        let dies_ms = socket.heard_ms + limit;
+        let ping_ms = socket.pinged_ms.max(socket.heard_ms) + SOCKET_HEARTBEAT_MS;
+        if now.mono_ms >= dies_ms {
+            // Half open: nothing came for two heartbeats.
+            self.close_live();
+            self.live_failed(now);
+        } else if socket.ready && now.mono_ms >= ping_ms {
+            self.say(&ClientMessage::Ping);
+            if let Some(socket) = &mut self.live.socket {
+                socket.pinged_ms = now.mono_ms;
+            }
+            self.wish(dies_ms);
+        } else {
+            self.wish(dies_ms.min(ping_ms));
+        }
+    }
+
+    fn say(&mut self, message: &ClientMessage) {
+        let Some(token) = self.live.socket.as_ref().map(|socket| socket.token) else { return };
+        if let Ok(text) = serde_json::to_string(message) {
+            self.output(Output::SocketSend { token, text });
+        }
+    }
+
+    /// A fresh token goes to the server without a new connection.
+    pub(crate) fn send_token(&mut self) {
+        if let (true, Some(token)) = (self.live.is_ready(), self.session.bearer()) {
+            self.say(&ClientMessage::Token { token });
+        }
+    }
+
+    pub(crate) fn close_live(&mut self) {
+        if let Some(socket) = self.live.socket.take() {
+            self.output(Output::SocketClose { token: socket.token });
+        }
+    }
+
+    fn live_failed(&mut self, now: Now) {
+        self.live.socket = None;
+        self.live.backoff.fail(now.mono_ms, self.config.bounds(), 0, &mut self.random);
+    }
+
+    fn is_ours(&self, token: Token) -> bool {
+        self.live.socket.as_ref().is_some_and(|socket| socket.token == token)
+    }
+
+    pub(crate) fn socket_open(&mut self, now: Now, token: Token) {
+        let (true, Some(bearer), Some(replica)) =
+            (self.is_ours(token), self.session.bearer(), self.state.replica.clone())
+        else {
+            return;
+        };
+        if let Some(socket) = &mut self.live.socket {
+            socket.heard_ms = now.mono_ms;
+        }
+        let collections = self.declared.keys().cloned().collect();
+        let owner = self.state.owner.clone();
+        self.say(&ClientMessage::Auth { v: VERSION, token: bearer, replica, owner, collections, ids: None });
+    }
+
+    pub(crate) fn socket_closed(&mut self, now: Now, token: Token, code: u16) {
+        if !self.is_ours(token) {
+            return;
+        }
+        let was_ready = self.live.is_ready();
+        let lasted = self.live.socket.as_ref().is_some_and(|socket| now.mono_ms > socket.opened_ms + 60_000);
+        if lasted {
+            self.live.backoff.reset();
+        }
+        self.live_failed(now);
+        if code == 4401 {
+            self.token_refused(now);
+        }
+        if was_ready {
+            // What was on its way is read by a pull.
+            self.pulling.wanted = true;
+        }
+    }
+
+    pub(crate) fn socket_message(&mut self, now: Now, token: Token, text: &str) {
+        if !self.is_ours(token) {
+            return;
+        }
+        if let Some(socket) = &mut self.live.socket {
+            socket.heard_ms = now.mono_ms;
+        }
+        self.metrics.bytes_down += text.len() as u64;
+        let tag = serde_json::from_str::<Tag>(text).map(|tag| tag.t).unwrap_or_default();
+        match tag.as_str() {
+            "ready" => match serde_json::from_str::<Ready>(text) {
+                Ok(ready) => self.live_ready(now, &ready),
+                Err(_) => self.pulling.wanted = true,
+            },
+            "frame" => match serde_json::from_str::<Frame>(text) {
+                Ok(frame) => self.take_frame(frame),
+                Err(_) => self.pulling.wanted = true,
+            },
+            "pull" => self.pulling.wanted = true,
+            "ping" => self.say(&ClientMessage::Pong),
+            "error" => {
+                if let Ok(body) = serde_json::from_str::<ErrorBody>(text) {
+                    self.live_refused(now, &body);
+                }
+            }
+            // Pongs count as heard; what a later release says is ignored.
+            _ => {}
+        }
+    }
+
+    fn live_refused(&mut self, now: Now, body: &ErrorBody) {
+        let status = if body.code == Code::Unauthorized { 401 } else { 403 };
+        if !self.refused(now, status, Some(body)) {
+            self.event(json!({"type": "watchdog", "code": body.code, "message": body.message}));
+        }
+    }
+
+    fn live_ready(&mut self, now: Now, ready: &Ready) {
+        if !self.met(now, ready.now, &ready.user) {
+            return;
+        }
+        self.live.backoff.reset();
+        self.reached(now);
+        if let Some(socket) = &mut self.live.socket {
+            socket.ready = true;
+        }
+        let at = self.live.tip.as_ref().or(self.state.cursor.as_ref());
+        if at != Some(&ready.cursor) || self.pulling.is_busy() {
+            self.pulling.wanted = true;
+        }
+    }
+
+    /// A frame is applied only if it continues the cursor that is shown, counting the frames that are on their way into the log.
+    fn take_frame(&mut self, frame: Frame) {
+        let at = self.live.tip.as_ref().or(self.state.cursor.as_ref());
+        let pulling = self.pulling.is_busy();
+        if pulling || at != Some(&frame.after) {
+            // A frame that we have had already says nothing new.
+            let known = at.is_some_and(|at| at.history == frame.cursor.history && at.seq >= frame.cursor.seq);
+            self.pulling.wanted |= pulling || !known;
+            return;
+        }
+        self.live.tip = Some(frame.cursor.clone());
+        let changes = Changes { fence: self.tabs.fence(), cursor: Some(frame.cursor), ..Changes::default() };
+        self.append(changes_records(changes, frame.changes), Durability::Relaxed);
+    }
+}

@@ -1,0 +1,159 @@
+//! Upkeep of the store in idle time: sealing the log into segments and sweeping out dead rows, in bounded slices.
+
+use crate::io::{NewSegment, Now, Output, StoreOp};
+use crate::log::record::{Record, Sealed};
+use crate::replica::lane::Job;
+use crate::replica::tabs::Message;
+use crate::replica::{Phase, Replica};
+use crate::store::clean::{self, Directories};
+use crate::store::seal::{self, Summary};
+use crate::store::segment::{Directory, pack, unpack};
+
+/// Upkeep waits this long after the last write, so that it never stands in the way of one.
+const IDLE_MS: u64 = 500;
+
+/// What is known of the segments.
+#[derive(Debug, Default)]
+pub struct Maintenance {
+    /// The store was opened before: what follows is a reload.
+    pub(crate) opened: bool,
+    pub(crate) reloads: u32,
+    pub(crate) directories: Directories,
+    /// A sweep in progress: the last key looked at, and where it ends.
+    sweep: Option<(u64, u64)>,
+    /// Not before this time.
+    not_before_ms: u64,
+    /// When the state last moved.
+    moved: (u64, u64),
+}
+
+impl Replica {
+    /// Seals and sweeps when nothing else is to do. Any appender seals a log that has grown too long (so that a cold open stays short
+    /// without a leader); the rest is the lock holder's.
+    pub(crate) fn advance_maintenance(&mut self, now: Now) {
+        if self.maintenance.moved.0 != self.state.last {
+            self.maintenance.moved = (self.state.last, now.mono_ms);
+        }
+        let unsealed = self.state.unsealed;
+        let staging = self.state.staged.cursor.is_some() || self.pulling.is_busy();
+        if unsealed.is_overdue() && !staging {
+            return self.start_seal();
+        }
+        let keeper = self.tabs.leads() || self.config.url.is_none();
+        if !keeper || staging {
+            return;
+        }
+        let idle_ms = (self.maintenance.moved.1 + IDLE_MS).max(self.maintenance.not_before_ms);
+        if unsealed.is_due() {
+            if now.mono_ms >= idle_ms { self.start_seal() } else { self.wish(idle_ms) }
+        } else if self.maintenance.sweep.is_some() || clean::is_due(&self.state, &self.maintenance.directories) {
+            if now.mono_ms >= idle_ms { self.next_slice() } else { self.wish(idle_ms) }
+        }
+    }
+
+    fn start_seal(&mut self) {
+        let upto = self.state.last;
+        let record = Record::Sealed(Sealed { upto }).encode();
+        let packed = pack(&seal::rows(&self.state));
+        let directories = packed.iter().map(|(_, directory)| *directory).collect();
+        let op = StoreOp::Seal {
+            expect: upto + 1,
+            record: record.clone(),
+            segments: segments(packed),
+            state: Summary::of(&self.state).encode(),
+            upto,
+            fence: self.state.fence,
+        };
+        self.start_job(op, Job::Seal { upto, record, directories });
+    }
+
+    pub(crate) fn sealed(&mut self, now: Now, upto: u64, record: Vec<u8>, keys: Vec<u64>, directories: Vec<Directory>) {
+        self.maintenance.directories.extend(keys.into_iter().zip(directories));
+        self.fold_one(now, upto + 1, &record);
+        self.output(Output::Broadcast(Message::Record { key: upto + 1, bytes: record }.encode()));
+    }
+
+    /// The next few segments of a sweep, the oldest first.
+    fn next_slice(&mut self) {
+        let newest = self.maintenance.directories.keys().next_back().copied().unwrap_or_default();
+        let (after, through) = self.maintenance.sweep.unwrap_or((0, newest));
+        let victims = clean::slice(&self.maintenance.directories, after, through);
+        match victims.last() {
+            Some(last) => {
+                self.maintenance.sweep = Some((*last, through));
+                self.start_job(StoreOp::ReadSegments { keys: victims.clone() }, Job::CleanRead { victims });
+            }
+            None => self.maintenance.sweep = None,
+        }
+    }
+
+    pub(crate) fn clean(&mut self, victims: Vec<u64>, found: Vec<(u64, Option<Vec<u8>>)>) {
+        let mut rows = Vec::new();
+        for (_, bytes) in found {
+            match bytes.as_deref().map(unpack) {
+                Some(Ok(more)) => rows.extend(more),
+                Some(Err(error)) => {
+                    self.set_aside(&error);
+                    return self.sweep_refused();
+                }
+                // Another holder swept it.
+                None => return self.sweep_refused(),
+            }
+        }
+        let read = rows.len();
+        let living = clean::survivors(&self.state, &self.maintenance.directories, &victims, rows);
+        let stored = |directory: &Directory| directory.bytes;
+        let packed = pack(&living);
+        let before: u64 = victims.iter().filter_map(|key| self.maintenance.directories.get(key)).map(stored).sum();
+        let after: u64 = packed.iter().map(|(_, directory)| directory.bytes).sum();
+        if living.len() == read && after * 10 > before * 9 && packed.len() >= victims.len() {
+            // Nothing to gain here.
+            return;
+        }
+        let directories = packed.iter().map(|(_, directory)| *directory).collect();
+        let op = StoreOp::Clean { fence: self.state.fence, victims: victims.clone(), segments: segments(packed) };
+        self.start_job(op, Job::CleanWrite { victims, directories });
+    }
+
+    pub(crate) fn cleaned(&mut self, victims: &[u64], keys: &[u64], directories: Vec<Directory>) {
+        self.maintenance.directories.retain(|key, _| !victims.contains(key));
+        self.maintenance.directories.extend(keys.iter().copied().zip(directories));
+    }
+
+    /// What we know of the segments is out of date: the next sweep starts from what a reload finds.
+    pub(crate) fn sweep_refused(&mut self) {
+        self.maintenance.sweep = None;
+        self.maintenance.directories.clear();
+    }
+
+    /// Writes what is left, gives back the lock, and stops.
+    pub fn close(&mut self, now: Now) {
+        if self.phase == Phase::Open {
+            self.stop_network(now);
+            self.phase = Phase::Closing;
+            self.output(Output::ReleaseLock);
+        }
+        self.advance(now);
+    }
+
+    /// Whether a closing replica has written everything.
+    pub fn is_flushed(&self) -> bool {
+        self.writes.is_empty() && self.lane.is_idle()
+    }
+
+    /// Deletes everything on this device.
+    pub fn erase(&mut self, now: Now) {
+        self.stop_network(now);
+        self.phase = Phase::Closed;
+        self.start_job(StoreOp::Erase, Job::Erase);
+    }
+
+    pub(crate) fn erased(&mut self) {
+        self.output(Output::ReleaseLock);
+        self.event(serde_json::json!({"type": "erased"}));
+    }
+}
+
+fn segments(packed: Vec<(Vec<u8>, Directory)>) -> Vec<NewSegment> {
+    packed.into_iter().map(|(bytes, directory)| NewSegment { bytes, directory: directory.encode() }).collect()
+}

@@ -1,0 +1,221 @@
+//! The client's state machine: what one tab does with the log, the server and the other tabs.
+//!
+//! Every input ends in [`Replica::advance`], which looks at the state and starts whatever is due. Nothing is started twice, because
+//! each part remembers what it waits for:
+//!
+//! ```text
+//! write ─► provisional ─► lane (append) ─► fold ─► queue ─► push ─► lane (Acks) ─► fold
+//!                                                          pull, live ─► lane (Changes) ─► fold
+//! ```
+//!
+//! Every change of the state is prepare → persist → apply: memory changes after the disk said yes.
+
+pub mod boot;
+pub mod command;
+pub mod config;
+pub mod lane;
+pub mod live;
+pub mod maintain;
+pub mod op;
+pub mod pull;
+pub mod push;
+pub mod rows;
+pub mod session;
+pub mod status;
+pub mod tabs;
+pub mod verdicts;
+pub mod write;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde_json::{Value, json};
+
+use crate::ids::{CollectionName, EntityId, MutationId};
+use crate::io::{Event, Now, Output, Token};
+use crate::model::schema::{CollectionSettings, Settings};
+use crate::queue::backoff::Random;
+use crate::replica::config::Config;
+use crate::replica::lane::Lane;
+use crate::replica::live::Live;
+use crate::replica::maintain::Maintenance;
+use crate::replica::pull::Pulling;
+use crate::replica::push::Pushing;
+use crate::replica::session::Session;
+use crate::replica::status::Metrics;
+use crate::replica::tabs::Tabs;
+use crate::replica::write::Writes;
+use crate::store::fold::Effects;
+use crate::store::state::State;
+
+/// One tab's replica.
+#[derive(Debug)]
+pub struct Replica {
+    pub(crate) config: Config,
+    pub(crate) declared: Settings,
+    pub(crate) state: State,
+    pub(crate) phase: Phase,
+    pub(crate) lane: Lane,
+    pub(crate) writes: Writes,
+    pub(crate) session: Session,
+    pub(crate) tabs: Tabs,
+    pub(crate) pushing: Pushing,
+    pub(crate) pulling: Pulling,
+    pub(crate) live: Live,
+    pub(crate) maintenance: Maintenance,
+    pub(crate) metrics: Metrics,
+    pub(crate) random: Random,
+    out: VecDeque<Output>,
+    tokens: Token,
+    changed: BTreeMap<(CollectionName, bool), BTreeSet<EntityId>>,
+    wake_at_ms: Option<u64>,
+    wishes: Vec<u64>,
+}
+
+/// Where the store stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Not opened.
+    New,
+    /// Reading segments and log.
+    Opening,
+    /// Reads and writes are answered.
+    Open,
+    /// Writes what is left, then stops.
+    Closing,
+    /// Nothing more happens.
+    Closed,
+}
+
+impl Replica {
+    /// A replica that knows nothing yet.
+    pub fn new(config: Config, entropy: [u8; 16]) -> Self {
+        Self {
+            declared: config.settings(),
+            config,
+            state: State::default(),
+            phase: Phase::New,
+            lane: Lane::default(),
+            writes: Writes::default(),
+            session: Session::default(),
+            tabs: Tabs::default(),
+            pushing: Pushing::default(),
+            pulling: Pulling::default(),
+            live: Live::default(),
+            maintenance: Maintenance::default(),
+            metrics: Metrics::default(),
+            random: Random::new(entropy),
+            out: VecDeque::new(),
+            tokens: 0,
+            changed: BTreeMap::new(),
+            wake_at_ms: None,
+            wishes: Vec::new(),
+        }
+    }
+
+    /// The next thing for the shell to do.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    /// Starts whatever is due. Called after every input and every call of the app.
+    pub fn advance(&mut self, now: Now) {
+        self.wishes.clear();
+        if matches!(self.phase, Phase::Open | Phase::Closing) {
+            self.advance_lane(now);
+        }
+        if self.phase == Phase::Open && self.tabs.leads() && self.config.url.is_some() {
+            self.advance_session(now);
+            self.advance_live(now);
+            self.advance_pull(now);
+            self.advance_push(now);
+            // The network parts may have left records for the log.
+            self.advance_lane(now);
+        }
+        self.flush_changed();
+        self.publish_status(now);
+        self.schedule();
+    }
+
+    pub(crate) fn output(&mut self, output: Output) {
+        self.out.push_back(output);
+    }
+
+    pub(crate) fn event(&mut self, event: Value) {
+        self.out.push_back(Output::Event(Event::Json(event)));
+    }
+
+    pub(crate) fn token(&mut self) -> Token {
+        self.tokens += 1;
+        self.tokens
+    }
+
+    /// Asks to be woken at a monotonic time; the earliest wish of this round counts.
+    pub(crate) fn wish(&mut self, at_ms: u64) {
+        self.wishes.push(at_ms);
+    }
+
+    /// The settings that decide about a collection: the server's, or the client's own while those are unknown.
+    pub(crate) fn settings(&self, collection: &str) -> CollectionSettings {
+        let known = self.state.settings.get(collection).or_else(|| self.declared.get(collection));
+        known.cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn touch(&mut self, collection: &CollectionName, id: &EntityId, remote: bool) {
+        self.changed.entry((collection.clone(), remote)).or_default().insert(id.clone());
+    }
+
+    /// Tells the face what a record did.
+    pub(crate) fn announce(&mut self, effects: Effects) {
+        for (collection, id) in &effects.touched {
+            self.touch(collection, id, effects.remote);
+        }
+        if effects.reset {
+            self.event(json!({"type": "reset"}));
+        }
+        for (collection, id, overwritten) in &effects.overwritten {
+            self.event(json!({"type": "conflict", "collection": collection, "id": id, "overwritten": overwritten}));
+        }
+        for item in &effects.verdicts {
+            self.announce_verdict(item.n, json!(item.verdict));
+        }
+        for n in &effects.rejected {
+            self.announce_rejected(*n);
+        }
+        self.flush_changed();
+        for collection in &effects.loaded {
+            self.event(json!({"type": "loaded", "collection": collection}));
+        }
+    }
+
+    fn announce_verdict(&mut self, n: MutationId, verdict: Value) {
+        let Some((write, index)) = self.writes.of(n) else { return };
+        self.event(json!({"type": "verdict", "write": write, "index": index, "n": n, "verdict": verdict}));
+    }
+
+    fn announce_rejected(&mut self, n: MutationId) {
+        let Some(letter) = self.state.letters.get(&n) else { return };
+        let event = json!({"type": "rejected", "n": n, "collection": letter.mutation.collection, "id": letter.mutation.id,
+            "error": letter.reason});
+        self.event(event);
+    }
+
+    fn flush_changed(&mut self) {
+        for ((collection, remote), ids) in std::mem::take(&mut self.changed) {
+            let origin = if remote { "remote" } else { "local" };
+            self.event(json!({"type": "changed", "collection": collection, "ids": ids, "origin": origin}));
+        }
+    }
+
+    fn schedule(&mut self) {
+        let Some(at) = self.wishes.iter().min().copied() else { return };
+        if self.wake_at_ms != Some(at) {
+            self.wake_at_ms = Some(at);
+            self.output(Output::Wake { at_mono_ms: at });
+        }
+    }
+
+    /// The wake-up has come: the next round asks again.
+    pub(crate) fn woken(&mut self) {
+        self.wake_at_ms = None;
+    }
+}

@@ -1,0 +1,344 @@
+//! Reading the server's changes: a stream of lines, made durable checkpoint by checkpoint, shown when it is done (rules 21, 22).
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::error::{Code, CoreError};
+use crate::io::{Durability, Fetch, Now, Output, Token};
+use crate::limits::{PUSH_BYTES_MAX, RECORD_BYTES};
+use crate::log::record::{Changes, Record};
+use crate::model::change::Change;
+use crate::model::cursor::Cursor;
+use crate::protocol::message::{Checkpoint, ErrorBody, Pull, PullHeader, VERSION};
+use crate::queue::backoff::Backoff;
+use crate::replica::Replica;
+
+/// A line longer than the largest document and its envelope is not a sync server's.
+const LINE_BYTES_MAX: usize = PUSH_BYTES_MAX;
+
+/// The pull side.
+#[derive(Debug, Default)]
+pub struct Pulling {
+    /// There is, or may be, something to read.
+    pub(crate) wanted: bool,
+    stream: Option<Stream>,
+    pub(crate) backoff: Backoff,
+    /// When the last pull was complete, by both clocks.
+    pub(crate) done: Option<Now>,
+}
+
+/// A pull under way.
+#[derive(Debug)]
+struct Stream {
+    token: Token,
+    status: u16,
+    json: bool,
+    retry_after_ms: u64,
+    header: Option<PullHeader>,
+    /// The cursor that the next checkpoint must continue.
+    after: Option<Cursor>,
+    /// Rows are not shown before the end.
+    staged: bool,
+    buffer: Vec<u8>,
+    rows: Vec<Change>,
+    received: u64,
+    finished: bool,
+    /// No checkpoint has carried the header's news yet.
+    fresh: bool,
+    started_ms: u64,
+    deadline_ms: u64,
+}
+
+#[derive(Deserialize)]
+struct HeaderLine {
+    pull: PullHeader,
+}
+
+impl Pulling {
+    pub(crate) fn is_busy(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// Changes read and expected, while a pull is under way.
+    pub(crate) fn progress(&self) -> Option<(u64, u64)> {
+        let stream = self.stream.as_ref()?;
+        let total = stream.header.as_ref().map_or(0, |header| header.total);
+        Some((stream.received, total.max(stream.received)))
+    }
+}
+
+impl Replica {
+    pub(crate) fn advance_pull(&mut self, now: Now) {
+        if let Some(stream) = &self.pulling.stream {
+            let (token, deadline) = (stream.token, stream.deadline_ms);
+            if now.mono_ms >= deadline {
+                self.output(Output::Abort { token });
+                self.pull_failed(now, 0);
+            } else {
+                self.wish(deadline);
+            }
+            return;
+        }
+        if !self.live.is_ready() && self.session.ready().is_some() {
+            let poll = if self.session.visible { self.config.poll_ms.visible } else { self.config.poll_ms.hidden };
+            let due = self.pulling.done.map_or(0, |done| done.mono_ms + poll);
+            if due <= now.mono_ms {
+                self.pulling.wanted = true;
+            } else {
+                self.wish(due);
+            }
+        }
+        if !self.pulling.wanted || self.lane.has_server_records() || self.session.ready().is_none() {
+            return;
+        }
+        if self.pulling.backoff.is_ready(now.mono_ms) {
+            self.start_pull(now);
+        } else {
+            self.wish(self.pulling.backoff.not_before_ms);
+        }
+    }
+
+    fn start_pull(&mut self, now: Now) {
+        let Some(replica) = self.state.replica.clone() else { return };
+        let cursor = self.state.staged.cursor.clone().or_else(|| self.state.cursor.clone());
+        let pull = Pull {
+            v: VERSION,
+            replica,
+            owner: self.state.owner.clone(),
+            cursor: cursor.clone(),
+            collections: self.declared.keys().cloned().collect(),
+            now: now.wall_ms,
+        };
+        let Ok(body) = serde_json::to_string(&pull) else { return };
+        self.pulling.wanted = false;
+        self.metrics.request_started(body.len());
+        let token = self.token();
+        let request = Fetch { path: "pull".to_owned(), body: Some(body), bearer: self.session.bearer() };
+        self.output(Output::Fetch { token, request });
+        self.pulling.stream = Some(Stream {
+            token,
+            status: 0,
+            json: false,
+            retry_after_ms: 0,
+            header: None,
+            after: cursor,
+            staged: !self.state.loaded.is_empty(),
+            buffer: Vec::new(),
+            rows: Vec::new(),
+            received: 0,
+            finished: false,
+            fresh: true,
+            started_ms: now.mono_ms,
+            deadline_ms: now.mono_ms + self.config.timeout_ms,
+        });
+    }
+
+    fn stream(&mut self, token: Token) -> Option<&mut Stream> {
+        self.pulling.stream.as_mut().filter(|stream| stream.token == token)
+    }
+
+    /// The head of an answer. Returns whether it was the pull's.
+    pub(crate) fn pull_response(
+        &mut self,
+        now: Now,
+        token: Token,
+        status: u16,
+        retry_after_ms: u64,
+        json: bool,
+    ) -> bool {
+        let timeout = self.config.timeout_ms;
+        let Some(stream) = self.stream(token) else { return false };
+        stream.status = status;
+        stream.json = json;
+        stream.retry_after_ms = retry_after_ms;
+        stream.deadline_ms = now.mono_ms + timeout;
+        true
+    }
+
+    pub(crate) fn pull_chunk(&mut self, now: Now, token: Token, bytes: &[u8]) -> bool {
+        let timeout = self.config.timeout_ms;
+        let Some(stream) = self.stream(token) else { return false };
+        stream.deadline_ms = now.mono_ms + timeout;
+        stream.buffer.extend_from_slice(bytes);
+        self.metrics.bytes_down += bytes.len() as u64;
+        let Some(stream) = self.stream(token) else { return true };
+        if stream.status != 200 || !stream.json {
+            // The reason of a refusal, or a portal's page: read at the end.
+            stream.buffer.truncate(LINE_BYTES_MAX);
+            return true;
+        }
+        if let Err(error) = self.take_lines(now, token) {
+            self.output(Output::Abort { token });
+            if error.code != Code::WrongUser {
+                self.event(json!({"type": "watchdog", "code": error.code, "message": error.message}));
+            }
+            self.pull_failed(now, 0);
+        }
+        true
+    }
+
+    fn take_lines(&mut self, now: Now, token: Token) -> Result<(), CoreError> {
+        while let Some(stream) = self.stream(token) {
+            let Some(end) = stream.buffer.iter().position(|byte| *byte == b'\n') else {
+                if stream.buffer.len() > LINE_BYTES_MAX {
+                    return Err(bad("a line of a pull is too long"));
+                }
+                break;
+            };
+            let rest = stream.buffer.split_off(end + 1);
+            let line = std::mem::replace(&mut stream.buffer, rest);
+            let line = line.trim_ascii();
+            if !line.is_empty() {
+                self.take_line(now, token, line)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_line(&mut self, now: Now, token: Token, line: &[u8]) -> Result<(), CoreError> {
+        let Some(stream) = self.stream(token) else { return Ok(()) };
+        if stream.header.is_none() {
+            let header: HeaderLine = serde_json::from_slice(line).map_err(|_| bad("a pull begins with its header"))?;
+            return self.take_header(now, token, header.pull);
+        }
+        if line.starts_with(b"{\"id\"") {
+            let change: Change = serde_json::from_slice(line).map_err(|_| bad("a change cannot be read"))?;
+            stream.received += 1;
+            stream.rows.push(change);
+            return Ok(());
+        }
+        let checkpoint: Checkpoint = serde_json::from_slice(line).map_err(|_| bad("a checkpoint cannot be read"))?;
+        self.take_checkpoint(token, checkpoint)
+    }
+
+    fn take_header(&mut self, now: Now, token: Token, header: PullHeader) -> Result<(), CoreError> {
+        if !self.met(now, header.now, &header.user) {
+            return Err(CoreError::new(Code::WrongUser, "this store belongs to another user"));
+        }
+        self.warn_of_settings(&header);
+        let Some(stream) = self.stream(token) else { return Ok(()) };
+        if !header.reset && header.after != stream.after {
+            return Err(bad("a pull does not continue our cursor"));
+        }
+        if header.reset {
+            stream.after = None;
+        }
+        stream.header = Some(header);
+        Ok(())
+    }
+
+    /// Makes a checkpoint's rows durable: records of bounded size in one transaction of the store, the last one with the cursor.
+    fn take_checkpoint(&mut self, token: Token, checkpoint: Checkpoint) -> Result<(), CoreError> {
+        let fence = self.tabs.fence();
+        let Some(stream) = self.stream(token) else { return Ok(()) };
+        if checkpoint.after != stream.after {
+            return Err(bad("a checkpoint does not continue the one before"));
+        }
+        let first = std::mem::take(&mut stream.fresh);
+        stream.after = Some(checkpoint.cursor.clone());
+        stream.finished = checkpoint.done;
+        let staged = stream.staged;
+        let tip = (!staged || checkpoint.done).then(|| checkpoint.cursor.clone());
+        let mut last =
+            Changes { fence, staged, done: checkpoint.done, cursor: Some(checkpoint.cursor), ..Changes::default() };
+        if let (true, Some(header)) = (first, &mut stream.header) {
+            last.reset = std::mem::take(&mut header.reset);
+            last.forget_groups = std::mem::take(&mut header.forget_groups);
+            last.forget_collections = std::mem::take(&mut header.forget_collections);
+            last.settings = Some(header.settings.clone());
+        }
+        let rows = std::mem::take(&mut stream.rows);
+        if tip.is_some() {
+            self.live.tip = tip;
+        }
+        let records = changes_records(last, rows);
+        self.append(records, Durability::Relaxed);
+        let (done, total) = self.pulling.progress().unwrap_or_default();
+        self.event(json!({"type": "progress", "phase": "pull", "done": done, "total": total}));
+        Ok(())
+    }
+
+    pub(crate) fn pull_finished(&mut self, now: Now, token: Token) -> bool {
+        let Some(stream) = self.stream(token) else { return false };
+        let (status, retry_after_ms) = (stream.status, stream.retry_after_ms);
+        let error: Option<ErrorBody> = serde_json::from_slice(&stream.buffer).ok();
+        if stream.finished {
+            let started_ms = stream.started_ms;
+            self.pulling.stream = None;
+            self.pulling.backoff.reset();
+            self.pulling.done = Some(now);
+            self.metrics.pull_done(now.mono_ms - started_ms);
+            self.reached(now);
+            self.pushing.other_succeeded();
+        } else if self.refused(now, status, error.as_ref()) {
+            self.pulling.stream = None;
+            self.pulling.wanted = true;
+        } else {
+            self.pull_failed(now, retry_after_ms);
+        }
+        true
+    }
+
+    /// Tries again later, from the last checkpoint that is durable.
+    fn pull_failed(&mut self, now: Now, retry_after_ms: u64) {
+        let Some(stream) = self.pulling.stream.take() else { return };
+        self.metrics.failures += 1;
+        self.pulling.wanted = true;
+        self.pulling.backoff.fail(now.mono_ms, self.config.bounds(), retry_after_ms, &mut self.random);
+        if stream.status < 500 {
+            self.lost(now);
+        }
+    }
+
+    /// The connection broke. Returns whether it was the pull's.
+    pub(crate) fn pull_broke(&mut self, now: Now, token: Token) -> bool {
+        let is_ours = self.stream(token).is_some();
+        if is_ours {
+            self.pull_failed(now, 0);
+        }
+        is_ours
+    }
+
+    pub(crate) fn abort_pull(&mut self, _now: Now) {
+        if let Some(stream) = self.pulling.stream.take() {
+            self.pulling.wanted = true;
+            self.output(Output::Abort { token: stream.token });
+        }
+    }
+
+    fn warn_of_settings(&mut self, header: &PullHeader) {
+        let differ: Vec<_> = self
+            .declared
+            .iter()
+            .filter(|(name, ours)| header.settings.get(*name).is_some_and(|theirs| theirs != *ours))
+            .map(|(name, _)| name.clone())
+            .collect();
+        if !differ.is_empty() && header.settings != self.state.settings {
+            self.event(json!({"type": "settings-differ", "collections": differ}));
+        }
+    }
+}
+
+/// A step as records: the rows in pieces of bounded size, the last with what the step means.
+pub(crate) fn changes_records(mut last: Changes, rows: Vec<Change>) -> Vec<Record> {
+    let mut records = Vec::new();
+    let mut piece = Vec::new();
+    let mut bytes = 0;
+    for row in rows {
+        let size = 96 + row.doc.as_ref().map_or(0, |doc| doc.get().len());
+        if bytes > 0 && bytes + size > RECORD_BYTES {
+            let rows = std::mem::take(&mut piece);
+            records.push(Record::Changes(Box::new(Changes { fence: last.fence, rows, ..Changes::default() })));
+            bytes = 0;
+        }
+        bytes += size;
+        piece.push(row);
+    }
+    last.rows = piece;
+    records.push(Record::Changes(Box::new(last)));
+    records
+}
+
+fn bad(message: &str) -> CoreError {
+    CoreError::new(Code::BadResponse, message)
+}

@@ -1,0 +1,260 @@
+//! Sending mutations, exactly once: choose → `Sent` is durable → build from the fold → send → `Acks` is durable (rules 3, 6, 12).
+//!
+//! ```text
+//! idle ─► preparing (Sent in the lane) ─► in flight ─► acking (Acks in the lane) ─► idle
+//!   ▲                                        │ failure: backoff, smaller batch, suspect (rule 32)
+//!   └────────────────────────────────────────┘
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::error::Code;
+use crate::ids::MutationId;
+use crate::io::{Durability, Fetch, Now, Output, Token};
+use crate::limits::{HELD_MS_MAX, HELD_RETRY_MS, SUSPECT_FAILURES};
+use crate::log::record::{Acks, Coalesce, Record, Sent};
+use crate::model::verdict::{Verdict, VerdictItem};
+use crate::protocol::message::{Push, PushItem, VERSION};
+use crate::queue::backoff::Backoff;
+use crate::queue::{batch, coalesce};
+use crate::replica::Replica;
+use crate::store::state::{Entry, Status};
+
+/// The push side.
+#[derive(Debug, Default)]
+pub struct Pushing {
+    pub(crate) step: Step,
+    pub(crate) backoff: Backoff,
+    /// At most so many in one push; halved by failures, `None`: as configured.
+    pub(crate) count_max: Option<usize>,
+    /// Another request succeeded since the first failure of this batch.
+    pub(crate) others_succeed: bool,
+    /// Failures of what was pushed alone (rule 32).
+    pub(crate) alone: BTreeMap<MutationId, Alone>,
+    pub(crate) held_retry_ms: u64,
+    /// Failed attempts by mutation, for the queue view.
+    pub(crate) attempts: BTreeMap<MutationId, u32>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Alone {
+    pub(crate) failures: u32,
+    pub(crate) not_before_ms: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) enum Step {
+    #[default]
+    Idle,
+    Preparing {
+        through: MutationId,
+    },
+    InFlight(Flight),
+    Acking,
+}
+
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) token: Token,
+    pub(crate) ns: Vec<MutationId>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) status: u16,
+    pub(crate) retry_after_ms: u64,
+    pub(crate) json: bool,
+    pub(crate) started_ms: u64,
+    pub(crate) deadline_ms: u64,
+}
+
+impl Pushing {
+    pub(crate) fn is_suspect(&self, n: MutationId) -> bool {
+        self.alone.get(&n).is_some_and(|alone| alone.failures >= SUSPECT_FAILURES)
+    }
+
+    pub(crate) fn in_flight(&self) -> &[MutationId] {
+        match &self.step {
+            Step::InFlight(flight) => &flight.ns,
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        !matches!(self.step, Step::Idle)
+    }
+
+    /// A request of another kind succeeded: then a failing push is the push's own fault.
+    pub(crate) fn other_succeeded(&mut self) {
+        self.others_succeed |= self.backoff.failures > 0;
+    }
+
+    /// The user wants everything tried now.
+    pub(crate) fn hurry(&mut self) {
+        self.backoff.not_before_ms = 0;
+        self.held_retry_ms = 0;
+        self.alone.values_mut().for_each(|alone| alone.not_before_ms = 0);
+    }
+}
+
+impl Replica {
+    pub(crate) fn advance_push(&mut self, now: Now) {
+        match &self.pushing.step {
+            Step::Idle => self.start_push(now),
+            Step::Preparing { through } => {
+                if self.state.sent_through >= *through && !self.lane.has_server_records() {
+                    self.send_push(now);
+                } else if !self.lane.has_server_records() {
+                    // The record did not make it.
+                    self.pushing.step = Step::Idle;
+                }
+            }
+            Step::InFlight(flight) => {
+                let (token, deadline) = (flight.token, flight.deadline_ms);
+                if now.mono_ms >= deadline {
+                    self.output(Output::Abort { token });
+                    self.push_failed(now, 0, "no answer in time");
+                } else {
+                    self.wish(deadline);
+                }
+            }
+            Step::Acking => {
+                if !self.lane.has_server_records() {
+                    self.pushing.step = Step::Idle;
+                    self.start_push(now);
+                }
+            }
+        }
+    }
+
+    fn start_push(&mut self, now: Now) {
+        if self.session.ready().is_none() || self.state.replica.is_none() || self.state.fence != self.tabs.fence() {
+            return;
+        }
+        if !self.pushing.backoff.is_ready(now.mono_ms) {
+            if self.state.undecided().next().is_some() {
+                self.wish(self.pushing.backoff.not_before_ms);
+            }
+            return;
+        }
+        if self.expire_held(now) {
+            return;
+        }
+        let ns = self.choose(now);
+        self.wish_for_later(now);
+        let Some(through) = ns.last().copied() else { return };
+        let mut records = Vec::new();
+        for joined in coalesce::plan(&self.state) {
+            let text = serde_json::to_string(&joined.mutation).and_then(serde_json::value::RawValue::from_string);
+            if let Ok(m) = text {
+                records.push(Record::Coalesce(Coalesce { survivor: joined.survivor, absorbed: joined.absorbed, m }));
+            }
+        }
+        if through <= self.state.sent_through {
+            return self.send_push(now);
+        }
+        records.push(Record::Sent(Sent { fence: self.tabs.fence(), through }));
+        self.append(records, Durability::Strict);
+        self.pushing.step = Step::Preparing { through };
+    }
+
+    /// What may go now.
+    fn choose(&self, now: Now) -> Vec<MutationId> {
+        let mut limits = self.config.limits();
+        limits.count = self.pushing.count_max.unwrap_or(limits.count);
+        let pushing = &self.pushing;
+        let waits = |n: MutationId, entry: &Entry| match pushing.alone.get(&n) {
+            Some(alone) if alone.failures >= SUSPECT_FAILURES => alone.not_before_ms > now.mono_ms,
+            _ => matches!(entry.status, Status::Held { .. }) && pushing.held_retry_ms > now.mono_ms,
+        };
+        let mut ns = batch::next(&self.state, limits, &waits);
+        // A suspect goes alone, so that it cannot take others with it.
+        if let Some(index) = ns.iter().position(|n| pushing.is_suspect(*n)) {
+            let unit =
+                ns.first().and_then(|n| self.state.queue.get(n).map(|entry| batch::unit(&self.state, *n, entry).len()));
+            ns.truncate(if index == 0 { unit.unwrap_or(1) } else { index });
+        }
+        ns
+    }
+
+    /// Asks to be woken for what waits.
+    fn wish_for_later(&mut self, now: Now) {
+        let suspects = self.pushing.alone.values().map(|alone| alone.not_before_ms);
+        let later: Vec<u64> = suspects.chain([self.pushing.held_retry_ms]).filter(|at| *at > now.mono_ms).collect();
+        later.into_iter().for_each(|at| self.wish(at));
+    }
+
+    /// What waited for 7 days becomes a dead letter (rule 10).
+    fn expire_held(&mut self, now: Now) -> bool {
+        let old =
+            |entry: &Entry| matches!(entry.status, Status::Held { since, .. } if now.wall_ms > since + HELD_MS_MAX);
+        let expired: Vec<MutationId> = self.state.queue.iter().filter(|(_, e)| old(e)).map(|(n, _)| *n).collect();
+        if expired.is_empty() {
+            return false;
+        }
+        self.reject_here(now, &expired, Code::HeldTooLong, "waited 7 days for the entity that it changes");
+        true
+    }
+
+    pub(crate) fn reject_here(&mut self, now: Now, ns: &[MutationId], code: Code, message: &str) {
+        let verdict = Verdict::Rejected { code, path: None, message: message.to_owned() };
+        let item = |n: &MutationId| VerdictItem { n: *n, duplicate: false, verdict: verdict.clone() };
+        self.acknowledge(now, ns.iter().map(item).collect());
+    }
+
+    pub(crate) fn acknowledge(&mut self, now: Now, verdicts: Vec<VerdictItem>) {
+        let acks = Acks { fence: self.tabs.fence(), at: now.wall_ms, verdicts };
+        self.append(vec![Record::Acks(acks)], Durability::Strict);
+        self.pushing.step = Step::Acking;
+    }
+
+    /// Builds the body from the fold as it stands and sends it. If another tab leads now, nothing leaves (rule 3).
+    fn send_push(&mut self, now: Now) {
+        self.pushing.step = Step::Idle;
+        let ns: Vec<MutationId> = self.choose(now).into_iter().filter(|n| self.state.was_sent(*n)).collect();
+        let (Some(replica), Some(bearer)) = (self.state.replica.clone(), self.session.ready()) else { return };
+        if ns.is_empty() || self.state.fence != self.tabs.fence() {
+            return;
+        }
+        let bearer = bearer.to_owned();
+        let item = |n: &MutationId| {
+            let entry = self.state.queue.get(n)?;
+            let m = (entry.status != Status::Void).then(|| entry.raw.clone());
+            Some(PushItem { n: *n, tx: entry.tx.filter(|_| m.is_some()), m })
+        };
+        let push = Push {
+            v: VERSION,
+            replica,
+            owner: self.state.owner.clone(),
+            fence: self.tabs.fence(),
+            floor: self.state.floor(),
+            now: now.wall_ms,
+            mutations: ns.iter().filter_map(item).collect(),
+        };
+        let Ok(body) = serde_json::to_string(&push) else { return };
+        self.metrics.request_started(body.len());
+        if ns.iter().any(|n| self.state.queue.get(n).is_some_and(|e| matches!(e.status, Status::Held { .. }))) {
+            self.pushing.held_retry_ms = now.mono_ms + HELD_RETRY_MS;
+        }
+        let token = self.token();
+        let request = Fetch { path: "push".to_owned(), body: Some(body), bearer: Some(bearer) };
+        self.output(Output::Fetch { token, request });
+        self.pushing.step = Step::InFlight(Flight {
+            token,
+            ns,
+            body: Vec::new(),
+            status: 0,
+            retry_after_ms: 0,
+            json: false,
+            started_ms: now.mono_ms,
+            deadline_ms: now.mono_ms + self.config.timeout_ms,
+        });
+        self.event(json!({"type": "queue"}));
+    }
+
+    pub(crate) fn flight(&mut self, token: Token) -> Option<&mut Flight> {
+        match &mut self.pushing.step {
+            Step::InFlight(flight) if flight.token == token => Some(flight),
+            _ => None,
+        }
+    }
+}

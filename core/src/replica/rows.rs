@@ -1,0 +1,222 @@
+//! Reads, and how an operation of the app becomes a mutation: from the view, with what the author saw (rule 13).
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::error::{Code, CoreError};
+use crate::ids::{CollectionName, EntityId, Rev};
+use crate::io::Now;
+use crate::json;
+use crate::limits::{TRANSACTION_BYTES_MAX, TRANSACTION_MUTATIONS_MAX};
+use crate::merge::predict;
+use crate::model::mutation::{Kind, Mutation};
+use crate::model::path::Path;
+use crate::model::schema::FieldStrategy;
+use crate::query::ast::Query;
+use crate::query::run::{Answer, Row, run};
+use crate::replica::Replica;
+use crate::replica::op::{Op, WriteRequest, shape};
+use crate::store::state::Status;
+use crate::view::{Seen, see};
+
+impl Replica {
+    /// Writes operations: visible when this returns. All or none are taken.
+    ///
+    /// # Errors
+    /// What is wrong with one of them; then nothing was written.
+    pub fn write(&mut self, now: Now, request: WriteRequest) -> Result<Value, CoreError> {
+        if request.atomic && request.ops.len() > TRANSACTION_MUTATIONS_MAX {
+            let message = format!("a transaction has at most {TRANSACTION_MUTATIONS_MAX} operations: split it");
+            return Err(CoreError::new(Code::TooLarge, message));
+        }
+        let ids: Vec<EntityId> = request.ops.iter().map(|op| op.target().1.clone()).collect();
+        let mut draft = Draft::default();
+        for op in request.ops {
+            let mutation = self.mutation_of(now, &mut draft, op)?;
+            draft.mutations.extend(mutation);
+        }
+        self.commit(draft, request.atomic).map(|write| json!({"write": write, "ids": ids}))
+    }
+
+    /// Takes in finished mutations.
+    pub(crate) fn commit(&mut self, draft: Draft, atomic: bool) -> Result<u64, CoreError> {
+        let mut raw = Vec::with_capacity(draft.mutations.len());
+        for mutation in &draft.mutations {
+            let text = serde_json::to_string(mutation).and_then(RawValue::from_string);
+            raw.push(text.map_err(|error| CoreError::new(Code::BadMutation, error.to_string()))?);
+        }
+        if atomic && raw.iter().map(|raw| raw.get().len()).sum::<usize>() > TRANSACTION_BYTES_MAX {
+            return Err(CoreError::new(Code::TooLarge, "a transaction holds at most 2 MiB: split it"));
+        }
+        for mutation in &draft.mutations {
+            self.state.hlc = self.state.hlc.max(mutation.at);
+            self.touch(&mutation.collection, &mutation.id, false);
+        }
+        let undo = draft.undo.into_iter().rev().collect();
+        Ok(self.writes.add(draft.mutations, raw, atomic, undo))
+    }
+
+    /// What an operation comes to on the view, `draft` included; `None` if it changes nothing.
+    fn mutation_of(&self, now: Now, draft: &mut Draft, op: Op) -> Result<Option<Mutation>, CoreError> {
+        let (collection, id) = op.target();
+        let (collection, id) = (collection.clone(), id.clone());
+        if !self.declared.contains_key(collection.as_str()) {
+            let message = format!("`{collection}` is not among the collections given to openDb");
+            return Err(CoreError::new(Code::UnknownCollection, message));
+        }
+        let seen = self.see_with(&collection, &id, draft);
+        let mut mutation = Mutation {
+            kind: Kind::Patch,
+            base_rev: 0,
+            if_rev: None,
+            set: BTreeMap::new(),
+            unset: Vec::new(),
+            inc: BTreeMap::new(),
+            add: BTreeMap::new(),
+            remove: BTreeMap::new(),
+            was: BTreeMap::new(),
+            at: draft.mutations.last().map_or(self.state.hlc, |m| m.at).tick(now.wall_ms),
+            synced_clock: self.session.offset_ms.is_some(),
+            retry_of: None,
+            collection,
+            id,
+        };
+        let inverse = shape(&mut mutation, seen.as_ref(), op, &|c, path| self.is_counter(c, path))?;
+        if mutation.kind == Kind::Patch && mutation.paths().next().is_none() {
+            return Ok(None);
+        }
+        mutation.base_rev = self.base_rev(&mutation, seen.as_ref(), draft);
+        mutation.check()?;
+        self.check_size(&mutation, seen)?;
+        draft.undo.push(inverse);
+        Ok(Some(mutation))
+    }
+
+    fn is_counter(&self, collection: &CollectionName, path: &Path) -> bool {
+        self.settings(collection.as_str()).fields.get(path) == Some(&FieldStrategy::Counter)
+    }
+
+    /// Rule 13: the confirmed revision in the author's view, or the smallest base of the mutations in that view which touch a path of
+    /// this one.
+    fn base_rev(&self, mutation: &Mutation, seen: Option<&Seen>, draft: &Draft) -> Rev {
+        let entity = self.state.entity(mutation.collection.as_str(), mutation.id.as_str());
+        let pending = entity.into_iter().flat_map(|entity| &entity.pending).filter_map(|n| self.state.queue.get(n));
+        let provisional = self.writes.on(&mutation.collection, &mutation.id);
+        pending
+            .map(|entry| &entry.mutation)
+            .chain(provisional)
+            .chain(draft.on(&mutation.collection, &mutation.id))
+            .filter(|earlier| touch_the_same(earlier, mutation))
+            .map(|earlier| earlier.base_rev)
+            .fold(seen.map_or(0, |seen| seen.rev), Rev::min)
+    }
+
+    fn check_size(&self, mutation: &Mutation, seen: Option<Seen>) -> Result<(), CoreError> {
+        let settings = self.settings(mutation.collection.as_str());
+        let rev = seen.as_ref().map_or(0, |seen| seen.rev);
+        let after = predict(seen.map(|seen| seen.doc), rev, mutation, &settings);
+        let bytes = after.map_or(0, |doc| json::write(&doc).len());
+        if bytes > self.config.max_document_bytes {
+            let message = format!(
+                "a document has at most {} bytes (maxDocumentBytes): this has {bytes}",
+                self.config.max_document_bytes
+            );
+            return Err(CoreError::new(Code::TooLarge, message));
+        }
+        Ok(())
+    }
+
+    /// An entity as the app sees it.
+    pub(crate) fn see(&self, collection: &CollectionName, id: &EntityId) -> Option<Seen> {
+        self.see_with(collection, id, &Draft::default())
+    }
+
+    fn see_with(&self, collection: &CollectionName, id: &EntityId, draft: &Draft) -> Option<Seen> {
+        let provisional = self.writes.on(collection, id).chain(draft.on(collection, id));
+        see(
+            &self.state,
+            &self.settings(collection.as_str()),
+            self.state.entity(collection.as_str(), id.as_str()),
+            provisional,
+        )
+    }
+
+    /// One row as JSON text.
+    pub fn row(&self, collection: &CollectionName, id: &EntityId) -> Option<String> {
+        let seen = self.see(collection, id)?;
+        let mut row = Map::new();
+        row.insert("id".into(), Value::String(id.to_string()));
+        if let Value::Object(doc) = seen.doc {
+            row.extend(doc);
+        }
+        row.insert("$sync".into(), self.sync_mark(collection, id, seen.at));
+        row.insert("$rev".into(), seen.rev.into());
+        row.insert("$updatedAt".into(), seen.at.into());
+        String::from_utf8(json::write(&Value::Object(row))).ok()
+    }
+
+    fn sync_mark(&self, collection: &CollectionName, id: &EntityId, at: u64) -> Value {
+        let status = self.sync_status(collection, id);
+        match status {
+            "failed" => {
+                let letter =
+                    self.state.letters.values().find(|l| &l.mutation.collection == collection && &l.mutation.id == id);
+                json!({"status": status, "error": letter.map(|letter| &letter.reason)})
+            }
+            "synced" => json!({"status": status, "syncedAt": at}),
+            _ => json!({"status": status}),
+        }
+    }
+
+    fn sync_status(&self, collection: &CollectionName, id: &EntityId) -> &'static str {
+        let failed = self.state.letters.values().any(|l| &l.mutation.collection == collection && &l.mutation.id == id);
+        let entity = self.state.entity(collection.as_str(), id.as_str());
+        let mut pending = entity.into_iter().flat_map(|entity| &entity.pending).filter_map(|n| self.state.queue.get(n));
+        if failed {
+            "failed"
+        } else if pending.any(|entry| !matches!(entry.status, Status::Settled(_)))
+            || self.writes.on(collection, id).next().is_some()
+        {
+            "pending"
+        } else {
+            "synced"
+        }
+    }
+
+    /// Answers a query over the view.
+    ///
+    /// # Errors
+    /// `bad-query`.
+    pub fn query(&self, query: &Query) -> Result<Answer, CoreError> {
+        let name = &query.collection;
+        let known = self.state.entities.get(name).into_iter().flat_map(BTreeMap::keys);
+        let only_provisional = self.writes.touched().filter(|(collection, id)| {
+            collection == name && self.state.entity(collection.as_str(), id.as_str()).is_none()
+        });
+        let rows = known.chain(only_provisional.map(|(_, id)| id)).filter_map(|id| {
+            let seen = self.see(name, id)?;
+            Some(Row { id: id.as_str(), doc: seen.doc, rev: seen.rev, at: seen.at, status: self.sync_status(name, id) })
+        });
+        run(query, rows)
+    }
+}
+
+/// Mutations of one call that are not in the view yet, and how to undo them.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    pub(crate) mutations: Vec<Mutation>,
+    pub(crate) undo: Vec<Op>,
+}
+
+impl Draft {
+    fn on<'a>(&'a self, collection: &CollectionName, id: &EntityId) -> impl Iterator<Item = &'a Mutation> + use<'a> {
+        let (collection, id) = (collection.clone(), id.clone());
+        self.mutations.iter().filter(move |m| m.collection == collection && m.id == id)
+    }
+}
+
+fn touch_the_same(a: &Mutation, b: &Mutation) -> bool {
+    a.kind != Kind::Patch || b.kind != Kind::Patch || a.paths().any(|x| b.paths().any(|y| x.overlaps(y)))
+}

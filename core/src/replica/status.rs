@@ -1,0 +1,203 @@
+//! What the app may know: one status, the queue, health with reasons, counters.
+
+use std::collections::VecDeque;
+
+use serde_json::{Map, Value, json};
+
+use crate::health::{Measures, judge};
+use crate::ids::MutationId;
+use crate::io::Now;
+use crate::model::mutation::Mutation;
+use crate::replica::Replica;
+use crate::store::state::Status;
+
+/// Durations kept for percentiles.
+const SAMPLES_MAX: usize = 200;
+
+/// Counters since this tab opened.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    pub(crate) requests: u64,
+    pub(crate) failures: u64,
+    pub(crate) bytes_up: u64,
+    pub(crate) bytes_down: u64,
+    pub(crate) recoveries: u64,
+    pushes: VecDeque<u64>,
+    pulls: VecDeque<u64>,
+}
+
+impl Metrics {
+    pub(crate) fn request_started(&mut self, bytes: usize) {
+        self.requests += 1;
+        self.bytes_up += bytes as u64;
+    }
+
+    pub(crate) fn push_done(&mut self, ms: u64) {
+        keep(&mut self.pushes, ms);
+    }
+
+    pub(crate) fn pull_done(&mut self, ms: u64) {
+        keep(&mut self.pulls, ms);
+    }
+}
+
+fn keep(samples: &mut VecDeque<u64>, ms: u64) {
+    if samples.len() == SAMPLES_MAX {
+        samples.pop_front();
+    }
+    samples.push_back(ms);
+}
+
+fn percentiles(samples: &VecDeque<u64>) -> Value {
+    let mut sorted: Vec<u64> = samples.iter().copied().collect();
+    sorted.sort_unstable();
+    let at = |share: usize| sorted.get((sorted.len() * share / 100).min(sorted.len().saturating_sub(1)));
+    json!({"p50": at(50), "p99": at(99)})
+}
+
+impl Replica {
+    /// The connection's state, without what differs from tab to tab.
+    pub(crate) fn connection_view(&self, now: Now) -> Value {
+        if self.config.url.is_none() {
+            return json!({"state": "local"});
+        }
+        if let Some(blocked) = self.blocked_view() {
+            return with(blocked, "state", "paused");
+        }
+        let session = &self.session;
+        if session.paused {
+            return json!({"state": "paused", "reason": "user"});
+        }
+        if session.is_signed_out() {
+            return json!({"state": "paused", "reason": "auth",
+                "error": {"code": "unauthorized", "message": "the `auth` function gave no token: sign in"}});
+        }
+        if !session.online {
+            return json!({"state": "offline", "since": session.lost_ms.unwrap_or(now.wall_ms)});
+        }
+        let backoff = if self.pulling.backoff.failures > 0 { &self.pulling.backoff } else { &self.pushing.backoff };
+        if backoff.failures > 0 && session.lost_ms.is_some() {
+            let retry_at = now.wall_ms + backoff.not_before_ms.saturating_sub(now.mono_ms);
+            // Whole seconds: a status that changes each millisecond is no status.
+            let view =
+                json!({"attempt": backoff.failures, "retryAt": retry_at / 1000 * 1000, "since": session.lost_ms});
+            return with(view, "state", if backoff.failures > 2 { "offline" } else { "connecting" });
+        }
+        if session.reached.is_none() {
+            return json!({"state": "connecting", "attempt": 1});
+        }
+        if let Some((done, total)) = self.pulling.progress() {
+            return json!({"state": "syncing", "progress": {"done": done, "total": total}});
+        }
+        let undecided =
+            self.state.undecided().filter(|(n, e)| !self.pushing.is_suspect(**n) && e.status == Status::Queued);
+        if self.pushing.is_busy() || self.pulling.done.is_none() || undecided.count() > 0 || !self.writes.is_empty() {
+            return json!({"state": "syncing"});
+        }
+        json!({"state": "synced", "at": session.reached.map(|at| at.wall_ms / 1000 * 1000)})
+    }
+
+    /// `db.sync.status`.
+    pub fn status(&self, now: Now) -> Value {
+        let mine = self.connection_view(now);
+        let follows = !self.tabs.leads() && self.config.url.is_some() && !self.session.paused;
+        let status = match (&self.tabs.leader_status, follows) {
+            (Some(status), true) => status.clone(),
+            _ => mine,
+        };
+        let status = with(status, "pending", self.pending());
+        let status = with(status, "failed", self.state.letters.len());
+        let status = with(status, "leader", self.tabs.leads());
+        with(status, "loaded", json!(self.state.loaded))
+    }
+
+    /// Mutations that the server has not decided.
+    fn pending(&self) -> usize {
+        let queued = self.state.undecided().filter(|(_, entry)| entry.status != Status::Void).count();
+        queued + self.writes.provisional().count()
+    }
+
+    /// `db.sync.queue`.
+    pub fn queue_view(&self) -> Value {
+        let sent = self.pushing.in_flight();
+        let queued = self.state.queue.iter().filter(|(_, entry)| entry.status != Status::Void).map(|(n, entry)| {
+            let status = match entry.status {
+                Status::Settled(_) => "settled",
+                Status::Held { .. } => "held",
+                _ if self.pushing.is_suspect(*n) => "suspect",
+                _ if sent.contains(n) => "sent",
+                _ => "queued",
+            };
+            self.entry_view(Some(*n), None, &entry.mutation, status)
+        });
+        let writing =
+            self.writes.provisional().map(|(write, mutation)| self.entry_view(None, Some(write), mutation, "writing"));
+        let failed = self.state.letters.iter().map(|(n, letter)| {
+            with(self.entry_view(Some(*n), None, &letter.mutation, "failed"), "error", json!(letter.reason))
+        });
+        json!({"pending": queued.chain(writing).collect::<Vec<_>>(), "failed": failed.collect::<Vec<_>>()})
+    }
+
+    fn entry_view(&self, n: Option<MutationId>, write: Option<u64>, mutation: &Mutation, status: &str) -> Value {
+        let mut view = Map::new();
+        let attempts = n.and_then(|n| self.pushing.attempts.get(&n)).copied().unwrap_or_default();
+        view.insert("n".into(), json!(n));
+        view.insert("write".into(), json!(write.or_else(|| n.and_then(|n| self.writes.of(n)).map(|(write, _)| write))));
+        view.insert("collection".into(), json!(mutation.collection));
+        view.insert("id".into(), json!(mutation.id));
+        view.insert("kind".into(), json!(mutation.kind));
+        view.insert("status".into(), status.into());
+        view.insert("at".into(), mutation.at.0.into());
+        view.insert("attempts".into(), attempts.into());
+        if let Ok(Value::Object(all)) = serde_json::to_value(mutation) {
+            let fields = ["set", "unset", "inc", "add", "remove"];
+            view.extend(all.into_iter().filter(|(key, _)| fields.contains(&key.as_str())));
+        }
+        Value::Object(view)
+    }
+
+    /// `db.sync.health`.
+    pub fn health_view(&self, now: Now) -> Value {
+        let oldest = self.state.undecided().map(|(_, entry)| entry.mutation.at.0).min();
+        let stuck = self
+            .state
+            .undecided()
+            .filter(|(n, entry)| self.pushing.is_suspect(**n) || matches!(entry.status, Status::Held { .. }));
+        let measures = Measures {
+            pending: self.pending(),
+            failed: self.state.letters.len(),
+            stuck: stuck.count(),
+            oldest_pending_ms: oldest.map(|at| now.wall_ms.saturating_sub(at)),
+            last_sync_age_ms: self.pulling.done.map(|done| now.mono_ms.saturating_sub(done.mono_ms)),
+            error_rate: self.metrics.failures as f64 / (self.metrics.requests.max(1)) as f64,
+        };
+        let mut collections = Map::new();
+        for name in self.declared.keys() {
+            let count =
+                self.state.entities.get(name).map_or(0, |map| map.values().filter(|e| e.confirmed.is_some()).count());
+            let unsettled = self.state.undecided().any(|(_, entry)| &entry.mutation.collection == name)
+                || self.state.letters.values().any(|letter| &letter.mutation.collection == name);
+            let synced = self.pulling.done.filter(|_| !unsettled).map(|done| done.wall_ms);
+            collections.insert(name.to_string(), json!({"lastSyncedAt": synced, "count": count}));
+        }
+        let synced = self.tabs.leads() && self.config.url.is_some();
+        with(judge(&measures, &self.config.health, synced), "collections", collections)
+    }
+
+    /// `db.sync.metrics`.
+    pub fn metrics_view(&self) -> Value {
+        json!({
+            "requests": self.metrics.requests, "failures": self.metrics.failures, "recoveries": self.metrics.recoveries,
+            "bytesUp": self.metrics.bytes_up, "bytesDown": self.metrics.bytes_down,
+            "pushMs": percentiles(&self.metrics.pushes), "pullMs": percentiles(&self.metrics.pulls),
+        })
+    }
+}
+
+/// The object with one field more.
+fn with(mut view: Value, key: &str, value: impl Into<Value>) -> Value {
+    if let Some(map) = view.as_object_mut() {
+        map.insert(key.to_owned(), value.into());
+    }
+    view
+}

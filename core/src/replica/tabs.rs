@@ -1,0 +1,152 @@
+//! The tabs of one profile: one leads and talks to the network, all append to the log. Messages are hints; the log is the truth.
+
+use serde_json::{Value, json};
+
+use crate::io::{Durability, Now, Output};
+use crate::log::record::Record;
+use crate::replica::Replica;
+
+/// What this tab is among the others.
+#[derive(Debug, Default)]
+pub struct Tabs {
+    role: Role,
+    /// What the leader last said of the connection, for a follower's status.
+    pub(crate) leader_status: Option<Value>,
+    last_said: Option<Value>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    #[default]
+    Follower,
+    /// Holds the lock; its `Lead` record is in the lane.
+    Rising,
+    /// Its `Lead` record has this key: the fence.
+    Leader(u64),
+}
+
+/// What tabs tell each other.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Message {
+    /// A record, so that nobody need read it.
+    Record { key: u64, bytes: Vec<u8> },
+    /// A record that is too large for a message.
+    Written { key: u64 },
+    /// The leader's status.
+    Status(Value),
+    /// Something for the leader, or for all.
+    Do(String),
+}
+
+impl Message {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let (kind, key, rest): (u8, u64, Vec<u8>) = match self {
+            Self::Record { key, bytes } => (0, *key, bytes.clone()),
+            Self::Written { key } => (1, *key, Vec::new()),
+            Self::Status(status) => (2, 0, status.to_string().into_bytes()),
+            Self::Do(what) => (3, 0, what.clone().into_bytes()),
+        };
+        let mut message = vec![kind];
+        message.extend_from_slice(&key.to_le_bytes());
+        message.extend_from_slice(&rest);
+        message
+    }
+
+    pub(crate) fn decode(message: &[u8]) -> Option<Self> {
+        let (kind, rest) = message.split_first()?;
+        let (key, rest) = rest.split_first_chunk::<8>()?;
+        let key = u64::from_le_bytes(*key);
+        match kind {
+            0 => Some(Self::Record { key, bytes: rest.to_vec() }),
+            1 => Some(Self::Written { key }),
+            2 => serde_json::from_slice(rest).ok().map(Self::Status),
+            3 => String::from_utf8(rest.to_vec()).ok().map(Self::Do),
+            _ => None,
+        }
+    }
+}
+
+impl Tabs {
+    /// Whether this tab leads: it holds the lock and its `Lead` record is folded.
+    pub(crate) fn leads(&self) -> bool {
+        matches!(self.role, Role::Leader(_))
+    }
+
+    /// This tab's fence.
+    pub(crate) fn fence(&self) -> u64 {
+        match self.role {
+            Role::Leader(fence) => fence,
+            _ => 0,
+        }
+    }
+}
+
+impl Replica {
+    /// The lock is ours: read what was missed, then say so in the log; that record's key is the fence.
+    pub(crate) fn lock_held(&mut self) {
+        if self.tabs.role == Role::Follower {
+            self.tabs.role = Role::Rising;
+            self.lane.wants_read = true;
+            self.append(vec![Record::Lead], Durability::Strict);
+        }
+    }
+
+    /// Somebody took the lock: nothing of ours leaves any more.
+    pub(crate) fn lock_lost(&mut self, now: Now) {
+        self.tabs.role = Role::Follower;
+        self.lane.forget_server_records();
+        self.stop_network(now);
+        self.output(Output::RequestLock);
+    }
+
+    /// After each record: whether our `Lead` has arrived, or somebody else's.
+    pub(crate) fn after_fold(&mut self, now: Now) {
+        let fence = self.state.fence;
+        match self.tabs.role {
+            Role::Rising if fence == self.state.last && fence > 0 => {
+                self.tabs.role = Role::Leader(fence);
+                self.pulling.wanted = true;
+                self.event(json!({"type": "status"}));
+            }
+            Role::Leader(ours) if fence > ours => self.lock_lost(now),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn message(&mut self, now: Now, bytes: &[u8]) {
+        match Message::decode(bytes) {
+            Some(Message::Record { key, bytes }) => {
+                // While an append of ours is in flight its key decides; the record is read then.
+                if key == self.state.last + 1 && self.lane.is_idle() {
+                    self.fold_one(now, key, &bytes);
+                    self.durable_writes();
+                } else if key > self.state.last {
+                    self.lane.wants_read = true;
+                }
+            }
+            Some(Message::Written { key }) => self.lane.wants_read |= key > self.state.last,
+            Some(Message::Status(status))
+                if !self.tabs.leads() && self.tabs.leader_status.as_ref() != Some(&status) =>
+            {
+                self.tabs.leader_status = Some(status);
+                self.event(json!({"type": "status"}));
+            }
+            Some(Message::Status(_)) => {}
+            Some(Message::Do(what)) => self.act(&what, false),
+            None => {}
+        }
+    }
+
+    /// Tells the other tabs what the leader sees, when it changed.
+    pub(crate) fn publish_status(&mut self, now: Now) {
+        let status = self.connection_view(now);
+        if self.tabs.last_said.as_ref() == Some(&status) {
+            return;
+        }
+        if self.tabs.leads() {
+            self.output(Output::Broadcast(Message::Status(status.clone()).encode()));
+        }
+        self.tabs.last_said = Some(status);
+        self.event(json!({"type": "status"}));
+    }
+}

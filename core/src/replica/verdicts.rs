@@ -1,0 +1,185 @@
+//! The answer to a push: verdicts into the log, failures into backoff, smaller batches and suspects (rule 32).
+
+use serde_json::json;
+
+use crate::error::Code;
+use crate::ids::MutationId;
+use crate::io::{Now, Output, Token};
+use crate::json::{self, JsonLimits};
+use crate::limits::{
+    DEPTH_MAX, HELD_RETRY_MS, PUSH_BYTES_MAX, PUSH_FAILURES_HALVE, RETRY_AFTER_MS_MAX, SUSPECT_FAILURES,
+    SUSPECT_RETRY_MS,
+};
+use crate::model::verdict::{Verdict, VerdictItem};
+use crate::protocol::message::{ErrorBody, PushAnswer};
+use crate::replica::Replica;
+use crate::replica::push::{Flight, Step};
+
+impl Replica {
+    /// The head of an answer. Returns whether it was the push's.
+    pub(crate) fn push_response(
+        &mut self,
+        now: Now,
+        token: Token,
+        status: u16,
+        retry_after_ms: u64,
+        json: bool,
+    ) -> bool {
+        let timeout = self.config.timeout_ms;
+        let Some(flight) = self.flight(token) else { return false };
+        flight.status = status;
+        flight.retry_after_ms = retry_after_ms.min(RETRY_AFTER_MS_MAX);
+        flight.json = json;
+        flight.deadline_ms = now.mono_ms + timeout;
+        true
+    }
+
+    pub(crate) fn push_chunk(&mut self, now: Now, token: Token, bytes: &[u8]) -> bool {
+        let timeout = self.config.timeout_ms;
+        let Some(flight) = self.flight(token) else { return false };
+        flight.deadline_ms = now.mono_ms + timeout;
+        if flight.body.len() + bytes.len() <= PUSH_BYTES_MAX {
+            flight.body.extend_from_slice(bytes);
+        }
+        true
+    }
+
+    pub(crate) fn push_finished(&mut self, now: Now, token: Token) -> bool {
+        if self.flight(token).is_none() {
+            return false;
+        }
+        let Step::InFlight(flight) = std::mem::take(&mut self.pushing.step) else { return false };
+        let limits = JsonLimits { bytes: PUSH_BYTES_MAX, depth: DEPTH_MAX + 8 };
+        let body = if flight.json { json::parse(&flight.body, limits).ok() } else { None };
+        self.metrics.bytes_down += flight.body.len() as u64;
+        let answer: Option<PushAnswer> = body.clone().and_then(|body| serde_json::from_value(body).ok());
+        match (flight.status, answer) {
+            (200, Some(answer)) => self.push_answered(now, &flight, answer),
+            (200, None) => {
+                self.pushing.step = Step::InFlight(flight);
+                self.push_failed(now, 0, "the answer is not a sync server's");
+            }
+            (status, _) => {
+                let error: Option<ErrorBody> = body.and_then(|body| serde_json::from_value(body).ok());
+                let retry_after_ms = flight.retry_after_ms;
+                self.pushing.step = Step::InFlight(flight);
+                self.push_refused(now, status, retry_after_ms, error.as_ref());
+            }
+        }
+        true
+    }
+
+    fn push_answered(&mut self, now: Now, flight: &Flight, answer: PushAnswer) {
+        self.reached(now);
+        if !self.met(now, answer.now, &answer.user) {
+            return;
+        }
+        if answer.forked.is_some() {
+            let message =
+                "this browser profile was copied: both copies use one identity; nothing was lost, the queue waits";
+            return self.block("upgrade", Code::Forked, message);
+        }
+        self.metrics.push_done(now.mono_ms - flight.started_ms);
+        self.pushing.backoff.reset();
+        self.pushing.others_succeed = false;
+        self.pushing.count_max =
+            self.pushing.count_max.map(|count| count * 2).filter(|count| *count < self.config.batch.max_count);
+        for n in &flight.ns {
+            self.pushing.alone.remove(n);
+            self.pushing.attempts.remove(n);
+        }
+        let asked = |item: &VerdictItem| flight.ns.contains(&item.n);
+        let verdicts: Vec<VerdictItem> = answer.verdicts.into_iter().filter(asked).collect();
+        if verdicts.iter().any(|item| matches!(item.verdict, Verdict::Held { .. })) {
+            self.pushing.held_retry_ms = now.mono_ms + HELD_RETRY_MS;
+        }
+        if verdicts.is_empty() {
+            self.pushing.backoff.fail(now.mono_ms, self.config.bounds(), 0, &mut self.random);
+            return;
+        }
+        self.acknowledge(now, verdicts);
+        if !self.live.is_ready() {
+            self.pulling.wanted = true;
+        }
+    }
+
+    fn push_refused(&mut self, now: Now, status: u16, retry_after_ms: u64, error: Option<&ErrorBody>) {
+        if self.refused(now, status, error) {
+            // Nobody's fault among the mutations.
+            self.pushing.step = Step::Idle;
+            return;
+        }
+        let Step::InFlight(flight) = &self.pushing.step else { return };
+        let ns = flight.ns.clone();
+        if status == 413 {
+            self.pushing.step = Step::Idle;
+            if self.is_one_unit(&ns) {
+                let message = "the server refuses this even alone: it is too large";
+                return self.reject_here(now, &ns, Code::TooLarge, message);
+            }
+            self.pushing.count_max = Some((ns.len() / 2).max(1));
+            return;
+        }
+        if status < 500 && status != 429 && status != 408 && status != 425 {
+            let code = error.map_or(Code::BadResponse, |error| error.code);
+            self.event(
+                json!({"type": "watchdog", "code": code, "message": format!("a push was answered with HTTP {status}")}),
+            );
+        }
+        self.push_failed(now, retry_after_ms, "the server failed");
+    }
+
+    fn is_one_unit(&self, ns: &[MutationId]) -> bool {
+        let tx = ns.first().and_then(|n| self.state.queue.get(n)).and_then(|entry| entry.tx);
+        ns.len() == 1 || (tx.is_some() && ns.iter().all(|n| self.state.queue.get(n).is_some_and(|e| e.tx == tx)))
+    }
+
+    /// A transient failure: wait, and after some make the batch smaller, to find the mutation that the server cannot bear (rule 32).
+    pub(crate) fn push_failed(&mut self, now: Now, retry_after_ms: u64, _why: &str) {
+        let Step::InFlight(flight) = std::mem::take(&mut self.pushing.step) else { return };
+        self.metrics.failures += 1;
+        self.pushing.backoff.fail(now.mono_ms, self.config.bounds(), retry_after_ms, &mut self.random);
+        for n in &flight.ns {
+            *self.pushing.attempts.entry(*n).or_default() += 1;
+        }
+        let answered = flight.status >= 500;
+        if retry_after_ms > 0 || flight.status == 429 {
+            return;
+        }
+        if !answered {
+            self.lost(now);
+        }
+        if !(answered || self.pushing.others_succeed) || self.pushing.backoff.failures < PUSH_FAILURES_HALVE {
+            return;
+        }
+        if !self.is_one_unit(&flight.ns) {
+            self.pushing.count_max = Some((flight.ns.len() / 2).max(1));
+            return;
+        }
+        for n in &flight.ns {
+            let alone = self.pushing.alone.entry(*n).or_default();
+            alone.failures += 1;
+            if alone.failures >= SUSPECT_FAILURES {
+                alone.not_before_ms = now.mono_ms + SUSPECT_RETRY_MS;
+                self.pushing.backoff.not_before_ms = now.mono_ms;
+            }
+        }
+        self.event(json!({"type": "queue"}));
+    }
+
+    /// The connection broke. Returns whether it was the push's.
+    pub(crate) fn push_broke(&mut self, now: Now, token: Token) -> bool {
+        let is_ours = self.flight(token).is_some();
+        if is_ours {
+            self.push_failed(now, 0, "the connection broke");
+        }
+        is_ours
+    }
+
+    /// Forgets the push that is under way; the server will know it again by its numbers.
+    pub(crate) fn abort_push(&mut self) {
+        if let Step::InFlight(flight) = std::mem::take(&mut self.pushing.step) {
+            self.output(Output::Abort { token: flight.token });
+        }
+    }
+}

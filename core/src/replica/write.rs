@@ -1,0 +1,276 @@
+//! The app's writes: visible at once as provisional, in the log with the next append, named by its key.
+//!
+//! All un-awaited writes of one tick share an append, and one append of the user's is in flight at a time (rule 4). If one cannot be
+//! stored, the later ones of this tab fail with it: they may build on it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::ids::{CollectionName, EntityId, MutationId};
+use crate::io::StoreError;
+use crate::limits::RECORD_BYTES;
+use crate::log::record::{Commit, Record};
+use crate::model::mutation::Mutation;
+use crate::replica::Replica;
+use crate::replica::op::Op;
+use crate::store::state::{Entry, Status};
+
+/// Writes remembered for `undo` and for verdict events.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// One call of the app.
+#[derive(Debug)]
+pub(crate) struct Write {
+    pub(crate) id: u64,
+    pub(crate) mutations: Vec<Mutation>,
+    pub(crate) raw: Vec<Box<RawValue>>,
+    pub(crate) atomic: bool,
+    /// A large call that is no transaction is split: the index of this part's first mutation in it.
+    offset: usize,
+    /// Its numbers, once its append is complete.
+    numbers: Vec<MutationId>,
+}
+
+/// What is written and not yet folded, and what is remembered of what was.
+#[derive(Debug, Default)]
+pub struct Writes {
+    next_id: u64,
+    /// Waiting for an append.
+    waiting: VecDeque<Write>,
+    /// In the append that is in flight, by record.
+    in_flight: Vec<Vec<Write>>,
+    /// Complete, by log key; folded when that key is.
+    complete: BTreeMap<u64, Vec<Write>>,
+    /// Provisional mutations by entity, in order.
+    overlay: BTreeMap<(CollectionName, EntityId), Vec<(u64, Mutation)>>,
+    /// The write and the index behind a number, for this tab's own.
+    names: BTreeMap<MutationId, (u64, usize)>,
+    /// The inverse of a write, as operations.
+    undo: BTreeMap<u64, Vec<Op>>,
+    /// Parts of a call that are not folded yet, and the numbers of those that are.
+    parts: BTreeMap<u64, (usize, Vec<MutationId>)>,
+    /// Calls that were folded since the last look.
+    durable: Vec<(u64, Vec<MutationId>)>,
+}
+
+impl Writes {
+    /// Takes in a write; it is visible from now on.
+    pub(crate) fn add(
+        &mut self,
+        mutations: Vec<Mutation>,
+        raw: Vec<Box<RawValue>>,
+        atomic: bool,
+        undo: Vec<Op>,
+    ) -> u64 {
+        self.next_id += 1;
+        let id = self.next_id;
+        for mutation in &mutations {
+            let key = (mutation.collection.clone(), mutation.id.clone());
+            self.overlay.entry(key).or_default().push((id, mutation.clone()));
+        }
+        if !undo.is_empty() {
+            self.undo.insert(id, undo);
+        }
+        while self.undo.len() > REMEMBERED_MAX {
+            self.undo.pop_first();
+        }
+        self.enqueue(id, mutations, raw, atomic);
+        id
+    }
+
+    /// Splits what is no transaction, so that no record grows large.
+    fn enqueue(&mut self, id: u64, mutations: Vec<Mutation>, raw: Vec<Box<RawValue>>, atomic: bool) {
+        let (mut offset, mut bytes, mut parts) = (0, 0, 0);
+        let mut part = Write { id, mutations: Vec::new(), raw: Vec::new(), atomic, offset, numbers: Vec::new() };
+        for (mutation, raw) in mutations.into_iter().zip(raw) {
+            let size = raw.get().len();
+            if !atomic && bytes > 0 && bytes + size > RECORD_BYTES {
+                parts += 1;
+                let next = Write { id, mutations: Vec::new(), raw: Vec::new(), atomic, offset, numbers: Vec::new() };
+                self.waiting.push_back(std::mem::replace(&mut part, next));
+                bytes = 0;
+            }
+            bytes += size;
+            offset += 1;
+            part.mutations.push(mutation);
+            part.raw.push(raw);
+        }
+        self.waiting.push_back(part);
+        self.parts.insert(id, (parts + 1, Vec::new()));
+    }
+
+    /// The provisional mutations on an entity, in order.
+    pub(crate) fn on<'a>(
+        &'a self,
+        collection: &CollectionName,
+        id: &EntityId,
+    ) -> impl Iterator<Item = &'a Mutation> + use<'a> {
+        self.overlay.get(&(collection.clone(), id.clone())).into_iter().flatten().map(|(_, mutation)| mutation)
+    }
+
+    /// Entities that exist only provisionally, or differ so.
+    pub(crate) fn touched(&self) -> impl Iterator<Item = &(CollectionName, EntityId)> {
+        self.overlay.keys()
+    }
+
+    /// Whether anything is not in the log yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.overlay.is_empty()
+    }
+
+    /// Mutations that are not in the log yet.
+    pub(crate) fn provisional(&self) -> impl Iterator<Item = (u64, &Mutation)> {
+        let written = self.complete.values().flatten().chain(self.in_flight.iter().flatten()).chain(&self.waiting);
+        written.flat_map(|write| write.mutations.iter().map(move |mutation| (write.id, mutation)))
+    }
+
+    /// The write and index behind a number, if this tab wrote it.
+    pub(crate) fn of(&self, n: MutationId) -> Option<(u64, usize)> {
+        self.names.get(&n).copied()
+    }
+
+    /// The inverse of a write.
+    pub(crate) fn take_undo(&mut self, id: u64) -> Option<Vec<Op>> {
+        self.undo.remove(&id)
+    }
+
+    /// Whether this tab's own writes stand in that record.
+    pub(crate) fn are_in(&self, key: u64) -> bool {
+        self.complete.contains_key(&key)
+    }
+
+    fn forget(&mut self, write: &Write) {
+        for mutation in &write.mutations {
+            let key = (mutation.collection.clone(), mutation.id.clone());
+            if let Some(list) = self.overlay.get_mut(&key) {
+                if let Some(index) = list.iter().position(|(id, known)| *id == write.id && known == mutation) {
+                    list.remove(index);
+                }
+                if list.is_empty() {
+                    self.overlay.remove(&key);
+                }
+            }
+        }
+    }
+}
+
+impl Replica {
+    /// Everything that waits, as records of bounded size; a write that is a transaction stays whole.
+    pub(crate) fn take_writes(&mut self) -> Option<Vec<Vec<u8>>> {
+        if self.writes.waiting.is_empty() || !self.writes.in_flight.is_empty() {
+            return None;
+        }
+        let mut records = Vec::new();
+        let mut group: Vec<Write> = Vec::new();
+        let mut bytes = 0;
+        for write in std::mem::take(&mut self.writes.waiting) {
+            let size: usize = write.raw.iter().map(|raw| raw.get().len()).sum();
+            if !group.is_empty() && bytes + size > RECORD_BYTES {
+                records.push(record_of(&group));
+                self.writes.in_flight.push(std::mem::take(&mut group));
+                bytes = 0;
+            }
+            bytes += size;
+            group.push(write);
+        }
+        records.push(record_of(&group));
+        self.writes.in_flight.push(group);
+        Some(records)
+    }
+
+    /// The append is complete: its records have keys, so its mutations have names.
+    pub(crate) fn writes_have_keys(&mut self, first_key: u64) {
+        for (key, mut group) in (first_key..).zip(std::mem::take(&mut self.writes.in_flight)) {
+            let mut index = 0;
+            for write in &mut group {
+                for position in 0..write.mutations.len() {
+                    let n = MutationId(key, index);
+                    write.numbers.push(n);
+                    self.writes.names.insert(n, (write.id, write.offset + position));
+                    index += 1;
+                }
+            }
+            self.writes.complete.insert(key, group);
+        }
+        while self.writes.names.len() > REMEMBERED_MAX {
+            self.writes.names.pop_first();
+        }
+    }
+
+    /// A record was folded: what it held of ours is no longer provisional.
+    pub(crate) fn writes_folded(&mut self, key: u64) {
+        for write in self.writes.complete.remove(&key).into_iter().flatten() {
+            self.writes.forget(&write);
+            let Some((left, numbers)) = self.writes.parts.get_mut(&write.id) else { continue };
+            *left -= 1;
+            numbers.extend(write.numbers);
+            if *left == 0 {
+                let (_, numbers) = self.writes.parts.remove(&write.id).unwrap_or_default();
+                self.writes.durable.push((write.id, numbers));
+            }
+        }
+    }
+
+    /// Resolves the writes that are complete and folded (rule 2).
+    pub(crate) fn durable_writes(&mut self) {
+        for (write, n) in std::mem::take(&mut self.writes.durable) {
+            self.event(json!({"type": "durable", "write": write, "n": n}));
+        }
+    }
+
+    /// The append failed: its writes and everything written after them are taken back.
+    pub(crate) fn fail_writes(&mut self, error: StoreError) {
+        let in_flight = std::mem::take(&mut self.writes.in_flight).into_iter().flatten();
+        let failed: Vec<Write> = in_flight.chain(std::mem::take(&mut self.writes.waiting)).collect();
+        let mut touched = BTreeSet::new();
+        for write in failed {
+            self.writes.forget(&write);
+            touched.extend(write.mutations.iter().map(|m| (m.collection.clone(), m.id.clone())));
+            let message = match error {
+                StoreError::Quota => "the storage is full: free some space, then write again",
+                _ => "the browser's storage refused the write: it was taken back, write again",
+            };
+            if self.writes.parts.remove(&write.id).is_some() {
+                let error = json!({"code": error.code(), "message": message, "retryable": true});
+                self.event(json!({"type": "write-failed", "write": write.id, "error": error}));
+            }
+        }
+        for (collection, id) in touched {
+            self.touch(&collection, &id, false);
+        }
+    }
+
+    /// The store is new: what the old one had not got through is written again.
+    pub(crate) fn rewrite_unsent(&mut self) {
+        let queue = std::mem::take(&mut self.state.queue);
+        let pending = queue.into_values().filter(|entry| matches!(entry.status, Status::Queued | Status::Held { .. }));
+        let mut units: Vec<(Option<MutationId>, Vec<Entry>)> = Vec::new();
+        for entry in pending {
+            match units.last_mut() {
+                Some((Some(tx), members)) if entry.tx == Some(*tx) => members.push(entry),
+                _ => units.push((entry.tx, vec![entry])),
+            }
+        }
+        let later = std::mem::take(&mut self.writes.waiting);
+        for (tx, members) in units {
+            let (mutations, raw) = members.into_iter().map(|entry| (entry.mutation, entry.raw)).unzip();
+            self.writes.add(mutations, raw, tx.is_some(), Vec::new());
+        }
+        self.writes.waiting.extend(later);
+    }
+}
+
+fn record_of(group: &[Write]) -> Vec<u8> {
+    let mut commit = Commit { mutations: Vec::new(), tx: Vec::new() };
+    for write in group {
+        let (start, len) = (commit.mutations.len(), write.raw.len());
+        if write.atomic && len > 1 {
+            let number = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+            commit.tx.push((number(start), number(len)));
+        }
+        commit.mutations.extend(write.raw.iter().cloned());
+    }
+    Record::Commit(commit).encode()
+}

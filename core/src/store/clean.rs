@@ -1,0 +1,63 @@
+//! Dead space: rows that a newer row has replaced. A sweep rewrites a few segments at a time, the oldest first, and keeps what lives.
+//!
+//! Copies keep their position, so a reader that meets a row twice loses nothing. The order of the segments' keys says nothing.
+
+use std::collections::BTreeMap;
+
+use crate::ids::MutationId;
+use crate::limits::{CLEAN_DEAD_PERCENT, CLEAN_SEGMENTS_SLICE, SEGMENT_BYTES_MAX};
+use crate::store::segment::{Directory, Row, Space};
+use crate::store::state::State;
+
+/// The segments of a store, by key.
+pub type Directories = BTreeMap<u64, Directory>;
+
+/// Below this many stored bytes dead space costs nothing worth a rewrite.
+const WORTH_BYTES: u64 = 1024 * 1024;
+
+/// Whether so many rows are dead that a sweep pays.
+pub fn is_due(state: &State, directories: &Directories) -> bool {
+    let bytes: u64 = directories.values().map(|d| d.bytes).sum();
+    let rows: u64 = directories.values().map(|d| d.rows).sum();
+    let confirmed = state.entities.values().flat_map(BTreeMap::values).filter(|e| e.confirmed.is_some()).count();
+    let living = (confirmed + state.queue.len() + state.letters.len()) as u64;
+    let small = directories.values().filter(|d| d.bytes < SEGMENT_BYTES_MAX as u64 / 4).count();
+    (bytes > WORTH_BYTES && rows.saturating_sub(living) * 100 > rows * CLEAN_DEAD_PERCENT)
+        || small > 4 * CLEAN_SEGMENTS_SLICE
+}
+
+/// The next slice of a sweep: keys above `after`, oldest first.
+pub fn slice(directories: &Directories, after: u64, through: u64) -> Vec<u64> {
+    directories.range(after + 1..=through).map(|(key, _)| *key).take(CLEAN_SEGMENTS_SLICE).collect()
+}
+
+/// What lives of a slice's rows. A gone row stays while a segment outside the slice may hold an older row of its key.
+pub fn survivors(state: &State, directories: &Directories, victims: &[u64], rows: Vec<Row>) -> Vec<Row> {
+    let outside = directories.iter().filter(|(key, _)| !victims.contains(key)).map(|(_, d)| d.lowest).min();
+    rows.into_iter()
+        .filter(|row| match row.body {
+            None => outside.is_some_and(|lowest| lowest <= row.position) && !is_there(state, row),
+            Some(_) => position(state, row) == Some(row.position),
+        })
+        .collect()
+}
+
+fn is_there(state: &State, row: &Row) -> bool {
+    position(state, row).is_some_and(|position| position > row.position)
+}
+
+/// The position of what the state has under a row's key.
+fn position(state: &State, row: &Row) -> Option<u64> {
+    match row.space {
+        Space::Entity => {
+            let entity = state.entity(&row.collection, &row.id)?;
+            entity.confirmed.as_ref().map(|_| entity.position)
+        }
+        Space::Mutation => {
+            let (key, index) = row.id.split_once('.')?;
+            let n = MutationId(key.parse().ok()?, index.parse().ok()?);
+            let queued = state.queue.get(&n).map(|entry| entry.position);
+            queued.or_else(|| state.letters.get(&n).map(|letter| letter.position))
+        }
+    }
+}

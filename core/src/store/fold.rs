@@ -1,0 +1,324 @@
+//! One record onto the state. Every tab folds the same records, so tabs agree by construction.
+//!
+//! Only `Changes` move a confirmed document (rule 1); a record of an older leader has no effect (rule 3).
+
+use std::collections::BTreeSet;
+
+use serde_json::value::RawValue;
+
+use crate::error::CoreError;
+use crate::ids::{CollectionName, EntityId, MutationId};
+use crate::log::record::{Acks, Changes, Coalesce, Commit, Record};
+use crate::model::change::Change;
+use crate::model::cursor::Cursor;
+use crate::model::mutation::Mutation;
+use crate::model::verdict::{Overwritten, Verdict, VerdictItem};
+use crate::store::seal;
+use crate::store::state::{Confirmed, Entry, Letter, Reason, Staged, State, Status};
+
+/// What a record did that somebody may want to know.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Entities whose view or sync mark may differ now.
+    pub touched: BTreeSet<(CollectionName, EntityId)>,
+    /// Whether the change came from the server.
+    pub remote: bool,
+    /// Verdicts that were taken in.
+    pub verdicts: Vec<VerdictItem>,
+    /// Values of ours that lost, with the entity.
+    pub overwritten: Vec<(CollectionName, EntityId, Vec<Overwritten>)>,
+    /// New dead letters.
+    pub rejected: Vec<MutationId>,
+    /// Collections whose first pull is complete now.
+    pub loaded: Vec<CollectionName>,
+    /// A reset took effect.
+    pub reset: bool,
+}
+
+/// Folds one record that stands at `key`.
+///
+/// # Errors
+/// `bad-json` and the like if a mutation in it cannot be read; the state is unchanged but for `last`.
+pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result<Effects, CoreError> {
+    state.last = key;
+    state.unsealed.records += 1;
+    state.unsealed.bytes += bytes;
+    let mut effects = Effects::default();
+    if record.fence().is_some_and(|fence| fence < state.fence) {
+        return Ok(effects);
+    }
+    match record {
+        Record::Commit(commit) => fold_commit(state, key, commit, &mut effects)?,
+        Record::Coalesce(coalesce) => fold_coalesce(state, key, coalesce)?,
+        Record::Discard(discard) => fold_discard(state, key, discard.n, &mut effects),
+        Record::Sent(sent) => state.sent_through = state.sent_through.max(sent.through),
+        Record::Acks(acks) => fold_acks(state, key, acks, &mut effects),
+        Record::Changes(changes) => fold_changes(state, key, *changes, &mut effects),
+        Record::Replica(replica) => {
+            state.replica = Some(replica.id);
+            state.owner = replica.owner;
+        }
+        Record::Lead => state.fence = key,
+        Record::Sealed(_) => {
+            // What was staged is not in the segments: the pull goes on from the cursor that is shown.
+            state.staged = Staged::default();
+            seal::sealed(state);
+        }
+    }
+    Ok(effects)
+}
+
+fn fold_commit(state: &mut State, key: u64, commit: Commit, effects: &mut Effects) -> Result<(), CoreError> {
+    let mut parsed = Vec::with_capacity(commit.mutations.len());
+    for raw in commit.mutations {
+        parsed.push((Mutation::parse(raw.get().as_bytes())?, raw));
+    }
+    let tx_of = |index: u32| {
+        commit
+            .tx
+            .iter()
+            .find(|(start, len)| index >= *start && index - start < *len)
+            .map(|(start, _)| MutationId(key, *start))
+    };
+    for (index, (mutation, raw)) in (0_u32..).zip(parsed) {
+        let n = MutationId(key, index);
+        if let Some(old) = mutation.retry_of {
+            state.letters.remove(&old);
+            state.dirty.mutations.insert(old);
+        }
+        state.hlc = state.hlc.max(mutation.at);
+        effects.touched.insert((mutation.collection.clone(), mutation.id.clone()));
+        state.entity_mut(&mutation.collection, &mutation.id).pending.push(n);
+        state.queue.insert(n, Entry { mutation, raw, tx: tx_of(index), status: Status::Queued, position: key });
+        state.dirty.mutations.insert(n);
+    }
+    Ok(())
+}
+
+fn fold_coalesce(state: &mut State, key: u64, coalesce: Coalesce) -> Result<(), CoreError> {
+    let is_free =
+        |n: &MutationId| !state.was_sent(*n) && state.queue.get(n).is_some_and(|e| e.status == Status::Queued);
+    if !coalesce.absorbed.iter().chain([&coalesce.survivor]).all(is_free) {
+        return Ok(());
+    }
+    let mutation = Mutation::parse(coalesce.m.get().as_bytes())?;
+    for n in coalesce.absorbed {
+        void(state, key, n);
+    }
+    if let Some(entry) = state.queue.get_mut(&coalesce.survivor) {
+        entry.mutation = mutation;
+        entry.raw = coalesce.m;
+        entry.position = key;
+        state.dirty.mutations.insert(coalesce.survivor);
+    }
+    Ok(())
+}
+
+/// The mutation no longer shows, and its number goes up as `void`.
+fn void(state: &mut State, key: u64, n: MutationId) {
+    let Some(entry) = state.queue.get_mut(&n) else { return };
+    entry.status = Status::Void;
+    entry.position = key;
+    let mutation = entry.mutation.clone();
+    state.dirty.mutations.insert(n);
+    state.hide(n, &mutation);
+}
+
+fn fold_discard(state: &mut State, key: u64, n: MutationId, effects: &mut Effects) {
+    if let Some(letter) = state.letters.remove(&n) {
+        state.dirty.mutations.insert(n);
+        effects.touched.insert((letter.mutation.collection, letter.mutation.id));
+        return;
+    }
+    let Some(entry) = state.queue.get(&n) else { return };
+    let members: Vec<MutationId> = match entry.tx {
+        Some(tx) => state.queue.iter().filter(|(_, e)| e.tx == Some(tx)).map(|(n, _)| *n).collect(),
+        None => vec![n],
+    };
+    // After `Sent` the mutation is kept until the server answers: it may have been applied (rule 3).
+    if members.iter().any(|n| state.was_sent(*n)) && !members.iter().all(|n| is_held(state, *n)) {
+        return;
+    }
+    for n in members {
+        if let Some(entry) = state.queue.get(&n) {
+            effects.touched.insert((entry.mutation.collection.clone(), entry.mutation.id.clone()));
+        }
+        void(state, key, n);
+    }
+}
+
+fn is_held(state: &State, n: MutationId) -> bool {
+    state.queue.get(&n).is_some_and(|entry| matches!(entry.status, Status::Held { .. }))
+}
+
+fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
+    for item in acks.verdicts {
+        let Some(entry) = state.queue.get_mut(&item.n) else { continue };
+        effects.touched.insert((entry.mutation.collection.clone(), entry.mutation.id.clone()));
+        state.dirty.mutations.insert(item.n);
+        match &item.verdict {
+            Verdict::Applied { rev } => settle(state, key, item.n, *rev),
+            Verdict::Merged { rev, overwritten, .. } => {
+                if !overwritten.is_empty() {
+                    let (collection, id) = (entry.mutation.collection.clone(), entry.mutation.id.clone());
+                    effects.overwritten.push((collection, id, overwritten.clone()));
+                }
+                settle(state, key, item.n, *rev);
+            }
+            Verdict::Rejected { code, path, message } => {
+                let reason = Reason { code: *code, path: path.clone(), message: message.clone(), at: acks.at };
+                reject(state, key, item.n, reason);
+                effects.rejected.push(item.n);
+            }
+            Verdict::Held { reason } => {
+                let since = match entry.status {
+                    Status::Held { since, .. } => since,
+                    _ => acks.at,
+                };
+                entry.status = Status::Held { reason: *reason, since };
+                entry.position = key;
+            }
+            Verdict::Void => {
+                state.unqueue(item.n);
+            }
+        }
+        effects.verdicts.push(item);
+    }
+}
+
+fn settle(state: &mut State, key: u64, n: MutationId, rev: u64) {
+    let shown = state.cursor.as_ref().is_some_and(|cursor| cursor.seq >= rev);
+    let void = state.queue.get(&n).is_some_and(|entry| entry.status == Status::Void);
+    if shown || void {
+        state.unqueue(n);
+    } else if let Some(entry) = state.queue.get_mut(&n) {
+        entry.status = Status::Settled(rev);
+        entry.position = key;
+    }
+}
+
+fn reject(state: &mut State, key: u64, n: MutationId, reason: Reason) {
+    if let Some(Entry { mutation, raw, .. }) = state.unqueue(n) {
+        state.letters.insert(n, Letter { mutation, raw, reason, position: key });
+    }
+}
+
+fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut Effects) {
+    effects.remote = true;
+    state.staged.step.extend(changes.rows.drain(..).map(|row| (key, row)));
+    let Some(cursor) = changes.cursor.take() else { return };
+    let step = std::mem::take(&mut state.staged.step);
+    if let Some(settings) = changes.settings.take() {
+        state.settings = settings;
+    }
+    state.staged.reset |= changes.reset;
+    state.staged.forget_groups.append(&mut changes.forget_groups);
+    state.staged.forget_collections.append(&mut changes.forget_collections);
+    if !changes.staged {
+        // Shown at once: what an interrupted pull had staged is read again from the cursor that is shown.
+        state.staged.rows.clear();
+    }
+    state.staged.rows.extend(step);
+    if changes.staged && !changes.done {
+        state.staged.cursor = Some(cursor);
+        return;
+    }
+    let staged = std::mem::take(&mut state.staged);
+    if changes.done && staged.reset {
+        forget_all_but(state, key, &staged.rows, effects);
+    }
+    forget(state, key, &staged, effects);
+    for (position, row) in staged.rows {
+        confirm(state, position, row, effects);
+    }
+    show(state, cursor, changes.done, effects);
+}
+
+/// The view moves to a cursor: settled mutations below it are now in the confirmed documents.
+fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
+    let settled: Vec<MutationId> = state
+        .queue
+        .iter()
+        .filter(|(_, entry)| matches!(entry.status, Status::Settled(rev) if rev <= cursor.seq))
+        .map(|(n, _)| *n)
+        .collect();
+    for n in settled {
+        if let Some(entry) = state.unqueue(n) {
+            effects.touched.insert((entry.mutation.collection, entry.mutation.id));
+        }
+    }
+    if done {
+        for collection in &cursor.scope.collections {
+            if state.loaded.insert(collection.clone()) {
+                effects.loaded.push(collection.clone());
+            }
+        }
+    }
+    state.loaded.retain(|collection| cursor.scope.collections.contains(collection));
+    state.cursor = Some(cursor);
+}
+
+fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects) {
+    let Change { id, c, rev, at, g, doc, .. } = row;
+    let entity = state.entity_mut(&c, &id);
+    // An entity seen twice is harmless, an older one is dropped.
+    if entity.confirmed.as_ref().is_some_and(|confirmed| rev < confirmed.rev) {
+        return;
+    }
+    entity.position = position;
+    entity.confirmed = doc.map(|doc| Confirmed { rev, at, groups: g, doc: bytes_of(&doc) });
+    state.drop_if_empty(&c, &id);
+    state.dirty.entities.insert((c.clone(), id.clone()));
+    effects.touched.insert((c, id));
+}
+
+fn bytes_of(doc: &RawValue) -> Box<[u8]> {
+    doc.get().as_bytes().into()
+}
+
+/// Erases what the reader may no longer see (rule 26): an entity goes when no group of the reader's is left to it.
+fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
+    if staged.forget_groups.is_empty() && staged.forget_collections.is_empty() {
+        return;
+    }
+    for (collection, map) in &mut state.entities {
+        let whole = staged.forget_collections.contains(collection);
+        for (id, entity) in map.iter_mut() {
+            let Some(confirmed) = &mut entity.confirmed else { continue };
+            let before = confirmed.groups.len();
+            confirmed.groups.retain(|group| !staged.forget_groups.contains(group));
+            if before == confirmed.groups.len() && !whole {
+                continue;
+            }
+            entity.position = key;
+            if confirmed.groups.is_empty() || whole {
+                entity.confirmed = None;
+            }
+            state.dirty.entities.insert((collection.clone(), id.clone()));
+            effects.touched.insert((collection.clone(), id.clone()));
+        }
+    }
+    drop_empty(state);
+}
+
+/// A reset read everything again: what it did not bring is gone.
+fn forget_all_but(state: &mut State, key: u64, rows: &[(u64, Change)], effects: &mut Effects) {
+    effects.reset = true;
+    let kept: BTreeSet<(&CollectionName, &EntityId)> = rows.iter().map(|(_, row)| (&row.c, &row.id)).collect();
+    for (collection, map) in &mut state.entities {
+        for (id, entity) in map.iter_mut() {
+            if entity.confirmed.take().is_some() && !kept.contains(&(collection, id)) {
+                entity.position = key;
+                state.dirty.entities.insert((collection.clone(), id.clone()));
+                effects.touched.insert((collection.clone(), id.clone()));
+            }
+        }
+    }
+    drop_empty(state);
+}
+
+fn drop_empty(state: &mut State) {
+    for map in state.entities.values_mut() {
+        map.retain(|_, entity| entity.confirmed.is_some() || !entity.pending.is_empty());
+    }
+}

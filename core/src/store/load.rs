@@ -1,0 +1,97 @@
+//! A cold open: the summary and the segments' rows become a state; the log is then folded onto it.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Code, CoreError};
+use crate::ids::{CollectionName, EntityId, MutationId};
+use crate::model::mutation::Mutation;
+use crate::store::seal::{EntityHead, MutationRow, Summary};
+use crate::store::segment::{Row, Space};
+use crate::store::state::{Confirmed, Entry, Letter, State, Status};
+
+/// A state that is being read from segments, in any order.
+#[derive(Debug, Default)]
+pub struct Loading {
+    newest: BTreeMap<(u8, String, String), Row>,
+    /// Rows read, dead ones included.
+    pub rows: u64,
+}
+
+impl Loading {
+    /// Takes in one segment's rows.
+    pub fn take(&mut self, rows: Vec<Row>) {
+        self.rows += rows.len() as u64;
+        for row in rows {
+            let key = (row.space as u8, row.collection.clone(), row.id.clone());
+            match self.newest.get_mut(&key) {
+                Some(known) if known.position >= row.position => {}
+                Some(known) => *known = row,
+                None => {
+                    self.newest.insert(key, row);
+                }
+            }
+        }
+    }
+
+    /// The state at the last seal. Rows that cannot be read are returned beside it: they are set aside, not hidden.
+    pub fn finish(self, summary: Summary) -> (State, Vec<CoreError>) {
+        let mut state = State {
+            last: summary.upto,
+            replica: summary.replica,
+            owner: summary.owner,
+            fence: summary.fence,
+            sent_through: summary.sent_through,
+            cursor: summary.cursor,
+            settings: summary.settings,
+            loaded: summary.loaded.into_iter().collect(),
+            hlc: summary.hlc,
+            ..State::default()
+        };
+        let mut errors = Vec::new();
+        for row in self.newest.into_values() {
+            let Some(body) = &row.body else { continue };
+            let read = match row.space {
+                Space::Entity => load_entity(&mut state, &row, body),
+                Space::Mutation => load_mutation(&mut state, &row, body),
+            };
+            errors.extend(read.err());
+        }
+        for (n, entry) in &state.queue {
+            if entry.status != Status::Void {
+                let map = state.entities.entry(entry.mutation.collection.clone()).or_default();
+                map.entry(entry.mutation.id.clone()).or_default().pending.push(*n);
+            }
+        }
+        (state, errors)
+    }
+}
+
+fn load_entity(state: &mut State, row: &Row, body: &[u8]) -> Result<(), CoreError> {
+    let (len, rest) = body.split_first_chunk::<4>().ok_or_else(corrupt)?;
+    let (head, doc) = rest.split_at_checked(u32::from_le_bytes(*len) as usize).ok_or_else(corrupt)?;
+    let head: EntityHead = serde_json::from_slice(head).map_err(|_| corrupt())?;
+    let entity = state.entity_mut(&CollectionName::parse(&row.collection)?, &EntityId::parse(&row.id)?);
+    entity.position = row.position;
+    entity.confirmed = Some(Confirmed { rev: head.rev, at: head.at, groups: head.g, doc: doc.into() });
+    Ok(())
+}
+
+fn load_mutation(state: &mut State, row: &Row, body: &[u8]) -> Result<(), CoreError> {
+    let (key, index) = row.id.split_once('.').ok_or_else(corrupt)?;
+    let n = MutationId(key.parse().map_err(|_| corrupt())?, index.parse().map_err(|_| corrupt())?);
+    match serde_json::from_slice(body).map_err(|_| corrupt())? {
+        MutationRow::Queued { m, tx, status } => {
+            let mutation = Mutation::parse(m.get().as_bytes())?;
+            state.queue.insert(n, Entry { mutation, raw: m, tx, status, position: row.position });
+        }
+        MutationRow::Letter { m, reason } => {
+            let mutation = Mutation::parse(m.get().as_bytes())?;
+            state.letters.insert(n, Letter { mutation, raw: m, reason, position: row.position });
+        }
+    }
+    Ok(())
+}
+
+fn corrupt() -> CoreError {
+    CoreError::new(Code::Corrupt, "a stored row cannot be read; it is set aside")
+}

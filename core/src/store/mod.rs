@@ -1,0 +1,16 @@
+//! From the log to the state, and from the log to segments. Pure: bytes come in, bytes go out.
+//!
+//! ```text
+//! segments ──load──►
+//!                    State ──seal──► segments (and the log behind them is deleted)
+//! log ──────fold──►
+//! ```
+//!
+//! The invariant: folding the same segments and the same log gives the same state in every tab.
+
+pub mod clean;
+pub mod fold;
+pub mod load;
+pub mod seal;
+pub mod segment;
+pub mod state;

@@ -1,0 +1,154 @@
+//! Log records become segments: whatever changed since the last seal is written once, in its latest form, and the log behind it goes.
+//!
+//! Pending mutations are rows of their own, so an offline day does not stay as thousands of small records.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Hlc;
+use crate::error::CoreError;
+use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev};
+use crate::limits::{SEAL_BYTES, SEAL_BYTES_FORCED, SEAL_RECORDS, SEAL_RECORDS_FORCED};
+use crate::log::codec;
+use crate::model::cursor::Cursor;
+use crate::model::schema::Settings;
+use crate::store::segment::{Row, Space};
+use crate::store::state::{Confirmed, Entry, Letter, Reason, State, Status, Unsealed};
+use serde_json::value::RawValue;
+
+const STATE: u8 = 3;
+
+/// What `meta` holds beside the segments: everything in the state that is not a row.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Summary {
+    /// The last log key that the segments hold.
+    pub upto: u64,
+    /// Who the store is.
+    pub replica: Option<ReplicaId>,
+    /// Whom it belongs to.
+    pub owner: Option<Owner>,
+    /// The fence.
+    pub fence: u64,
+    /// What may have left the device.
+    pub sent_through: MutationId,
+    /// What the view shows.
+    pub cursor: Option<Cursor>,
+    /// The server's settings.
+    pub settings: Settings,
+    /// Collections whose first pull is complete.
+    pub loaded: Vec<CollectionName>,
+    /// The logical clock.
+    pub hlc: Hlc,
+}
+
+/// An entity's row: everything but the document, which follows as it is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct EntityHead {
+    pub(crate) rev: Rev,
+    pub(crate) at: u64,
+    pub(crate) g: Vec<Group>,
+}
+
+/// A mutation's row.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum MutationRow {
+    Queued { m: Box<RawValue>, tx: Option<MutationId>, status: Status },
+    Letter { m: Box<RawValue>, reason: Reason },
+}
+
+impl Unsealed {
+    /// Whether the lock holder should seal in idle time.
+    pub fn is_due(&self) -> bool {
+        self.records >= SEAL_RECORDS || self.bytes >= SEAL_BYTES
+    }
+
+    /// Whether any appender must seal now.
+    pub fn is_overdue(&self) -> bool {
+        self.records >= SEAL_RECORDS_FORCED || self.bytes >= SEAL_BYTES_FORCED
+    }
+}
+
+impl Summary {
+    /// The summary of a state.
+    pub fn of(state: &State) -> Self {
+        Self {
+            upto: state.last,
+            replica: state.replica.clone(),
+            owner: state.owner.clone(),
+            fence: state.fence,
+            sent_through: state.sent_through,
+            cursor: state.cursor.clone(),
+            settings: state.settings.clone(),
+            loaded: state.loaded.iter().cloned().collect(),
+            hlc: state.hlc,
+        }
+    }
+
+    /// As stored bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        codec::encode(STATE, &serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// Reads stored bytes.
+    ///
+    /// # Errors
+    /// `corrupt` or `format-newer`.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CoreError> {
+        let (_, body) = codec::decode(bytes)?;
+        serde_json::from_slice(body).map_err(|error| {
+            CoreError::new(crate::error::Code::Corrupt, format!("the stored summary cannot be read: {error}"))
+        })
+    }
+}
+
+/// The rows that a seal writes now. The state keeps its marks until [`sealed`] says that they are stored.
+pub fn rows(state: &State) -> Vec<Row> {
+    let entities = state.dirty.entities.iter().map(|(collection, id)| entity_row(state, collection, id));
+    let mutations = state.dirty.mutations.iter().map(|n| mutation_row(state, *n));
+    entities.chain(mutations).collect()
+}
+
+/// The rows are stored.
+pub fn sealed(state: &mut State) {
+    state.dirty = Default::default();
+    state.unsealed = Default::default();
+}
+
+fn entity_row(state: &State, collection: &CollectionName, id: &EntityId) -> Row {
+    let entity = state.entity(collection.as_str(), id.as_str());
+    Row {
+        space: Space::Entity,
+        position: entity.filter(|e| e.confirmed.is_some()).map_or(state.last, |e| e.position),
+        collection: collection.to_string(),
+        id: id.to_string(),
+        body: entity.and_then(|e| e.confirmed.as_ref()).map(entity_body),
+    }
+}
+
+fn entity_body(confirmed: &Confirmed) -> Vec<u8> {
+    let head = EntityHead { rev: confirmed.rev, at: confirmed.at, g: confirmed.groups.clone() };
+    let head = serde_json::to_vec(&head).unwrap_or_default();
+    let mut body = Vec::with_capacity(4 + head.len() + confirmed.doc.len());
+    body.extend_from_slice(&u32::try_from(head.len()).unwrap_or_default().to_le_bytes());
+    body.extend_from_slice(&head);
+    body.extend_from_slice(&confirmed.doc);
+    body
+}
+
+fn mutation_row(state: &State, n: MutationId) -> Row {
+    let (position, row) = match (state.queue.get(&n), state.letters.get(&n)) {
+        (Some(Entry { raw, tx, status, position, .. }), _) => {
+            (*position, Some(MutationRow::Queued { m: raw.clone(), tx: *tx, status: *status }))
+        }
+        (None, Some(Letter { raw, reason, position, .. })) => {
+            (*position, Some(MutationRow::Letter { m: raw.clone(), reason: reason.clone() }))
+        }
+        (None, None) => (state.last, None),
+    };
+    Row {
+        space: Space::Mutation,
+        position,
+        collection: String::new(),
+        id: n.to_string(),
+        body: row.and_then(|row| serde_json::to_vec(&row).ok()),
+    }
+}

@@ -1,0 +1,221 @@
+//! What a tab knows: the fold of segments and log. It holds no timers and no connections; those are the replica's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::clock::Hlc;
+use crate::error::Code;
+use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev};
+use crate::model::change::Change;
+use crate::model::cursor::Cursor;
+use crate::model::mutation::Mutation;
+use crate::model::path::Path;
+use crate::model::schema::Settings;
+use crate::model::verdict::HeldReason;
+
+/// The fold.
+#[derive(Debug, Default)]
+pub struct State {
+    /// The key of the last record folded.
+    pub last: u64,
+    /// Who this store is; `None` before its first record.
+    pub replica: Option<ReplicaId>,
+    /// Whom it belongs to.
+    pub owner: Option<Owner>,
+    /// The highest `Lead` key: the fence.
+    pub fence: u64,
+    /// Everything up to here may have left the device (rule 3).
+    pub sent_through: MutationId,
+    /// What the view shows.
+    pub cursor: Option<Cursor>,
+    /// What a pull in progress has made durable beyond it.
+    pub staged: Staged,
+    /// The server's settings.
+    pub settings: Settings,
+    /// Collections whose first pull is complete.
+    pub loaded: BTreeSet<CollectionName>,
+    /// The newest reading of the logical clock.
+    pub hlc: Hlc,
+    /// Confirmed documents and the mutations that lie on them.
+    pub entities: BTreeMap<CollectionName, BTreeMap<EntityId, Entity>>,
+    /// Mutations in the view, and those that must still be sent as `void`.
+    pub queue: BTreeMap<MutationId, Entry>,
+    /// Rejected mutations, kept with their reason until the user decides.
+    pub letters: BTreeMap<MutationId, Letter>,
+    /// What the next seal has to write.
+    pub dirty: Dirty,
+    /// Records read since the last seal, and their bytes.
+    pub unsealed: Unsealed,
+}
+
+/// A pull in progress.
+#[derive(Debug, Default)]
+pub struct Staged {
+    /// Durable up to here, not shown.
+    pub cursor: Option<Cursor>,
+    /// The pull replaces what was there.
+    pub reset: bool,
+    /// Groups to forget at the end.
+    pub forget_groups: Vec<Group>,
+    /// Collections to forget at the end.
+    pub forget_collections: Vec<CollectionName>,
+    /// What to show at the end, with the log key that brought it.
+    pub rows: Vec<(u64, Change)>,
+    /// The first records of a step whose last one has not been folded yet.
+    pub step: Vec<(u64, Change)>,
+}
+
+/// Keys that changed since the last seal.
+#[derive(Debug, Default)]
+pub struct Dirty {
+    /// Entities.
+    pub entities: BTreeSet<(CollectionName, EntityId)>,
+    /// Queue entries and dead letters.
+    pub mutations: BTreeSet<MutationId>,
+}
+
+/// How much of the log is not in segments.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Unsealed {
+    /// Records.
+    pub records: usize,
+    /// Bytes.
+    pub bytes: usize,
+}
+
+/// One entity on this device.
+#[derive(Debug, Default)]
+pub struct Entity {
+    /// The server's state of it; `None`: it has none, or we may not see it.
+    pub confirmed: Option<Confirmed>,
+    /// The log key that last moved `confirmed`.
+    pub position: u64,
+    /// The mutations on it that the view shows, in order.
+    pub pending: Vec<MutationId>,
+}
+
+/// A document as the server has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Confirmed {
+    /// Its revision.
+    pub rev: Rev,
+    /// When its newest field was written, in milliseconds since 1970.
+    pub at: u64,
+    /// The groups of ours that hold it.
+    pub groups: Vec<Group>,
+    /// JSON without the id.
+    pub doc: Box<[u8]>,
+}
+
+/// A mutation in the queue.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// What it does.
+    pub mutation: Mutation,
+    /// The bytes that travel.
+    pub raw: Box<RawValue>,
+    /// The first member of its transaction.
+    pub tx: Option<MutationId>,
+    /// Where it stands.
+    pub status: Status,
+    /// The log key that last moved it.
+    pub position: u64,
+}
+
+/// Where a queued mutation stands, as far as the log says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Waits to be sent, or to be answered.
+    Queued,
+    /// Took effect at this revision; shown until the cursor reaches it (rule 1).
+    Settled(Rev),
+    /// The server holds it.
+    Held {
+        /// For want of what.
+        reason: HeldReason,
+        /// Since when, by the device's clock.
+        since: u64,
+    },
+    /// Goes up as `void`: absorbed or given up.
+    Void,
+}
+
+/// A rejected mutation.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    /// What it would have done.
+    pub mutation: Mutation,
+    /// Its bytes.
+    pub raw: Box<RawValue>,
+    /// Why not.
+    pub reason: Reason,
+    /// The log key that last moved it.
+    pub position: u64,
+}
+
+/// Why a mutation is a dead letter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The server's code.
+    pub code: Code,
+    /// The field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Path>,
+    /// What to do.
+    pub message: String,
+    /// When it was rejected, by the device's clock.
+    pub at: u64,
+}
+
+impl State {
+    /// One entity, if this device knows anything of it.
+    pub fn entity(&self, collection: &str, id: &str) -> Option<&Entity> {
+        self.entities.get(collection)?.get(id)
+    }
+
+    /// One entity, made if it is not there.
+    pub fn entity_mut(&mut self, collection: &CollectionName, id: &EntityId) -> &mut Entity {
+        self.entities.entry(collection.clone()).or_default().entry(id.clone()).or_default()
+    }
+
+    /// Whether a mutation may have left the device.
+    pub fn was_sent(&self, n: MutationId) -> bool {
+        n <= self.sent_through
+    }
+
+    /// Mutations that the server has not decided yet.
+    pub fn undecided(&self) -> impl Iterator<Item = (&MutationId, &Entry)> {
+        self.queue.iter().filter(|(_, entry)| !matches!(entry.status, Status::Settled(_)))
+    }
+
+    /// The number below which every verdict is in this fold (rule 6).
+    pub fn floor(&self) -> MutationId {
+        self.undecided().next().map_or(MutationId(self.last + 1, 0), |(n, _)| *n)
+    }
+
+    /// Takes a mutation out of the queue, and out of its entity's view.
+    pub(crate) fn unqueue(&mut self, n: MutationId) -> Option<Entry> {
+        let entry = self.queue.remove(&n)?;
+        self.hide(n, &entry.mutation);
+        self.dirty.mutations.insert(n);
+        Some(entry)
+    }
+
+    /// Takes a mutation out of its entity's view.
+    pub(crate) fn hide(&mut self, n: MutationId, mutation: &Mutation) {
+        let entity = self.entity_mut(&mutation.collection, &mutation.id);
+        entity.pending.retain(|pending| *pending != n);
+        self.drop_if_empty(&mutation.collection, &mutation.id);
+    }
+
+    /// Forgets an entity of which nothing is known any more. Its removal stays marked for the next seal.
+    pub(crate) fn drop_if_empty(&mut self, collection: &CollectionName, id: &EntityId) {
+        let Some(map) = self.entities.get_mut(collection) else { return };
+        if map.get(id).is_some_and(|entity| entity.pending.is_empty() && entity.confirmed.is_none()) {
+            map.remove(id);
+        }
+    }
+}
