@@ -33,11 +33,11 @@ export interface Collection<I, T> {
   /** The rows in the order of the ids; `undefined` where there is none. */
   getMany(ids: readonly string[]): Promise<readonly (Row<T> | undefined)[]>;
   live(id: string): Live<Row<T> | undefined>;
-  insert(value: NewEntity<I>): Write<string>;
+  insert(value: NewEntity<I>): Write;
   /** All or nothing on this device; the server decides about each. */
   insertMany(values: readonly NewEntity<I>[]): Write<readonly string[]>;
   /** Inserts the entity, or replaces the one with its id. */
-  upsert(value: NewEntity<I>): Write<string>;
+  upsert(value: NewEntity<I>): Write;
   update(id: string, patch: Patch<T> | PatchEntries<T> | ((draft: Draft<T>) => void), options?: EditOptions): Write;
   delete(id: string, options?: EditOptions): Write;
   /** The rows that match; all of them without a filter. */
@@ -45,7 +45,7 @@ export interface Collection<I, T> {
 }
 
 /** The type of a collection's rows: `Entity<typeof db.todos>`. */
-export type Entity<C> = C extends Collection<never, infer T> ? Row<T> : never;
+export type Entity<C> = C extends Collection<any, infer T> ? Row<T> : never;
 
 /** A collection with options. A validator alone needs none of this. */
 export function collection<S extends StandardSchema>(schema: S & SchemaCheck<S>, options: CollectionOptions<OutputOf<S>> = {}): CollectionDef<S> {
@@ -109,7 +109,7 @@ export class DbCollection<I, T> implements Collection<I, T> {
     return liveOf(() => this.#rowSource(id));
   }
 
-  insert(value: NewEntity<I>): Write<string> {
+  insert(value: NewEntity<I>): Write {
     return this.#one(() => this.#intents.insert("insert", value));
   }
 
@@ -117,7 +117,7 @@ export class DbCollection<I, T> implements Collection<I, T> {
     return this.#many(() => values.map((value) => this.#intents.insert("insert", value)));
   }
 
-  upsert(value: NewEntity<I>): Write<string> {
+  upsert(value: NewEntity<I>): Write {
     return this.#one(() => this.#intents.insert("upsert", value));
   }
 
@@ -127,11 +127,11 @@ export class DbCollection<I, T> implements Collection<I, T> {
   }
 
   update(id: string, patch: unknown, options?: EditOptions): Write {
-    return this.#one(() => this.#intents.update(id, patch, options), id) as Write<unknown> as Write;
+    return this.#one(() => this.#intents.update(id, patch, options), id);
   }
 
   delete(id: string, options?: EditOptions): Write {
-    return this.#one(() => this.#intents.delete(id, options), id) as Write<unknown> as Write;
+    return this.#one(() => this.#intents.delete(id, options), id);
   }
 
   where(where: Where<T> = {}): Query<T> {
@@ -163,14 +163,14 @@ export class DbCollection<I, T> implements Collection<I, T> {
     });
   }
 
-  #one(make: () => Intent, knownId = ""): Write<string> {
+  #one(make: () => Intent, knownId = ""): Write {
     try {
       const intent = make();
       return startWrite(
         this.session,
         intent.id,
         () => ({ ops: this.#resolve([intent]), atomic: false }),
-        () => intent.id,
+        () => undefined,
       );
     } catch (error) {
       return refusedWrite(this.session, knownId, toTidewireError(error));

@@ -10,27 +10,29 @@ type Primitive = string | number | boolean | null | undefined;
 type Depth = [never, 0, 1, 2, 3, 4];
 type Nested<T> = Exclude<NonNullable<T>, Primitive | readonly unknown[]>;
 
-/** The dotted paths of `T`, at most five levels deep; deeper ones take the array form. */
+/** The dotted paths of `T`, at most five levels deep; deeper ones take the array form. In a record any path will do. */
 export type Path<T, D extends number = 5> = [D] extends [never]
   ? never
   : T extends Primitive | readonly unknown[]
     ? never
     : {
-        [K in keyof T & string]: K extends `${string}.${string}`
-          ? string extends K
-            ? K
-            : never
-          : K | ([Nested<T[K]>] extends [never] ? never : `${K}.${Path<Nested<T[K]>, Depth[D]>}`);
+        [K in keyof T & string]: string extends K
+          ? K
+          : K extends `${string}.${string}`
+            ? never
+            : K | ([Nested<T[K]>] extends [never] ? never : `${K}.${Path<Nested<T[K]>, Depth[D]>}`);
       }[keyof T & string];
 
-/** The type of the field at a dotted path. */
-export type PathValue<T, P extends string> = P extends keyof T
-  ? T[P]
-  : P extends `${infer Head}.${infer Rest}`
-    ? Head extends keyof T
-      ? PathValue<Nested<T[Head]>, Rest>
-      : never
-    : never;
+/** The type of the field at a dotted path. In a record of objects the compiler cannot tell how deep a path goes. */
+export type PathValue<T, P extends string> = string extends keyof T
+  ? T[keyof T] | ([Nested<T[keyof T]>] extends [never] ? never : Json)
+  : P extends keyof T
+    ? T[P]
+    : P extends `${infer Head}.${infer Rest}`
+      ? Head extends keyof T
+        ? PathValue<Nested<T[Head]>, Rest>
+        : never
+      : never;
 
 /** A path by its keys, one by one: for keys that have a dot, and for depths that `Path` does not reach. */
 export type PathKeys = readonly [string, ...string[]];

@@ -37,10 +37,13 @@ export type OutputOf<S extends StandardSchema> = NonNullable<S["~standard"]["typ
 /** Names of fields whose values JSON cannot hold, as a union; `never` where all is well. */
 export type NonJsonField<T, D extends number = 4> = [D] extends [never]
   ? never
-  : { [K in keyof T & string]-?: NonJsonAt<NonNullable<T[K]>, K, D> }[keyof T & string];
+  : [T] extends [JsonLike]
+    ? never
+    : { [K in keyof T & string]-?: NonJsonAt<NonNullable<T[K]>, K, D> }[keyof T & string];
 
 type Depth = [never, 0, 1, 2, 3];
 type Scalar = string | number | boolean;
+type JsonLike = Scalar | null | undefined | readonly JsonLike[] | { readonly [key: string]: JsonLike };
 type NonJsonAt<V, K extends string, D extends number> = unknown extends V
   ? never
   : V extends Scalar

@@ -13,7 +13,7 @@ import { deepFreeze } from "./json.js";
 import { Source, type Recipe, type SourceHost } from "./live.js";
 import { RowCache } from "./rows.js";
 import { Scheduler } from "./scheduler.js";
-import type { SyncView } from "./status.js";
+import { parseStatus, type SyncView } from "./status.js";
 import type { ClientFactory, LoadedClient } from "./wasm/client.js";
 import type { ClientConfig, WireClient, WireHost } from "./wasm/wire.js";
 import { WriteLane } from "./writes.js";
@@ -64,15 +64,15 @@ export class Session implements SourceHost {
 
   /** Where syncing stands. */
   get status(): Source<SyncView> {
-    return this.view<SyncView>("status", [topics.status]);
+    return this.view<SyncView>("status", [topics.status], parseStatus);
   }
 
   /** A view of the client that stays the same object while its text does. */
-  view<T>(what: "status" | "queue" | "health" | "metrics", on: readonly string[]): Source<T> {
+  view<T>(what: "status" | "queue" | "health" | "metrics", on: readonly string[], parse: (text: string) => T = JSON.parse): Source<T> {
     return this.source<T>({
       key: `view/${what}`,
       topics: on,
-      compute: () => deepFreeze(JSON.parse(this.call((client) => client.view(what))) as T),
+      compute: () => deepFreeze(parse(this.call((client) => client.view(what)))),
       same: (old, fresh) => JSON.stringify(old) === JSON.stringify(fresh),
     });
   }
@@ -94,7 +94,7 @@ export class Session implements SourceHost {
     if (this.factory === undefined) return;
     if (this.#phase !== "idle" && !(this.#phase === "failed" && this.#failure?.retryable === true)) return;
     this.#stopListening ??= this.factory.onTrap((generation) => {
-      if (this.#loaded?.generation === generation) this.#recover();
+      if (this.#loaded?.generation === generation && !this.closed) this.#recover();
     });
     void this.#open(this.factory);
   }
@@ -217,19 +217,17 @@ export class Session implements SourceHost {
     try {
       const host: WireHost = { event: (json) => this.#events(json, loaded), token: this.token };
       loaded = await factory.create(JSON.stringify(this.config), host);
+      this.#loaded = loaded;
       await loaded.client.open();
       if (this.closed) return void (await loaded.client.close());
-      this.#loaded = loaded;
+      if (this.#loaded !== loaded) return;
       this.#phase = "open";
       this.rows.invalidateAll();
       this.writes.opened();
       for (const waiter of [...this.#waiters]) waiter.resolve();
     } catch (error) {
-      if (this.closed) return;
-      if (isTrap(error) && loaded !== undefined) {
-        factory.trapped(loaded.generation);
-        if (this.#mayRecover()) return this.#open(factory);
-      }
+      if (this.closed || this.#loaded !== loaded) return;
+      if (isTrap(error) && loaded !== undefined) return factory.trapped(loaded.generation);
       this.#fail(toTidewireError(error));
     }
     this.touch(this.#topics.keys(), false);
@@ -243,7 +241,7 @@ export class Session implements SourceHost {
   }
 
   #recover(): void {
-    if (this.#phase !== "open" || this.factory === undefined) return;
+    if (this.factory === undefined) return;
     this.#loaded = undefined;
     this.writes.trapped();
     if (!this.#mayRecover()) {
@@ -255,6 +253,11 @@ export class Session implements SourceHost {
     this.events.emit("watchdog", { code: "internal", message: "The core failed and was restarted." });
   }
 
+  /** The instance says itself that it cannot go on. */
+  #instanceLost(): void {
+    if (this.#loaded !== undefined) this.factory?.trapped(this.#loaded.generation);
+  }
+
   #mayRecover(): boolean {
     const now = Date.now();
     this.#traps = [...this.#traps.filter((at) => now - at < 60_000), now];
@@ -262,7 +265,7 @@ export class Session implements SourceHost {
   }
 
   #events(json: string, from: LoadedClient | undefined): void {
-    if (this.closed || (this.#loaded !== undefined && from !== this.#loaded)) return;
+    if (this.closed || from === undefined || from !== this.#loaded) return;
     const touched = new Set<string>();
     const later: (() => void)[] = [];
     for (const event of JSON.parse(json) as WireEvent[]) this.#event(event, touched, later);
@@ -293,6 +296,10 @@ export class Session implements SourceHost {
         return;
       case "verdict":
         later.push(() => this.writes.verdict(event.write, event.index, event.verdict));
+        return;
+      case "watchdog":
+        if (event.code === "internal") later.push(() => this.#instanceLost());
+        else later.push(() => this.events.emit(event.type, event));
         return;
       default:
         later.push(() => this.events.emit(event.type, event));

@@ -15,11 +15,11 @@ interface Always {
 export type SyncStatus = Always &
   (
     | { readonly state: "local" }
-    | { readonly state: "offline"; readonly since?: number }
-    | { readonly state: "connecting"; readonly attempt?: number; readonly retryAt?: number }
+    | { readonly state: "offline"; readonly since: number }
+    | { readonly state: "connecting"; readonly attempt: number; readonly retryAt?: number }
     | { readonly state: "syncing"; readonly progress?: { readonly done: number; readonly total: number } }
-    | { readonly state: "synced"; readonly at?: number }
-    | { readonly state: "paused"; readonly reason?: PauseReason; readonly error?: WireError }
+    | { readonly state: "synced"; readonly at: number }
+    | { readonly state: "paused"; readonly reason: PauseReason; readonly error?: WireError }
   );
 
 /** Why syncing is paused. `app`: by `db.sync.pause()`. */
@@ -28,10 +28,29 @@ export type PauseReason = "app" | "auth" | "quota" | "upgrade" | "wrong-user" | 
 /** The status as the core gives it. */
 export type SyncView = SyncStatus & { readonly leader?: boolean; readonly loaded: readonly string[] };
 
+/** The status that a text of the core holds. */
+export function parseStatus(text: string): SyncView {
+  const view = JSON.parse(text) as SyncView;
+  switch (view.state) {
+    case "connecting":
+      return { ...view, attempt: view.attempt ?? 0 };
+    case "offline":
+      return { ...view, since: view.since ?? 0 };
+    case "synced":
+      return { ...view, at: view.at ?? 0 };
+    case "paused":
+      return { ...view, reason: view.reason ?? "app" };
+    default:
+      return view;
+  }
+}
+
 /** One mutation in the queue. Paths are JSON Pointers. */
 export interface QueueEntry {
   /** Its name for `retry`, `discard` and `edit`; null until it is stored. */
   readonly n: MutationName | null;
+  /** Numbers the writes of this tab, in a queue of this tab. */
+  readonly write?: number;
   readonly collection: string;
   readonly id: string;
   readonly kind: "insert" | "patch" | "delete" | (string & {});

@@ -104,7 +104,7 @@ function syncNow(session: Session, options: WaitOptions, ask: () => unknown): Pr
       if (settle.over()) return;
       ask();
       stop = session.status.watch((status) => {
-        if (status.state === "synced" && (status.at ?? 0) >= started) settle.resolve();
+        if (status.state === "synced" && status.at >= started) settle.resolve();
       }, "sync");
     }).catch(settle.reject);
     return () => stop?.();

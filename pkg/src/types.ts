@@ -4,16 +4,22 @@ import type { Operator } from "./operators.js";
 import type { Path, PathKeys, PathValue } from "./path.js";
 import type { InputOf, NonJsonField, OutputOf, StandardSchema } from "./schema.js";
 
-/** Read-only, all the way down. */
-export type DeepReadonly<T> = T extends string | number | boolean | bigint | symbol | null | undefined
+type AnyJson = string | number | boolean | null | AnyJson[] | { [key: string]: AnyJson };
+
+/** Read-only, all the way down. A field that can hold any JSON reads as {@link Json}. */
+export type DeepReadonly<T> = unknown extends T
   ? T
-  : T extends (...args: never[]) => unknown
-    ? T
-    : T extends readonly unknown[]
-      ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
-      : T extends object
-        ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
-        : T;
+  : [AnyJson] extends [T]
+    ? Json | Extract<T, undefined>
+    : T extends string | number | boolean | bigint | symbol | null | undefined
+      ? T
+      : T extends (...args: never[]) => unknown
+        ? T
+        : T extends readonly unknown[]
+          ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+          : T extends object
+            ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+            : T;
 
 /** Where a row stands between this device and the server. */
 export interface SyncMark {

@@ -1,6 +1,7 @@
 /** What must compile, with the types that must come out. Not run: the compiler is the test. */
 import { add, collection, inc, meta, openDb, remove, set, unset, type Entity, type Path, type Row, type Write } from "tidewire";
 import { useEntity, useLiveQuery, useSyncStatus } from "tidewire/react";
+import type { SchemaCheck, TypeProblem } from "../dist/types.js";
 import * as v from "valibot";
 import { z } from "zod";
 
@@ -29,7 +30,7 @@ export const db = openDb({
 });
 
 const w = db.todos.insert({ title: "Buy milk", votes: 0, tags: [] });
-is<Equal<typeof w, Write<string>>>();
+is<Equal<typeof w, Write>>();
 export async function journey(): Promise<void> {
   await w;
   const verdict = await w.server({ timeoutMs: 100 });
@@ -80,3 +81,14 @@ export function List({ initial }: { initial: readonly Row<{ title: string; done:
     </ul>
   );
 }
+
+// Data whose shape the compiler cannot know: any JSON, at any depth.
+const loose = openDb({ name: "loose", collections: { records: collection(z.object({ n: z.number(), data: z.record(z.string(), z.json()), kids: z.record(z.string(), z.object({ age: z.number() })), anything: z.any() })) } });
+loose.records.update("id", { "data.a.b": [1, { c: null }], data: { x: 1 }, "kids.ann.age": 4, "kids.bob": { age: 5 } });
+loose.records.where({ "data.a.b": { gt: 3 } });
+
+// The messages that the compiler gives name the field and say what to do.
+is<Equal<SchemaCheck<z.ZodObject<{ when: z.ZodDate }>>, TypeProblem<`The field "when" of the validator's output is not JSON. Dates are RFC 3339 strings.`>>>();
+is<Equal<SchemaCheck<z.ZodObject<{ a: z.ZodArray<z.ZodObject<{ b: z.ZodBigInt }>> }>>, TypeProblem<`The field "a.b" of the validator's output is not JSON. Dates are RFC 3339 strings.`>>>();
+// @ts-expect-error: and `is` does notice a difference
+is<Equal<string, number>>();

@@ -40,7 +40,7 @@ export function useLiveQuery<T>(query: Query<T>, options: { readonly initial?: r
 }
 
 /** One entity, kept current. Without an id there is no row, and nothing is waited for. */
-export function useEntity<T>(collection: Collection<never, T>, id: string | null | undefined, options: { readonly initial?: Row<T> } = {}): EntityResult<T> {
+export function useEntity<T>(collection: Collection<any, T>, id: string | null | undefined, options: { readonly initial?: Row<T> } = {}): EntityResult<T> {
   const source = id == null ? undefined : (collection as unknown as DbCollection<never, T>)[SOURCE](id);
   const [loading] = useState<EntityResult<T>>(() => Object.freeze({ row: options.initial, status: "loading" }));
   return useSource<EntityResult<T>>(source, id == null ? NO_ENTITY : loading, failedResult);
@@ -53,7 +53,7 @@ export function useSyncStatus<C extends Collections>(db: DbBase<C>): SyncStatus 
   return useSource<SyncStatus>(status, initial, pausedBy);
 }
 
-const NO_ENTITY: EntityResult<never> = Object.freeze({ row: undefined, status: "complete" });
+const NO_ENTITY: EntityResult<any> = Object.freeze({ row: undefined, status: "complete" });
 
 /** What a hook needs of a source. */
 interface Watchable<V> {

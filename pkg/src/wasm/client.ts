@@ -24,7 +24,10 @@ export interface ClientFactory {
   onTrap(fn: (generation: number) => void): () => void;
 }
 
-let bindings: Promise<typeof import("./tidewire.js")> | undefined;
+type Bindings = typeof import("./tidewire.js");
+
+let bindings: Promise<Bindings> | undefined;
+let running: Bindings | undefined;
 let generation = 0;
 let dead = -1;
 
@@ -52,6 +55,11 @@ export function wasmFactory(source: WasmSource | undefined): ClientFactory {
 function report(which: number): void {
   if (which <= dead) return;
   dead = which;
+  try {
+    running?.abandon();
+  } catch {
+    // The instance is so broken that it cannot even let go; the browser does when the page goes.
+  }
   for (const listener of [...listeners]) listener(which);
 }
 
@@ -67,7 +75,7 @@ function strayTrap(event: Event): void {
   if ([error, reason].some((thrown) => thrown instanceof WebAssembly.RuntimeError)) report(generation);
 }
 
-async function load(source: WasmSource | undefined): Promise<typeof import("./tidewire.js")> {
+async function load(source: WasmSource | undefined): Promise<Bindings> {
   bindings ??= start(source);
   try {
     const loaded = await bindings;
@@ -82,13 +90,14 @@ async function load(source: WasmSource | undefined): Promise<typeof import("./ti
   }
 }
 
-async function start(source: WasmSource | undefined): Promise<typeof import("./tidewire.js")> {
+async function start(source: WasmSource | undefined): Promise<Bindings> {
   const [module, loaded] = await Promise.all([loadModule(source), importBindings()]);
   await loaded.default({ module_or_path: module });
+  running = loaded;
   return loaded;
 }
 
-async function importBindings(): Promise<typeof import("./tidewire.js")> {
+async function importBindings(): Promise<Bindings> {
   try {
     return await import("./tidewire.js");
   } catch (cause) {

@@ -5,3 +5,5 @@ export default function init(input: { module_or_path: WebAssembly.Module }): Pro
 /** Replaces the instance by a fresh one: after a trap the old one cannot be used. */
 export function __wbg_reset_state(): void;
 export const Client: new (config: string, host: WireHost) => WireClient;
+/** Lets go of the locks, sockets and databases of an instance that trapped, and says what its panic said. */
+export function abandon(): string | undefined;

@@ -1,0 +1,105 @@
+/** What must not compile. Each line says what the mistake is; a line that does compile fails the check. */
+import { add, collection, inc, openDb, type Entity } from "tidewire";
+import { useEntity, useLiveQuery } from "tidewire/react";
+import * as v from "valibot";
+import { z } from "zod";
+
+const todo = z.object({
+  title: z.string(),
+  done: z.boolean().default(false),
+  votes: z.number(),
+  tags: z.array(z.string()),
+  due: z.string().optional(),
+  address: z.object({ city: z.string() }),
+});
+const db = openDb({ name: "misuse", collections: { todos: todo, projects: v.object({ name: v.string() }) } });
+
+// Writes.
+
+// @ts-expect-error 1: a required field is missing
+db.todos.insert({ title: "x" });
+// @ts-expect-error 2: a value of the wrong type
+db.todos.insert({ title: 5, votes: 0, tags: [], address: { city: "" } });
+// @ts-expect-error 3: a field that the schema does not know
+db.todos.insert({ title: "x", votes: 0, tags: [], address: { city: "" }, colour: "red" });
+// @ts-expect-error 4: a path that does not exist
+db.todos.update("id", { "address.street": "x" });
+// @ts-expect-error 5: a path into an array: an array is one value
+db.todos.update("id", { "tags.0": "x" });
+// @ts-expect-error 6: a nested value of the wrong type
+db.todos.update("id", { "address.city": 5 });
+// @ts-expect-error 7: inc() on a text
+db.todos.update("id", { title: inc(1) });
+// @ts-expect-error 8: add() of the wrong item
+db.todos.update("id", { tags: add(5) });
+// @ts-expect-error 9: add() on a field that is no array
+db.todos.update("id", { votes: add(1) });
+// @ts-expect-error 10: a required field cannot be removed
+db.todos.update("id", { title: undefined });
+// @ts-expect-error 11: a draft has the fields of the schema only
+db.todos.update("id", (draft) => void (draft.colour = "red"));
+// @ts-expect-error 12: an entity cannot be edited by assignment, rows are read-only
+db.todos.peek("id")!.title = "x";
+// @ts-expect-error 13: a nested array of a row is read-only, too
+db.todos.peek("id")!.tags.push("x");
+
+// Queries.
+
+// @ts-expect-error 14: a filter on a field that does not exist
+db.todos.where({ colour: "red" });
+// @ts-expect-error 15: a comparison with another type
+db.todos.where({ votes: { gt: "3" } });
+// @ts-expect-error 16: a boolean cannot be compared by order
+db.todos.where({ done: { gt: false } });
+// @ts-expect-error 17: startsWith on a number
+db.todos.where({ votes: { startsWith: "3" } });
+// @ts-expect-error 18: undefined would match more than was meant
+db.todos.where({ title: undefined });
+// @ts-expect-error 19: an order by a field that does not exist
+db.todos.where({}).orderBy("colour");
+// @ts-expect-error 20: a direction that does not exist
+db.todos.where({}).orderBy("title", "up");
+
+// The database.
+
+// @ts-expect-error 21: a collection that was not declared
+db.people.insert({});
+// @ts-expect-error 22: a transaction's function is synchronous
+db.transaction(async (tx) => tx.todos.delete("id"));
+// @ts-expect-error 23: an event that does not exist
+db.on("saved", () => undefined);
+db.sync.status.subscribe((status) => {
+  // @ts-expect-error 24: progress is there only while syncing
+  status.progress;
+});
+
+// The declaration of collections.
+
+// @ts-expect-error 25: a reserved name
+openDb({ name: "x", collections: { sync: todo } });
+// @ts-expect-error 26: a Date is not JSON; the message names the field "when"
+openDb({ name: "x", collections: { events: z.object({ when: z.date() }) } });
+// @ts-expect-error 27: nor is a BigInt deep inside; the message names "a.b"
+collection(z.object({ a: z.object({ b: z.bigint() }) }));
+// @ts-expect-error 28: the output does not fit the input
+collection(z.object({ size: z.string().transform((text) => text.length) }));
+// @ts-expect-error 29: Tidewire makes the id
+collection(z.object({ id: z.string(), title: z.string() }));
+// @ts-expect-error 30: a counter is a number
+collection(todo, { fields: { title: "counter" } });
+// @ts-expect-error 31: a strategy that does not exist
+collection(todo, { conflict: "newest" });
+// @ts-expect-error 32: settings of a field that does not exist
+collection(todo, { fields: { colour: "merge" } });
+// @ts-expect-error 33: a validator that is none
+openDb({ name: "x", collections: { todos: { title: "string" } } });
+
+// Hooks and types.
+
+// @ts-expect-error 34: initial rows of another entity
+useLiveQuery(db.todos.where({}), { initial: [{ name: "x" }] });
+// @ts-expect-error 35: the hook takes a collection of a database
+useEntity("todos", "id");
+// @ts-expect-error 36: the row of one collection is not that of another
+const row: Entity<typeof db.projects> = db.todos.peek("id")!;
+export { row };
