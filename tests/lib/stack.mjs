@@ -147,12 +147,13 @@ class World {
 async function pageState() {
   const { tw } = window;
   if (!tw) return { page: document.body.innerText.slice(0, 5_000) };
-  const { events, states, asked } = tw;
+  const { events, states, asked, errors } = tw;
   return {
     status: tw.db.sync.status.peek(),
     queue: await tw.queue(),
     events: events.slice(-100),
     states: states.slice(-100),
     asked,
+    errors,
   };
 }
