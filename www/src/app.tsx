@@ -51,7 +51,12 @@ export function App() {
       </header>
       <nav className="side" aria-label="Main">
         {entries.map(({ page, label: text, icon }) => (
-          <a key={page} href={hrefTo(page)} aria-current={page === sectionOf(route.page) ? "page" : undefined} data-testid={`nav-${page}`}>
+          <a
+            key={page}
+            href={hrefTo(page)}
+            aria-current={page === sectionOf(route.page) ? "page" : undefined}
+            data-testid={`nav-${page}`}
+          >
             <Icon name={icon} />
             <span>{text}</span>
           </a>

@@ -10,14 +10,25 @@ const openQueue = { label: "Open queue", run: () => goTo("queue") };
 export function announceEvents(): void {
   db.on("rejected", (event) => {
     const where = event.error.path ? ` (${fieldName(event.error.path)})` : "";
-    showToast(`The server refused a change${where}. It is kept in the queue.`, { tone: "bad", action: openQueue, durationMs: 12_000 });
+    showToast(`The server refused a change${where}. It is kept in the queue.`, {
+      tone: "bad",
+      action: openQueue,
+      durationMs: 12_000,
+    });
   });
-  db.on("conflict", () => showToast("Somebody else changed the same field. Nothing is lost: both values are kept."));
+  db.on("conflict", () =>
+    showToast("Somebody else changed the same field. Nothing is lost: both values are kept."),
+  );
   db.on("reset", () => showToast("This device was away for long and reads everything again. Your changes stay."));
-  db.on("quota", () => showToast("This browser is running out of storage. Free some space.", { tone: "bad", durationMs: 0 }));
+  db.on("quota", () =>
+    showToast("This browser is running out of storage. Free some space.", { tone: "bad", durationMs: 0 }),
+  );
   db.on("storage", ({ storage }) => {
     if (storage === "memory") {
-      showToast("This browser gives no lasting storage: a reload forgets unsent changes.", { tone: "bad", durationMs: 0 });
+      showToast("This browser gives no lasting storage: a reload forgets unsent changes.", {
+        tone: "bad",
+        durationMs: 0,
+      });
     }
   });
   db.on("upgrade", () =>
@@ -28,5 +39,7 @@ export function announceEvents(): void {
     }),
   );
   db.on("watchdog", () => showToast("The sync was stuck and has been restarted."));
-  db.on("settings-differ", () => showToast("The server uses other merge settings than this page; the server's are used."));
+  db.on("settings-differ", () =>
+    showToast("The server uses other merge settings than this page; the server's are used."),
+  );
 }

@@ -31,8 +31,20 @@ export async function addExamples(): Promise<void> {
   let last: PromiseLike<unknown> = Promise.resolve();
   examples.forEach(([name, company, city, status, tags], index) => {
     const email = `${company.toLowerCase().replace(/[^a-z]/g, "")}@example.com`;
-    const customer = db.customers.insert({ name, company, city, status, tags, email, phone: "", calls: index % 4, notes: "" });
-    for (const [title, state, amount] of [subjects[index % 5], subjects[(index * 2 + 1) % 5]].filter((one) => one !== undefined)) {
+    const customer = db.customers.insert({
+      name,
+      company,
+      city,
+      status,
+      tags,
+      email,
+      phone: "",
+      calls: index % 4,
+      notes: "",
+    });
+    for (const [title, state, amount] of [subjects[index % 5], subjects[(index * 2 + 1) % 5]].filter(
+      (one) => one !== undefined,
+    )) {
       const value = amount + index * 150;
       last = db.proposals.insert({ title, customerId: customer.id, status: state, amount: value, notes: "" });
     }

@@ -26,7 +26,9 @@ export function entryWords(entry: QueueEntry): string {
   if (entry.kind === "delete") return "Removes the entry";
   const parts = [
     ...Object.entries(entry.set ?? {}).map(([pointer, value]) => `${toField(pointer)}: ${short(value)}`),
-    ...Object.entries(entry.inc ?? {}).map(([pointer, by]) => `${toField(pointer)} ${by < 0 ? "−" : "+"}${Math.abs(by)}`),
+    ...Object.entries(entry.inc ?? {}).map(
+      ([pointer, by]) => `${toField(pointer)} ${by < 0 ? "−" : "+"}${Math.abs(by)}`,
+    ),
     ...Object.entries(entry.add ?? {}).map(([pointer, values]) => `${toField(pointer)} + ${short(values)}`),
     ...Object.entries(entry.remove ?? {}).map(([pointer, values]) => `${toField(pointer)} − ${short(values)}`),
     ...(entry.unset ?? []).map((pointer) => `${toField(pointer)} removed`),
@@ -35,7 +37,9 @@ export function entryWords(entry: QueueEntry): string {
 }
 
 function toField(pointer: string): string {
-  return pointer.replace(/^\//, "").replaceAll("/", ".").replaceAll("~1", "/").replaceAll("~0", "~") || "everything";
+  return (
+    pointer.replace(/^\//, "").replaceAll("/", ".").replaceAll("~1", "/").replaceAll("~0", "~") || "everything"
+  );
 }
 
 function short(value: unknown): string {

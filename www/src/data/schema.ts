@@ -8,7 +8,9 @@ export const proposalStatuses = ["draft", "sent", "won", "lost"] as const;
 export const customer = z.object({
   name: z.string().trim().min(1, "Give the customer a name."),
   company: z.string().default(""),
-  email: z.union([z.literal(""), z.email("Write an address such as ada@example.com, or leave it empty.")]).default(""),
+  email: z
+    .union([z.literal(""), z.email("Write an address such as ada@example.com, or leave it empty.")])
+    .default(""),
   phone: z.string().default(""),
   city: z.string().default(""),
   status: z.enum(customerStatuses).default("lead"),

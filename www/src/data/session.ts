@@ -44,5 +44,10 @@ function toMilliseconds(time: number | string): number {
 }
 
 function cleanName(name: string): string {
-  return name.toLowerCase().replace(/[^a-z0-9-]/g, "").slice(0, 32) || "alice";
+  return (
+    name
+      .toLowerCase()
+      .replace(/[^a-z0-9-]/g, "")
+      .slice(0, 32) || "alice"
+  );
 }

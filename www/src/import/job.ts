@@ -44,7 +44,14 @@ export async function runImport(source: string, read: () => Promise<Parsed>, wan
   if (isImporting()) return;
   stopRequested = false;
   const start: ImportJob = {
-    source, target: wanted, phase: "reading", total: 0, stored: 0, refused: 0, errors: [], failure: undefined,
+    source,
+    target: wanted,
+    phase: "reading",
+    total: 0,
+    stored: 0,
+    refused: 0,
+    errors: [],
+    failure: undefined,
   };
   importJob.set(start);
   try {

@@ -21,7 +21,8 @@ export class UnreadableFile extends Error {}
 export const fileBytesMax = 64 * 1024 * 1024;
 
 export async function parseFile(file: File): Promise<Parsed> {
-  if (file.size > fileBytesMax) throw new UnreadableFile("The file is larger than 64 MB. Split it and import the parts.");
+  if (file.size > fileBytesMax)
+    throw new UnreadableFile("The file is larger than 64 MB. Split it and import the parts.");
   const text = await file.text();
   if (text.trim() === "") throw new UnreadableFile("The file is empty.");
   return isCsv(file, text) ? parseCsv(text) : parseJson(text);
@@ -35,14 +36,16 @@ function isCsv(file: File, text: string): boolean {
 
 /** Cells stay text, exactly as written: "007" is not 7. Who imports into a typed collection converts them there. */
 function parseCsv(text: string): Parsed {
-  const result = Papa.parse<RawRow>(text, { header: true, skipEmptyLines: "greedy", transformHeader: (name) => name.trim() });
+  const result = Papa.parse<RawRow>(text, {
+    header: true,
+    skipEmptyLines: "greedy",
+    transformHeader: (name) => name.trim(),
+  });
   const errors = result.errors
     .filter((error) => error.code !== "UndetectableDelimiter")
     .map((error) => ({ row: (error.row ?? 0) + 1, code: error.code, path: "", message: error.message }));
-  const rows = result.data.map((value, index) => {
-    const { __parsed_extra: extra, ...cells } = value;
-    return { n: index + 1, value: extra === undefined ? cells : { ...cells, "(extra cells)": extra } };
-  });
+  const broken = new Set(errors.map(({ row }) => row));
+  const rows = result.data.map((value, index) => ({ n: index + 1, value })).filter(({ n }) => !broken.has(n));
   return { rows, errors };
 }
 

@@ -20,7 +20,9 @@ export async function seedIfAsked(): Promise<void> {
 async function readSample() {
   const response = await fetch(moviesUrl).catch(() => undefined);
   if (!response?.ok) {
-    throw new UnreadableFile("The sample file could not be loaded. Open this page once with a network, then try again.");
+    throw new UnreadableFile(
+      "The sample file could not be loaded. Open this page once with a network, then try again.",
+    );
   }
   return parseJson(await response.text());
 }

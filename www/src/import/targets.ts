@@ -45,7 +45,8 @@ export function guessTarget(rows: readonly { value: RawRow }[]): TargetName {
 
 function toCustomer(row: RawRow): unknown {
   const cells = new Map(Object.entries(row).map(([key, value]) => [key.trim().toLowerCase(), value]));
-  const text = (key: string) => (cells.get(key) === undefined || cells.get(key) === null ? "" : String(cells.get(key)).trim());
+  const text = (key: string) =>
+    cells.get(key) === undefined || cells.get(key) === null ? "" : String(cells.get(key)).trim();
   const status = text("status").toLowerCase();
   return {
     name: text("name"),
@@ -55,7 +56,10 @@ function toCustomer(row: RawRow): unknown {
     city: text("city"),
     status: customerStatuses.find((known) => known === status) ?? "lead",
     calls: Number(text("calls")) || 0,
-    tags: text("tags").split(/[,;]/).map((tag) => tag.trim()).filter(Boolean),
+    tags: text("tags")
+      .split(/[,;]/)
+      .map((tag) => tag.trim())
+      .filter(Boolean),
     notes: text("notes"),
   };
 }

@@ -62,17 +62,28 @@ function Loaded({ row }: { row: Customer }) {
         <Field label="Email" name="email" type="email" value={row.email} save={(email) => update({ email })} />
         <Field label="Phone" name="phone" type="tel" value={row.phone} save={(phone) => update({ phone })} />
         <Field label="City" name="city" value={row.city} save={(city) => update({ city })} />
-        <Choice label="Status" name="status" value={row.status} options={customerStatuses} save={(next) => update({ status: next })} />
+        <Choice
+          label="Status"
+          name="status"
+          value={row.status}
+          options={customerStatuses}
+          save={(next) => update({ status: next })}
+        />
       </div>
       <div className="counter">
         <span>
-          <Icon name="phone" /> <strong data-testid="calls">{row.calls}</strong> {row.calls === 1 ? "call" : "calls"} logged
+          <Icon name="phone" /> <strong data-testid="calls">{row.calls}</strong>{" "}
+          {row.calls === 1 ? "call" : "calls"} logged
         </span>
         <button type="button" className="button" data-testid="log-call" onClick={() => quick({ calls: inc(1) })}>
           Log a call
         </button>
       </div>
-      <Tags tags={row.tags} onAdd={(tag) => quick({ tags: add(tag) })} onRemove={(tag) => quick({ tags: remove(tag) })} />
+      <Tags
+        tags={row.tags}
+        onAdd={(tag) => quick({ tags: add(tag) })}
+        onRemove={(tag) => quick({ tags: remove(tag) })}
+      />
       <Field label="Notes" name="notes" rows={5} value={row.notes} save={(notes) => update({ notes })} />
       <Proposals customerId={row.id} />
     </Panel>

@@ -32,7 +32,9 @@ export function CustomersPage({ id }: { id: string | undefined }) {
   const [order, setOrder] = useState<string>("name asc");
   const [path, direction] = order.split(" ") as ["name" | "company" | "$updatedAt" | "calls", "asc" | "desc"];
   const wanted = customerStatuses.find((known) => known === status);
-  const { rows, status: loading } = useLiveQuery(db.customers.where(wanted ? { status: wanted } : {}).orderBy(path, direction));
+  const { rows, status: loading } = useLiveQuery(
+    db.customers.where(wanted ? { status: wanted } : {}).orderBy(path, direction),
+  );
   const shown = useSearch(rows, text, searchText);
 
   const toolbar = (
@@ -53,7 +55,15 @@ export function CustomersPage({ id }: { id: string | undefined }) {
         </a>
       }
       toolbar={toolbar}
-      list={<CustomerRows rows={shown} loading={loading} filtered={text !== "" || status !== ""} id={id} resetKey={`${text}|${status}|${order}`} />}
+      list={
+        <CustomerRows
+          rows={shown}
+          loading={loading}
+          filtered={text !== "" || status !== ""}
+          id={id}
+          resetKey={`${text}|${status}|${order}`}
+        />
+      }
       detail={id === "new" ? <NewCustomer /> : id ? <CustomerDetail key={id} id={id} /> : undefined}
     />
   );
@@ -68,11 +78,31 @@ interface RowsProps {
 }
 
 function CustomerRows({ rows, loading, filtered, id, resetKey }: RowsProps) {
-  if (loading === "error") return <Failure title="The customers cannot be read" text="This browser refused its own storage. Nothing was deleted." />;
+  if (loading === "error")
+    return (
+      <Failure
+        title="The customers cannot be read"
+        text="This browser refused its own storage. Nothing was deleted."
+      />
+    );
   if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered) return <NothingYet />;
-  if (rows.length === 0) return filtered ? <Empty icon="search" title="No customer matches">Try fewer letters or another filter.</Empty> : <NoCustomers />;
+  if (rows.length === 0)
+    return filtered ? (
+      <Empty icon="search" title="No customer matches">
+        Try fewer letters or another filter.
+      </Empty>
+    ) : (
+      <NoCustomers />
+    );
   return (
-    <VirtualList rows={rows} rowHeight={68} label="Customers" testId="customer-list" selectedId={id} resetKey={resetKey}>
+    <VirtualList
+      rows={rows}
+      rowHeight={68}
+      label="Customers"
+      testId="customer-list"
+      selectedId={id}
+      resetKey={resetKey}
+    >
       {(row) => <CustomerRow row={row} selected={row.id === id} />}
     </VirtualList>
   );
@@ -100,7 +130,9 @@ function NoCustomers() {
           type="button"
           className="button"
           data-testid="add-examples"
-          onClick={() => void addExamples().catch((error: unknown) => showError("The examples could not be added.", error))}
+          onClick={() =>
+            void addExamples().catch((error: unknown) => showError("The examples could not be added.", error))
+          }
         >
           Add examples
         </button>
@@ -113,7 +145,13 @@ const chipTone = { lead: "blue", active: "green", former: "gray" } as const;
 
 function CustomerRow({ row, selected }: { row: Customer; selected: boolean }) {
   return (
-    <a className="row" href={hrefTo("customers", row.id)} data-testid="customer-row" data-id={row.id} aria-current={selected ? "true" : undefined}>
+    <a
+      className="row"
+      href={hrefTo("customers", row.id)}
+      data-testid="customer-row"
+      data-id={row.id}
+      aria-current={selected ? "true" : undefined}
+    >
       <span className="avatar" aria-hidden="true">
         {initials(row.name)}
       </span>

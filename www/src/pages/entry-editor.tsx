@@ -65,12 +65,16 @@ function parseObject(text: string): Record<string, Json> {
   } catch (error) {
     throw new Error(`This is not valid JSON: ${(error as Error).message}.`);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("Write an object: { … }.");
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new Error("Write an object: { … }.");
   return value as Record<string, Json>;
 }
 
 /** What was changed or added; a field taken out of the text is removed from the change. */
-function changedValues(before: Record<string, Json>, after: Record<string, Json>): Record<string, Json | undefined> {
+function changedValues(
+  before: Record<string, Json>,
+  after: Record<string, Json>,
+): Record<string, Json | undefined> {
   const patch: Record<string, Json | undefined> = {};
   for (const [key, value] of Object.entries(after)) {
     if (JSON.stringify(value) !== JSON.stringify(before[key])) patch[key] = value;

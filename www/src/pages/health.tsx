@@ -61,8 +61,14 @@ function HealthCard({ health }: { health: Health }) {
         <Fact label="Waiting">{formatNumber(health.pending)}</Fact>
         <Fact label="Refused">{formatNumber(health.failed)}</Fact>
         <Fact label="Stuck">{formatNumber(health.stuck)}</Fact>
-        <Fact label="Oldest waiting">{health.oldestPendingMs ? formatDuration(health.oldestPendingMs) : "none"}</Fact>
-        <Fact label="Last sync">{health.lastSyncAgeMs === null || health.lastSyncAgeMs === undefined ? "never" : `${formatDuration(health.lastSyncAgeMs)} ago`}</Fact>
+        <Fact label="Oldest waiting">
+          {health.oldestPendingMs ? formatDuration(health.oldestPendingMs) : "none"}
+        </Fact>
+        <Fact label="Last sync">
+          {health.lastSyncAgeMs === null || health.lastSyncAgeMs === undefined
+            ? "never"
+            : `${formatDuration(health.lastSyncAgeMs)} ago`}
+        </Fact>
         <Fact label="Errors">{`${Math.round(health.errorRate * 100)} %`}</Fact>
       </dl>
       <table>
@@ -106,12 +112,16 @@ function MetricsCard() {
         <Fact label="Failed requests">{formatNumber(metrics.failures)}</Fact>
         <Fact label="Sent">{formatBytes(metrics.bytesUp)}</Fact>
         <Fact label="Received">{formatBytes(metrics.bytesDown)}</Fact>
-        <Fact label="Push, median / slowest 1 %">{`${formatDuration(metrics.pushMs.p50)} / ${formatDuration(metrics.pushMs.p99)}`}</Fact>
-        <Fact label="Pull, median / slowest 1 %">{`${formatDuration(metrics.pullMs.p50)} / ${formatDuration(metrics.pullMs.p99)}`}</Fact>
+        <Fact label="Push, median / slowest 1 %">{spread(metrics.pushMs)}</Fact>
+        <Fact label="Pull, median / slowest 1 %">{spread(metrics.pullMs)}</Fact>
         <Fact label="Recoveries">{formatNumber(metrics.recoveries)}</Fact>
       </dl>
     </section>
   );
+}
+
+function spread({ p50, p99 }: { readonly p50: number; readonly p99: number }): string {
+  return `${formatDuration(p50)} / ${formatDuration(p99)}`;
 }
 
 function Fact({ label, children }: { label: string; children: ReactNode }) {

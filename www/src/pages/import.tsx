@@ -48,15 +48,15 @@ export function ImportPage() {
         </label>
         <DropZone busy={busy} onFile={start} />
         <p className="hint">
-          JSON (a list of objects, or one object a line) or CSV with a heading line, up to 64 MB. A row that does not fit is reported and
-          left out; the others go in.
+          JSON (a list of objects, or one object a line) or CSV with a heading line, up to 64 MB. A row that does
+          not fit is reported and left out; the others go in.
         </p>
       </section>
       <section className="card" aria-labelledby="import-sample">
         <h2 id="import-sample">Sample data</h2>
         <p>
-          <strong>movies.json</strong> of the public <em>vega-datasets</em> package: 3,201 records with nulls, accents, titles that are
-          numbers and dates in words. They go in exactly as published.
+          <strong>movies.json</strong> of the public <em>vega-datasets</em> package: 3,201 records with nulls,
+          accents, titles that are numbers and dates in words. They go in exactly as published.
         </p>
         <SampleButton busy={busy} />
       </section>
@@ -101,7 +101,13 @@ function DropZone({ busy, onFile }: { busy: boolean; onFile(file: File | undefin
           event.target.value = "";
         }}
       />
-      <button type="button" className="button" disabled={busy} data-testid="choose-file" onClick={() => input.current?.click()}>
+      <button
+        type="button"
+        className="button"
+        disabled={busy}
+        data-testid="choose-file"
+        onClick={() => input.current?.click()}
+      >
         Choose a file
       </button>
     </div>

@@ -16,7 +16,11 @@ export function MovieDetail({ id }: { id: string }) {
   if (!row) {
     return (
       <Panel page="movies" title="Movie">
-        {status === "loading" || status === "partial" ? <Loading what="the movie" /> : <Empty title="This movie is not here">It was deleted.</Empty>}
+        {status === "loading" || status === "partial" ? (
+          <Loading what="the movie" />
+        ) : (
+          <Empty title="This movie is not here">It was deleted.</Empty>
+        )}
       </Panel>
     );
   }

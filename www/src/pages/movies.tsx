@@ -24,8 +24,18 @@ const orders = [
 ] as const;
 
 const genres = [
-  "Action", "Adventure", "Black Comedy", "Comedy", "Concert/Performance", "Documentary", "Drama", "Horror", "Musical",
-  "Romantic Comedy", "Thriller/Suspense", "Western",
+  "Action",
+  "Adventure",
+  "Black Comedy",
+  "Comedy",
+  "Concert/Performance",
+  "Documentary",
+  "Drama",
+  "Horror",
+  "Musical",
+  "Romantic Comedy",
+  "Thriller/Suspense",
+  "Western",
 ];
 const filters = [["", "All genres"], ...genres.map((genre) => [genre, genre] as const), ["?", "No genre"]] as const;
 
@@ -55,7 +65,15 @@ export function MoviesPage({ id }: { id: string | undefined }) {
           <Pick label="Sort by" value={order} options={orders} onChange={setOrder} testId="sort" />
         </>
       }
-      list={<MovieRows rows={shown} loading={loading} filtered={text !== "" || genre !== ""} id={id} resetKey={`${text}|${genre}|${order}`} />}
+      list={
+        <MovieRows
+          rows={shown}
+          loading={loading}
+          filtered={text !== "" || genre !== ""}
+          id={id}
+          resetKey={`${text}|${genre}|${order}`}
+        />
+      }
       detail={id ? <MovieDetail key={id} id={id} /> : undefined}
     />
   );
@@ -63,7 +81,13 @@ export function MoviesPage({ id }: { id: string | undefined }) {
 
 export function SampleButton({ busy }: { busy: boolean }) {
   return (
-    <button type="button" className="button primary" data-testid="import-sample" disabled={busy} onClick={() => void importSampleData()}>
+    <button
+      type="button"
+      className="button primary"
+      data-testid="import-sample"
+      disabled={busy}
+      onClick={() => void importSampleData()}
+    >
       <Icon name="import" /> Import sample data
     </button>
   );
@@ -78,11 +102,20 @@ interface RowsProps {
 }
 
 function MovieRows({ rows, loading, filtered, id, resetKey }: RowsProps) {
-  if (loading === "error") return <Failure title="The movies cannot be read" text="This browser refused its own storage. Nothing was deleted." />;
-  if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered) return <Loading what="movies" />;
+  if (loading === "error")
+    return (
+      <Failure
+        title="The movies cannot be read"
+        text="This browser refused its own storage. Nothing was deleted."
+      />
+    );
+  if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered)
+    return <Loading what="movies" />;
   if (rows.length === 0) {
     return filtered ? (
-      <Empty icon="search" title="No movie matches">Try fewer letters or another genre.</Empty>
+      <Empty icon="search" title="No movie matches">
+        Try fewer letters or another genre.
+      </Empty>
     ) : (
       <Empty icon="movies" title="No movies yet">
         <p>Import 3,201 records of a public data set, nulls and odd titles included. It works offline too.</p>
@@ -92,10 +125,18 @@ function MovieRows({ rows, loading, filtered, id, resetKey }: RowsProps) {
   return (
     <VirtualList rows={rows} rowHeight={68} label="Movies" testId="movie-list" selectedId={id} resetKey={resetKey}>
       {(row) => (
-        <a className="row" href={hrefTo("movies", row.id)} data-testid="movie-row" data-id={row.id} aria-current={row.id === id ? "true" : undefined}>
+        <a
+          className="row"
+          href={hrefTo("movies", row.id)}
+          data-testid="movie-row"
+          data-id={row.id}
+          aria-current={row.id === id ? "true" : undefined}
+        >
           <span className="row-text">
             <strong>{movieTitle(row)}</strong>
-            <small>{[row["Release Date"], row["Major Genre"], row["MPAA Rating"]].filter(Boolean).join(" · ")}</small>
+            <small>
+              {[row["Release Date"], row["Major Genre"], row["MPAA Rating"]].filter(Boolean).join(" · ")}
+            </small>
           </span>
           <SyncMark status={row.$sync.status} />
           <span className="amount">{gross(row)}</span>

@@ -13,7 +13,15 @@ export function NewCustomer() {
 
   async function create(): Promise<void> {
     const write = db.customers.insert({
-      name, company, email, phone: "", city: "", status: "lead", calls: 0, tags: [], notes: "",
+      name,
+      company,
+      email,
+      phone: "",
+      city: "",
+      status: "lead",
+      calls: 0,
+      tags: [],
+      notes: "",
     });
     await write;
     goTo("customers", write.id);
@@ -29,8 +37,21 @@ export function NewCustomer() {
         fields={(errorOf) => (
           <>
             <FormInput label="Name" name="name" value={name} onChange={setName} error={errorOf("name")} autoFocus />
-            <FormInput label="Company" name="company" value={company} onChange={setCompany} error={errorOf("company")} />
-            <FormInput label="Email" name="email" value={email} onChange={setEmail} error={errorOf("email")} inputMode="email" />
+            <FormInput
+              label="Company"
+              name="company"
+              value={company}
+              onChange={setCompany}
+              error={errorOf("company")}
+            />
+            <FormInput
+              label="Email"
+              name="email"
+              value={email}
+              onChange={setEmail}
+              error={errorOf("email")}
+              inputMode="email"
+            />
           </>
         )}
       />

@@ -13,7 +13,13 @@ export function NewProposal({ customers }: { customers: readonly Customer[] }) {
   const [amount, setAmount] = useState("");
 
   async function create(): Promise<void> {
-    const write = db.proposals.insert({ title, customerId, amount: parseAmount(amount || "0"), status: "draft", notes: "" });
+    const write = db.proposals.insert({
+      title,
+      customerId,
+      amount: parseAmount(amount || "0"),
+      status: "draft",
+      notes: "",
+    });
     await write;
     goTo("proposals", write.id);
     offerUndo(`${title} added.`, write, () => goTo("proposals"));
@@ -27,9 +33,28 @@ export function NewProposal({ customers }: { customers: readonly Customer[] }) {
         onSubmit={create}
         fields={(errorOf) => (
           <>
-            <FormInput label="Title" name="title" value={title} onChange={setTitle} error={errorOf("title")} autoFocus />
-            <CustomerPicker customers={customers} value={customerId} onChange={setCustomerId} error={errorOf("customerId")} />
-            <FormInput label="Amount in euros" name="amount" value={amount} onChange={setAmount} error={errorOf("amount")} inputMode="decimal" />
+            <FormInput
+              label="Title"
+              name="title"
+              value={title}
+              onChange={setTitle}
+              error={errorOf("title")}
+              autoFocus
+            />
+            <CustomerPicker
+              customers={customers}
+              value={customerId}
+              onChange={setCustomerId}
+              error={errorOf("customerId")}
+            />
+            <FormInput
+              label="Amount in euros"
+              name="amount"
+              value={amount}
+              onChange={setAmount}
+              error={errorOf("amount")}
+              inputMode="decimal"
+            />
           </>
         )}
       />
@@ -39,7 +64,14 @@ export function NewProposal({ customers }: { customers: readonly Customer[] }) {
 
 /** "12,500", "12 500" and "12500.50" are amounts; anything else is said to be none. */
 export function parseAmount(text: string): number {
-  const amount = Number(text.trim().replace(/[\s\u00a0€]/g, "").replace(/,(?=\d{3}(\D|$))/g, "").replace(",", "."));
-  if (text.trim() === "" || !Number.isFinite(amount)) throw new Error("Write the amount as a number, such as 12500.");
+  const amount = Number(
+    text
+      .trim()
+      .replace(/[\s\u00a0€]/g, "")
+      .replace(/,(?=\d{3}(\D|$))/g, "")
+      .replace(",", "."),
+  );
+  if (text.trim() === "" || !Number.isFinite(amount))
+    throw new Error("Write the amount as a number, such as 12500.");
   return amount;
 }

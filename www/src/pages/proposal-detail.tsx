@@ -75,7 +75,13 @@ function Loaded({ row, customers }: { row: Proposal; customers: readonly Custome
           value={String(row.amount)}
           save={async (text) => update({ amount: parseAmount(text) })}
         />
-        <Choice label="Status" name="status" value={row.status} options={proposalStatuses} save={(next) => update({ status: next })} />
+        <Choice
+          label="Status"
+          name="status"
+          value={row.status}
+          options={proposalStatuses}
+          save={(next) => update({ status: next })}
+        />
       </div>
       <Field label="Notes" name="notes" rows={6} value={row.notes} save={(notes) => update({ notes })} />
       <p>

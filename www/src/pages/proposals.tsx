@@ -31,7 +31,9 @@ export function ProposalsPage({ id }: { id: string | undefined }) {
   const [order, setOrder] = useState<string>("$updatedAt desc");
   const [path, direction] = order.split(" ") as ["$updatedAt" | "title" | "amount", "asc" | "desc"];
   const wanted = proposalStatuses.find((known) => known === status);
-  const { rows, status: loading } = useLiveQuery(db.proposals.where(wanted ? { status: wanted } : {}).orderBy(path, direction));
+  const { rows, status: loading } = useLiveQuery(
+    db.proposals.where(wanted ? { status: wanted } : {}).orderBy(path, direction),
+  );
   const { rows: customers } = useLiveQuery(db.customers.where({}).orderBy("name", "asc"));
   const names = useMemo(() => new Map(customers.map((customer) => [customer.id, customer.name])), [customers]);
   const searchText = useMemo(() => (row: Proposal) => `${row.title} ${names.get(row.customerId) ?? ""}`, [names]);
@@ -41,7 +43,11 @@ export function ProposalsPage({ id }: { id: string | undefined }) {
   return (
     <ListPage
       title="Proposals"
-      summary={loading === "loading" ? "Loading" : `${summarize(shown.length, rows.length, "proposal")} · ${formatMoney(total)}`}
+      summary={
+        loading === "loading"
+          ? "Loading"
+          : `${summarize(shown.length, rows.length, "proposal")} · ${formatMoney(total)}`
+      }
       actions={
         <a className="button primary" href={hrefTo("proposals", "new")} data-testid="new-proposal">
           <Icon name="plus" /> New<span className="wide-only"> proposal</span>
@@ -55,10 +61,21 @@ export function ProposalsPage({ id }: { id: string | undefined }) {
         </>
       }
       list={
-        <ProposalRows rows={shown} names={names} loading={loading} filtered={text !== "" || status !== ""} id={id} resetKey={`${text}|${status}|${order}`} />
+        <ProposalRows
+          rows={shown}
+          names={names}
+          loading={loading}
+          filtered={text !== "" || status !== ""}
+          id={id}
+          resetKey={`${text}|${status}|${order}`}
+        />
       }
       detail={
-        id === "new" ? <NewProposal customers={customers} /> : id ? <ProposalDetail key={id} id={id} customers={customers} /> : undefined
+        id === "new" ? (
+          <NewProposal customers={customers} />
+        ) : id ? (
+          <ProposalDetail key={id} id={id} customers={customers} />
+        ) : undefined
       }
     />
   );
@@ -74,11 +91,20 @@ interface RowsProps {
 }
 
 function ProposalRows({ rows, names, loading, filtered, id, resetKey }: RowsProps) {
-  if (loading === "error") return <Failure title="The proposals cannot be read" text="This browser refused its own storage. Nothing was deleted." />;
-  if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered) return <Loading what="proposals" />;
+  if (loading === "error")
+    return (
+      <Failure
+        title="The proposals cannot be read"
+        text="This browser refused its own storage. Nothing was deleted."
+      />
+    );
+  if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered)
+    return <Loading what="proposals" />;
   if (rows.length === 0) {
     return filtered ? (
-      <Empty icon="search" title="No proposal matches">Try fewer letters or another filter.</Empty>
+      <Empty icon="search" title="No proposal matches">
+        Try fewer letters or another filter.
+      </Empty>
     ) : (
       <Empty icon="proposals" title="No proposals yet">
         <p>A proposal belongs to a customer. Write the first one.</p>
@@ -89,9 +115,22 @@ function ProposalRows({ rows, names, loading, filtered, id, resetKey }: RowsProp
     );
   }
   return (
-    <VirtualList rows={rows} rowHeight={68} label="Proposals" testId="proposal-list" selectedId={id} resetKey={resetKey}>
+    <VirtualList
+      rows={rows}
+      rowHeight={68}
+      label="Proposals"
+      testId="proposal-list"
+      selectedId={id}
+      resetKey={resetKey}
+    >
       {(row) => (
-        <a className="row" href={hrefTo("proposals", row.id)} data-testid="proposal-row" data-id={row.id} aria-current={row.id === id ? "true" : undefined}>
+        <a
+          className="row"
+          href={hrefTo("proposals", row.id)}
+          data-testid="proposal-row"
+          data-id={row.id}
+          aria-current={row.id === id ? "true" : undefined}
+        >
           <span className="row-text">
             <strong>{row.title}</strong>
             <small>{names.get(row.customerId) ?? "(deleted customer)"}</small>

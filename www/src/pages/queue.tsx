@@ -23,7 +23,9 @@ export function QueuePage() {
         <div>
           <h1>Sync</h1>
           <p className="page-summary" data-testid="queue-summary">
-            {waiting && failed ? `${count(waiting.length, "change")} waiting, ${formatNumber(failed.length)} refused` : "Loading"}
+            {waiting && failed
+              ? `${count(waiting.length, "change")} waiting, ${formatNumber(failed.length)} refused`
+              : "Loading"}
           </p>
         </div>
         <SyncTabs page="queue" />
@@ -104,7 +106,9 @@ function WaitingEntry({ entry }: { entry: QueueEntry }) {
     <li className="entry" data-testid="queue-item" data-status={entry.status} data-id={entry.id}>
       <div className="entry-head">
         <strong>{entryTitle(entry)}</strong>
-        <Chip tone={entry.status === "suspect" || entry.status === "held" ? "red" : "gray"}>{stateWords[entry.status] ?? entry.status}</Chip>
+        <Chip tone={entry.status === "suspect" || entry.status === "held" ? "red" : "gray"}>
+          {stateWords[entry.status] ?? entry.status}
+        </Chip>
       </div>
       <p>{entryWords(entry)}</p>
       <small>
@@ -142,13 +146,23 @@ function FailedEntry({ entry }: { entry: QueueEntry }) {
       <small>Written {formatTime(entry.at)}</small>
       {n && !editing && (
         <div className="entry-actions">
-          <button type="button" className="button" data-testid="queue-retry" onClick={() => void run("Sent again.", () => db.sync.queue.retry(n))}>
+          <button
+            type="button"
+            className="button"
+            data-testid="queue-retry"
+            onClick={() => void run("Sent again.", () => db.sync.queue.retry(n))}
+          >
             Try again
           </button>
           <button type="button" className="button" data-testid="queue-edit" onClick={() => setEditing(true)}>
             Edit
           </button>
-          <button type="button" className="button danger" data-testid="queue-discard" onClick={() => void run("Discarded.", () => db.sync.queue.discard(n))}>
+          <button
+            type="button"
+            className="button danger"
+            data-testid="queue-discard"
+            onClick={() => void run("Discarded.", () => db.sync.queue.discard(n))}
+          >
             Discard
           </button>
         </div>

@@ -41,7 +41,9 @@ export function RecordsPage({ id }: { id: string | undefined }) {
           <Pick label="Sort by" value={order} options={orders} onChange={setOrder} testId="sort" />
         </>
       }
-      list={<RecordRows rows={shown} loading={loading} filtered={text !== ""} id={id} resetKey={`${text}|${order}`} />}
+      list={
+        <RecordRows rows={shown} loading={loading} filtered={text !== ""} id={id} resetKey={`${text}|${order}`} />
+      }
       detail={id ? <RecordDetail key={id} id={id} /> : undefined}
     />
   );
@@ -56,11 +58,20 @@ interface RowsProps {
 }
 
 function RecordRows({ rows, loading, filtered, id, resetKey }: RowsProps) {
-  if (loading === "error") return <Failure title="The records cannot be read" text="This browser refused its own storage. Nothing was deleted." />;
-  if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered) return <Loading what="records" />;
+  if (loading === "error")
+    return (
+      <Failure
+        title="The records cannot be read"
+        text="This browser refused its own storage. Nothing was deleted."
+      />
+    );
+  if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered)
+    return <Loading what="records" />;
   if (rows.length === 0) {
     return filtered ? (
-      <Empty icon="search" title="No record matches">Try fewer letters.</Empty>
+      <Empty icon="search" title="No record matches">
+        Try fewer letters.
+      </Empty>
     ) : (
       <Empty icon="records" title="No records yet">
         <p>Import a JSON or CSV file: its rows appear here as they are.</p>
@@ -71,9 +82,22 @@ function RecordRows({ rows, loading, filtered, id, resetKey }: RowsProps) {
     );
   }
   return (
-    <VirtualList rows={rows} rowHeight={68} label="Records" testId="record-list" selectedId={id} resetKey={resetKey}>
+    <VirtualList
+      rows={rows}
+      rowHeight={68}
+      label="Records"
+      testId="record-list"
+      selectedId={id}
+      resetKey={resetKey}
+    >
       {(row) => (
-        <a className="row" href={hrefTo("records", row.id)} data-testid="record-row" data-id={row.id} aria-current={row.id === id ? "true" : undefined}>
+        <a
+          className="row"
+          href={hrefTo("records", row.id)}
+          data-testid="record-row"
+          data-id={row.id}
+          aria-current={row.id === id ? "true" : undefined}
+        >
           <span className="row-number">{formatNumber(row.n)}</span>
           <span className="row-text">
             <strong>{preview(row)}</strong>
@@ -99,7 +123,12 @@ function RecordDetail({ id }: { id: string }) {
         row && (
           <>
             <small>{row.source}</small>
-            <button type="button" className="button danger" data-testid="delete" onClick={() => removeWithUndo("records", title, () => db.records.delete(row.id))}>
+            <button
+              type="button"
+              className="button danger"
+              data-testid="delete"
+              onClick={() => removeWithUndo("records", title, () => db.records.delete(row.id))}
+            >
               <Icon name="trash" /> Delete
             </button>
           </>
@@ -111,16 +140,28 @@ function RecordDetail({ id }: { id: string }) {
           {JSON.stringify(row.data, null, 2)}
         </pre>
       )}
-      {!row && (status === "loading" || status === "partial" ? <Loading what="the record" /> : <Empty title="This record is not here">It was deleted.</Empty>)}
+      {!row &&
+        (status === "loading" || status === "partial" ? (
+          <Loading what="the record" />
+        ) : (
+          <Empty title="This record is not here">It was deleted.</Empty>
+        ))}
     </Panel>
   );
 }
 
 function preview(row: ImportedRecord): string {
   const cells = Object.values(row.data).filter((value) => value !== null && value !== "");
-  return cells.slice(0, 4).map((value) => (typeof value === "object" ? JSON.stringify(value) : String(value))).join(" · ") || "(empty row)";
+  return (
+    cells
+      .slice(0, 4)
+      .map((value) => (typeof value === "object" ? JSON.stringify(value) : String(value)))
+      .join(" · ") || "(empty row)"
+  );
 }
 
 function searchText(row: ImportedRecord): string {
-  return `${row.source} ${Object.values(row.data).map((value) => (typeof value === "object" ? JSON.stringify(value) : String(value))).join(" ")}`;
+  return `${row.source} ${Object.values(row.data)
+    .map((value) => (typeof value === "object" ? JSON.stringify(value) : String(value)))
+    .join(" ")}`;
 }

@@ -19,7 +19,9 @@ export function CustomerPicker({ customers, value, onChange, error }: Props) {
   const chosen = customers.find((customer) => customer.id === value);
   const open = typed !== undefined;
   const needle = fold(typed);
-  const found = open ? customers.filter((one) => fold(`${one.name} ${one.company}`).includes(needle)).slice(0, shownMax) : [];
+  const found = open
+    ? customers.filter((one) => fold(`${one.name} ${one.company}`).includes(needle)).slice(0, shownMax)
+    : [];
 
   function choose(customer: Customer | undefined): void {
     if (customer) onChange(customer.id);
@@ -61,26 +63,41 @@ export function CustomerPicker({ customers, value, onChange, error }: Props) {
         onBlur={() => setTyped(undefined)}
         onKeyDown={onKeyDown}
       />
-      <ul className="picker-options" id={`${id}-options`} role="listbox" aria-label="Customers" hidden={!open}>
-        {found.map((customer, index) => (
-          <li
-            key={customer.id}
-            id={`${id}-${index}`}
-            role="option"
-            aria-selected={index === active}
-            onPointerDown={(event) => {
-              event.preventDefault();
-              choose(customer);
-            }}
-          >
-            {customer.name} <small>{customer.company}</small>
-          </li>
-        ))}
-        {open && found.length === 0 && <li className="picker-none">No customer has that name.</li>}
-      </ul>
+      <Options id={id} open={open} found={found} active={active} onChoose={choose} />
       <p className="field-note" aria-live="polite">
         {error}
       </p>
     </div>
+  );
+}
+
+interface OptionsProps {
+  id: string;
+  open: boolean;
+  found: readonly Customer[];
+  active: number;
+  onChoose(customer: Customer): void;
+}
+
+function Options({ id, open, found, active, onChoose }: OptionsProps) {
+  return (
+    <ul className="picker-options" id={`${id}-options`} role="listbox" aria-label="Customers" hidden={!open}>
+      {found.map((customer, index) => (
+        <li
+          key={customer.id}
+          id={`${id}-${index}`}
+          role="option"
+          aria-selected={index === active}
+          onPointerDown={(event) => {
+            // Before the field loses the focus, which would close the list.
+            event.preventDefault();
+            onChoose(customer);
+          }}
+        >
+          {customer.name} <small>{customer.company}</small>
+        </li>
+      ))}
+      {open && found.length === 0 && <li className="picker-none">No customer has that name.</li>}
+    </ul>
   );
 }

@@ -32,7 +32,12 @@ export function Field(props: FieldProps) {
   return (
     <FieldFrame id={id} label={label} field={field} wide={wide}>
       {rows ? (
-        <textarea {...shared} rows={rows} onChange={(event) => field.setText(event.target.value)} onKeyDown={onKey(field, false)} />
+        <textarea
+          {...shared}
+          rows={rows}
+          onChange={(event) => field.setText(event.target.value)}
+          onKeyDown={onKey(field, false)}
+        />
       ) : (
         <input
           {...shared}

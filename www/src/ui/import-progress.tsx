@@ -2,6 +2,7 @@
 import { useSyncStatus } from "tidewire/react";
 import { db } from "../data/db.ts";
 import { dismissImport, importJob, isImporting, stopImport, type ImportJob } from "../import/job.ts";
+import type { RowError } from "../import/parse.ts";
 import { formatNumber } from "../lib/format.ts";
 import { hrefTo } from "../lib/route.ts";
 import { useStore } from "../lib/store.ts";
@@ -14,7 +15,13 @@ export function ImportProgress({ showErrors = false }: { showErrors?: boolean })
   if (!job) return null;
   const running = isImporting(job);
   return (
-    <section className="card import-progress" aria-label="Import" data-testid="import-progress" data-phase={job.phase} data-stored={job.stored}>
+    <section
+      className="card import-progress"
+      aria-label="Import"
+      data-testid="import-progress"
+      data-phase={job.phase}
+      data-stored={job.stored}
+    >
       <div className="import-head">
         <p role="status">
           <strong>{headline(job)}</strong>
@@ -25,7 +32,13 @@ export function ImportProgress({ showErrors = false }: { showErrors?: boolean })
             Stop
           </button>
         ) : (
-          <button type="button" className="icon-button" aria-label="Close" data-testid="import-dismiss" onClick={dismissImport}>
+          <button
+            type="button"
+            className="icon-button"
+            aria-label="Close"
+            data-testid="import-dismiss"
+            onClick={dismissImport}
+          >
             <Icon name="close" />
           </button>
         )}
@@ -34,7 +47,9 @@ export function ImportProgress({ showErrors = false }: { showErrors?: boolean })
         <>
           <Bar label="On this device" value={job.stored} max={job.total} />
           <p className="hint">
-            {pending === 0 ? "Everything is on the server." : `${formatNumber(pending)} ${pending === 1 ? "change waits" : "changes wait"} for the server.`}{" "}
+            {pending === 0
+              ? "Everything is on the server."
+              : `${formatNumber(pending)} ${pending === 1 ? "change waits" : "changes wait"} for the server.`}{" "}
             {job.target && !running && <a href={hrefTo(job.target)}>Show {capital(job.target)}</a>}
           </p>
         </>
@@ -78,15 +93,21 @@ function Bar({ label, value, max }: { label: string; value: number; max: number 
   );
 }
 
+function ErrorLine({ error: { row, path, message, code } }: { error: RowError }) {
+  return (
+    <li data-testid="import-error">
+      <strong>Row {formatNumber(row)}</strong> {path && <code>{path}</code>} {message} <small>{code}</small>
+    </li>
+  );
+}
+
 function RowErrors({ job }: { job: ImportJob }) {
   return (
     <details open data-testid="import-errors">
       <summary>{formatNumber(job.refused)} rows were left out</summary>
       <ul className="row-errors">
         {job.errors.map((error, index) => (
-          <li key={index} data-testid="import-error">
-            <strong>Row {formatNumber(error.row)}</strong> {error.path && <code>{error.path}</code>} {error.message} <small>{error.code}</small>
-          </li>
+          <ErrorLine key={index} error={error} />
         ))}
       </ul>
       {job.refused > job.errors.length && <p className="hint">Only the first {job.errors.length} are listed.</p>}

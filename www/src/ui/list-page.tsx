@@ -66,7 +66,13 @@ interface PickProps {
 
 export function Pick({ label, value, options, onChange, testId }: PickProps) {
   return (
-    <select className="pick" aria-label={label} value={value} data-testid={testId} onChange={(event) => onChange(event.target.value)}>
+    <select
+      className="pick"
+      aria-label={label}
+      value={value}
+      data-testid={testId}
+      onChange={(event) => onChange(event.target.value)}
+    >
       {options.map(([key, text]) => (
         <option key={key} value={key}>
           {text}

@@ -30,7 +30,13 @@ export function Panel({ page, title, sync, note, children, footer }: Props) {
       }}
     >
       <header className="panel-head">
-        <button type="button" className="icon-button" aria-label="Back to the list" data-testid="close-detail" onClick={() => goTo(page)}>
+        <button
+          type="button"
+          className="icon-button"
+          aria-label="Back to the list"
+          data-testid="close-detail"
+          onClick={() => goTo(page)}
+        >
           <Icon name="back" />
         </button>
         <div className="panel-title">

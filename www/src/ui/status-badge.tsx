@@ -37,7 +37,11 @@ export function StatusBadge() {
       button={button}
       label="Sync"
       testId="status-badge"
-      data={{ "data-state": offline ? "paused" : status.state, "data-tone": words.tone, "data-pending": status.pending }}
+      data={{
+        "data-state": offline ? "paused" : status.state,
+        "data-tone": words.tone,
+        "data-pending": status.pending,
+      }}
     >
       <p data-testid="status-detail">{words.detail}</p>
       {!browserOnline && <p className="hint">The browser reports no network.</p>}

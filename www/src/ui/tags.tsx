@@ -1,4 +1,4 @@
-/** Tags as a union set: adding and removing are sent as such, so two people's tags join instead of replacing each other. */
+/** Tags: adding and removing are sent as such, so two people's tags join instead of replacing each other. */
 import { useId, useState } from "react";
 import { Icon } from "./icons.tsx";
 

@@ -24,7 +24,13 @@ export function UserMenu() {
       <fieldset className="choices">
         <legend>Signed in as</legend>
         {names.map((name) => (
-          <button key={name} type="button" aria-pressed={name === user} data-testid={`user-${name}`} onClick={() => name !== user && switchUser(name)}>
+          <button
+            key={name}
+            type="button"
+            aria-pressed={name === user}
+            data-testid={`user-${name}`}
+            onClick={() => name !== user && switchUser(name)}
+          >
             {capital(name)}
           </button>
         ))}
@@ -33,7 +39,13 @@ export function UserMenu() {
       <fieldset className="choices">
         <legend>Theme</legend>
         {themes.map((name) => (
-          <button key={name} type="button" aria-pressed={name === chosen} data-testid={`theme-${name}`} onClick={() => applyTheme(name)}>
+          <button
+            key={name}
+            type="button"
+            aria-pressed={name === chosen}
+            data-testid={`theme-${name}`}
+            onClick={() => applyTheme(name)}
+          >
             {capital(name)}
           </button>
         ))}

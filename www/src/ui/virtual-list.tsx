@@ -27,7 +27,13 @@ export function VirtualList<T extends { id: string }>(props: Props<T>) {
 
   return (
     <div className="list-scroll" ref={box} onKeyDown={moveFocus} tabIndex={-1}>
-      <ul className="list" aria-label={label} data-testid={testId} data-total={rows.length} style={{ height: rows.length * rowHeight }}>
+      <ul
+        className="list"
+        aria-label={label}
+        data-testid={testId}
+        data-total={rows.length}
+        style={{ height: rows.length * rowHeight }}
+      >
         {rows.slice(first, last).map((row, index) => (
           <li
             key={row.id}
