@@ -1,7 +1,7 @@
 //! Hybrid logical clocks: when something was written, in an order that survives clocks which are wrong.
 //!
-//! A device stamps its mutations with its raw clock ([`Hlc`]); the server turns that once into a [`Stamp`] in its own time
-//! (rule 20). Neither reads a clock here: the time comes in.
+//! A device stamps its mutations with its raw clock ([`Hlc`]); the server turns that once into a [`Stamp`] in its own
+//! time (rule 20). Neither reads a clock here: the time comes in.
 //!
 //! Source: Kulkarni et al., "Logical Physical Clocks", 2014.
 
@@ -20,7 +20,8 @@ pub struct Hlc(
 );
 
 impl Hlc {
-    /// The reading that follows `self` when the wall clock shows `wall_ms`: strictly later, even if the clock went back.
+    /// The reading that follows `self` when the wall clock shows `wall_ms`: strictly later, even if the clock went
+    /// back.
     ///
     /// ```
     /// use tidewire_core::clock::Hlc;
@@ -42,7 +43,8 @@ impl Hlc {
     }
 }
 
-/// When a value was written, in the server's time; ties by replica, then by number. On the wire `[[ms, counter], replica, [key, index]]`.
+/// When a value was written, in the server's time; ties by replica, then by number. On the wire `[[ms, counter],
+/// replica, [key, index]]`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stamp(
     /// The time.
@@ -63,9 +65,9 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// A sender's reading in the server's time (rule 20): less the offset of this exchange; not above now, or not over
-    /// [`CLOCK_AHEAD_MS_MAX`] above it if the sender knew the offset when it wrote; not below `base`, the stamp of what it had
-    /// seen.
+    /// A sender's reading in the server's time (rule 20): less the offset of this exchange; not above now, or not
+    /// over [`CLOCK_AHEAD_MS_MAX`] above it if the sender knew the offset when it wrote; not below `base`, the stamp
+    /// of what it had seen.
     ///
     /// ```
     /// use tidewire_core::clock::{Exchange, Hlc};

@@ -28,7 +28,8 @@ impl Diff {
     /// Makes the old document the new one.
     ///
     /// # Errors
-    /// `wrong-type` where the document is not the one that was compared: nothing is half done before it, so drop the document.
+    /// `wrong-type` where the document is not the one that was compared: nothing is half done before it, so drop the
+    /// document.
     pub fn apply(&self, doc: &mut Value) -> Result<(), CoreError> {
         for path in &self.unset {
             document::remove(doc, path);

@@ -1,8 +1,9 @@
 //! The one door for JSON: what comes in is checked and canonical, what goes out has one form.
 //!
-//! Refused: duplicate keys, nesting over the limit, keys that JavaScript takes for a prototype, lone surrogates, numbers that no
-//! `f64` holds, and input over its length. Made canonical: numbers. A number is what JavaScript would hold (an `f64`), and each
-//! has one form here: integers up to 2^53 as integers, everything else as a float, so that equal numbers are equal [`Value`]s.
+//! Refused: duplicate keys, nesting over the limit, keys that JavaScript takes for a prototype, lone surrogates,
+//! numbers that no `f64` holds, and input over its length. Made canonical: numbers. A number is what JavaScript would
+//! hold (an `f64`), and each has one form here: integers up to 2^53 as integers, everything else as a float, so that
+//! equal numbers are equal [`Value`]s.
 //!
 //! Not here: what a document or a mutation may contain; see [`model`](crate::model).
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use common::{DEALS, Server, insert_at};
 use proptest::prelude::*;
+use proptest::sample::Index;
 use serde_json::{Map, Value, json};
 use tidewire_core::diff::diff;
 use tidewire_core::merge::predict;
@@ -232,7 +233,7 @@ proptest! {
 
     #[test]
     fn increments_do_not_depend_on_the_order_and_count_once(
-        (amounts, settings, again) in (prop::collection::vec(-9..9_i32, 1..6), strategies(), any::<prop::sample::Index>())
+        (amounts, settings, again) in (prop::collection::vec(-9..9_i32, 1..6), strategies(), any::<Index>())
     ) {
         let edits: Vec<_> = amounts.iter().enumerate().map(|(i, by)| {
             (i, common::patch("1", 1).inc("/count", f64::from(*by)).at(100 + i as u64).text())

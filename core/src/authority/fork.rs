@@ -4,11 +4,11 @@ use crate::authority::Rows;
 use crate::authority::item::{Content, Item};
 use crate::protocol::message::ForkedItem;
 
-/// What the sender has to know if this push comes from a clone: per number, decided with the same content, with other content, or
-/// not at all. `None` if it does not.
+/// What the sender has to know if this push comes from a clone: per number, decided with the same content, with other
+/// content, or not at all. `None` if it does not.
 ///
-/// Below the floor the sender has durably read every verdict, so an unknown number there comes from an older copy of it. A void has
-/// no content and never makes a fork.
+/// Below the floor the sender has durably read every verdict, so an unknown number there comes from an older copy of
+/// it. A void has no content and never makes a fork.
 pub(super) fn find<R: Rows>(rows: &mut R, items: &[Item]) -> Result<Option<Vec<ForkedItem>>, R::Error> {
     let floor = rows.floor()?;
     let mut forked = false;

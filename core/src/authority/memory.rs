@@ -1,4 +1,5 @@
-//! A store in memory and a policy of two groups: for tests and for the simulator. The rows of a real server are its own.
+//! A store in memory and a policy of two groups: for tests and for the simulator. The rows of a real server are its
+//! own.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -165,7 +166,8 @@ impl Rows for MemoryRows<'_> {
     }
 }
 
-/// Everybody of the tenant may write everything; an entity that has the field `private_to` is held by that user's group alone.
+/// Everybody of the tenant may write everything; an entity that has the field `private_to` is held by that user's
+/// group alone.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct OpenPolicy {
     /// Every collection.

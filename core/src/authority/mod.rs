@@ -25,9 +25,9 @@ pub trait Rows {
     type Error;
     /// One entity, or its tombstone.
     fn entity(&mut self, collection: &CollectionName, id: &EntityId) -> Result<Option<Stored>, Self::Error>;
-    /// Stores an entity or its tombstone, and the groups that hold it now. Groups that held it before and are not in `groups` get
-    /// a leave marker at `stored.rev` (rule 26). Where `stored.rev` is the one that is there already, only stamps changed:
-    /// nobody has to hear of it.
+    /// Stores an entity or its tombstone, and the groups that hold it now. Groups that held it before and are not in
+    /// `groups` get a leave marker at `stored.rev` (rule 26). Where `stored.rev` is the one that is there already,
+    /// only stamps changed: nobody has to hear of it.
     fn put(
         &mut self,
         collection: &CollectionName,
@@ -47,7 +47,8 @@ pub trait Rows {
     fn floor(&mut self) -> Result<MutationId, Self::Error>;
     /// Raises the floor; never lowers it.
     fn raise_floor(&mut self, floor: MutationId) -> Result<(), Self::Error>;
-    /// Runs `work` so that its writes can be taken back when it returns `Ok(false)`: a transaction has one verdict (rule 11).
+    /// Runs `work` so that its writes can be taken back when it returns `Ok(false)`: a transaction has one verdict
+    /// (rule 11).
     fn atomically(&mut self, work: &mut dyn FnMut(&mut Self) -> Result<bool, Self::Error>)
     -> Result<bool, Self::Error>;
 }
@@ -80,9 +81,10 @@ pub trait Policy {
 
 /// Decides a push.
 ///
-/// The caller has checked the token, the owner of the store (rule 9) and the size of the body. In one database transaction:
-/// a push in which a number stands with other content than before is answered `forked` and nothing of it is applied (rule 8);
-/// otherwise each mutation or transaction gets its verdict, in the order of the push (rule 12), and whoever failed fails alone.
+/// The caller has checked the token, the owner of the store (rule 9) and the size of the body. In one database
+/// transaction: a push in which a number stands with other content than before is answered `forked` and nothing of it
+/// is applied (rule 8); otherwise each mutation or transaction gets its verdict, in the order of the push (rule 12),
+/// and whoever failed fails alone.
 ///
 /// # Errors
 /// Those of the store. Everything else is a verdict.

@@ -24,19 +24,22 @@ use crate::model::verdict::Overwritten;
 /// use tidewire_core::merge::merge;
 /// use tidewire_core::model::{mutation::Mutation, schema::CollectionSettings};
 ///
-/// let edit = |text: &str| Mutation::parse(text.as_bytes());
+/// let edit = |kind: &str, body: &str| {
+///     Mutation::parse(format!(r#"{{"c":"deals","id":"1","kind":"{kind}","at":[1,0],{body}}}"#).as_bytes())
+/// };
+/// let stamp = |ms, replica: &ReplicaId| Stamp(Hlc(ms, 0), replica.clone(), MutationId(ms, 0));
 /// let settings = CollectionSettings::default();
 /// let (anna, ben) = (ReplicaId::parse("anna")?, ReplicaId::parse("ben")?);
 ///
-/// let insert = edit(r#"{"c":"deals","id":"1","kind":"insert","base":0,"set":{"/city":"Bonn","/sum":1},"at":[10,0]}"#)?;
-/// let made = merge(None, &insert, &Stamp(Hlc(10, 0), anna.clone(), MutationId(1, 0)), &settings).unwrap().store(None, 1, &anna);
+/// let insert = edit("insert", r#""base":0,"set":{"/city":"Bonn","/sum":1}"#)?;
+/// let made = merge(None, &insert, &stamp(10, &anna), &settings).unwrap().store(None, 1, &anna);
 ///
 /// // Both saw revision 1. Anna's change arrives first, but Ben wrote later.
-/// let hers = edit(r#"{"c":"deals","id":"1","kind":"patch","base":1,"set":{"/city":"Ulm"},"was":{"/city":"Bonn"},"at":[20,0]}"#)?;
-/// let his = edit(r#"{"c":"deals","id":"1","kind":"patch","base":1,"set":{"/city":"Kiel","/sum":2},"was":{"/city":"Bonn","/sum":1},"at":[30,0]}"#)?;
-/// let first = merge(Some(&made), &hers, &Stamp(Hlc(20, 0), anna.clone(), MutationId(2, 0)), &settings).unwrap();
+/// let hers = edit("patch", r#""base":1,"set":{"/city":"Ulm"},"was":{"/city":"Bonn"}"#)?;
+/// let his = edit("patch", r#""base":1,"set":{"/city":"Kiel","/sum":2},"was":{"/city":"Bonn","/sum":1}"#)?;
+/// let first = merge(Some(&made), &hers, &stamp(20, &anna), &settings).unwrap();
 /// let stored = first.store(Some(&made), 2, &anna);
-/// let second = merge(Some(&stored), &his, &Stamp(Hlc(30, 0), ben, MutationId(1, 0)), &settings).unwrap();
+/// let second = merge(Some(&stored), &his, &stamp(30, &ben), &settings).unwrap();
 /// assert_eq!(second.doc, json!({"city": "Kiel", "sum": 2}));
 /// assert_eq!(second.displaced[0].yours, Some(json!("Ulm")));
 /// # Ok::<(), tidewire_core::error::CoreError>(())
@@ -164,8 +167,8 @@ fn delete(stored: &Stored, mutation: &Mutation, stamp: &Stamp, settings: &Collec
     Outcome { deleted: true, changed: true, displaced: losses(false), at, ..unchanged(stored) }
 }
 
-/// The paths that others changed and that a delete's author had not seen. `paths` is `None` where only the entity's revision is
-/// known.
+/// The paths that others changed and that a delete's author had not seen. `paths` is `None` where only the entity's
+/// revision is known.
 pub(super) fn unseen_by_delete(doc: &Value, paths: Option<&PathRevs>, rev: Rev, mutation: &Mutation) -> Vec<Path> {
     if rev <= mutation.base_rev {
         return Vec::new();

@@ -12,8 +12,8 @@ use crate::model::path::Path;
 pub(super) enum Write {
     /// A value that is not an object.
     Leaf(Value),
-    /// An object takes the place of another value or of nothing. Its fields follow as steps of their own; the whole value is here
-    /// for the case that it loses.
+    /// An object takes the place of another value or of nothing. Its fields follow as steps of their own; the whole
+    /// value is here for the case that it loses.
     Object(Value),
     /// Nothing: the field goes. Where an object stood, its fields went in the steps before.
     Absent,

@@ -18,7 +18,8 @@ pub struct PathRev(
     pub Stamp,
 );
 
-/// By leaf path, removed ones included (rule 14). An object that took the place of another value has an entry of its own.
+/// By leaf path, removed ones included (rule 14). An object that took the place of another value has an entry of its
+/// own.
 pub type PathRevs = BTreeMap<Path, PathRev>;
 
 /// The newest stamp that an author who had seen `base_rev` may have seen (rule 20).

@@ -10,18 +10,20 @@ use crate::model::document;
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::schema::{CollectionSettings, DeleteConflict};
 
-/// The entity with one pending mutation replayed on it. `rev` is the confirmed document's revision, also where `doc` already has
-/// earlier pending mutations in it; `None` is "no entity".
+/// The entity with one pending mutation replayed on it. `rev` is the confirmed document's revision, also where `doc`
+/// already has earlier pending mutations in it; `None` is "no entity".
 ///
-/// The client knows no revision by path: a path whose value is neither what the author saw nor what he writes, in an entity that is
-/// newer than the mutation's base, is taken for concurrent. One's own edits are shown all the same, except where the server's value
-/// wins. A step that does not fit is skipped.
+/// The client knows no revision by path: a path whose value is neither what the author saw nor what he writes, in an
+/// entity that is newer than the mutation's base, is taken for concurrent. One's own edits are shown all the same,
+/// except where the server's value wins. A step that does not fit is skipped.
 ///
 /// ```
 /// use serde_json::json;
 /// use tidewire_core::merge::predict;
 /// use tidewire_core::model::{mutation::Mutation, schema::CollectionSettings};
-/// let edit = Mutation::parse(br#"{"c":"deals","id":"1","kind":"patch","base":1,"set":{"/sum":2},"was":{"/sum":1},"at":[9,0]}"#)?;
+/// let edit = Mutation::parse(
+///     br#"{"c":"deals","id":"1","kind":"patch","base":1,"set":{"/sum":2},"was":{"/sum":1},"at":[9,0]}"#,
+/// )?;
 /// let shown = predict(Some(json!({"sum": 1, "city": "Ulm"})), 4, &edit, &CollectionSettings::default());
 /// assert_eq!(shown, Some(json!({"sum": 2, "city": "Ulm"})));
 /// # Ok::<(), tidewire_core::error::CoreError>(())

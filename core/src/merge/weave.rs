@@ -1,8 +1,9 @@
 //! Carries leaf steps out on a document that others may have changed, by the rules of concurrency.
 //!
-//! A write of a path is *concurrent* when the path's revision is above the mutation's base and the stored value is neither what the
-//! author saw nor what it writes (rule 13). Between a value and the fields of an object that stood, or would stand, in its place:
-//! **a field that no longer fits under its parent loses** (rule 14), whichever came first.
+//! A write of a path is *concurrent* when the path's revision is above the mutation's base and the stored value is
+//! neither what the author saw nor what it writes (rule 13). Between a value and the fields of an object that stood,
+//! or would stand, in its place: **a field that no longer fits under its parent loses** (rule 14), whichever came
+//! first.
 
 use std::collections::BTreeMap;
 
@@ -144,8 +145,8 @@ impl<'a> Weave<'a> {
         }
     }
 
-    /// The newest entry at the path or above it that the author had not seen. Those below do not count: a value and the fields
-    /// of an object in its place are settled by what fits.
+    /// The newest entry at the path or above it that the author had not seen. Those below do not count: a value and
+    /// the fields of an object in its place are settled by what fits.
     fn unseen_rival(&self, path: &Path) -> Option<&PathRev> {
         let Known::Paths(paths, _) = self.known else { return None };
         paths::at_or_above(paths, path).filter(|entry| entry.0 > self.base_rev).max_by(|a, b| a.1.cmp(&b.1))
@@ -166,8 +167,8 @@ impl<'a> Weave<'a> {
         self.rev(&step.path) > self.base_rev && self.count(step).is_some()
     }
 
-    /// A set of a declared counter is its difference to what the author saw (rule 16), also where somebody else came to the same
-    /// number: two people who both count from 3 to 4 have counted to 5.
+    /// A set of a declared counter is its difference to what the author saw (rule 16), also where somebody else came
+    /// to the same number: two people who both count from 3 to 4 have counted to 5.
     fn count(&self, step: &LeafStep<'_>) -> Option<Value> {
         let Write::Leaf(new) = &step.write else { return None };
         if self.strategy(&step.path) != FieldStrategy::Counter {
@@ -200,7 +201,8 @@ impl<'a> Weave<'a> {
         }
     }
 
-    /// What follows a value that its author had seen is later than it (rule 20). Between concurrent writes only the stamps speak.
+    /// What follows a value that its author had seen is later than it (rule 20). Between concurrent writes only the
+    /// stamps speak.
     fn after_stored(&self, paths: &PathRevs, path: &Path, concurrent: bool) -> Option<Hlc> {
         let forced = self.strategy(path) == FieldStrategy::ClientWins;
         if forced || paths::rev(paths, path) <= self.base_rev {

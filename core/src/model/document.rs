@@ -1,7 +1,7 @@
 //! Reads and writes of fields in a JSON document, and what one edit does to one where nobody else wrote.
 //!
-//! A *leaf* is a value that is not an object, or an object without keys: what a revision stands at (rule 14). Concurrency is not
-//! decided here; see [`merge`](crate::merge).
+//! A *leaf* is a value that is not an object, or an object without keys: what a revision stands at (rule 14).
+//! Concurrency is not decided here; see [`merge`](crate::merge).
 
 use serde_json::{Map, Value};
 
@@ -19,8 +19,8 @@ pub fn get<'a>(doc: &'a Value, path: &Path) -> Option<&'a Value> {
     Some(at)
 }
 
-/// Puts a value at a path; objects on the way are made. Returns whether it fits: a scalar on the way refuses it, and then
-/// nothing changed.
+/// Puts a value at a path; objects on the way are made. Returns whether it fits: a scalar on the way refuses it, and
+/// then nothing changed.
 pub fn set(doc: &mut Value, path: &Path, value: Value) -> bool {
     if blocked(doc, path) {
         return false;
@@ -151,7 +151,9 @@ pub fn steps(mutation: &Mutation) -> impl Iterator<Item = (&Path, Step<'_>)> {
 /// ```
 /// use serde_json::json;
 /// use tidewire_core::model::{document, mutation::Mutation};
-/// let edit = Mutation::parse(br#"{"c":"deals","id":"1","kind":"patch","base":3,"set":{"/city":"Ulm"},"inc":{"/visits":1},"at":[5,0]}"#)?;
+/// let edit = Mutation::parse(
+///     br#"{"c":"deals","id":"1","kind":"patch","base":3,"set":{"/city":"Ulm"},"inc":{"/visits":1},"at":[5,0]}"#,
+/// )?;
 /// let after = document::apply(Some(json!({"city": "Bonn", "visits": 2})), &edit)?;
 /// assert_eq!(after, Some(json!({"city": "Ulm", "visits": 3})));
 /// # Ok::<(), tidewire_core::error::CoreError>(())
@@ -197,7 +199,8 @@ pub fn apply_step(doc: &mut Value, path: &Path, step: Step<'_>) -> Result<(), Co
     Ok(())
 }
 
-/// As [`apply`], for showing edits that wait: what does not fit is skipped, and an insert of what exists changes nothing.
+/// As [`apply`], for showing edits that wait: what does not fit is skipped, and an insert of what exists changes
+/// nothing.
 pub fn replay(doc: Option<Value>, mutation: &Mutation) -> Option<Value> {
     let mut doc = match (mutation.kind, doc) {
         (Kind::Delete, _) | (Kind::Patch, None) => return None,

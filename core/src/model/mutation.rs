@@ -1,7 +1,7 @@
 //! One client's edit of one entity: what it sets, what stood there before, and when it was made.
 //!
-//! A mutation never changes once it was sent (rule 3), so it travels and is digested as the very bytes that its log record holds.
-//! Its number is not in it: that is the key of the record, which is known only after the append.
+//! A mutation never changes once it was sent (rule 3), so it travels and is digested as the very bytes that its log
+//! record holds. Its number is not in it: that is the key of the record, which is known only after the append.
 
 use std::collections::BTreeMap;
 
@@ -62,8 +62,8 @@ pub struct Mutation {
     /// Items to remove from an array.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub remove: BTreeMap<Path, Vec<Value>>,
-    /// The author's values before the edit, for each touched path that existed. Of a delete: every top-level field, so that
-    /// a chain of one's own edits is not taken for a concurrent one (rule 13).
+    /// The author's values before the edit, for each touched path that existed. Of a delete: every top-level field,
+    /// so that a chain of one's own edits is not taken for a concurrent one (rule 13).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub was: BTreeMap<Path, Value>,
     /// When it was made, by the author's raw clock; never changed afterwards (rule 20).
@@ -168,8 +168,8 @@ impl Mutation {
     }
 }
 
-/// The types of [`ids`](crate::ids) and [`Path`] refuse through serde as text that begins with their code. Other texts of serde
-/// may quote the input, and an error never holds row data.
+/// The types of [`ids`](crate::ids) and [`Path`] refuse through serde as text that begins with their code. Other
+/// texts of serde may quote the input, and an error never holds row data.
 fn refused(error: &serde_json::Error) -> CoreError {
     let text = error.to_string();
     match text.split_once(": ").map(|(code, message)| (Code::parse(code), message)) {

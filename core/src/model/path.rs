@@ -1,4 +1,5 @@
-//! The name of a field: a JSON Pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) whose segments are object keys.
+//! The name of a field: a JSON Pointer ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)) whose segments are object
+//! keys.
 //!
 //! An array is one value: no path leads into it (rule 14). The root (`""`) is not a field, so it is not a [`Path`].
 
