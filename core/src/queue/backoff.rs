@@ -9,7 +9,8 @@ impl Random {
     /// Starts from 16 bytes of the shell's entropy.
     pub fn new(entropy: [u8; 16]) -> Self {
         let number = u128::from_le_bytes(entropy);
-        Self((number ^ (number >> 64)) as u64)
+        let (low, high) = (number as u64, (number >> 64) as u64);
+        Self(low.wrapping_add(high.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
     }
 
     /// The next number.

@@ -138,6 +138,7 @@ impl Replica {
             self.output(Output::Event(Event::Opened));
             if self.config.url.is_some() {
                 self.output(Output::RequestLock);
+                self.greet();
             }
         }
     }

@@ -62,13 +62,13 @@ impl Replica {
     }
 
     fn tell_all(&mut self, what: &str) -> Value {
-        self.act(what, true);
+        self.act(what);
         self.output(Output::Broadcast(Message::Do(what.to_owned()).encode()));
         json!({})
     }
 
     /// What all tabs do, whichever was asked.
-    pub(crate) fn act(&mut self, what: &str, _asked_here: bool) {
+    pub(crate) fn act(&mut self, what: &str) {
         match what {
             "pause" => self.session.paused = true,
             "resume" => {
@@ -76,6 +76,7 @@ impl Replica {
                 self.hurry();
             }
             "now" => self.hurry(),
+            "hello" => self.say_status_again(),
             _ => {}
         }
     }

@@ -91,6 +91,16 @@ impl Replica {
         }
     }
 
+    /// A new tab asks the leader how things stand.
+    pub(crate) fn greet(&mut self) {
+        self.output(Output::Broadcast(Message::Do("hello".to_owned()).encode()));
+    }
+
+    /// The next round tells the other tabs the status again.
+    pub(crate) fn say_status_again(&mut self) {
+        self.tabs.last_said = None;
+    }
+
     /// Somebody took the lock: nothing of ours leaves any more.
     pub(crate) fn lock_lost(&mut self, now: Now) {
         self.tabs.role = Role::Follower;
@@ -132,7 +142,7 @@ impl Replica {
                 self.event(json!({"type": "status"}));
             }
             Some(Message::Status(_)) => {}
-            Some(Message::Do(what)) => self.act(&what, false),
+            Some(Message::Do(what)) => self.act(&what),
             None => {}
         }
     }

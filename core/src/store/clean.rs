@@ -28,7 +28,8 @@ pub fn is_due(state: &State, directories: &Directories) -> bool {
 
 /// The next slice of a sweep: keys above `after`, oldest first.
 pub fn slice(directories: &Directories, after: u64, through: u64) -> Vec<u64> {
-    directories.range(after + 1..=through).map(|(key, _)| *key).take(CLEAN_SEGMENTS_SLICE).collect()
+    let keys = directories.keys().copied().filter(|key| *key > after && *key <= through);
+    keys.take(CLEAN_SEGMENTS_SLICE).collect()
 }
 
 /// What lives of a slice's rows. A gone row stays while a segment outside the slice may hold an older row of its key.

@@ -1,0 +1,401 @@
+//! A world for the engine: profiles with disks, tabs, one server over `MemoryStore`, all in one thread and without a clock.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    reason = "a module of test files"
+)]
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+pub mod disk;
+pub mod server;
+
+use std::collections::VecDeque;
+
+use serde_json::{Value, json};
+use tidewire_core::engine::Engine;
+use tidewire_core::io::{Event, Fetch, Input, Now, Output, StoreError, StoreOp};
+
+use disk::Disk;
+use server::Server;
+
+/// What happens to the next request of a kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fault {
+    /// It never arrives.
+    Lost,
+    /// It is carried out; the answer is lost.
+    AnswerLost,
+    /// The answer is cut after so many bytes.
+    Cut(usize),
+    /// Answered with a status and maybe `Retry-After`.
+    Status(u16, Option<u64>),
+    /// Answered 200 with a page of a captive portal.
+    Portal,
+    /// Carried out twice; the second answer comes back.
+    Twice,
+}
+
+pub struct Tab {
+    pub engine: Engine,
+    pub profile: usize,
+    pub user: String,
+    pub outputs: VecDeque<Output>,
+    pub events: Vec<Value>,
+    pub opened: bool,
+    pub dead: bool,
+    pub tokens: VecDeque<Option<String>>,
+    pub asked: Vec<&'static str>,
+    pub socket: Option<(u64, Option<Value>)>,
+    pub wake: Option<u64>,
+    pub pushes: Vec<Value>,
+    /// The next store operations fail so.
+    pub store_faults: VecDeque<StoreError>,
+}
+
+pub struct World {
+    pub server: Server,
+    pub disks: Vec<Disk>,
+    pub tabs: Vec<Tab>,
+    pub now: Now,
+    /// Faults for the next pushes and pulls, in order.
+    pub push_faults: VecDeque<Fault>,
+    pub pull_faults: VecDeque<Fault>,
+    /// Without it every request fails and no socket opens.
+    pub network: bool,
+    pub sockets: bool,
+    /// The tab that holds each profile's lock, and who waits.
+    locks: Vec<(Option<usize>, VecDeque<usize>)>,
+    entropy: u8,
+}
+
+pub fn world() -> World {
+    World {
+        server: Server::default(),
+        disks: Vec::new(),
+        tabs: Vec::new(),
+        now: Now { wall_ms: 1_700_000_000_000, mono_ms: 1_000 },
+        push_faults: VecDeque::new(),
+        pull_faults: VecDeque::new(),
+        network: true,
+        sockets: true,
+        locks: Vec::new(),
+        entropy: 0,
+    }
+}
+
+impl World {
+    /// A new profile with one open tab.
+    pub fn device(&mut self) -> usize {
+        self.disks.push(Disk::default());
+        self.locks.push((None, VecDeque::new()));
+        self.tab(self.disks.len() - 1)
+    }
+
+    /// Another tab of a profile.
+    pub fn tab(&mut self, profile: usize) -> usize {
+        self.tab_with(profile, json!({}))
+    }
+
+    pub fn tab_with(&mut self, profile: usize, options: Value) -> usize {
+        self.entropy += 1;
+        let mut config = json!({"name": "test", "url": "http://localhost", "collections": {"deals": {}, "people": {}}});
+        for (key, value) in options.as_object().into_iter().flatten() {
+            config[key] = value.clone();
+        }
+        let engine = Engine::new(&config.to_string(), [self.entropy; 16]).unwrap();
+        self.tabs.push(Tab {
+            engine,
+            profile,
+            user: "ada".into(),
+            outputs: VecDeque::new(),
+            events: Vec::new(),
+            opened: false,
+            dead: false,
+            tokens: VecDeque::new(),
+            asked: Vec::new(),
+            socket: None,
+            wake: None,
+            pushes: Vec::new(),
+            store_faults: VecDeque::new(),
+        });
+        let tab = self.tabs.len() - 1;
+        self.tabs[tab].engine.open(self.now);
+        self.settle();
+        tab
+    }
+
+    /// The tab is gone, between two instructions; the lock goes to whoever waits.
+    pub fn kill(&mut self, tab: usize) {
+        self.tabs[tab].dead = true;
+        let profile = self.tabs[tab].profile;
+        self.locks[profile].1.retain(|waiting| *waiting != tab);
+        if self.locks[profile].0 == Some(tab) {
+            self.release(profile);
+        }
+    }
+
+    /// Kills a profile's tabs and opens a fresh one.
+    pub fn reload(&mut self, tab: usize) -> usize {
+        let profile = self.tabs[tab].profile;
+        for index in 0..self.tabs.len() {
+            if self.tabs[index].profile == profile {
+                self.kill(index);
+            }
+        }
+        self.tab(profile)
+    }
+
+    fn release(&mut self, profile: usize) {
+        self.locks[profile].0 = self.locks[profile].1.pop_front();
+        if let Some(next) = self.locks[profile].0 {
+            self.tabs[next].engine.handle(self.now, Input::LockHeld);
+        }
+    }
+
+    pub fn write(&mut self, tab: usize, op: Value) -> u64 {
+        self.write_all(tab, false, json!([op]))
+    }
+
+    pub fn write_all(&mut self, tab: usize, atomic: bool, ops: Value) -> u64 {
+        let request = json!({"atomic": atomic, "ops": ops}).to_string();
+        let answer = self.tabs[tab].engine.write(self.now, &request).unwrap();
+        serde_json::from_str::<Value>(&answer).unwrap()["write"].as_u64().unwrap()
+    }
+
+    pub fn command(&mut self, tab: usize, command: Value) -> Value {
+        serde_json::from_str(&self.tabs[tab].engine.command(self.now, &command.to_string()).unwrap()).unwrap()
+    }
+
+    pub fn row(&self, tab: usize, id: &str) -> Option<Value> {
+        self.tabs[tab].engine.row("deals", id).unwrap().map(|row| serde_json::from_str(&row).unwrap())
+    }
+
+    pub fn view(&self, tab: usize, what: &str) -> Value {
+        serde_json::from_str(&self.tabs[tab].engine.view(self.now, what).unwrap()).unwrap()
+    }
+
+    /// Events of a type, oldest first.
+    pub fn events(&self, tab: usize, kind: &str) -> Vec<Value> {
+        self.tabs[tab].events.iter().filter(|event| event["type"] == kind).cloned().collect()
+    }
+
+    pub fn set_network(&mut self, network: bool) {
+        self.network = network;
+        for tab in 0..self.tabs.len() {
+            if !network {
+                if let Some((token, _)) = self.tabs[tab].socket.take() {
+                    self.tabs[tab].engine.handle(self.now, Input::SocketClosed { token, code: 1006 });
+                }
+            }
+            if !self.tabs[tab].dead {
+                self.tabs[tab].engine.handle(self.now, Input::Online(network));
+            }
+        }
+        self.settle();
+    }
+
+    /// Runs until nothing is left to do at this time.
+    pub fn settle(&mut self) {
+        for _ in 0..100_000 {
+            if !self.step() {
+                return;
+            }
+        }
+        panic!("the world does not come to rest");
+    }
+
+    /// Runs, and lets time pass to each wake-up, for so long.
+    pub fn run(&mut self, ms: u64) {
+        let end = self.now.mono_ms + ms;
+        self.settle();
+        loop {
+            let next = self.tabs.iter().filter(|tab| !tab.dead).filter_map(|tab| tab.wake).min();
+            let Some(at) = next.filter(|at| *at <= end) else { break };
+            self.pass(at.saturating_sub(self.now.mono_ms));
+            for tab in 0..self.tabs.len() {
+                if !self.tabs[tab].dead && self.tabs[tab].wake.is_some_and(|wake| wake <= self.now.mono_ms) {
+                    self.tabs[tab].wake = None;
+                    self.tabs[tab].engine.handle(self.now, Input::Wake);
+                }
+            }
+            self.settle();
+        }
+        self.pass(end - self.now.mono_ms);
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now.wall_ms += ms;
+        self.now.mono_ms += ms;
+    }
+
+    /// Carries out one output of one tab. Returns whether there was one.
+    pub fn step(&mut self) -> bool {
+        for tab in 0..self.tabs.len() {
+            if self.tabs[tab].dead {
+                continue;
+            }
+            while let Some(output) = self.tabs[tab].engine.poll() {
+                self.tabs[tab].outputs.push_back(output);
+            }
+            if let Some(output) = self.tabs[tab].outputs.pop_front() {
+                self.carry_out(tab, output);
+                return true;
+            }
+        }
+        self.deliver_frames()
+    }
+
+    fn carry_out(&mut self, tab: usize, output: Output) {
+        let profile = self.tabs[tab].profile;
+        match output {
+            Output::Store { token, op } => {
+                let fault =
+                    if matches!(op, StoreOp::Append { .. }) { self.tabs[tab].store_faults.pop_front() } else { None };
+                let result = match fault {
+                    Some(error) => Err(error),
+                    None => self.disks[profile].carry_out(op),
+                };
+                self.tabs[tab].engine.handle(self.now, Input::Stored { token, result });
+            }
+            Output::Fetch { token, request } => self.fetch(tab, token, request),
+            Output::SocketOpen { token } => self.open_socket(tab, token),
+            Output::SocketSend { token, text } => self.socket_says(tab, token, &text),
+            Output::SocketClose { .. } => self.tabs[tab].socket = None,
+            Output::AskToken { why } => {
+                self.tabs[tab].asked.push(why.as_str());
+                let user = self.tabs[tab].user.clone();
+                let token = self.tabs[tab].tokens.pop_front().unwrap_or(Some(user));
+                self.tabs[tab].engine.handle(self.now, Input::Token { result: Ok(token) });
+            }
+            Output::Broadcast(bytes) => {
+                for other in 0..self.tabs.len() {
+                    if other != tab && self.tabs[other].profile == profile && !self.tabs[other].dead {
+                        self.tabs[other].engine.handle(self.now, Input::Message(bytes.clone()));
+                    }
+                }
+            }
+            Output::RequestLock => {
+                if self.locks[profile].0.is_none() {
+                    self.locks[profile].0 = Some(tab);
+                    self.tabs[tab].engine.handle(self.now, Input::LockHeld);
+                } else {
+                    self.locks[profile].1.push_back(tab);
+                }
+            }
+            Output::ReleaseLock => {
+                if self.locks[profile].0 == Some(tab) {
+                    self.release(profile);
+                }
+            }
+            Output::Wake { at_mono_ms } => self.tabs[tab].wake = Some(at_mono_ms),
+            Output::Event(Event::Opened) => self.tabs[tab].opened = true,
+            Output::Event(Event::Json(event)) => self.tabs[tab].events.push(event),
+            Output::Event(event) => panic!("{event:?}"),
+            _ => {}
+        }
+    }
+
+    fn fetch(&mut self, tab: usize, token: u64, request: Fetch) {
+        let body: Value = serde_json::from_str(request.body.as_deref().unwrap_or("null")).unwrap();
+        let is_push = request.path == "push";
+        let faults = if is_push { &mut self.push_faults } else { &mut self.pull_faults };
+        let fault = if self.network { faults.pop_front() } else { Some(Fault::Lost) };
+        if is_push {
+            self.tabs[tab].pushes.push(body.clone());
+        }
+        let lost = || Input::NetFailed { token, message: "gone".into() };
+        let answer = |world: &mut Self| {
+            let text = request.body.as_deref().unwrap_or_default();
+            world.server.now = world.now.wall_ms;
+            world.server.answer(&request.path, request.bearer.as_deref(), text)
+        };
+        let (status, retry_after_ms, json, text) = match fault {
+            Some(Fault::Lost) => return self.tabs[tab].engine.handle(self.now, lost()),
+            Some(Fault::AnswerLost) => {
+                answer(self);
+                return self.tabs[tab].engine.handle(self.now, lost());
+            }
+            Some(Fault::Status(status, retry)) => {
+                (status, retry, true, r#"{"code":"server-error","message":""}"#.to_owned())
+            }
+            Some(Fault::Portal) => (200, None, false, "<html>Welcome to the hotel</html>".to_owned()),
+            Some(Fault::Twice) => {
+                answer(self);
+                let (status, text) = answer(self);
+                (status, None, true, text)
+            }
+            Some(Fault::Cut(bytes)) => {
+                let (status, text) = answer(self);
+                let engine = &mut self.tabs[tab].engine;
+                engine.handle(self.now, Input::Response { token, status, retry_after_ms: None, json: true });
+                engine
+                    .handle(self.now, Input::Chunk { token, bytes: text.as_bytes()[..bytes.min(text.len())].to_vec() });
+                return engine.handle(self.now, lost());
+            }
+            None => {
+                let (status, text) = answer(self);
+                (status, None, true, text)
+            }
+        };
+        let engine = &mut self.tabs[tab].engine;
+        engine.handle(self.now, Input::Response { token, status, retry_after_ms, json });
+        for piece in text.as_bytes().chunks(700) {
+            engine.handle(self.now, Input::Chunk { token, bytes: piece.to_vec() });
+        }
+        engine.handle(self.now, Input::Finished { token });
+    }
+
+    fn open_socket(&mut self, tab: usize, token: u64) {
+        if !self.network || !self.sockets {
+            return self.tabs[tab].engine.handle(self.now, Input::SocketClosed { token, code: 1006 });
+        }
+        self.tabs[tab].socket = Some((token, None));
+        self.tabs[tab].engine.handle(self.now, Input::SocketOpen { token });
+    }
+
+    fn socket_says(&mut self, tab: usize, token: u64, text: &str) {
+        let message: Value = serde_json::from_str(text).unwrap();
+        if message["t"] != "auth" {
+            return;
+        }
+        self.server.now = self.now.wall_ms;
+        let ready = self.server.ready(&message);
+        self.tabs[tab].socket = Some((token, Some(json!({"auth": message, "at": ready["cursor"]}))));
+        self.tabs[tab].engine.handle(self.now, Input::SocketMessage { token, text: ready.to_string() });
+    }
+
+    /// One frame to one socket that is behind.
+    fn deliver_frames(&mut self) -> bool {
+        for tab in 0..self.tabs.len() {
+            let Some((token, Some(subscription))) = self.tabs[tab].socket.clone() else { continue };
+            if self.tabs[tab].dead {
+                continue;
+            }
+            if let Some(frame) = self.server.frame(&subscription["auth"], &subscription["at"]) {
+                self.tabs[tab].socket =
+                    Some((token, Some(json!({"auth": subscription["auth"], "at": frame["cursor"]}))));
+                self.tabs[tab].engine.handle(self.now, Input::SocketMessage { token, text: frame.to_string() });
+                return true;
+            }
+        }
+        false
+    }
+}
+
+pub fn insert(id: &str, value: Value) -> Value {
+    json!({"op": "insert", "c": "deals", "id": id, "value": value})
+}
+
+pub fn set(id: &str, path: &str, value: impl Into<Value>) -> Value {
+    json!({"op": "patch", "c": "deals", "id": id, "set": {path: value.into()}})
+}
+
+pub fn inc(id: &str, path: &str, by: i64) -> Value {
+    json!({"op": "patch", "c": "deals", "id": id, "inc": {path: by}})
+}
+
+pub fn delete(id: &str) -> Value {
+    json!({"op": "delete", "c": "deals", "id": id})
+}

@@ -1,0 +1,164 @@
+//! The server's half of the wire over `MemoryStore`: push by the authority, pull in pages, frames.
+
+use serde_json::{Value, json};
+use tidewire_core::authority::memory::{MemoryStore, OpenPolicy};
+use tidewire_core::authority::{Policy, decide_push};
+use tidewire_core::ids::{CollectionName, Owner};
+use tidewire_core::model::schema::{CollectionSettings, Settings};
+use tidewire_core::protocol::message::{Pull, Push};
+
+pub(crate) struct Server {
+    pub store: MemoryStore,
+    pub policy: OpenPolicy,
+    pub history: String,
+    pub policy_version: String,
+    pub now: u64,
+    /// Rows between two checkpoints of a pull.
+    pub page: usize,
+    /// Tokens that are refused.
+    pub refused: Vec<String>,
+    pub pulls: usize,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            store: MemoryStore::default(),
+            policy: OpenPolicy { settings: settings(), private_to: None },
+            history: "h1".into(),
+            policy_version: "p1".into(),
+            now: 0,
+            page: 3,
+            refused: Vec::new(),
+            pulls: 0,
+        }
+    }
+}
+
+fn settings() -> Settings {
+    ["deals", "people"].map(|name| (CollectionName::parse(name).unwrap(), CollectionSettings::default())).into()
+}
+
+fn owner(bearer: &str) -> Owner {
+    Owner { tenant: "acme".into(), subject: bearer.into() }
+}
+
+impl Server {
+    /// Status and body.
+    pub(crate) fn answer(&mut self, path: &str, bearer: Option<&str>, body: &str) -> (u16, String) {
+        let Some(bearer) = bearer.filter(|bearer| !self.refused.iter().any(|refused| refused == bearer)) else {
+            return (401, json!({"code": "unauthorized", "message": "who are you?"}).to_string());
+        };
+        let user = owner(bearer);
+        if path == "pull" {
+            let pull: Pull = serde_json::from_str(body).unwrap();
+            if pull.owner.as_ref().is_some_and(|known| *known != user) {
+                return (403, json!({"code": "wrong-user", "message": "not yours"}).to_string());
+            }
+            return (200, self.pull(&user, &pull));
+        }
+        let push: Push = serde_json::from_str(body).unwrap();
+        if push.owner.as_ref().is_some_and(|known| *known != user) {
+            return (403, json!({"code": "wrong-user", "message": "not yours"}).to_string());
+        }
+        let mut rows = self.store.rows(&user, &push.replica);
+        let Ok(answer) = decide_push(&mut rows, &self.policy, &user, &push, self.now);
+        (200, serde_json::to_string(&answer).unwrap())
+    }
+
+    pub(crate) fn cursor(&self, user: &Owner, collections: &[String], seq: u64) -> Value {
+        let mut collections = collections.to_vec();
+        collections.sort();
+        let mut groups = self.policy.reader_groups(user);
+        groups.sort();
+        let scope = json!({"groups": groups, "collections": collections, "policy": self.policy_version});
+        json!({"history": self.history, "seq": seq, "mark": format!("m{seq}"), "scope": scope})
+    }
+
+    /// Everything above a `seq` that the reader may see, ordered, each entity once.
+    fn changes(&self, user: &Owner, collections: &[String], above: u64) -> Vec<(u64, Value)> {
+        let groups = self.policy.reader_groups(user);
+        let mut changes: Vec<(u64, Value)> = self
+            .store
+            .entities
+            .iter()
+            .filter(|((collection, _), row)| {
+                row.stored.rev > above && collections.iter().any(|c| c == collection.as_str())
+            })
+            .filter_map(|((collection, id), row)| {
+                let held: Vec<_> = row.groups.iter().filter(|group| groups.contains(group)).collect();
+                let left =
+                    groups.iter().any(|g| self.store.left.contains_key(&(g.clone(), collection.clone(), id.clone())));
+                if held.is_empty() && !left {
+                    return None;
+                }
+                let stored = &row.stored;
+                let mut change =
+                    json!({"id": id, "c": collection, "rev": stored.rev, "at": stored.at, "by": stored.by, "g": held});
+                if !stored.deleted && !held.is_empty() {
+                    change["doc"] = stored.doc.clone();
+                }
+                Some((stored.rev, change))
+            })
+            .collect();
+        changes.sort_by_key(|(rev, _)| *rev);
+        changes
+    }
+
+    fn pull(&mut self, user: &Owner, pull: &Pull) -> String {
+        self.pulls += 1;
+        let collections: Vec<String> = pull.collections.iter().map(ToString::to_string).collect();
+        let here = self.cursor(user, &collections, 0);
+        let after = pull.cursor.as_ref().map(|cursor| json!(cursor));
+        let reset =
+            after.as_ref().is_some_and(|after| after["history"] != here["history"] || after["scope"] != here["scope"]);
+        let above = if reset { 0 } else { pull.cursor.as_ref().map_or(0, |cursor| cursor.seq) };
+        let mut at = if reset { None } else { after.clone() };
+        let changes = self.changes(user, &collections, above);
+        let header = json!({"pull": {"v": 1, "now": self.now, "user": user, "after": at, "reset": reset, "total": changes.len(),
+            "settings": self.policy.settings}});
+        let mut lines = vec![header.to_string()];
+        for (index, (rev, change)) in changes.iter().enumerate() {
+            lines.push(id_first(change));
+            let is_last_of_seq = changes.get(index + 1).is_none_or(|(next, _)| next != rev);
+            if (index + 1) % self.page == 0 && is_last_of_seq {
+                let cursor = self.cursor(user, &collections, *rev);
+                lines.push(json!({"cursor": cursor, "after": at, "done": false}).to_string());
+                at = Some(cursor);
+            }
+        }
+        let cursor = self.cursor(user, &collections, self.store.seq);
+        lines.push(json!({"cursor": cursor, "after": at, "done": true}).to_string());
+        lines.join("\n") + "\n"
+    }
+
+    pub(crate) fn ready(&self, auth: &Value) -> Value {
+        let (user, collections) = subscriber(auth);
+        json!({"t": "ready", "now": self.now, "user": user, "cursor": self.cursor(&user, &collections, self.store.seq)})
+    }
+
+    /// What a socket that stands at `at` has not seen.
+    pub(crate) fn frame(&self, auth: &Value, at: &Value) -> Option<Value> {
+        let (user, collections) = subscriber(auth);
+        let seq = at["seq"].as_u64().unwrap();
+        if seq >= self.store.seq {
+            return None;
+        }
+        let changes: Vec<Value> =
+            self.changes(&user, &collections, seq).into_iter().map(|(_, change)| change).collect();
+        Some(
+            json!({"t": "frame", "after": at, "cursor": self.cursor(&user, &collections, self.store.seq), "changes": changes}),
+        )
+    }
+}
+
+fn subscriber(auth: &Value) -> (Owner, Vec<String>) {
+    (owner(auth["token"].as_str().unwrap()), serde_json::from_value(auth["collections"].clone()).unwrap())
+}
+
+/// `json!` sorts keys; a change's line begins with its id.
+fn id_first(change: &Value) -> String {
+    let mut rest = change.clone();
+    let id = rest.as_object_mut().unwrap().remove("id").unwrap();
+    format!("{{\"id\":{id},{}", rest.to_string().trim_start_matches('{'))
+}
