@@ -36,14 +36,14 @@ if (options === undefined) {
 }
 
 async function main({ reset, seed, port, verbose }) {
-  const fresh = nodeIsSupported(process.versions.node) && PARTS.every(isFresh);
-  if (!fresh && !(await prepare(verbose))) return 1;
   const other = await runningElsewhere();
   if (other !== undefined && reset) {
     console.error(`A server uses .tidewire (port ${other}): stop it before its data is deleted.`);
     return 1;
   }
   if (other !== undefined) console.log(`Another server (port ${other}) uses .tidewire too: better stop one of them.`);
+  const fresh = nodeIsSupported(process.versions.node) && PARTS.every(isFresh);
+  if (!fresh && !(await prepare(verbose))) return 1;
   if (reset) {
     console.log("Deleting the data of the server: .tidewire");
     rmSync(join(root, ".tidewire"), { recursive: true, force: true });
