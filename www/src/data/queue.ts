@@ -10,8 +10,10 @@ export function entryKey(entry: QueueEntry): string {
   return entry.n ? entry.n.join(".") : `new ${entry.collection} ${entry.id} ${entry.at}`;
 }
 
-export function entryTitle(entry: QueueEntry): string {
-  return `${verbs[entry.kind] ?? entry.kind} in ${entry.collection}`;
+/** What it does and to what; `name` is how the entity is called, where that is known. */
+export function entryTitle(entry: QueueEntry, name: string | undefined): string {
+  const verb = verbs[entry.kind] ?? entry.kind;
+  return name ? `${verb}: ${name}` : `${verb} in ${entry.collection}`;
 }
 
 /** The values that an entry sets, by field, as a person would edit them. */

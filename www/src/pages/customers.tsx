@@ -8,10 +8,11 @@ import { initials } from "../lib/format.ts";
 import { goTo, hrefTo } from "../lib/route.ts";
 import { showError } from "../lib/toasts.ts";
 import { capital } from "../ui/fields.tsx";
+import { FirstSync } from "../ui/first-sync.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { ListPage, Pick, SearchBox } from "../ui/list-page.tsx";
 import { Chip, SyncMark } from "../ui/marks.tsx";
-import { Empty, Failure, Loading } from "../ui/states.tsx";
+import { Empty, Failure } from "../ui/states.tsx";
 import { summarize, useSearch } from "../ui/use-search.ts";
 import { VirtualList } from "../ui/virtual-list.tsx";
 import { CustomerDetail } from "./customer-detail.tsx";
@@ -85,7 +86,13 @@ function CustomerRows({ rows, loading, filtered, id, resetKey }: RowsProps) {
         text="This browser refused its own storage. Nothing was deleted."
       />
     );
-  if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered) return <NothingYet />;
+  if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered) {
+    return (
+      <FirstSync what="customers" status={loading}>
+        <StartActions />
+      </FirstSync>
+    );
+  }
   if (rows.length === 0)
     return filtered ? (
       <Empty icon="search" title="No customer matches">
@@ -108,36 +115,32 @@ function CustomerRows({ rows, loading, filtered, id, resetKey }: RowsProps) {
   );
 }
 
-/** Before the first full pull a list without rows is not known to be empty. Adding is possible all the same. */
-function NothingYet() {
-  return (
-    <>
-      <Loading what="customers" />
-      <p className="loading-note">Waiting for the first sync. You can add customers already.</p>
-    </>
-  );
-}
-
 function NoCustomers() {
   return (
     <Empty icon="customers" title="No customers yet">
       <p>Add the first one, or start with a few examples.</p>
-      <div className="empty-actions">
-        <button type="button" className="button primary" onClick={() => goTo("customers", "new")}>
-          New customer
-        </button>
-        <button
-          type="button"
-          className="button"
-          data-testid="add-examples"
-          onClick={() =>
-            void addExamples().catch((error: unknown) => showError("The examples could not be added.", error))
-          }
-        >
-          Add examples
-        </button>
-      </div>
+      <StartActions />
     </Empty>
+  );
+}
+
+function StartActions() {
+  return (
+    <div className="empty-actions">
+      <button type="button" className="button primary" onClick={() => goTo("customers", "new")}>
+        New customer
+      </button>
+      <button
+        type="button"
+        className="button"
+        data-testid="add-examples"
+        onClick={() =>
+          void addExamples().catch((error: unknown) => showError("The examples could not be added.", error))
+        }
+      >
+        Add examples
+      </button>
+    </div>
   );
 }
 

@@ -7,10 +7,11 @@ import { importSampleData } from "../import/sample.ts";
 import { formatNumber } from "../lib/format.ts";
 import { hrefTo } from "../lib/route.ts";
 import { useStore } from "../lib/store.ts";
+import { FirstSync } from "../ui/first-sync.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { ListPage, Pick, SearchBox } from "../ui/list-page.tsx";
 import { SyncMark } from "../ui/marks.tsx";
-import { Empty, Failure, Loading } from "../ui/states.tsx";
+import { Empty, Failure } from "../ui/states.tsx";
 import { summarize, useSearch } from "../ui/use-search.ts";
 import { VirtualList } from "../ui/virtual-list.tsx";
 import { MovieDetail } from "./movie-detail.tsx";
@@ -110,7 +111,7 @@ function MovieRows({ rows, loading, filtered, id, resetKey }: RowsProps) {
       />
     );
   if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered)
-    return <Loading what="movies" />;
+    return <FirstSync what="movies" status={loading} />;
   if (rows.length === 0) {
     return filtered ? (
       <Empty icon="search" title="No movie matches">

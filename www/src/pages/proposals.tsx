@@ -6,10 +6,11 @@ import { proposalStatuses } from "../data/schema.ts";
 import { formatMoney } from "../lib/format.ts";
 import { hrefTo } from "../lib/route.ts";
 import { capital } from "../ui/fields.tsx";
+import { FirstSync } from "../ui/first-sync.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { ListPage, Pick, SearchBox } from "../ui/list-page.tsx";
 import { Chip, SyncMark } from "../ui/marks.tsx";
-import { Empty, Failure, Loading } from "../ui/states.tsx";
+import { Empty, Failure } from "../ui/states.tsx";
 import { summarize, useSearch } from "../ui/use-search.ts";
 import { VirtualList } from "../ui/virtual-list.tsx";
 import { NewProposal } from "./new-proposal.tsx";
@@ -99,7 +100,7 @@ function ProposalRows({ rows, names, loading, filtered, id, resetKey }: RowsProp
       />
     );
   if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered)
-    return <Loading what="proposals" />;
+    return <FirstSync what="proposals" status={loading} />;
   if (rows.length === 0) {
     return filtered ? (
       <Empty icon="search" title="No proposal matches">

@@ -6,6 +6,7 @@ import { fieldName } from "../lib/errors.ts";
 import { count, formatNumber, formatTime } from "../lib/format.ts";
 import { showError, showToast } from "../lib/toasts.ts";
 import { useLive } from "../lib/use-live.ts";
+import { capital } from "../ui/fields.tsx";
 import { Chip } from "../ui/marks.tsx";
 import { OfflineSwitch } from "../ui/offline-switch.tsx";
 import { Empty, Loading } from "../ui/states.tsx";
@@ -105,14 +106,14 @@ function WaitingEntry({ entry }: { entry: QueueEntry }) {
   return (
     <li className="entry" data-testid="queue-item" data-status={entry.status} data-id={entry.id}>
       <div className="entry-head">
-        <strong>{entryTitle(entry)}</strong>
+        <strong>{entryTitle(entry, entityName(entry))}</strong>
         <Chip tone={entry.status === "suspect" || entry.status === "held" ? "red" : "gray"}>
           {stateWords[entry.status] ?? entry.status}
         </Chip>
       </div>
       <p>{entryWords(entry)}</p>
       <small>
-        Written {formatTime(entry.at)}
+        {capital(entry.collection)}, written {formatTime(entry.at)}
         {entry.attempts > 1 && `, tried ${count(entry.attempts, "time")}`}
       </small>
     </li>
@@ -136,14 +137,16 @@ function FailedEntry({ entry }: { entry: QueueEntry }) {
   return (
     <li className="entry" data-testid="queue-failed-item" data-status="failed" data-id={entry.id}>
       <div className="entry-head">
-        <strong>{entryTitle(entry)}</strong>
+        <strong>{entryTitle(entry, entityName(entry))}</strong>
         <Chip tone="red">{error?.code ?? "refused"}</Chip>
       </div>
       <p className="entry-reason" data-testid="queue-reason">
         {path && <code data-testid="queue-path">{path}</code>} {error?.message ?? "The server gave no reason."}
       </p>
       <p>{entryWords(entry)}</p>
-      <small>Written {formatTime(entry.at)}</small>
+      <small>
+        {capital(entry.collection)}, written {formatTime(entry.at)}
+      </small>
       {n && !editing && (
         <div className="entry-actions">
           <button
@@ -170,4 +173,18 @@ function FailedEntry({ entry }: { entry: QueueEntry }) {
       {n && editing && <EntryEditor entry={entry} onClose={() => setEditing(false)} />}
     </li>
   );
+}
+
+/** How the entity is called now. Deleted ones have no name any more. */
+function entityName({ collection, id }: QueueEntry): string | undefined {
+  switch (collection) {
+    case "customers":
+      return db.customers.peek(id)?.name;
+    case "proposals":
+      return db.proposals.peek(id)?.title;
+    case "movies":
+      return db.movies.peek(id)?.Title?.toString();
+    default:
+      return undefined;
+  }
 }

@@ -5,6 +5,7 @@ import { db, type ImportedRecord } from "../data/db.ts";
 import { removeWithUndo } from "../data/remove.ts";
 import { formatNumber } from "../lib/format.ts";
 import { hrefTo } from "../lib/route.ts";
+import { FirstSync } from "../ui/first-sync.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { ListPage, Pick, SearchBox } from "../ui/list-page.tsx";
 import { SyncMark } from "../ui/marks.tsx";
@@ -66,7 +67,7 @@ function RecordRows({ rows, loading, filtered, id, resetKey }: RowsProps) {
       />
     );
   if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered)
-    return <Loading what="records" />;
+    return <FirstSync what="records" status={loading} />;
   if (rows.length === 0) {
     return filtered ? (
       <Empty icon="search" title="No record matches">

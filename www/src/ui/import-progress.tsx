@@ -3,7 +3,7 @@ import { useSyncStatus } from "tidewire/react";
 import { db } from "../data/db.ts";
 import { dismissImport, importJob, isImporting, stopImport, type ImportJob } from "../import/job.ts";
 import type { RowError } from "../import/parse.ts";
-import { formatNumber } from "../lib/format.ts";
+import { count, formatNumber } from "../lib/format.ts";
 import { hrefTo } from "../lib/route.ts";
 import { useStore } from "../lib/store.ts";
 import { capital } from "./fields.tsx";
@@ -47,9 +47,7 @@ export function ImportProgress({ showErrors = false }: { showErrors?: boolean })
         <>
           <Bar label="On this device" value={job.stored} max={job.total} />
           <p className="hint">
-            {pending === 0
-              ? "Everything is on the server."
-              : `${formatNumber(pending)} ${pending === 1 ? "change waits" : "changes wait"} for the server.`}{" "}
+            {waitingWords(pending, running)}{" "}
             {job.target && !running && <a href={hrefTo(job.target)}>Show {capital(job.target)}</a>}
           </p>
         </>
@@ -67,6 +65,11 @@ export function ImportProgress({ showErrors = false }: { showErrors?: boolean })
       {job.refused > 0 && showErrors && <RowErrors job={job} />}
     </section>
   );
+}
+
+function waitingWords(pending: number, running: boolean): string {
+  if (pending > 0) return `${count(pending, "change")} not on the server yet.`;
+  return running ? "" : "Everything is on the server.";
 }
 
 function headline(job: ImportJob): string {
