@@ -2,8 +2,7 @@
 //!
 //! Refused: duplicate keys, nesting over the limit, keys that JavaScript takes for a prototype, lone surrogates,
 //! numbers that no `f64` holds, and input over its length. Made canonical: numbers. A number is what JavaScript would
-//! hold (an `f64`), and each has one form here: integers up to 2^53 as integers, everything else as a float, so that
-//! equal numbers are equal [`Value`]s.
+//! hold (an `f64`), and each has one form here, so that equal numbers are equal [`Value`]s.
 //!
 //! Not here: what a document or a mutation may contain; see [`model`](crate::model).
 
@@ -99,14 +98,18 @@ pub fn canonical(value: &mut Value) {
     }
 }
 
-/// The one form of a number: `null` for what JSON has no number for, as in JavaScript.
+/// The one form of a number: the one that any reader gets from its canonical text. `null` for what JSON has no number
+/// for, as in JavaScript.
 pub fn number_of(float: f64) -> Value {
     const EXACT: f64 = 9_007_199_254_740_992.0;
-    if float.fract() == 0.0 && float.abs() <= EXACT {
+    let integer = float.fract() == 0.0;
+    if integer && float.abs() <= EXACT {
         #[expect(clippy::cast_possible_truncation, reason = "an integer within ±2^53")]
         return Value::Number(Number::from(float as i64));
     }
-    Number::from_f64(float).map_or(Value::Null, Value::Number)
+    // JavaScript's digits of a large integer are not those of the nearest `u64`.
+    let read = if integer { number_text(float).parse().ok() } else { None };
+    read.or_else(|| Number::from_f64(float)).map_or(Value::Null, Value::Number)
 }
 
 /// The canonical text: keys sorted, no white space, numbers as JavaScript writes them.
@@ -175,26 +178,28 @@ fn write_string(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// `Number::toString` of ECMAScript: the shortest digits that read back the same, an exponent from 1e21 and below 1e-6.
 fn write_number(number: &Number, out: &mut String) {
-    if let Value::Number(exact) = number.as_f64().map_or(Value::Null, number_of)
-        && let Some(integer) = exact.as_i64()
-    {
-        let _ = write!(out, "{integer}");
-        return;
+    const EXACT: u64 = 1 << 53;
+    match number.as_i64() {
+        Some(integer) if integer.unsigned_abs() <= EXACT => {
+            let _ = write!(out, "{integer}");
+        }
+        _ => out.push_str(&number_text(number.as_f64().unwrap_or_default())),
     }
-    let float = number.as_f64().unwrap_or_default();
-    let magnitude = float.abs();
-    if (1e-6..1e21).contains(&magnitude) {
-        let _ = write!(out, "{float}");
-        return;
+}
+
+/// `Number::toString` of ECMAScript: the shortest digits that read back the same, an exponent from 1e21 and below 1e-6.
+fn number_text(float: f64) -> String {
+    if float == 0.0 {
+        return "0".to_owned();
+    }
+    if (1e-6..1e21).contains(&float.abs()) {
+        return format!("{float}");
     }
     let text = format!("{float:e}");
     match text.split_once('e') {
-        Some((digits, power)) if !power.starts_with('-') => {
-            let _ = write!(out, "{digits}e+{power}");
-        }
-        _ => out.push_str(&text),
+        Some((digits, power)) if !power.starts_with('-') => format!("{digits}e+{power}"),
+        _ => text,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`merge`] is what the server does with what it stores; [`predict`] is what the client shows until the server has
 //! answered. Both split a mutation into the same leaf steps (rule 14) and carry them out by the same code
-//! ([`weave`]), so that they agree wherever nothing is concurrent.
+//! (`weave`), so that they agree wherever nothing is concurrent.
 //!
 //! The invariant: **no value is lost silently.** Each value of a mutation is in the resulting document, or equal to
 //! what is there, or in [`Outcome::overwritten`]; each stored value that it replaces without having seen it is in
