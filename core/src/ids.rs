@@ -112,7 +112,8 @@ fn check_id(text: &str) -> Result<(), CoreError> {
 /// Keys that JavaScript takes for a prototype; refused in documents, paths, ids and names.
 pub const FORBIDDEN_KEYS: [&str; 3] = ["__proto__", "constructor", "prototype"];
 
-/// The name of a mutation within its replica: the key of its log record and its index in it. On the wire `[key, index]`.
+/// The name of a mutation within its replica: the key of its log record and its index in it. On the wire `[key,
+/// index]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct MutationId(pub u64, pub u32);
 

@@ -1,7 +1,7 @@
 //! The whole boundary between the engine and a shell, on one screen.
 //!
-//! A shell carries out each [`Output`] and answers with an [`Input`]. Tokens tie answers to requests; an answer to a token that the
-//! engine no longer waits for is ignored.
+//! A shell carries out each [`Output`] and answers with an [`Input`]. Tokens tie answers to requests; an answer to
+//! a token that the engine no longer waits for is ignored.
 
 #![allow(missing_docs, reason = "the fields of the enums below are named in the line above each")]
 
@@ -26,7 +26,8 @@ pub type Token = u64;
 pub enum Output {
     /// Work on the store; answered by [`Input::Stored`].
     Store { token: Token, op: StoreOp },
-    /// An HTTP request; answered by [`Input::Response`], then [`Input::Chunk`]s, then [`Input::Finished`], or by [`Input::NetFailed`].
+    /// An HTTP request; answered by [`Input::Response`], then [`Input::Chunk`]s, then [`Input::Finished`], or by
+    /// [`Input::NetFailed`].
     Fetch { token: Token, request: Fetch },
     /// Stop a request; nothing more of it is handed in.
     Abort { token: Token },
@@ -54,7 +55,8 @@ pub enum Output {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum StoreOp {
-    /// One read transaction over `meta`, `dirs` and `log`: everything but the segments. The log is read from `state_upto` + 1.
+    /// One read transaction over `meta`, `dirs` and `log`: everything but the segments. The log is read from
+    /// `state_upto` + 1.
     Load,
     /// Segments by key, in parallel gets.
     ReadSegments { keys: Vec<u64> },
@@ -62,8 +64,8 @@ pub enum StoreOp {
     ReadLog { after: u64 },
     /// Puts the records into `log`, commits at once, reads nothing.
     Append { records: Vec<Vec<u8>>, durability: Durability },
-    /// Puts `record` into `log` and aborts unless its key is `expect`; then adds the segments, rewrites the state and deletes
-    /// the log up to `upto`. Scope: log, segs, dirs, meta.
+    /// Puts `record` into `log` and aborts unless its key is `expect`; then adds the segments, rewrites the state
+    /// and deletes the log up to `upto`. Scope: log, segs, dirs, meta.
     Seal { expect: u64, record: Vec<u8>, segments: Vec<NewSegment>, state: Vec<u8>, upto: u64, fence: u64 },
     /// Aborts if `meta`'s fence is not `fence` or a victim is gone; else deletes the victims and adds the segments.
     /// Scope: segs, dirs, meta, never log.

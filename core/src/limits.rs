@@ -1,8 +1,10 @@
 //! Every bound, with its reason. Imports nothing.
 //!
-//! A bound that a user may change is the default of an option; the others are part of the protocol or of the storage format.
+//! A bound that a user may change is the default of an option; the others are part of the protocol or of the
+//! storage format.
 
-/// Nesting of a JSON value. A recursive walk in wasm32 traps near 2,700 levels, and V8's own parser is slower long before.
+/// Nesting of a JSON value. A recursive walk in wasm32 traps near 2,700 levels, and V8's own parser is slower long
+/// before.
 pub const DEPTH_MAX: usize = 64;
 /// One document, as canonical JSON. An option raises it up to [`PUSH_BYTES_MAX`] less an envelope.
 pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;

@@ -1,7 +1,7 @@
 //! What the app sees: the confirmed document with the pending mutations replayed on it.
 //!
-//! Server data never overwrites a pending edit, and one's own reads never go backwards: an edit stays in the view until the server's
-//! data that contains it is shown, or until it is rejected.
+//! Server data never overwrites a pending edit, and one's own reads never go backwards: an edit stays in the view
+//! until the server's data that contains it is shown, or until it is rejected.
 
 use serde_json::Value;
 

@@ -1,8 +1,8 @@
 //! One entry of the log. Whatever a tab must know to stay correct is one of these.
 //!
-//! Records of the server's data and records about the queue carry the fence of the tab that wrote them; the fold ignores them when a
-//! later leader has spoken (rule 3). A user's mutation and the server's data are never in one record, so that a damaged record
-//! of the one kind cannot take the other with it.
+//! Records of the server's data and records about the queue carry the fence of the tab that wrote them; the fold
+//! ignores them when a later leader has spoken (rule 3). A user's mutation and the server's data are never in one
+//! record, so that a damaged record of the one kind cannot take the other with it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -44,7 +44,8 @@ pub struct PushItem {
     /// The number of its transaction's first member, if it is in one. Members stand side by side.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tx: Option<MutationId>,
-    /// The mutation's bytes as the log has them; left out in a `void`, which says that this number will never carry content.
+    /// The mutation's bytes as the log has them; left out in a `void`, which says that this number will never carry
+    /// content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub m: Option<Box<RawValue>>,
 }
@@ -79,7 +80,8 @@ pub struct ForkedItem {
     pub differs: bool,
 }
 
-/// `POST pull`. The answer is a stream of lines: [`PullHeader`], then [`Change`]s with a [`Checkpoint`] from time to time.
+/// `POST pull`. The answer is a stream of lines: [`PullHeader`], then [`Change`]s with a [`Checkpoint`] from time
+/// to time.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pull {
     /// [`VERSION`].
@@ -110,7 +112,8 @@ pub struct PullHeader {
     /// The cursor that this stream starts from: the request's, or none after a reset or at a first sync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Cursor>,
-    /// The request's cursor cannot be continued: everything is sent again and replaces what the client has at `done` (rule 22).
+    /// The request's cursor cannot be continued: everything is sent again and replaces what the client has at
+    /// `done` (rule 22).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reset: bool,
     /// Groups and collections that the reader may no longer see (rule 26).

@@ -1,5 +1,6 @@
-//! When to try again: full jitter (a random wait up to a ceiling that doubles), so that devices which failed together do not return
-//! together. Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+//! When to try again: full jitter (a random wait up to a ceiling that doubles), so that devices which failed
+//! together do not return together. Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,
+//! 2015.
 
 /// A small generator for jitter; the seed comes from the shell. Not for secrets. SplitMix64 (Steele et al., 2014).
 #[derive(Debug, Clone)]

@@ -1,5 +1,5 @@
-//! Which mutations go into the next push: in the order of their numbers (rule 12), whole transactions (rule 11), and nothing behind a
-//! mutation of the same entity that has to wait.
+//! Which mutations go into the next push: in the order of their numbers (rule 12), whole transactions (rule 11),
+//! and nothing behind a mutation of the same entity that has to wait.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
 //! Not-yet-sent patches of one entity become one, where nobody can tell the difference.
 //!
-//! The last patch survives under its own number, with the first one's `was` and `base_rev` and the last one's values (rule 3): so
-//! everything that its author had seen stands before it. Members of transactions never take part, nor edits on either side of one;
-//! an insert stays by itself, because other entities may refer to it.
+//! The last patch survives under its own number, with the first one's `was` and `base_rev` and the last one's
+//! values (rule 3): so everything that its author had seen stands before it. Members of transactions never take
+//! part, nor edits on either side of one; an insert stays by itself, because other entities may refer to it.
 
 use std::collections::BTreeMap;
 

@@ -19,7 +19,8 @@ use crate::store::state::State;
 /// Bytes of segments read at once: parallel gets are fastest, but their buffers should not pile up.
 const WAVE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A segment may be cleaned away between the directories and its read; then everything is read again, so often at the most.
+/// A segment may be cleaned away between the directories and its read; then everything is read again, so often at
+/// the most.
 const RELOADS_MAX: u32 = 5;
 
 /// A cold open in progress.

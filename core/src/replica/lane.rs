@@ -1,7 +1,8 @@
-//! The one lane to the store: one operation in flight, so that order is kept and every key can be compared (rules 2 and 4).
+//! The one lane to the store: one operation in flight, so that order is kept and every key can be compared (rules 2
+//! and 4).
 //!
-//! An append reads nothing. When it is complete its first key is compared: last + 1 → its records are folded; greater → the gap is
-//! read first, everything in key order; not above last and not known → the store was replaced.
+//! An append reads nothing. When it is complete its first key is compared: last + 1 → its records are folded;
+//! greater → the gap is read first, everything in key order; not above last and not known → the store was replaced.
 
 use std::collections::VecDeque;
 
@@ -88,7 +89,8 @@ impl Replica {
         self.output(Output::Store { token, op });
     }
 
-    /// Starts the next operation, if none is in flight: what was missed first, then the user's writes, then the server's data, then upkeep.
+    /// Starts the next operation, if none is in flight: what was missed first, then the user's writes, then the
+    /// server's data, then upkeep.
     pub(crate) fn advance_lane(&mut self, now: Now) {
         if !self.lane.is_idle() {
             return;

@@ -1,5 +1,5 @@
-//! The live channel: frames that continue the cursor are applied, everything else is a hint to pull (rule 21). Correctness never
-//! depends on it.
+//! The live channel: frames that continue the cursor are applied, everything else is a hint to pull (rule 21).
+//! Correctness never depends on it.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -214,7 +214,8 @@ impl Replica {
         }
     }
 
-    /// A frame is applied only if it continues the cursor that is shown, counting the frames that are on their way into the log.
+    /// A frame is applied only if it continues the cursor that is shown, counting the frames that are on their way
+    /// into the log.
     fn take_frame(&mut self, frame: Frame) {
         let at = self.live.tip.as_ref().or(self.state.cursor.as_ref());
         let pulling = self.pulling.is_busy();

@@ -1,7 +1,7 @@
 //! The client's state machine: what one tab does with the log, the server and the other tabs.
 //!
-//! Every input ends in [`Replica::advance`], which looks at the state and starts whatever is due. Nothing is started twice, because
-//! each part remembers what it waits for:
+//! Every input ends in [`Replica::advance`], which looks at the state and starts whatever is due. Nothing is
+//! started twice, because each part remembers what it waits for:
 //!
 //! ```text
 //! write ─► provisional ─► lane (append) ─► fold ─► queue ─► push ─► lane (Acks) ─► fold
@@ -189,13 +189,14 @@ impl Replica {
 
     fn announce_verdict(&mut self, n: MutationId, verdict: Value) {
         let Some((write, index)) = self.writes.of(n) else { return };
-        self.event(json!({"type": "verdict", "write": write, "index": index, "n": n, "verdict": verdict}));
+        let event = json!({"type": "verdict", "write": write, "index": index, "n": n, "verdict": verdict});
+        self.event(event);
     }
 
     fn announce_rejected(&mut self, n: MutationId) {
         let Some(letter) = self.state.letters.get(&n) else { return };
-        let event = json!({"type": "rejected", "n": n, "collection": letter.mutation.collection, "id": letter.mutation.id,
-            "error": letter.reason});
+        let (collection, id) = (&letter.mutation.collection, &letter.mutation.id);
+        let event = json!({"type": "rejected", "n": n, "collection": collection, "id": id, "error": letter.reason});
         self.event(event);
     }
 

@@ -1,4 +1,5 @@
-//! An operation as the app calls it, and what it comes to as a mutation: what it does, what stood there, and its inverse.
+//! An operation as the app calls it, and what it comes to as a mutation: what it does, what stood there, and its
+//! inverse.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Reading the server's changes: a stream of lines, made durable checkpoint by checkpoint, shown when it is done (rules 21, 22).
+//! Reading the server's changes: a stream of lines, made durable checkpoint by checkpoint, shown when it is done
+//! (rules 21, 22).
 
 use serde::Deserialize;
 use serde_json::json;
@@ -227,7 +228,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Makes a checkpoint's rows durable: records of bounded size in one transaction of the store, the last one with the cursor.
+    /// Makes a checkpoint's rows durable: records of bounded size in one transaction of the store, the last one
+    /// with the cursor.
     fn take_checkpoint(&mut self, token: Token, checkpoint: Checkpoint) -> Result<(), CoreError> {
         let fence = self.tabs.fence();
         let Some(stream) = self.stream(token) else { return Ok(()) };

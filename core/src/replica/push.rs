@@ -1,4 +1,5 @@
-//! Sending mutations, exactly once: choose → `Sent` is durable → build from the fold → send → `Acks` is durable (rules 3, 6, 12).
+//! Sending mutations, exactly once: choose → `Sent` is durable → build from the fold → send → `Acks` is durable
+//! (rules 3, 6, 12).
 //!
 //! ```text
 //! idle ─► preparing (Sent in the lane) ─► in flight ─► acking (Acks in the lane) ─► idle

@@ -98,8 +98,8 @@ impl Replica {
         self.settings(collection.as_str()).fields.get(path) == Some(&FieldStrategy::Counter)
     }
 
-    /// Rule 13: the confirmed revision in the author's view, or the smallest base of the mutations in that view which touch a path of
-    /// this one.
+    /// Rule 13: the confirmed revision in the author's view, or the smallest base of the mutations in that view
+    /// which touch a path of this one.
     fn base_rev(&self, mutation: &Mutation, seen: Option<&Seen>, draft: &Draft) -> Rev {
         let entity = self.state.entity(mutation.collection.as_str(), mutation.id.as_str());
         let pending = entity.into_iter().flat_map(|entity| &entity.pending).filter_map(|n| self.state.queue.get(n));

@@ -134,7 +134,8 @@ impl Replica {
         }
     }
 
-    /// The server refused the token (never counted against a mutation): ask for another, with a pause if that one is refused too.
+    /// The server refused the token (never counted against a mutation): ask for another, with a pause if that one
+    /// is refused too.
     pub(crate) fn token_refused(&mut self, now: Now) {
         if matches!(self.session.token, Auth::Has(_)) {
             let bounds = self.config.bounds();

@@ -1,4 +1,5 @@
-//! The tabs of one profile: one leads and talks to the network, all append to the log. Messages are hints; the log is the truth.
+//! The tabs of one profile: one leads and talks to the network, all append to the log. Messages are hints; the log
+//! is the truth.
 
 use serde_json::{Value, json};
 

@@ -134,7 +134,8 @@ impl Replica {
         ns.len() == 1 || (tx.is_some() && ns.iter().all(|n| self.state.queue.get(n).is_some_and(|e| e.tx == tx)))
     }
 
-    /// A transient failure: wait, and after some make the batch smaller, to find the mutation that the server cannot bear (rule 32).
+    /// A transient failure: wait, and after some make the batch smaller, to find the mutation that the server
+    /// cannot bear (rule 32).
     pub(crate) fn push_failed(&mut self, now: Now, retry_after_ms: u64, _why: &str) {
         let Step::InFlight(flight) = std::mem::take(&mut self.pushing.step) else { return };
         self.metrics.failures += 1;

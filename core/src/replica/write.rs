@@ -1,7 +1,7 @@
 //! The app's writes: visible at once as provisional, in the log with the next append, named by its key.
 //!
-//! All un-awaited writes of one tick share an append, and one append of the user's is in flight at a time (rule 4). If one cannot be
-//! stored, the later ones of this tab fail with it: they may build on it.
+//! All un-awaited writes of one tick share an append, and one append of the user's is in flight at a time (rule 4).
+//! If one cannot be stored, the later ones of this tab fail with it: they may build on it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

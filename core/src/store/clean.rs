@@ -1,6 +1,8 @@
-//! Dead space: rows that a newer row has replaced. A sweep rewrites a few segments at a time, the oldest first, and keeps what lives.
+//! Dead space: rows that a newer row has replaced. A sweep rewrites a few segments at a time, the oldest first, and
+//! keeps what lives.
 //!
-//! Copies keep their position, so a reader that meets a row twice loses nothing. The order of the segments' keys says nothing.
+//! Copies keep their position, so a reader that meets a row twice loses nothing. The order of the segments' keys
+//! says nothing.
 
 use std::collections::BTreeMap;
 

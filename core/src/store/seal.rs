@@ -1,4 +1,5 @@
-//! Log records become segments: whatever changed since the last seal is written once, in its latest form, and the log behind it goes.
+//! Log records become segments: whatever changed since the last seal is written once, in its latest form, and the
+//! log behind it goes.
 //!
 //! Pending mutations are rows of their own, so an offline day does not stay as thousands of small records.
 

@@ -1,6 +1,8 @@
-//! An immutable block of rows. In any order, in any number of segments: of one key the row with the highest position holds.
+//! An immutable block of rows. In any order, in any number of segments: of one key the row with the highest
+//! position holds.
 //!
-//! A row is an entity or a mutation. A *gone* row says that its key has nothing any more; it outlives the rows that it hides.
+//! A row is an entity or a mutation. A *gone* row says that its key has nothing any more; it outlives the rows that
+//! it hides.
 //!
 //! ```text
 //! segment   = codec(kind 1): raw length u32 | LZ4 block of rows

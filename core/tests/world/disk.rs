@@ -1,4 +1,5 @@
-//! One profile's store, as IndexedDB behaves: autoincrement keys that an abort gives back, transactions whole or not at all.
+//! One profile's store, as IndexedDB behaves: autoincrement keys that an abort gives back, transactions whole or
+//! not at all.
 
 use std::collections::BTreeMap;
 

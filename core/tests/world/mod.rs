@@ -1,4 +1,5 @@
-//! A world for the engine: profiles with disks, tabs, one server over `MemoryStore`, all in one thread and without a clock.
+//! A world for the engine: profiles with disks, tabs, one server over `MemoryStore`, all in one thread and without
+//! a clock.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -184,10 +185,9 @@ impl World {
     pub fn set_network(&mut self, network: bool) {
         self.network = network;
         for tab in 0..self.tabs.len() {
-            if !network {
-                if let Some((token, _)) = self.tabs[tab].socket.take() {
-                    self.tabs[tab].engine.handle(self.now, Input::SocketClosed { token, code: 1006 });
-                }
+            if let (false, Some((token, _))) = (network, self.tabs[tab].socket.clone()) {
+                self.tabs[tab].socket = None;
+                self.tabs[tab].engine.handle(self.now, Input::SocketClosed { token, code: 1006 });
             }
             if !self.tabs[tab].dead {
                 self.tabs[tab].engine.handle(self.now, Input::Online(network));
@@ -284,11 +284,7 @@ impl World {
                     self.locks[profile].1.push_back(tab);
                 }
             }
-            Output::ReleaseLock => {
-                if self.locks[profile].0 == Some(tab) {
-                    self.release(profile);
-                }
-            }
+            Output::ReleaseLock if self.locks[profile].0 == Some(tab) => self.release(profile),
             Output::Wake { at_mono_ms } => self.tabs[tab].wake = Some(at_mono_ms),
             Output::Event(Event::Opened) => self.tabs[tab].opened = true,
             Output::Event(Event::Json(event)) => self.tabs[tab].events.push(event),

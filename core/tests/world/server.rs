@@ -115,8 +115,10 @@ impl Server {
         let above = if reset { 0 } else { pull.cursor.as_ref().map_or(0, |cursor| cursor.seq) };
         let mut at = if reset { None } else { after.clone() };
         let changes = self.changes(user, &collections, above);
-        let header = json!({"pull": {"v": 1, "now": self.now, "user": user, "after": at, "reset": reset, "total": changes.len(),
-            "settings": self.policy.settings}});
+        let settings = &self.policy.settings;
+        let header = json!({"v": 1, "now": self.now, "user": user, "after": at, "reset": reset, "settings": settings,
+            "total": changes.len()});
+        let header = json!({"pull": header});
         let mut lines = vec![header.to_string()];
         for (index, (rev, change)) in changes.iter().enumerate() {
             lines.push(id_first(change));
@@ -134,7 +136,8 @@ impl Server {
 
     pub(crate) fn ready(&self, auth: &Value) -> Value {
         let (user, collections) = subscriber(auth);
-        json!({"t": "ready", "now": self.now, "user": user, "cursor": self.cursor(&user, &collections, self.store.seq)})
+        let cursor = self.cursor(&user, &collections, self.store.seq);
+        json!({"t": "ready", "now": self.now, "user": user, "cursor": cursor})
     }
 
     /// What a socket that stands at `at` has not seen.

@@ -9,6 +9,7 @@ use super::lex::line_of;
 pub const MODULES: [&str; 19] = [
     "error",
     "limits",
+    "io",
     "ids",
     "json",
     "clock",
@@ -24,7 +25,6 @@ pub const MODULES: [&str; 19] = [
     "protocol",
     "authority",
     "replica",
-    "io",
     "engine",
 ];
 
