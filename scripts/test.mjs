@@ -12,7 +12,7 @@ import { steps } from "./lib/steps.mjs";
 import { ensureRust, missingTools } from "./lib/toolchain.mjs";
 
 const LOGS = join(root, "target", "logs");
-/** The end of a failed step's output; all of it is in its log. */
+/** How much of a failed step's output is shown; all of it is in its log. */
 const FAILURE_LINES = 80;
 const LONG = { TIDEWIRE_LONG: "1", PROPTEST_CASES: "20000" };
 
@@ -57,26 +57,36 @@ async function runStep(step) {
   const chosen = step.name === "browsers" ? await browsers() : {};
   const env = { ...cargoBar, ...step.env, ...(long ? LONG : {}), ...chosen };
   if (env.TIDEWIRE_BROWSERS === "") return;
-  const log = join(LOGS, `${step.name}.log`);
-  rmSync(log, { force: true });
   const bar = progress(step.label);
-  let output = "";
-  const onText = (text) => {
-    output += text;
-    bar.text(text);
-    if (verbose) process.stdout.write(text);
-  };
-  let ok = true;
-  for (const command of step.commands) {
-    ok = (await start(command, { env, onText, log }).done) === 0 && ok;
-  }
-  writeFileSync(log, withoutBars(output));
-  const { passed, failed } = countTests(output, ok);
+  const { output, failures } = await runCommands(step, env, bar);
+  const { passed, failed } = countTests(output, failures === "");
   result.passed += passed;
   result.failed += failed;
-  bar.end(ok && failed === 0 ? "ok" : "FAIL", passed + failed > 1 ? `${passed} passed, ${failed} failed` : "");
-  if ((!ok || failed > 0) && !verbose) console.log(withoutBars(output).split("\n").slice(-FAILURE_LINES).join("\n"));
-  if (step.name === "size" && ok && !verbose) console.log(withoutBars(output));
+  bar.end(failed === 0 ? "ok" : "FAIL", passed + failed > 1 ? `${passed} passed, ${failed} failed` : "");
+  if (verbose) return;
+  if (failed > 0) console.log(failures.split("\n").slice(-FAILURE_LINES).join("\n"));
+  else if (step.name === "size") console.log(withoutBars(output));
+}
+
+/** Runs all commands of a step; returns what they printed, and what those that failed printed. */
+async function runCommands(step, env, bar) {
+  const log = join(LOGS, `${step.name}.log`);
+  rmSync(log, { force: true });
+  let output = "";
+  let failures = "";
+  for (const command of step.commands) {
+    let text = "";
+    const onText = (more) => {
+      text += more;
+      bar.text(more);
+      if (verbose) process.stdout.write(more);
+    };
+    const code = await start(command, { env, onText, log }).done;
+    output += text;
+    if (code !== 0) failures += `$ ${command.join(" ")}\n${withoutBars(text)}\n(exit code ${code})\n`;
+  }
+  writeFileSync(log, withoutBars(output));
+  return { output, failures };
 }
 
 async function buildParts(step) {
