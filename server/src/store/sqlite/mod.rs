@@ -5,6 +5,7 @@
 
 mod prune;
 mod read;
+mod regroup;
 mod rows;
 mod schema;
 mod writer;
@@ -58,9 +59,8 @@ impl Store {
             StoreError::Directory(format!("cannot create the data directory {directory} (--data, server.data): {e}"))
         })?;
         let path = directory.join("tidewire.sqlite");
-        let mut connection = Connection::open(&path)?;
-        schema::configure(&connection)?;
-        let history = schema::open(&mut connection)?;
+        let (mut connection, history) = connect(&path)?;
+        regroup::run(&mut connection, &policy)?;
         let wakers = Wakers::default();
         let writer = Writer::start(connection, policy, wakers.clone());
         Ok(Self { inner: Arc::new(Inner { path, history, writer, readers: Mutex::default(), wakers }) })
@@ -167,6 +167,17 @@ impl Wakers {
             sender.send_replace(seq);
         }
     }
+}
+
+/// Opens a database file for writing; creates it or upgrades it if need be. Returns its history id as well.
+///
+/// # Errors
+/// The file cannot be used, or a newer release made it.
+pub fn connect(path: &Path) -> Result<(Connection, String), StoreError> {
+    let mut connection = Connection::open(path)?;
+    schema::configure(&connection)?;
+    let history = schema::open(&mut connection)?;
+    Ok((connection, history))
 }
 
 /// Runs `work` inside a savepoint. Its writes are taken back if it fails or if it says so by `(…, false)`.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tidewire_core::authority::{Rows, Stored};
 use tidewire_core::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
+use tidewire_core::json;
 use tidewire_core::protocol::message::Verdict;
 
 use super::random_text;
@@ -110,7 +111,7 @@ impl Rows for SqliteRows<'_> {
                 int(stored.at),
                 stored.by.as_str(),
                 stored.deleted,
-                to_json(&stored.doc)?,
+                document(&stored.doc)?,
                 to_json(&stored.paths)?,
                 to_json(&groups)?,
             ])?;
@@ -225,6 +226,11 @@ pub(super) fn int(number: u64) -> i64 {
 /// Stored JSON.
 pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|e| StoreError::Unreadable(e.to_string()))
+}
+
+/// A document in its canonical form, as it travels.
+fn document(doc: &serde_json::Value) -> Result<String, StoreError> {
+    String::from_utf8(json::write(doc)).map_err(|e| StoreError::Unreadable(e.to_string()))
 }
 
 fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {

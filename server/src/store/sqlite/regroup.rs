@@ -1,0 +1,47 @@
+//! Gives every entity its groups anew when the configuration says otherwise than at the last start.
+//!
+//! Leave markers are dropped: every cursor has the old policy's version in its scope, so every reader reads all again (rule 23).
+
+use rusqlite::{Connection, TransactionBehavior, params};
+use tidewire_core::authority::Policy;
+use tidewire_core::ids::{CollectionName, EntityId};
+
+use super::rows::from_json;
+use crate::policy::ServerPolicy;
+use crate::store::StoreError;
+
+/// The row of `meta` that says which policy the groups follow.
+const META: &str = "policy";
+
+pub(super) fn run(connection: &mut Connection, policy: &ServerPolicy) -> Result<(), StoreError> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let stored = super::schema::meta_or_insert(&tx, META, policy.version())?;
+    if stored == policy.version() {
+        return Ok(tx.commit()?);
+    }
+    tracing::info!("the groups of the collections have changed: every entity gets its groups anew");
+    tx.execute("DELETE FROM members", [])?;
+    {
+        let mut entities = tx.prepare("SELECT rowid, tenant, collection, id, rev, doc FROM entities")?;
+        let mut update = tx.prepare("UPDATE entities SET groups = ?2 WHERE rowid = ?1")?;
+        let mut insert =
+            tx.prepare("INSERT INTO members (tenant, grp, collection, id, seq, left) VALUES (?1, ?2, ?3, ?4, ?5, 0)")?;
+        let mut rows = entities.query([])?;
+        while let Some(row) = rows.next()? {
+            let (rowid, tenant): (i64, String) = (row.get(0)?, row.get(1)?);
+            let (collection, id): (String, String) = (row.get(2)?, row.get(3)?);
+            let (rev, doc): (i64, String) = (row.get(4)?, row.get(5)?);
+            let unreadable = |e: tidewire_core::error::CoreError| StoreError::Unreadable(e.to_string());
+            let name = CollectionName::parse(&collection).map_err(unreadable)?;
+            let entity = EntityId::parse(&id).map_err(unreadable)?;
+            let groups = policy.groups(&name, &entity, &from_json(&doc)?);
+            let text = serde_json::to_string(&groups).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+            update.execute(params![rowid, text])?;
+            for group in &groups {
+                insert.execute(params![tenant, group.as_str(), collection, id, rev])?;
+            }
+        }
+    }
+    tx.execute("UPDATE meta SET value = ?2 WHERE name = ?1", [META, policy.version()])?;
+    Ok(tx.commit()?)
+}
