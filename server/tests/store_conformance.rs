@@ -1,0 +1,184 @@
+//! What every store promises the authority: one suite, run over the store in memory and over SQLite.
+
+use std::fmt::Debug;
+
+use serde_json::json;
+use tempfile::TempDir;
+use tidewire_core::authority::memory::{MemoryRows, MemoryStore};
+use tidewire_core::authority::{Rows, Stored};
+use tidewire_core::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId};
+use tidewire_core::protocol::message::{HeldReason, Verdict};
+use tidewire_server::store::sqlite::{SqliteRows, connect};
+
+trait Fixture {
+    type R<'a>: Rows<Error: Debug>
+    where
+        Self: 'a;
+    fn rows<'a>(&'a mut self, owner: &'a Owner, replica: &'a ReplicaId) -> Self::R<'a>;
+}
+
+impl Fixture for MemoryStore {
+    type R<'a> = MemoryRows<'a>;
+    fn rows<'a>(&'a mut self, owner: &'a Owner, replica: &'a ReplicaId) -> MemoryRows<'a> {
+        MemoryStore::rows(self, owner, replica)
+    }
+}
+
+struct Sqlite {
+    connection: rusqlite::Connection,
+    _directory: TempDir,
+}
+
+impl Sqlite {
+    fn new() -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let (connection, _) = connect(&directory.path().join("t.sqlite")).expect("a database");
+        Self { connection, _directory: directory }
+    }
+}
+
+impl Fixture for Sqlite {
+    type R<'a> = SqliteRows<'a>;
+    fn rows<'a>(&'a mut self, owner: &'a Owner, replica: &'a ReplicaId) -> SqliteRows<'a> {
+        SqliteRows::new(&self.connection, owner, replica, 1_000)
+    }
+}
+
+macro_rules! conformance {
+    ($($name:ident),* $(,)?) => {
+        mod memory { $(#[test] fn $name() { super::$name(&mut super::MemoryStore::default()); })* }
+        mod sqlite { $(#[test] fn $name() { super::$name(&mut super::Sqlite::new()); })* }
+    };
+}
+
+conformance!(
+    an_entity_comes_back_as_it_was_put,
+    numbers_grow_by_one,
+    verdicts_are_kept_by_number,
+    verdicts_are_each_users_and_each_replicas_own,
+    the_floor_never_sinks,
+    what_is_taken_back_leaves_no_trace,
+    a_nested_failure_takes_back_only_itself,
+);
+
+fn owner() -> Owner {
+    Owner { tenant: "t".into(), subject: "alice".into() }
+}
+
+fn replica(name: &str) -> ReplicaId {
+    ReplicaId::parse(name).expect("a name")
+}
+
+fn key() -> (CollectionName, EntityId) {
+    (CollectionName::parse("notes").expect("a name"), EntityId::parse("ä \"1\"").expect("an id"))
+}
+
+fn groups(names: &[&str]) -> Vec<Group> {
+    names.iter().map(|name| Group::parse(name).expect("a group")).collect()
+}
+
+fn stored(rev: u64) -> Stored {
+    let paths = json!({"/title": [rev, [[9, 1], "r", [3, 0]]], "/gone": [1, [[1, 0], "q", [1, 2]]]});
+    Stored {
+        rev,
+        at: 77,
+        by: replica("r"),
+        deleted: false,
+        doc: json!({"title": "ü\u{1f30a}\u{0}", "n": [0.1, -5, 1e300], "deep": {"a": {"b": null}}}),
+        paths: serde_json::from_value(paths).expect("paths"),
+    }
+}
+
+fn an_entity_comes_back_as_it_was_put(store: &mut impl Fixture) {
+    let (owner, replica, (c, id)) = (owner(), replica("r"), key());
+    let mut rows = store.rows(&owner, &replica);
+    assert_eq!(rows.entity(&c, &id).expect("read"), None);
+    rows.put(&c, &id, &stored(1), &groups(&["tenant"])).expect("put");
+    assert_eq!(rows.entity(&c, &id).expect("read"), Some(stored(1)));
+    let tombstone = Stored { deleted: true, rev: 2, ..stored(1) };
+    rows.put(&c, &id, &tombstone, &groups(&["user:bob"])).expect("put");
+    assert_eq!(rows.entity(&c, &id).expect("read"), Some(tombstone));
+    let other = EntityId::parse("other").expect("an id");
+    assert_eq!(rows.entity(&c, &other).expect("read"), None);
+}
+
+fn numbers_grow_by_one(store: &mut impl Fixture) {
+    let (owner, replica) = (owner(), replica("r"));
+    let mut rows = store.rows(&owner, &replica);
+    assert_eq!(rows.seq().expect("read"), 0);
+    assert_eq!((rows.next_seq().expect("next"), rows.next_seq().expect("next")), (1, 2));
+    assert_eq!(rows.seq().expect("read"), 2);
+}
+
+fn verdicts_are_kept_by_number(store: &mut impl Fixture) {
+    let (owner, replica) = (owner(), replica("r"));
+    let mut rows = store.rows(&owner, &replica);
+    let n = MutationId(1 << 53, u32::MAX);
+    assert_eq!(rows.verdict(n).expect("read"), None);
+    for (digest, verdict) in [
+        (Some(u64::MAX), Verdict::Applied { rev: 7 }),
+        (None, Verdict::Void),
+        (Some(0), Verdict::Held { reason: HeldReason::After }),
+    ] {
+        rows.put_verdict(n, digest, &verdict).expect("put");
+        assert_eq!(rows.verdict(n).expect("read"), Some((digest, verdict)));
+    }
+    assert_eq!(rows.verdict(MutationId(1 << 53, 0)).expect("read"), None);
+}
+
+fn verdicts_are_each_users_and_each_replicas_own(store: &mut impl Fixture) {
+    let (alice, r) = (owner(), replica("r"));
+    let n = MutationId(1, 0);
+    store.rows(&alice, &r).put_verdict(n, None, &Verdict::Void).expect("put");
+    store.rows(&alice, &r).raise_floor(n).expect("raise");
+    let bob = Owner { subject: "bob".into(), ..alice.clone() };
+    for (owner, replica) in [(&bob, &r), (&alice, &replica("q"))] {
+        let mut rows = store.rows(owner, replica);
+        assert_eq!(rows.verdict(n).expect("read"), None);
+        assert_eq!(rows.floor().expect("read"), MutationId::default());
+    }
+}
+
+fn the_floor_never_sinks(store: &mut impl Fixture) {
+    let (owner, replica) = (owner(), replica("r"));
+    let mut rows = store.rows(&owner, &replica);
+    assert_eq!(rows.floor().expect("read"), MutationId::default());
+    for (raised, expected) in [((5, 1), (5, 1)), ((4, 9), (5, 1)), ((5, 0), (5, 1)), ((5, 2), (5, 2)), ((6, 0), (6, 0))]
+    {
+        rows.raise_floor(MutationId(raised.0, raised.1)).expect("raise");
+        assert_eq!(rows.floor().expect("read"), MutationId(expected.0, expected.1));
+    }
+}
+
+fn what_is_taken_back_leaves_no_trace(store: &mut impl Fixture) {
+    let (owner, replica, (c, id)) = (owner(), replica("r"), key());
+    let n = MutationId(1, 0);
+    let mut rows = store.rows(&owner, &replica);
+    rows.put(&c, &id, &stored(1), &groups(&["tenant"])).expect("put");
+    let kept = rows.atomically(&mut |rows| {
+        rows.next_seq()?;
+        rows.put(&c, &id, &Stored { deleted: true, ..stored(9) }, &[])?;
+        rows.put_verdict(n, Some(1), &Verdict::Void)?;
+        rows.raise_floor(n)?;
+        Ok(false)
+    });
+    assert!(!kept.expect("taken back"));
+    assert_eq!(rows.seq().expect("read"), 0);
+    assert_eq!(rows.entity(&c, &id).expect("read"), Some(stored(1)));
+    assert_eq!(rows.verdict(n).expect("read"), None);
+    assert_eq!(rows.floor().expect("read"), MutationId::default());
+    assert!(rows.atomically(&mut |rows| rows.next_seq().map(|_| true)).expect("kept"));
+    assert_eq!(rows.seq().expect("read"), 1);
+}
+
+fn a_nested_failure_takes_back_only_itself(store: &mut impl Fixture) {
+    let (owner, replica) = (owner(), replica("r"));
+    let mut rows = store.rows(&owner, &replica);
+    let kept = rows.atomically(&mut |rows| {
+        rows.next_seq()?;
+        let inner = rows.atomically(&mut |rows| rows.next_seq().map(|_| false))?;
+        Ok(!inner)
+    });
+    assert!(kept.expect("kept"));
+    assert_eq!(rows.seq().expect("read"), 1);
+}
