@@ -2,8 +2,8 @@
 //!
 //! [`app`] is an `axum::Router` to embed; [`serve::serve`] runs it with the timeouts that a public port needs.
 //!
-//! It decides nothing about data: a push goes to the core inside one database transaction. It keeps no state of its own but
-//! who is connected.
+//! It decides nothing about data: a push goes to the core inside one database transaction. It keeps no state of its
+//! own but who is connected.
 
 pub mod auth;
 pub mod cli;

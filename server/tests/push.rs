@@ -11,7 +11,10 @@ use tidewire_core::limits::HORIZON_MS;
 async fn rule_06_a_resent_push_gets_the_same_verdicts_and_applies_nothing_twice() {
     let server = Server::start().await;
     let alice = server.token("alice");
-    let add = |n: u64| json!({"c": "notes", "id": "a", "kind": "patch", "base": 1, "inc": {"/amount": n}, "was": {"/amount": 0}, "at": [common::now(), 0]});
+    let add = |n: u64| {
+        let (inc, was) = (json!({"/amount": n}), json!({"/amount": 0}));
+        json!({"c": "notes", "id": "a", "kind": "patch", "base": 1, "inc": inc, "was": was, "at": [common::now(), 0]})
+    };
     let edits = [
         insert("notes", "a", json!({"title": "a", "amount": 0})),
         add(5),

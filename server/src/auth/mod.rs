@@ -1,7 +1,8 @@
 //! Who is calling: a bearer token becomes an [`Identity`], or nothing.
 //!
-//! Invariant: the key decides the algorithm, never the token. `jku`, `x5u` and `jwk` are not read. `exp`, `aud`, `iss`, `sub` and
-//! the tenant are required and of the right type: a claim of another type must not count as absent (CVE-2026-25537).
+//! Invariant: the key decides the algorithm, never the token. `jku`, `x5u` and `jwk` are not read. `exp`, `aud`,
+//! `iss`, `sub` and the tenant are required and of the right type: a claim of another type must not count as absent
+//! (CVE-2026-25537).
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, parsed into types that need no further checks.
 //!
-//! An error names the file, the line and the key, and says what to do. Unknown keys are errors: a misspelt limit is no limit.
+//! An error names the file, the line and the key, and says what to do. Unknown keys are errors: a misspelt limit is
+//! no limit.
 
 mod auth;
 mod collection;

@@ -1,6 +1,7 @@
 //! Which web pages may read the answers (CORS): those of `server.origins`, and with `--dev` those on this machine.
 //!
-//! Tokens travel in a header, never in a cookie, so a page elsewhere has nothing to ride on; this only keeps it from reading.
+//! Tokens travel in a header, never in a cookie, so a page elsewhere has nothing to ride on; this only keeps it from
+//! reading.
 
 use axum::body::Body;
 use axum::extract::{Request, State};

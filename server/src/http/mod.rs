@@ -23,7 +23,8 @@ use crate::error::Error;
 use crate::state::AppState;
 use crate::ws;
 
-/// Brotli at its default is made for files, not for answers; from 4 on it beats gzip in size and keeps up with a network.
+/// Brotli at its default is made for files, not for answers; from 4 on it beats gzip in size and keeps up with a
+/// network.
 const COMPRESSION: CompressionLevel = CompressionLevel::Precise(4);
 
 pub(crate) fn router(state: AppState) -> Router {

@@ -1,7 +1,7 @@
 //! `POST pull`: a stream of lines from one snapshot of the database (rules 21 to 23, 26, 27).
 //!
-//! A thread of its own reads and sends; the channel between it and the socket is short, so memory stays flat however much there
-//! is, and a reader that does not read ends its stream.
+//! A thread of its own reads and sends; the channel between it and the socket is short, so memory stays flat however
+//! much there is, and a reader that does not read ends its stream.
 
 use std::ops::ControlFlow;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The static files of `--static`: a single-page app with its assets.
 //!
-//! A file whose name has a hash never changes; everything else is asked for again each time. An address without a file extension
-//! is the app's; a missing asset is a 404, never a page.
+//! A file whose name has a hash never changes; everything else is asked for again each time. An address without a
+//! file extension is the app's; a missing asset is a 404, never a page.
 
 use std::path::Path;
 
@@ -64,8 +64,8 @@ async fn headers(policy: HeaderValue, request: Request, next: Next) -> Response 
 fn content_security_policy(config: &ServerConfig) -> HeaderValue {
     let connect: String = config.connect.iter().map(|origin| format!(" {}", origin.as_str())).collect();
     let text = format!(
-        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'{connect}; img-src 'self' data: blob:; \
-         object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'{connect}; \
+         img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     );
     // An `Origin` is ASCII without control characters, so the text always fits a header.
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("default-src 'self'"))

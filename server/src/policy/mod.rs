@@ -32,7 +32,8 @@ pub struct ServerPolicy {
 }
 
 impl ServerPolicy {
-    /// The policy of a configuration. With `dev` and no collections, any collection is allowed and the whole tenant sees it.
+    /// The policy of a configuration. With `dev` and no collections, any collection is allowed and the whole tenant
+    /// sees it.
     pub fn new(collections: BTreeMap<CollectionName, CollectionConfig>, dev: bool) -> Self {
         let any_collection = (dev && collections.is_empty()).then(CollectionConfig::default);
         let settings = collections.iter().map(|(name, config)| (name.clone(), settings_of(config))).collect();

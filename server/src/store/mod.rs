@@ -1,6 +1,7 @@
 //! Where the server keeps its data. The decisions are made by `tidewire_core::authority`; a store only remembers.
 //!
-//! Invariant: data, verdicts and counters of a push become durable in one database transaction, before the answer leaves.
+//! Invariant: data, verdicts and counters of a push become durable in one database transaction, before the answer
+//! leaves.
 
 pub mod plan;
 pub mod sqlite;

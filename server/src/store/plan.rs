@@ -1,4 +1,5 @@
-//! What a pull has to send: from the reader's cursor, the scope of today and the state of the tenant's log (rules 22 to 24).
+//! What a pull has to send: from the reader's cursor, the scope of today and the state of the tenant's log (rules 22
+//! to 24).
 //!
 //! Pure: the store answers the three questions that it asks about marks.
 
@@ -85,8 +86,9 @@ impl Plan {
         self.after.as_ref().is_none_or(|cursor| seq <= cursor.seq)
     }
 
-    /// The mark of a checkpoint whose own mark is past the horizon: it stays good as long as the point is known that the
-    /// stream as a whole relies on, which is its snapshot when it began from 0 and the reader's cursor in a backfill.
+    /// The mark of a checkpoint whose own mark is past the horizon: it stays good as long as the point is known that
+    /// the stream as a whole relies on, which is its snapshot when it began from 0 and the reader's cursor in a
+    /// backfill.
     pub fn anchored_mark(&self, top: &Top) -> String {
         match &self.after {
             None => format!("{}:{}", top.seq, top.mark),

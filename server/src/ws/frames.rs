@@ -1,4 +1,5 @@
-//! What one socket has to be told: the changes since its position, read in one snapshot. Several commits become one frame.
+//! What one socket has to be told: the changes since its position, read in one snapshot. Several commits become one
+//! frame.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

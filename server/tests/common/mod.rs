@@ -179,7 +179,8 @@ pub fn draft(id: &str, owner: &str) -> Value {
 
 /// A patch of one field by somebody who saw the revision `base` and the value `was`.
 pub fn patch(collection: &str, id: &str, base: u64, path: &str, was: Value, value: Value) -> Value {
-    json!({"c": collection, "id": id, "kind": "patch", "base": base, "set": {path: value}, "was": {path: was}, "at": [now(), 0]})
+    let (set, was) = (json!({path: value}), json!({path: was}));
+    json!({"c": collection, "id": id, "kind": "patch", "base": base, "set": set, "was": was, "at": [now(), 0]})
 }
 
 pub fn delete(collection: &str, id: &str, base: u64) -> Value {

@@ -1,7 +1,7 @@
 //! The embedded store: one SQLite file in WAL mode, one writer thread, many readers.
 //!
-//! Readers see one snapshot each and never wait for the writer. The writer takes what has come in meanwhile into one database
-//! transaction, so that many pushes share one sync of the disk.
+//! Readers see one snapshot each and never wait for the writer. The writer takes what has come in meanwhile into one
+//! database transaction, so that many pushes share one sync of the disk.
 
 mod prune;
 mod read;

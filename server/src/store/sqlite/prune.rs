@@ -1,5 +1,5 @@
-//! Removes what is past the horizon: marks, tombstones, leave markers, and verdicts below their replica's floor. A cursor from
-//! before it gets a reset, so nobody can miss a deletion. Replicas' floors stay for ever (rule 6).
+//! Removes what is past the horizon: marks, tombstones, leave markers, and verdicts below their replica's floor. A
+//! cursor from before it gets a reset, so nobody can miss a deletion. Replicas' floors stay for ever (rule 6).
 
 use rusqlite::{Connection, TransactionBehavior, params};
 use tidewire_core::limits::HORIZON_MS;
@@ -28,7 +28,8 @@ pub(super) fn run(connection: &mut Connection, now_ms: u64) -> Result<(), StoreE
 fn prune_tenant(connection: &mut Connection, tenant: &str, cutoff: i64) -> Result<(), StoreError> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let horizon: Option<i64> = tx.query_row(
-        "SELECT max(c.seq) FROM commits c, tenants t WHERE c.tenant = ?1 AND t.tenant = ?1 AND c.at < ?2 AND c.seq < t.seq",
+        "SELECT max(c.seq) FROM commits c, tenants t
+         WHERE c.tenant = ?1 AND t.tenant = ?1 AND c.at < ?2 AND c.seq < t.seq",
         params![tenant, cutoff],
         |row| row.get(0),
     )?;

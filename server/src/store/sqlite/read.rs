@@ -100,7 +100,8 @@ impl<'a> Snapshot<'a> {
         Ok(total)
     }
 
-    /// Visits what a plan sends: in the order of `seq`, each entity once, at its latest state. `visit` gets the `seq` too.
+    /// Visits what a plan sends: in the order of `seq`, each entity once, at its latest state. `visit` gets the `seq`
+    /// too.
     pub fn scan(
         &self,
         tenant: &str,
@@ -218,7 +219,8 @@ impl<'s> Merge<'s> {
         Ok(Self { heads })
     }
 
-    /// The next membership; those of other groups with the same entity and `seq` fall together, and a live one speaks for all.
+    /// The next membership; those of other groups with the same entity and `seq` fall together, and a live one speaks
+    /// for all.
     fn next(&mut self, plan: &Plan) -> Result<Option<Member>, StoreError> {
         let Some(least) = self.heads.iter().filter_map(|head| head.next.as_ref()).min().cloned() else {
             return Ok(None);

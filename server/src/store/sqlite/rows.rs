@@ -59,7 +59,8 @@ impl Rows for SqliteRows<'_> {
         let row = self
             .connection
             .prepare_cached(
-                "SELECT rev, at, by, deleted, doc, paths FROM entities WHERE tenant = ?1 AND collection = ?2 AND id = ?3",
+                "SELECT rev, at, by, deleted, doc, paths FROM entities
+                 WHERE tenant = ?1 AND collection = ?2 AND id = ?3",
             )?
             .query_row(params![self.user.tenant, collection.as_str(), id.as_str()], |row| {
                 Ok((

@@ -1,5 +1,5 @@
-//! The one thread that writes. It takes the pushes that have come in meanwhile into one database transaction: each in its own
-//! savepoint, so that one that fails takes only itself back; all are answered after the commit.
+//! The one thread that writes. It takes the pushes that have come in meanwhile into one database transaction: each in
+//! its own savepoint, so that one that fails takes only itself back; all are answered after the commit.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -117,7 +117,7 @@ impl Thread {
                     }
                     Job::Stop { reply } => {
                         if let Err(error) = self.connection.pragma_update(None, "wal_checkpoint", "truncate") {
-                            tracing::warn!(%error, "the write-ahead log could not be folded in; the next start does it");
+                            tracing::warn!(%error, "the write-ahead log is left to the next start");
                         }
                         let _ = reply.send(());
                         return;
