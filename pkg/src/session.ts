@@ -3,7 +3,7 @@
  * and live values, and makes a fresh client when the instance traps.
  *
  *     idle ──start──► opening ──► open ──trap──► opening …        any ──close──► closed
- *                        └──► failed (start again on the next use, if the failure was retryable)
+ *                        └──► failed (if that can help: opened again after a while, or by the next get or write)
  *
  * Invariant: the client is only touched through `call`, so a trap is always seen.
  */
@@ -32,6 +32,10 @@ export const topics = {
   health: "health",
 } as const;
 
+/** How long to wait before a store that could not be opened is tried again; doubled each time. */
+const REOPEN_FIRST_MS = 1_000;
+const REOPEN_MAX_MS = 30_000;
+
 type Phase = "idle" | "opening" | "open" | "failed" | "closed";
 
 /** See the module's text. */
@@ -46,6 +50,8 @@ export class Session implements SourceHost {
   #phase: Phase = "idle";
   #loaded: LoadedClient | undefined;
   #failure: TidewireError | undefined;
+  #failures = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
   #traps: number[] = [];
   #stopListening: (() => void) | undefined;
 
@@ -89,10 +95,11 @@ export class Session implements SourceHost {
     return this.#failure;
   }
 
-  /** Begins to open the store, if that has not begun. */
-  start(): void {
+  /** Begins to open the store, if that has not begun. After a failure only `again` does: a render must not. */
+  start(again = false): void {
     if (this.factory === undefined) return;
-    if (this.#phase !== "idle" && !(this.#phase === "failed" && this.#failure?.retryable === true)) return;
+    if (this.#phase !== "idle" && !(again && this.#phase === "failed" && this.#failure?.retryable === true)) return;
+    clearTimeout(this.#retry);
     this.#stopListening ??= this.factory.onTrap((generation) => {
       if (this.#loaded?.generation === generation && !this.closed) this.#recover();
     });
@@ -105,7 +112,7 @@ export class Session implements SourceHost {
     if (this.#phase === "open") return Promise.resolve();
     const refusal = this.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
-    this.start();
+    this.start(true);
     return new Promise((resolve, reject) => {
       const abort = (): void => waiter.reject(abortedError(signal as AbortSignal));
       const leave = (): void => {
@@ -200,6 +207,7 @@ export class Session implements SourceHost {
     this.#loaded = undefined;
     this.#stopListening?.();
     this.#scheduler.stop();
+    clearTimeout(this.#retry);
     const error = this.refusal() as TidewireError;
     for (const waiter of [...this.#waiters]) waiter.reject(error);
     this.writes.close(error);
@@ -222,6 +230,7 @@ export class Session implements SourceHost {
       if (this.closed) return void (await loaded.client.close());
       if (this.#loaded !== loaded) return;
       this.#phase = "open";
+      this.#failures = 0;
       this.rows.invalidateAll();
       this.writes.opened();
       for (const waiter of [...this.#waiters]) waiter.resolve();
@@ -236,6 +245,11 @@ export class Session implements SourceHost {
   #fail(error: TidewireError): void {
     this.#phase = "failed";
     this.#failure = error;
+    if (error.retryable) {
+      const wait = Math.min(REOPEN_MAX_MS, REOPEN_FIRST_MS * 2 ** this.#failures);
+      this.#failures += 1;
+      this.#retry = setTimeout(() => this.start(true), wait);
+    }
     for (const waiter of [...this.#waiters]) waiter.reject(error);
     this.writes.failed(error);
   }

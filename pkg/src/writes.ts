@@ -83,7 +83,7 @@ export class WriteLane {
     else if (this.session.ready) this.#run(submission);
     else {
       this.#waiting.push(submission);
-      this.session.start();
+      this.session.start(true);
     }
   }
 

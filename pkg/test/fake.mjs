@@ -49,7 +49,8 @@ export class FakeClient {
 
   async open() {
     await this.factory.openGate;
-    if (this.options.openError) throw this.options.openError();
+    const error = this.options.openError?.();
+    if (error !== undefined) throw error;
     // The view starts from what is durable.
     for (const [key, row] of this.store.rows) this.view_.set(key, clone(row));
     this.opened = true;

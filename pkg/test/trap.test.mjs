@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { inc } from "../dist/index.js";
+import { settled } from "./fake.mjs";
+import { open, refused } from "./open.mjs";
+
+test("after a trap a fresh instance gets every write that was not stored, once", async () => {
+  const { db, factory } = open({ autoDurable: false });
+  const first = db.todos.insert({ title: "stored", id: "a", votes: 1 });
+  await settled();
+  factory.client.settle(1);
+  await first;
+  const events = [];
+  db.on("watchdog", (event) => events.push(event.code));
+  const lost = db.todos.insert({ title: "not stored", id: "b" });
+  const second = db.todos.update("a", { votes: inc(5) });
+  factory.client.trapNext = "write";
+  const trapped = db.todos.update("a", { title: "trapped" });
+  await settled();
+  assert.equal(factory.clients.length, 2);
+  for (const { number } of [...factory.client.pending]) factory.client.settle(number);
+  await Promise.all([lost, second, trapped]);
+  const row = await db.todos.get("a");
+  assert.deepEqual([row.votes, row.title, db.todos.peek("b").title], [6, "trapped", "not stored"]);
+  assert.deepEqual(events, ["internal"]);
+});
+
+test("a write that was stored but not reported is not given again", async () => {
+  const { db, factory } = open({ autoDurable: false });
+  const insert = db.todos.insert({ title: "a", id: "a" });
+  await settled();
+  factory.client.settle(1);
+  await insert;
+  const earlier = db.todos.update("a", { votes: inc(1) });
+  factory.client.settle(2);
+  await earlier;
+  const stored = db.todos.update("a", { votes: inc(1) });
+  const open1 = db.todos.update("a", { votes: inc(1) });
+  const added = db.todos.insert({ title: "b", id: "b" });
+  factory.client.settle(3, { report: false });
+  factory.client.settle(5, { report: false });
+  factory.store.rows.get("todos/a").votes = 2; // the log holds two of the three increments
+  factory.trapped(0);
+  await settled();
+  await Promise.all([stored, added]);
+  assert.equal(factory.client.calls.write, 2); // the open increment, and the insert, which the core refuses as `exists`
+  for (const { number } of [...factory.client.pending]) factory.client.settle(number);
+  await open1;
+  assert.equal((await db.todos.get("a")).votes, 3);
+});
+
+test("a write that traps every time is refused, and the rest goes on", async () => {
+  const { db, factory } = open();
+  await db.todos.insert({ title: "a", id: "a" });
+  const create = factory.create;
+  factory.create = async (...args) => {
+    const made = await create(...args);
+    const write = made.client.write.bind(made.client);
+    made.client.write = (text) => {
+      if (text.includes("poison")) throw new WebAssembly.RuntimeError("unreachable");
+      return write(text);
+    };
+    return made;
+  };
+  factory.client.trapNext = "write";
+  const poison = db.todos.update("a", { title: "poison" });
+  assert.equal((await refused(poison)).code, "internal");
+  await db.todos.update("a", { title: "fine" });
+  assert.equal(db.todos.peek("a").title, "fine");
+});
+
+test("reads during a restart show the last known value, and subscribers stay", async () => {
+  const { db, factory } = open();
+  await db.todos.insert({ title: "a", id: "a" });
+  const rows = db.todos.where();
+  const seen = [];
+  rows.subscribe((list) => seen.push(list.map((row) => row.title).join()), { flush: "sync" });
+  const before = rows.peek();
+  factory.client.emit([{ type: "watchdog", code: "internal", message: "panic" }]);
+  assert.equal(rows.peek(), before);
+  await settled();
+  assert.equal(factory.clients.length, 2);
+  assert.equal(rows.peek(), before);
+  await db.todos.update("a", { title: "b" });
+  assert.deepEqual(seen, ["a", "b"]);
+});
+
+test("events of a lost instance are not heard", async () => {
+  const { db, factory } = open();
+  await db.todos.insert({ title: "a", id: "a" });
+  const old = factory.client;
+  factory.trapped(0);
+  await settled();
+  let heard = 0;
+  db.on("quota", () => (heard += 1));
+  old.emit([{ type: "quota" }]);
+  factory.client.emit([{ type: "quota" }]);
+  assert.equal(heard, 1);
+});
+
+test("an instance that fails again and again is given up, with an error that says so", async () => {
+  const { db, factory } = open();
+  await db.todos.where().get();
+  for (let generation = 0; generation < 6; generation += 1) {
+    factory.trapped(generation);
+    await settled();
+  }
+  const error = await refused(db.todos.get("a"));
+  assert.deepEqual([error.code, error.retryable], ["internal", false]);
+});
