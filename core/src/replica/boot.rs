@@ -171,7 +171,8 @@ impl Replica {
         self.lane.forget_server_records();
         self.rewrite_unsent();
         self.touch_everything();
-        self.state = State { last: 0, ..State::default() };
+        self.state = State::default();
+        self.lead_again();
         self.reload();
     }
 

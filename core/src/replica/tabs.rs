@@ -92,6 +92,14 @@ impl Replica {
         }
     }
 
+    /// The log is new, and so are its fences.
+    pub(crate) fn lead_again(&mut self) {
+        if self.tabs.role != Role::Follower {
+            self.tabs.role = Role::Rising;
+            self.append(vec![Record::Lead], Durability::Strict);
+        }
+    }
+
     /// A new tab asks the leader how things stand.
     pub(crate) fn greet(&mut self) {
         self.output(Output::Broadcast(Message::Do("hello".to_owned()).encode()));

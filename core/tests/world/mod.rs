@@ -66,6 +66,8 @@ pub struct World {
     /// Without it every request fails and no socket opens.
     pub network: bool,
     pub sockets: bool,
+    /// Who signs in to new tabs.
+    pub user: String,
     /// The tab that holds each profile's lock, and who waits.
     locks: Vec<(Option<usize>, VecDeque<usize>)>,
     entropy: u8,
@@ -81,6 +83,7 @@ pub fn world() -> World {
         pull_faults: VecDeque::new(),
         network: true,
         sockets: true,
+        user: "ada".into(),
         locks: Vec::new(),
         entropy: 0,
     }
@@ -109,7 +112,7 @@ impl World {
         self.tabs.push(Tab {
             engine,
             profile,
-            user: "ada".into(),
+            user: self.user.clone(),
             outputs: VecDeque::new(),
             events: Vec::new(),
             opened: false,

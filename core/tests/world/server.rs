@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use tidewire_core::authority::memory::{MemoryStore, OpenPolicy};
 use tidewire_core::authority::{Policy, decide_push};
-use tidewire_core::ids::{CollectionName, Owner};
+use tidewire_core::error::{Code, CoreError};
+use tidewire_core::ids::{CollectionName, EntityId, Group, Owner};
 use tidewire_core::model::schema::{CollectionSettings, Settings};
 use tidewire_core::protocol::message::{Pull, Push};
 
@@ -18,6 +19,44 @@ pub(crate) struct Server {
     /// Tokens that are refused.
     pub refused: Vec<String>,
     pub pulls: usize,
+    /// A value that a rule refuses, and where.
+    pub reject: Option<(String, Value)>,
+    /// A push that holds this id makes the server fail.
+    pub poison: Option<String>,
+    pub body_max: usize,
+}
+
+/// The tenant's policy, with one rule on values.
+struct Strict<'a>(&'a OpenPolicy, &'a Option<(String, Value)>);
+
+impl Policy for Strict<'_> {
+    fn settings(&self) -> &Settings {
+        self.0.settings()
+    }
+
+    fn check_write(
+        &self,
+        user: &Owner,
+        collection: &CollectionName,
+        id: &EntityId,
+        stored: Option<&Value>,
+        doc: Option<&Value>,
+    ) -> Result<(), CoreError> {
+        match (self.1, doc) {
+            (Some((path, bad)), Some(doc)) if doc.pointer(path) == Some(bad) => {
+                Err(CoreError::new(Code::Invalid, "this value is refused").at(path.as_str()))
+            }
+            _ => self.0.check_write(user, collection, id, stored, doc),
+        }
+    }
+
+    fn groups(&self, collection: &CollectionName, id: &EntityId, doc: &Value) -> Vec<Group> {
+        self.0.groups(collection, id, doc)
+    }
+
+    fn reader_groups(&self, user: &Owner) -> Vec<Group> {
+        self.0.reader_groups(user)
+    }
 }
 
 impl Default for Server {
@@ -31,6 +70,9 @@ impl Default for Server {
             page: 3,
             refused: Vec::new(),
             pulls: 0,
+            reject: None,
+            poison: None,
+            body_max: usize::MAX,
         }
     }
 }
@@ -57,12 +99,20 @@ impl Server {
             }
             return (200, self.pull(&user, &pull));
         }
+        let failed = |status, code: &str| (status, json!({"code": code, "message": ""}).to_string());
+        if body.len() > self.body_max {
+            return failed(413, "too-large");
+        }
+        if self.poison.as_ref().is_some_and(|id| body.contains(&format!("\"{id}\""))) {
+            return failed(500, "server-error");
+        }
         let push: Push = serde_json::from_str(body).unwrap();
         if push.owner.as_ref().is_some_and(|known| *known != user) {
             return (403, json!({"code": "wrong-user", "message": "not yours"}).to_string());
         }
+        let policy = Strict(&self.policy, &self.reject);
         let mut rows = self.store.rows(&user, &push.replica);
-        let Ok(answer) = decide_push(&mut rows, &self.policy, &user, &push, self.now);
+        let Ok(answer) = decide_push(&mut rows, &policy, &user, &push, self.now);
         (200, serde_json::to_string(&answer).unwrap())
     }
 
