@@ -9,7 +9,17 @@ import { CollectionQuery, loadState, SOURCE, type Query } from "./query.js";
 import { isRowKey } from "./rows.js";
 import { validateInsert, type StandardSchema } from "./schema.js";
 import { topics, type Session } from "./session.js";
-import type { AnyCollectionOptions, CollectionDef, CollectionOptions, NewEntity, Patch, PatchEntries, Row, SchemaCheck, Where } from "./types.js";
+import type {
+  AnyCollectionOptions,
+  CollectionDef,
+  CollectionOptions,
+  NewEntity,
+  Patch,
+  PatchEntries,
+  Row,
+  SchemaCheck,
+  Where,
+} from "./types.js";
 import type { InputOf, OutputOf } from "./schema.js";
 import type { WireOp } from "./wasm/wire.js";
 import { refusedWrite, startWrite, type Write } from "./write.js";
@@ -48,7 +58,10 @@ export interface Collection<I, T> {
 export type Entity<C> = C extends Collection<any, infer T> ? Row<T> : never;
 
 /** A collection with options. A validator alone needs none of this. */
-export function collection<S extends StandardSchema>(schema: S & SchemaCheck<S>, options: CollectionOptions<OutputOf<S>> = {}): CollectionDef<S> {
+export function collection<S extends StandardSchema>(
+  schema: S & SchemaCheck<S>,
+  options: CollectionOptions<OutputOf<S>> = {},
+): CollectionDef<S> {
   return Object.freeze({ schema, options: options as AnyCollectionOptions });
 }
 
@@ -196,7 +209,8 @@ export class DbCollection<I, T> implements Collection<I, T> {
     let found: readonly string[] = [];
     const make = (): { ops: readonly WireOp[]; atomic: boolean } => {
       found = Object.freeze([...ids()]);
-      const intent = (id: string): Intent => (edit === "delete" ? this.#intents.delete(id, undefined) : this.#intents.update(id, edit.patch, undefined));
+      const intent = (id: string): Intent =>
+        edit === "delete" ? this.#intents.delete(id, undefined) : this.#intents.update(id, edit.patch, undefined);
       return { ops: this.#resolve(found.map(intent)), atomic: false };
     };
     return startWrite(this.session, "", make, () => found);

@@ -1,6 +1,6 @@
 /**
- * `openDb`: a database is a name and a configuration. It opens nothing by itself: the WebAssembly module and the store are
- * loaded on first use, in a browser only.
+ * `openDb`: a database is a name and a configuration. It opens nothing by itself: the WebAssembly module and the store
+ * are loaded on first use, in a browser only.
  *
  * Invariant: in one page there is one instance per name, however often `openDb` is called with an equal configuration.
  */
@@ -34,7 +34,10 @@ export interface DbBase<C extends Collections> {
   on<E extends keyof DbEvents>(event: E, fn: (event: DbEvents[E]) => void): () => void;
   /** Everything in the store and in the queue. */
   export(): Promise<Export>;
-  /** Writes the rows of an export: new ones are inserted, others replaced. Resolves with their number when they are durable. */
+  /**
+   * Writes the rows of an export: new ones are inserted, others replaced. Resolves with their number when they
+   * are durable.
+   */
   import(data: Export): Promise<{ readonly rows: number }>;
   /** Deletes the store on this device, what is unsent included, and closes the database. */
   erase(): Promise<void>;
@@ -64,17 +67,26 @@ const instances = new Map<string, Instance>();
 
 /** Opens the database of that name, or returns the one that is open. */
 export function openDb<const C extends Collections>(options: DbOptions<C>): Db<C> {
-  return openWith(options as unknown as DbOptions<Collections>, isBrowser() ? wasmFactory(options.wasm) : undefined) as unknown as Db<C>;
+  return openWith(
+    options as unknown as DbOptions<Collections>,
+    isBrowser() ? wasmFactory(options.wasm) : undefined,
+  ) as unknown as Db<C>;
 }
 
 /** `openDb` with another maker of clients: for the tests of this package. */
-export function openWith(options: DbSettings & { readonly collections: Collections }, factory: ClientFactory | undefined): Db<Collections> {
+export function openWith(
+  options: DbSettings & { readonly collections: Collections },
+  factory: ClientFactory | undefined,
+): Db<Collections> {
   const parts = partsOf(options.collections);
   const config = clientConfig(options, parts);
   const text = canonicalJson(cleanJson(config));
   const known = instances.get(config.name);
   if (known !== undefined && known.config !== text) {
-    throw new TidewireError("config-differs", `A database "${config.name}" is open with another configuration. Close it first, or use another name.`);
+    throw new TidewireError(
+      "config-differs",
+      `A database "${config.name}" is open with another configuration. Close it first, or use another name.`,
+    );
   }
   if (known !== undefined) {
     known.uses += 1;
@@ -96,7 +108,10 @@ function makeInstance(
   factory: ClientFactory | undefined,
 ): Instance {
   const session = new Session(config, factory, async (why) => (await instance.auth?.(why)) ?? null);
-  const target = (name: string) => (): IntentTarget => ({ name, schema: (instance.parts.get(name) as CollectionParts).schema });
+  const target = (name: string) => (): IntentTarget => ({
+    name,
+    schema: (instance.parts.get(name) as CollectionParts).schema,
+  });
   const targets = new Map([...parts.keys()].map((name) => [name, target(name)]));
   const collections = Object.fromEntries([...targets].map(([name, of]) => [name, new DbCollection(session, of)]));
   const base: DbBase<Collections> = {
@@ -122,7 +137,10 @@ function makeInstance(
   return instance;
 }
 
-/** Closes with the last use, and not in the same task: a component that mounts twice, or a hot reload, keeps the store open. */
+/**
+ * Closes with the last use, and not in the same task: a component that mounts twice, or a hot reload, keeps the
+ * store open.
+ */
 async function release(instance: Instance): Promise<void> {
   if (instance.session.closed) return;
   instance.uses = Math.max(0, instance.uses - 1);
@@ -138,12 +156,18 @@ function forget(instance: Instance): void {
   if (instances.get(name) === instance) instances.delete(name);
 }
 
-async function importRows(collections: { readonly [name: string]: DbCollection<unknown, unknown> }, data: Export): Promise<{ readonly rows: number }> {
+async function importRows(
+  collections: { readonly [name: string]: DbCollection<unknown, unknown> },
+  data: Export,
+): Promise<{ readonly rows: number }> {
   if (data?.tidewire !== 1) throw new TidewireError("bad-value", "This is no export of a Tidewire database.");
   let count = 0;
   for (const [name, rows] of Object.entries(data.collections)) {
     const collection = Object.hasOwn(collections, name) ? collections[name] : undefined;
-    if (collection === undefined) throw new TidewireError("unknown-collection", `The export holds "${name}", which this database has not.`, { collection: name });
+    if (collection === undefined)
+      throw new TidewireError("unknown-collection", `The export holds "${name}", which this database has not.`, {
+        collection: name,
+      });
     for (let from = 0; from < rows.length; from += IMPORT_CHUNK) {
       await collection.upsertMany(rows.slice(from, from + IMPORT_CHUNK));
     }
@@ -153,5 +177,8 @@ async function importRows(collections: { readonly [name: string]: DbCollection<u
 }
 
 function isBrowser(): boolean {
-  return typeof document !== "undefined" || typeof (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope === "function";
+  return (
+    typeof document !== "undefined" ||
+    typeof (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope === "function"
+  );
 }

@@ -1,8 +1,8 @@
 /**
  * Every failure that a user of the package meets is a {@link TidewireError} with a stable code.
  *
- * The core and the browser shell have codes of their own (`quota`, `not-found`, `rate-limited` …); the list here is what
- * this layer raises itself. All of them stand in `docs/ERRORS.md`.
+ * The core and the browser shell have codes of their own (`quota`, `not-found`, `rate-limited` …); the list here is
+ * what this layer raises itself. All of them stand in `docs/ERRORS.md`.
  */
 
 /** The codes that the TypeScript face raises itself. */
@@ -16,6 +16,7 @@ export const FACE_CODES = [
   "bad-value",
   "closed",
   "config-differs",
+  "forbidden-key",
   "insecure-url",
   "internal",
   "invalid",
@@ -25,7 +26,9 @@ export const FACE_CODES = [
   "server-side",
   "timeout",
   "transaction-over",
+  "unknown-collection",
   "wasm-load",
+  "wrong-type",
 ] as const;
 
 /** A code of this layer. */
@@ -69,7 +72,10 @@ export class TidewireError extends Error {
   }
 }
 
-/** Whatever was thrown, as a {@link TidewireError}: errors of the wasm class keep their code, all else is `internal`. */
+/**
+ * Whatever was thrown, as a {@link TidewireError}: errors of the wasm class keep their code, all else is
+ * `internal`.
+ */
 export function toTidewireError(thrown: unknown): TidewireError {
   if (thrown instanceof TidewireError) return thrown;
   const fields = (typeof thrown === "object" && thrown !== null ? thrown : {}) as Record<string, unknown>;

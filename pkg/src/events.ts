@@ -47,8 +47,19 @@ export type WireEvent =
 /** What the server decided about a mutation. */
 export type Verdict =
   | { readonly verdict: "applied"; readonly rev: number; readonly duplicate?: boolean }
-  | { readonly verdict: "merged"; readonly rev: number; readonly overwritten?: readonly Overwritten[]; readonly duplicate?: boolean }
-  | { readonly verdict: "rejected"; readonly code: string; readonly path?: string; readonly message: string; readonly duplicate?: boolean }
+  | {
+      readonly verdict: "merged";
+      readonly rev: number;
+      readonly overwritten?: readonly Overwritten[];
+      readonly duplicate?: boolean;
+    }
+  | {
+      readonly verdict: "rejected";
+      readonly code: string;
+      readonly path?: string;
+      readonly message: string;
+      readonly duplicate?: boolean;
+    }
   | { readonly verdict: "held"; readonly reason: "missing" | "after"; readonly duplicate?: boolean }
   | { readonly verdict: "void"; readonly duplicate?: boolean };
 

@@ -20,7 +20,8 @@ export function newId(): string {
   const random = randomBytes(8);
   random[0] = ((random[0] as number) & 0x3f) | 0x80;
   const tail = Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${sequence.toString(16).padStart(3, "0")}-${tail.slice(0, 4)}-${tail.slice(4)}`;
+  const order = sequence.toString(16).padStart(3, "0");
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${order}-${tail.slice(0, 4)}-${tail.slice(4)}`;
 }
 
 function randomBytes(count: number): Uint8Array {

@@ -3,7 +3,14 @@
  *
  * Importing this has no side effects, in a browser and on a server alike.
  */
-export { collection, type Collection, type CollectionOf, type Draft, type EditOptions, type Entity } from "./collection.js";
+export {
+  collection,
+  type Collection,
+  type CollectionOf,
+  type Draft,
+  type EditOptions,
+  type Entity,
+} from "./collection.js";
 export { openDb, type Db, type DbBase, type Export } from "./db.js";
 export { FACE_CODES, TidewireError, type ErrorCode, type ErrorDetails, type FaceCode } from "./errors.js";
 export type { DbEvents, Overwritten, Verdict } from "./events.js";

@@ -13,7 +13,12 @@ import type { WireOp } from "./wasm/wire.js";
 export type Intent =
   | { readonly kind: "insert" | "upsert"; readonly id: string; readonly value: JsonObject }
   | { readonly kind: "patch"; readonly id: string; readonly edits: readonly Edit[]; readonly ifRev: number | undefined }
-  | { readonly kind: "draft"; readonly id: string; readonly edit: (draft: never) => unknown; readonly ifRev: number | undefined }
+  | {
+      readonly kind: "draft";
+      readonly id: string;
+      readonly edit: (draft: never) => unknown;
+      readonly ifRev: number | undefined;
+    }
   | { readonly kind: "delete"; readonly id: string; readonly ifRev: number | undefined };
 
 /** The collection that an intent is about. */
@@ -40,7 +45,8 @@ export class Resolver {
   resolve(target: IntentTarget, intent: Intent): WireOp | undefined {
     const { id } = intent;
     const c = target.name;
-    // Whether the id of an insert is free is the core's to say: asking for each of 50,000 rows first costs more than the insert.
+    // Whether the id of an insert is free is the core's to say: asking for each of 50,000 rows first costs more than
+    // the insert.
     const before = intent.kind === "insert" ? undefined : this.entity(c, id);
     switch (intent.kind) {
       case "insert":
@@ -49,7 +55,9 @@ export class Resolver {
       case "upsert":
         this.#changed.set(`${c}/${id}`, intent.value);
         if (before === undefined) return { op: "insert", c, id, value: intent.value };
-        return canonicalJson(before) === canonicalJson(intent.value) ? undefined : { op: "replace", c, id, value: intent.value };
+        return canonicalJson(before) === canonicalJson(intent.value)
+          ? undefined
+          : { op: "replace", c, id, value: intent.value };
       case "patch":
         return this.#patch(target, intent, need(before, c, id));
       case "draft":
@@ -67,14 +75,23 @@ export class Resolver {
     const validated = validateUpdate(target.schema, before, after, touched, target.name);
     this.#changed.set(`${target.name}/${intent.id}`, after);
     if (intent.edits.length === 0) return undefined;
-    return { op: "patch", c: target.name, id: intent.id, ...wirePatch(intent.edits, validated), ...revision(intent.ifRev) };
+    return {
+      op: "patch",
+      c: target.name,
+      id: intent.id,
+      ...wirePatch(intent.edits, validated),
+      ...revision(intent.ifRev),
+    };
   }
 
   #draft(target: IntentTarget, intent: Intent & { kind: "draft" }, before: JsonObject): WireOp | undefined {
     const draft = structuredClone(before);
     const answer = intent.edit(draft as never);
     if (isPromise(answer)) {
-      throw new TidewireError("async-function", "The function that edits a draft must be synchronous.", { collection: target.name, id: intent.id });
+      throw new TidewireError("async-function", "The function that edits a draft must be synchronous.", {
+        collection: target.name,
+        id: intent.id,
+      });
     }
     const after = cleanObject(draft);
     const touched = changedKeys(before, after);
@@ -91,7 +108,8 @@ export function isPromise(value: unknown): value is PromiseLike<unknown> {
 }
 
 function need(entity: JsonObject | undefined, collection: string, id: string): JsonObject {
-  if (entity === undefined) throw new TidewireError("not-found", `"${collection}" has no entity with the id ${id}.`, { collection, id });
+  if (entity === undefined)
+    throw new TidewireError("not-found", `"${collection}" has no entity with the id ${id}.`, { collection, id });
   return entity;
 }
 
@@ -104,7 +122,10 @@ function changedKeys(before: JsonObject, after: JsonObject, prefix = ""): string
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
   return [...keys].flatMap((key) => {
     const pointer = `${prefix}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
-    const [old, fresh] = [Object.hasOwn(before, key) ? before[key] : undefined, Object.hasOwn(after, key) ? after[key] : undefined];
+    const [old, fresh] = [
+      Object.hasOwn(before, key) ? before[key] : undefined,
+      Object.hasOwn(after, key) ? after[key] : undefined,
+    ];
     if (old === undefined || fresh === undefined) return old === fresh ? [] : [pointer];
     if (canonicalJson(old) === canonicalJson(fresh)) return [];
     const nested = [old, fresh].every((value) => typeof value === "object" && value !== null && !Array.isArray(value));

@@ -1,8 +1,8 @@
 /**
  * JSON values: what may cross into the store.
  *
- * Invariant: a value that leaves {@link cleanJson} is plain JSON, shares nothing with the caller's object, and was built
- * without ever assigning a key of user data to an existing object (no `__proto__` can become a prototype).
+ * Invariant: a value that leaves {@link cleanJson} is plain JSON, shares nothing with the caller's object, and was
+ * built without ever assigning a key of user data to an existing object (no `__proto__` can become a prototype).
  */
 import { TidewireError } from "./errors.js";
 
@@ -15,8 +15,8 @@ const DEPTH_MAX = 64;
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
 
 /**
- * A copy of `value` as plain JSON. `undefined` in an object is left out; anything that JSON cannot say is refused with the
- * pointer of where it stands.
+ * A copy of `value` as plain JSON. `undefined` in an object is left out; anything that JSON cannot say is refused with
+ * the pointer of where it stands.
  */
 export function cleanJson(value: unknown, pointer = ""): Json {
   return clean(value, pointer, []);
@@ -38,7 +38,9 @@ export function isJsonObject(value: Json | undefined): value is JsonObject {
 export function canonicalJson(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
   if (!isJsonObject(value)) return JSON.stringify(value);
-  const members = Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] as Json)}`);
+  const members = Object.keys(value)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] as Json)}`);
   return `{${members.join(",")}}`;
 }
 

@@ -1,9 +1,9 @@
 /**
- * Live values: a value that is computed from the core, kept until something that it depends on changes, and delivered to
- * those who subscribed.
+ * Live values: a value that is computed from the core, kept until something that it depends on changes, and delivered
+ * to those who subscribed.
  *
- * `peek` is always current: it recomputes if it must, and returns the same object as before if nothing changed. Only the
- * *delivery* waits for a frame. A subscriber that throws disturbs nobody else.
+ * `peek` is always current: it recomputes if it must, and returns the same object as before if nothing changed. Only
+ * the *delivery* waits for a frame. A subscriber that throws disturbs nobody else.
  */
 import { abortedError, toTidewireError, type TidewireError } from "./errors.js";
 
@@ -106,7 +106,12 @@ export class Source<T> {
     return this.current();
   }
 
-  watch(changed: (value: T) => void, flush: Flush, failed?: (error: TidewireError) => void, initial = true): () => void {
+  watch(
+    changed: (value: T) => void,
+    flush: Flush,
+    failed?: (error: TidewireError) => void,
+    initial = true,
+  ): () => void {
     const watcher: Watcher<T> = { changed, flush, failed, last: NOTHING, told: undefined };
     if (!initial && this.#known) watcher.last = this.snapshot();
     if (this.#watchers.size === 0) this.host.attach(this as Source<unknown>);

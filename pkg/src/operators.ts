@@ -3,7 +3,10 @@
 declare const KIND: unique symbol;
 
 /** An edit of one field. */
-export interface Operator<K extends "inc" | "add" | "remove" | "set" | "unset" = "inc" | "add" | "remove" | "set" | "unset", V = unknown> {
+export interface Operator<
+  K extends "inc" | "add" | "remove" | "set" | "unset" = "inc" | "add" | "remove" | "set" | "unset",
+  V = unknown,
+> {
   readonly op: K;
   readonly value: V;
   readonly [KIND]: K;

@@ -44,17 +44,32 @@ export interface CollectionParts {
   readonly options: AnyCollectionOptions;
 }
 
-const RESERVED: ReadonlySet<string> = new Set(["sync", "transaction", "on", "close", "erase", "export", "import", "signIn", "signOut", "context", "then"]);
+const RESERVED: ReadonlySet<string> = new Set([
+  "sync",
+  "transaction",
+  "on",
+  "close",
+  "erase",
+  "export",
+  "import",
+  "signIn",
+  "signOut",
+  "context",
+  "then",
+]);
 const PASSED_ON = ["timeoutMs", "retry", "batch", "pollMs", "maxDocumentBytes", "health"] as const;
 
 /** The collections of a configuration, validator and options apart. */
 export function partsOf(collections: Collections): ReadonlyMap<string, CollectionParts> {
   return new Map(
     Object.entries(collections).map(([name, given]) => {
-      if (RESERVED.has(name)) throw badConfig(`"${name}" is a name of the database itself; choose another name for the collection.`);
+      if (RESERVED.has(name))
+        throw badConfig(`"${name}" is a name of the database itself; choose another name for the collection.`);
       const parts = "~standard" in given ? { schema: given, options: {} } : (given as CollectionDef);
       if (typeof parts.schema?.["~standard"]?.validate !== "function") {
-        throw badConfig(`The collection "${name}" needs a validator that implements Standard Schema, for instance of Zod or Valibot.`);
+        throw badConfig(
+          `The collection "${name}" needs a validator that implements Standard Schema, for instance of Zod or Valibot.`,
+        );
       }
       return [name, parts];
     }),
@@ -63,7 +78,8 @@ export function partsOf(collections: Collections): ReadonlyMap<string, Collectio
 
 /** What the wasm class is configured with. Two configurations are equal if this is. */
 export function clientConfig(settings: DbSettings, parts: ReadonlyMap<string, CollectionParts>): ClientConfig {
-  if (typeof settings.name !== "string" || settings.name === "") throw badConfig("openDb() needs a name for the store on this device.");
+  if (typeof settings.name !== "string" || settings.name === "")
+    throw badConfig("openDb() needs a name for the store on this device.");
   const passed = PASSED_ON.filter((key) => settings[key] !== undefined).map((key) => [key, cleanJson(settings[key])]);
   return {
     name: settings.name,
@@ -77,8 +93,13 @@ export function clientConfig(settings: DbSettings, parts: ReadonlyMap<string, Co
 
 function collectionConfig(options: AnyCollectionOptions): JsonObject {
   const { fields, ...rest } = options;
-  const byPointer = Object.entries(fields ?? {}).filter(([, strategy]) => strategy !== undefined).map(([path, strategy]) => [toPointer(path), strategy]);
-  return cleanJson({ ...rest, ...(byPointer.length > 0 ? { fields: Object.fromEntries(byPointer) } : {}) }) as JsonObject;
+  const byPointer = Object.entries(fields ?? {})
+    .filter(([, strategy]) => strategy !== undefined)
+    .map(([path, strategy]) => [toPointer(path), strategy]);
+  return cleanJson({
+    ...rest,
+    ...(byPointer.length > 0 ? { fields: Object.fromEntries(byPointer) } : {}),
+  }) as JsonObject;
 }
 
 function checkedUrl(text: string, allowInsecure: boolean): string {
@@ -89,9 +110,14 @@ function checkedUrl(text: string, allowInsecure: boolean): string {
     throw badConfig(`The url ${JSON.stringify(text)} is no address; write "https://…".`, cause);
   }
   const secure = url.protocol === "https:" || url.protocol === "wss:";
-  if (!secure && url.protocol !== "http:" && url.protocol !== "ws:") throw badConfig(`The url ${JSON.stringify(text)} must begin with https:.`);
+  if (!secure && url.protocol !== "http:" && url.protocol !== "ws:")
+    throw badConfig(`The url ${JSON.stringify(text)} must begin with https:.`);
   if (!secure && !allowInsecure && !isLoopback(url.hostname)) {
-    throw new TidewireError("insecure-url", `${url.origin} would carry tokens and data in clear text. Use https:, or set allowInsecure for a network that you trust.`);
+    throw new TidewireError(
+      "insecure-url",
+      `${url.origin} would carry tokens and data in clear text. ` +
+        "Use https:, or set allowInsecure for a network that you trust.",
+    );
   }
   const http = url.protocol.replace(/^ws/, "http");
   return `${http}//${url.host}${url.pathname.replace(/\/+$/, "")}`;

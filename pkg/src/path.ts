@@ -48,12 +48,17 @@ export function pathKeys(path: string | readonly string[]): readonly string[] {
 
 /** The JSON Pointer of a path. */
 export function toPointer(path: string | readonly string[]): string {
-  return pathKeys(path).map((key) => `/${escapeToken(key)}`).join("");
+  return pathKeys(path)
+    .map((key) => `/${escapeToken(key)}`)
+    .join("");
 }
 
 /** The keys of a JSON Pointer. */
 export function pointerKeys(pointer: string): readonly string[] {
-  return pointer.split("/").slice(1).map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
+  return pointer
+    .split("/")
+    .slice(1)
+    .map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
 /** Whether one of two pointers is the other, or an ancestor of it. */
@@ -84,7 +89,9 @@ function writeKeys(object: JsonObject, keys: readonly string[], value: Json | un
     return value === undefined ? object : withKey(object, key, writeKeys({}, rest, value, pointer));
   }
   if (!isJsonObject(child)) {
-    const what = Array.isArray(child) ? "an array is one value: set it whole, or use add() and remove()" : `${JSON.stringify(key)} holds no object`;
+    const what = Array.isArray(child)
+      ? "an array is one value: set it whole, or use add() and remove()"
+      : `${JSON.stringify(key)} holds no object`;
     throw new TidewireError("bad-path", `${pointer}: ${what}.`, { path: pointer });
   }
   return withKey(object, key, writeKeys(child, rest, value, pointer));

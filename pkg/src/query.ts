@@ -1,6 +1,6 @@
 /**
- * Queries: filters and orders as plain data. A query is a value: building one costs nothing, and queries that ask the same
- * share one live result.
+ * Queries: filters and orders as plain data. A query is a value: building one costs nothing, and queries that ask the
+ * same share one live result.
  */
 import { TidewireError } from "./errors.js";
 import { canonicalJson, type Json } from "./json.js";
@@ -69,7 +69,8 @@ export class CollectionQuery<T> implements Query<T> {
   }
 
   orderBy(path: OrderPath<T>, direction: "asc" | "desc" = "asc"): Query<T> {
-    if (direction !== "asc" && direction !== "desc") throw new TidewireError("bad-query", 'orderBy takes "asc" or "desc".');
+    if (direction !== "asc" && direction !== "desc")
+      throw new TidewireError("bad-query", 'orderBy takes "asc" or "desc".');
     return this.#with({ orderBy: [...(this.request.orderBy ?? []), [queryPath(path as string), direction]] });
   }
 
@@ -82,7 +83,11 @@ export class CollectionQuery<T> implements Query<T> {
   }
 
   page(options: { readonly size: number; readonly after?: string }): Live<Page<T>> {
-    const request = { ...this.request, limit: whole(options.size, "size"), ...(options.after === undefined ? {} : { after: options.after }) };
+    const request = {
+      ...this.request,
+      limit: whole(options.size, "size"),
+      ...(options.after === undefined ? {} : { after: options.after }),
+    };
     return liveOf(() => pageSource<T>(this.host.session, request));
   }
 
@@ -129,7 +134,8 @@ export class CollectionQuery<T> implements Query<T> {
     return session.source<RowsView<T>>({
       key: `view/${textOf(this.request)}`,
       topics: [topics.collection(name), topics.status],
-      compute: () => Object.freeze({ rows: rowsSource<T>(session, this.request).current(), status: loadState(session, name) }),
+      compute: () =>
+        Object.freeze({ rows: rowsSource<T>(session, this.request).current(), status: loadState(session, name) }),
       same: (old, fresh) => old.rows === fresh.rows && old.status === fresh.status,
     });
   }
@@ -179,7 +185,7 @@ function textOf(request: WireQuery): string {
 }
 
 function whole(count: number, name: string): number {
-  if (!Number.isSafeInteger(count) || count < 0) throw new TidewireError("bad-query", `${name} takes a whole number of at least 0.`);
+  if (!Number.isSafeInteger(count) || count < 0)
+    throw new TidewireError("bad-query", `${name} takes a whole number of at least 0.`);
   return count;
 }
-

@@ -1,6 +1,6 @@
 /**
- * When subscribers hear of changes: with the next frame where the page is visible, else in a task of its own. Many changes
- * before that are one delivery.
+ * When subscribers hear of changes: with the next frame where the page is visible, else in a task of its own. Many
+ * changes before that are one delivery.
  */
 import type { Source } from "./live.js";
 
@@ -56,7 +56,10 @@ export class Scheduler {
 }
 
 function nextFrame(fn: () => void): () => void {
-  const visible = typeof document !== "undefined" && document.visibilityState === "visible" && typeof requestAnimationFrame === "function";
+  const visible =
+    typeof document !== "undefined" &&
+    document.visibilityState === "visible" &&
+    typeof requestAnimationFrame === "function";
   let frame: number | undefined;
   const timer = setTimeout(run, visible ? FRAME_WAIT_MAX_MS : 0);
   if (visible) frame = requestAnimationFrame(run);

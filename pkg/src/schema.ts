@@ -20,8 +20,7 @@ export interface StandardSchema<Input = unknown, Output = Input> {
 
 /** What a validator answers. */
 export type StandardResult<Output> =
-  | { readonly value: Output; readonly issues?: undefined }
-  | { readonly issues: readonly StandardIssue[] };
+  { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly StandardIssue[] };
 
 /** One complaint of a validator. */
 export interface StandardIssue {
@@ -48,7 +47,18 @@ type NonJsonAt<V, K extends string, D extends number> = unknown extends V
   ? never
   : V extends Scalar
     ? never
-    : V extends bigint | symbol | ((...args: never[]) => unknown) | Date | Map<unknown, unknown> | Set<unknown> | RegExp | Promise<unknown> | ArrayBuffer | ArrayBufferView | URL
+    : V extends
+          | bigint
+          | symbol
+          | ((...args: never[]) => unknown)
+          | Date
+          | Map<unknown, unknown>
+          | Set<unknown>
+          | RegExp
+          | Promise<unknown>
+          | ArrayBuffer
+          | ArrayBufferView
+          | URL
       ? K
       : V extends readonly (infer Item)[]
         ? NonJsonAt<NonNullable<Item>, K, D>
@@ -69,8 +79,8 @@ export function validateInsert(schema: StandardSchema, value: JsonObject, collec
 
 /**
  * Validates the entity that an edit would leave. Only issues on touched paths refuse it, so that an entity which was
- * already wrong elsewhere (older data, a newer schema) can still be edited. An issue of the whole entity refuses only if
- * the entity before the edit did not have it.
+ * already wrong elsewhere (older data, a newer schema) can still be edited. An issue of the whole entity refuses only
+ * if the entity before the edit did not have it.
  */
 export function validateUpdate(
   schema: StandardSchema,
@@ -99,9 +109,13 @@ function run(schema: StandardSchema, value: JsonObject, collection: string): Sta
   const result = schema["~standard"].validate(value);
   if (result instanceof Promise || typeof (result as { then?: unknown }).then === "function") {
     void Promise.resolve(result).catch(() => undefined);
-    throw new TidewireError("async-schema", `The validator of "${collection}" is asynchronous; a local write needs a synchronous one.`, {
-      collection,
-    });
+    throw new TidewireError(
+      "async-schema",
+      `The validator of "${collection}" is asynchronous; a local write needs a synchronous one.`,
+      {
+        collection,
+      },
+    );
   }
   return result as StandardResult<unknown>;
 }

@@ -74,7 +74,11 @@ export class Session implements SourceHost {
   }
 
   /** A view of the client that stays the same object while its text does. */
-  view<T>(what: "status" | "queue" | "health" | "metrics", on: readonly string[], parse: (text: string) => T = JSON.parse): Source<T> {
+  view<T>(
+    what: "status" | "queue" | "health" | "metrics",
+    on: readonly string[],
+    parse: (text: string) => T = JSON.parse,
+  ): Source<T> {
     return this.source<T>({
       key: `view/${what}`,
       topics: on,
@@ -132,7 +136,10 @@ export class Session implements SourceHost {
   refusal(): TidewireError | undefined {
     if (this.#phase === "closed") return new TidewireError("closed", "This database was closed; call openDb() again.");
     if (this.factory === undefined) {
-      return new TidewireError("server-side", "Data lives in the browser: on a server, render from a snapshot of your own and pass it as { initial }.");
+      return new TidewireError(
+        "server-side",
+        "Data lives in the browser: on a server, render from a snapshot of your own and pass it as { initial }.",
+      );
     }
     if (this.#phase === "failed" && this.#failure?.retryable === false) return this.#failure;
     return undefined;
@@ -142,14 +149,18 @@ export class Session implements SourceHost {
   call<T>(fn: (client: WireClient) => T): T {
     const loaded = this.#loaded;
     if (this.#phase !== "open" || loaded === undefined) {
-      throw this.refusal() ?? new TidewireError("internal", "The store is being opened; try again.", { retryable: true });
+      throw (
+        this.refusal() ?? new TidewireError("internal", "The store is being opened; try again.", { retryable: true })
+      );
     }
     try {
       return fn(loaded.client);
     } catch (error) {
       if (!isTrap(error)) throw toTidewireError(error);
       this.factory?.trapped(loaded.generation);
-      throw new TidewireError("internal", "Tidewire restarted its core after a failure of its own; try again.", { cause: error });
+      throw new TidewireError("internal", "Tidewire restarted its core after a failure of its own; try again.", {
+        cause: error,
+      });
     }
   }
 
@@ -259,7 +270,13 @@ export class Session implements SourceHost {
     this.#loaded = undefined;
     this.writes.trapped();
     if (!this.#mayRecover()) {
-      this.#fail(new TidewireError("internal", "Tidewire's core failed several times in a minute. Reload the page; nothing stored is lost.", { retryable: false }));
+      this.#fail(
+        new TidewireError(
+          "internal",
+          "Tidewire's core failed several times in a minute. Reload the page; nothing stored is lost.",
+          { retryable: false },
+        ),
+      );
       this.touch(this.#topics.keys(), false);
       return;
     }

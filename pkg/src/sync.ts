@@ -27,7 +27,10 @@ export interface Sync {
   readonly queue: Queue;
   readonly health: Live<Health>;
   readonly metrics: Live<Metrics>;
-  /** Syncs now. Resolves when everything is in step; rejects `offline`, `paused`, `timeout` (10 s unless told otherwise). */
+  /**
+   * Syncs now. Resolves when everything is in step; rejects `offline`, `paused`, `timeout` (10 s unless told
+   * otherwise).
+   */
   now(options?: WaitOptions): Promise<void>;
   /** Resolves when the server has decided everything that waits; `failed` of it were refused. Rejects like `now`. */
   done(options?: WaitOptions): Promise<{ readonly failed: number }>;
@@ -38,7 +41,8 @@ export interface Sync {
 
 /** The `db.sync` of a session. */
 export function syncOf(session: Session): Sync {
-  const command = (body: object): unknown => JSON.parse(session.call((client) => client.command(JSON.stringify(body))) || "null");
+  const command = (body: object): unknown =>
+    JSON.parse(session.call((client) => client.command(JSON.stringify(body))) || "null");
   const tell = async (body: object): Promise<void> => {
     await session.whenOpen();
     command(body);
@@ -82,7 +86,10 @@ function queueOf(session: Session, tell: (body: object) => Promise<void>): Queue
     edit: (n: MutationName, patch: object) => {
       const edits = compilePatch(patch);
       if (edits.some((edit) => edit.op !== "set" && edit.op !== "unset")) {
-        throw new TidewireError("bad-value", "queue.edit() takes values, and undefined to remove a field; no operators.");
+        throw new TidewireError(
+          "bad-value",
+          "queue.edit() takes values, and undefined to remove a field; no operators.",
+        );
       }
       const { set = {}, unset = [] } = wirePatch(edits, {});
       return again({ do: "edit", n, set, unset });
@@ -93,20 +100,26 @@ function queueOf(session: Session, tell: (body: object) => Promise<void>): Queue
 const TIMEOUT_MS = 10_000;
 
 function limits(session: Session, options: WaitOptions): WaitOptions {
-  return { ...options, timeoutMs: options.timeoutMs ?? (session.config["timeoutMs"] as number | undefined) ?? TIMEOUT_MS };
+  return {
+    ...options,
+    timeoutMs: options.timeoutMs ?? (session.config["timeoutMs"] as number | undefined) ?? TIMEOUT_MS,
+  };
 }
 
 function syncNow(session: Session, options: WaitOptions, ask: () => unknown): Promise<void> {
   const started = Date.now();
   return waitFor<void>(session, limits(session, options), (settle) => {
     let stop: (() => void) | undefined;
-    session.whenOpen().then(() => {
-      if (settle.over()) return;
-      ask();
-      stop = session.status.watch((status) => {
-        if (status.state === "synced" && status.at >= started) settle.resolve();
-      }, "sync");
-    }).catch(settle.reject);
+    session
+      .whenOpen()
+      .then(() => {
+        if (settle.over()) return;
+        ask();
+        stop = session.status.watch((status) => {
+          if (status.state === "synced" && status.at >= started) settle.resolve();
+        }, "sync");
+      })
+      .catch(settle.reject);
     return () => stop?.();
   });
 }
@@ -114,8 +127,12 @@ function syncNow(session: Session, options: WaitOptions, ask: () => unknown): Pr
 /** Waits as long as it takes, unless a time is given: a long queue is no failure. */
 function syncDone(session: Session, options: WaitOptions): Promise<{ readonly failed: number }> {
   return waitFor<{ readonly failed: number }>(session, options, (settle) =>
-    session.status.watch((status) => {
-      if (status.pending === 0) settle.resolve({ failed: status.failed });
-    }, "sync", settle.reject),
+    session.status.watch(
+      (status) => {
+        if (status.pending === 0) settle.resolve({ failed: status.failed });
+      },
+      "sync",
+      settle.reject,
+    ),
   );
 }

@@ -29,13 +29,20 @@ export type Transaction<C extends Collections> = {
  * Runs `fn` at once and sends what it did as one atomic write. While the store is still being opened the edits wait for
  * it in order, and are checked against the rows then.
  */
-export function runTransaction<R>(session: Session, targets: ReadonlyMap<string, () => IntentTarget>, fn: (tx: never) => R): Write<R> {
+export function runTransaction<R>(
+  session: Session,
+  targets: ReadonlyMap<string, () => IntentTarget>,
+  fn: (tx: never) => R,
+): Write<R> {
   const run = new TransactionRun(session);
   try {
     const result = fn(run.face(targets) as never);
     if (isPromise(result)) {
       void Promise.resolve(result).catch(() => undefined);
-      throw new TidewireError("async-function", "A transaction's function must be synchronous: read before it, and await the write that it returns.");
+      throw new TidewireError(
+        "async-function",
+        "A transaction's function must be synchronous: read before it, and await the write that it returns.",
+      );
     }
     return startWrite(
       session,

@@ -125,19 +125,23 @@ export interface TypeProblem<Message extends string> {
   readonly "~tidewire": Message;
 }
 
+type NotJson<Field extends string> =
+  TypeProblem<`The field "${Field}" of the validator's output is not JSON. Dates are RFC 3339 strings.`>;
+
 /** `unknown` for a usable validator; else a problem that names the field. */
 export type SchemaCheck<S extends StandardSchema> = [OutputOf<S>] extends [object]
   ? "id" extends keyof OutputOf<S>
     ? TypeProblem<'Leave "id" out of the validator: Tidewire makes and keeps it.'>
     : [NonJsonField<OutputOf<S>>] extends [never]
-    ? [OutputOf<S>] extends [InputOf<S>]
-      ? unknown
-      : TypeProblem<"The validator's output must be assignable to its input: rows are validated again when they are edited.">
-    : TypeProblem<`The field "${NonJsonField<OutputOf<S>>}" of the validator's output is not JSON. Dates are RFC 3339 strings.`>
+      ? [OutputOf<S>] extends [InputOf<S>]
+        ? unknown
+        : TypeProblem<"The validator's output must be assignable to its input: rows are validated again at each edit.">
+      : NotJson<NonJsonField<OutputOf<S>>>
   : TypeProblem<"A collection holds objects: the validator's output must be an object.">;
 
 /** Names that the database uses itself. */
-export type ReservedName = "sync" | "transaction" | "on" | "close" | "erase" | "export" | "import" | "signIn" | "signOut" | "context";
+export type ReservedName =
+  "sync" | "transaction" | "on" | "close" | "erase" | "export" | "import" | "signIn" | "signOut" | "context";
 
 /** What `openDb({ collections })` takes. */
 export type Collections = Readonly<Record<string, StandardSchema | CollectionDef<StandardSchema>>>;

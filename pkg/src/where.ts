@@ -1,4 +1,7 @@
-/** Filters: the object that a user writes, normalised to the tree that the core reads. Equal filters give equal texts. */
+/**
+ * Filters: the object that a user writes, normalised to the tree that the core reads. Equal filters give equal
+ * texts.
+ */
 import { TidewireError } from "./errors.js";
 import { canonicalJson, cleanJson, type Json } from "./json.js";
 import { toPointer } from "./path.js";
@@ -30,8 +33,12 @@ export function queryPath(path: string | readonly string[]): string {
 }
 
 function all(parts: readonly WireWhere[]): WireWhere {
-  const sorted = parts.map((part) => [canonicalJson(part as unknown as Json), part] as const).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  const unique = sorted.filter(([text], index) => index === 0 || sorted[index - 1]?.[0] !== text).map(([, part]) => part);
+  const sorted = parts
+    .map((part) => [canonicalJson(part as unknown as Json), part] as const)
+    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  const unique = sorted
+    .filter(([text], index) => index === 0 || sorted[index - 1]?.[0] !== text)
+    .map(([, part]) => part);
   return unique.length === 1 ? (unique[0] as WireWhere) : { and: unique };
 }
 
@@ -40,7 +47,8 @@ function conditions(where: unknown, at: string): WireWhere[] {
   const entries = Array.isArray(where) ? (where as [string | string[], unknown][]) : Object.entries(where);
   return entries.flatMap(([path, condition]): WireWhere[] => {
     const here = `${at}.${String(path)}`;
-    if (condition === undefined) throw badQuery(`${here} is undefined; leave the condition out, or use null for a missing field.`);
+    if (condition === undefined)
+      throw badQuery(`${here} is undefined; leave the condition out, or use null for a missing field.`);
     switch (path) {
       case "$and":
         return list(condition, here).flatMap((part, index) => conditions(part, `${here}[${index}]`));
@@ -66,7 +74,8 @@ function list(value: unknown, at: string): readonly unknown[] {
 }
 
 function field(path: string, condition: unknown, at: string): WireWhere[] {
-  const names = typeof condition === "object" && condition !== null && !Array.isArray(condition) ? Object.keys(condition) : [];
+  const names =
+    typeof condition === "object" && condition !== null && !Array.isArray(condition) ? Object.keys(condition) : [];
   const operators = names.filter((name) => OPERATORS.has(name));
   if (operators.length === 0) return [{ path, op: "eq", value: queryValue(condition, at) }];
   if (operators.length < names.length) {
@@ -100,7 +109,10 @@ function queryValue(value: unknown, at: string): Json {
   }
 }
 
-/** In an object of an entity `undefined` means absent; in a filter it is a mistake that must not match more than was meant. */
+/**
+ * In an object of an entity `undefined` means absent; in a filter it is a mistake that must not match more than
+ * was meant.
+ */
 function refuseUndefined(value: unknown, at: string): void {
   if (typeof value !== "object" || value === null) return;
   for (const [key, member] of Object.entries(value)) {

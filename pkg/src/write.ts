@@ -64,7 +64,10 @@ class PendingWrite<R> implements Write<R> {
     this.#promise = submission.durable.then(result);
   }
 
-  then<A = R, B = never>(onDurable?: ((value: R) => A | PromiseLike<A>) | null, onRefused?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<A | B> {
+  then<A = R, B = never>(
+    onDurable?: ((value: R) => A | PromiseLike<A>) | null,
+    onRefused?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
     return this.#promise.then(onDurable, onRefused);
   }
 
@@ -96,7 +99,11 @@ class PendingWrite<R> implements Write<R> {
     const undoing = new Submission(() => {
       if (submission.number === undefined && submission.expected === 0) return undefined;
       if (submission.number === undefined || !session.writes.knows(submission)) {
-        throw new TidewireError("internal", "The core was restarted since this write; undo it with an edit of your own.", { retryable: false });
+        throw new TidewireError(
+          "internal",
+          "The core was restarted since this write; undo it with an edit of your own.",
+          { retryable: false },
+        );
       }
       return { undo: submission.number };
     });
@@ -125,7 +132,11 @@ interface Settle<T> {
  * Waits for the server: until `begin` settles, the signal aborts, the time is over, or the status says that there is no
  * connection. Used by everything whose name says that it awaits the network.
  */
-export function waitFor<T>(session: Session, options: WaitOptions, begin: (settle: Settle<T>) => () => void): Promise<T> {
+export function waitFor<T>(
+  session: Session,
+  options: WaitOptions,
+  begin: (settle: Settle<T>) => () => void,
+): Promise<T> {
   const { signal, timeoutMs } = options;
   if (signal?.aborted === true) return Promise.reject(abortedError(signal));
   return new Promise<T>((resolve, reject) => {
@@ -146,7 +157,10 @@ export function waitFor<T>(session: Session, options: WaitOptions, begin: (settl
     signal?.addEventListener("abort", abort);
     ends.push(() => signal?.removeEventListener("abort", abort));
     if (timeoutMs !== undefined) {
-      const timer = setTimeout(() => settle.reject(new TidewireError("timeout", `No answer within ${timeoutMs} ms; the edit stays queued.`)), timeoutMs);
+      const timer = setTimeout(
+        () => settle.reject(new TidewireError("timeout", `No answer within ${timeoutMs} ms; the edit stays queued.`)),
+        timeoutMs,
+      );
       ends.push(() => clearTimeout(timer));
     }
     const refusal = session.refusal();
@@ -161,8 +175,15 @@ function refuseUnconnected(status: SyncView, settle: Settle<never>): void {
   if (status.state === "local") {
     settle.reject(new TidewireError("offline", "This database has no `url`: it is local only.", { retryable: false }));
   } else if (status.state === "offline") {
-    settle.reject(new TidewireError("offline", "There is no connection to the server; edits stay queued and are sent when it is back."));
+    settle.reject(
+      new TidewireError(
+        "offline",
+        "There is no connection to the server; edits stay queued and are sent when it is back.",
+      ),
+    );
   } else if (status.state === "paused") {
-    settle.reject(new TidewireError("paused", `Syncing is paused (${status.reason ?? "by the app"}); edits stay queued.`));
+    settle.reject(
+      new TidewireError("paused", `Syncing is paused (${status.reason ?? "by the app"}); edits stay queued.`),
+    );
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The lane that all writes of a database take. A write is accepted at once, even before the store is open; its inputs are
- * kept until they are durable, so that a trap of the wasm instance loses none.
+ * The lane that all writes of a database take. A write is accepted at once, even before the store is open; its inputs
+ * are kept until they are durable, so that a trap of the wasm instance loses none.
  *
  * Invariant: a write is given to a fresh instance again only if nothing shows that it was stored: it was not reported
  * durable, and the queue that the fresh instance read from the log does not hold it.
@@ -12,7 +12,10 @@ import type { Session } from "./session.js";
 import type { MutationName, WireClient, WireError, WireOp } from "./wasm/wire.js";
 
 /** What a write asks for: edits, the inverse of an earlier write, or a command that makes a mutation. */
-export type Request = { readonly ops: readonly WireOp[]; readonly atomic: boolean } | { readonly undo: number } | { readonly command: object };
+export type Request =
+  | { readonly ops: readonly WireOp[]; readonly atomic: boolean }
+  | { readonly undo: number }
+  | { readonly command: object };
 
 /** Makes the request when the store is open. `undefined`: nothing to do. */
 export type MakeRequest = () => Request | undefined;
@@ -107,10 +110,19 @@ export class WriteLane {
     for (const submission of this.#unstored.values()) {
       // What a number or a queue name meant is not known to the next instance; edits are.
       if (submission.request !== undefined && "ops" in submission.request) this.#replay.push(submission);
-      else submission.reject(new TidewireError("internal", "The core was restarted in the middle of this; look at db.sync.queue and try again."));
+      else
+        submission.reject(
+          new TidewireError(
+            "internal",
+            "The core was restarted in the middle of this; look at db.sync.queue and try again.",
+          ),
+        );
     }
     this.#unstored.clear();
-    const error = new TidewireError("internal", "The core was restarted before the server's verdict was known; look at db.sync.queue.");
+    const error = new TidewireError(
+      "internal",
+      "The core was restarted before the server's verdict was known; look at db.sync.queue.",
+    );
     for (const ref of this.#awaiting.values()) {
       const submission = ref.deref();
       if (submission === undefined) continue;
@@ -153,7 +165,8 @@ export class WriteLane {
     const submission = this.#awaiting.get(number)?.deref();
     if (submission === undefined) return;
     submission.verdicts.set(index, verdict);
-    if (submission.verdicts.size >= submission.expected && [...submission.verdicts.values()].every(isFinal)) this.#awaiting.delete(number);
+    if (submission.verdicts.size >= submission.expected && [...submission.verdicts.values()].every(isFinal))
+      this.#awaiting.delete(number);
     submission.tell();
   }
 
@@ -206,9 +219,15 @@ export class WriteLane {
     this.#sweepAt = Math.max(AWAITING_SWEEP, this.#awaiting.size * 2);
   }
 
-  /** What the log holds of this tab's writes that it had not been told of. Keys grow, so older writes are not among it. */
+  /**
+   * What the log holds of this tab's writes that it had not been told of. Keys grow, so older writes are not
+   * among it.
+   */
   #storedEntries(): StoredEntry[] {
-    const view = JSON.parse(this.session.call((client) => client.view("queue"))) as { pending: StoredEntry[]; failed: StoredEntry[] };
+    const view = JSON.parse(this.session.call((client) => client.view("queue"))) as {
+      pending: StoredEntry[];
+      failed: StoredEntry[];
+    };
     return [...view.pending, ...view.failed].filter((entry) => entry.n !== null && entry.n[0] > this.#lastDurableKey);
   }
 }
@@ -240,7 +259,10 @@ function takeStored(submission: Submission, stored: StoredEntry[]): boolean {
   const inc = canonicalJson(first.inc as Json);
   const index = stored.findIndex(
     (entry) =>
-      entry.collection === first.c && entry.id === first.id && entry.at >= submission.givenAt && canonicalJson(entry.inc ?? null) === inc,
+      entry.collection === first.c &&
+      entry.id === first.id &&
+      entry.at >= submission.givenAt &&
+      canonicalJson(entry.inc ?? null) === inc,
   );
   if (index >= 0) stored.splice(index, 1);
   return index >= 0;

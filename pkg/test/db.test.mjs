@@ -8,11 +8,29 @@ import { open, refused, todo } from "./open.mjs";
 
 test("the same name and an equal configuration is the same instance, whatever the order of its keys", () => {
   const factory = fakeFactory();
-  const one = openWith({ name: "same", timeoutMs: 5, retry: { initialMs: 1, maxMs: 2 }, collections: { todos: todo } }, factory);
-  const two = openWith({ retry: { maxMs: 2, initialMs: 1 }, collections: { todos: todo }, timeoutMs: 5, name: "same" }, factory);
+  const one = openWith(
+    { name: "same", timeoutMs: 5, retry: { initialMs: 1, maxMs: 2 }, collections: { todos: todo } },
+    factory,
+  );
+  const two = openWith(
+    { retry: { maxMs: 2, initialMs: 1 }, collections: { todos: todo }, timeoutMs: 5, name: "same" },
+    factory,
+  );
   assert.equal(one, two);
-  for (const other of [{ timeoutMs: 6 }, { url: "https://x.example" }, { collections: { todos: { schema: todo, options: { conflict: "merge" } } } }, { collections: { cats: todo } }]) {
-    assert.throws(() => openWith({ name: "same", timeoutMs: 5, retry: { initialMs: 1, maxMs: 2 }, collections: { todos: todo }, ...other }, factory), { code: "config-differs" });
+  for (const other of [
+    { timeoutMs: 6 },
+    { url: "https://x.example" },
+    { collections: { todos: { schema: todo, options: { conflict: "merge" } } } },
+    { collections: { cats: todo } },
+  ]) {
+    assert.throws(
+      () =>
+        openWith(
+          { name: "same", timeoutMs: 5, retry: { initialMs: 1, maxMs: 2 }, collections: { todos: todo }, ...other },
+          factory,
+        ),
+      { code: "config-differs" },
+    );
   }
 });
 
@@ -52,7 +70,10 @@ test("a hot reload brings new validators and a new auth function into the same i
   const config = { name: "hot", url: "https://x.example", auth: () => "old", collections: { todos: todo } };
   const db = openWith(config, factory);
   await db.todos.insert({ title: "a" });
-  openWith({ ...config, auth: async () => "new", collections: { todos: z.object({ title: z.string().min(5) }) } }, factory);
+  openWith(
+    { ...config, auth: async () => "new", collections: { todos: z.object({ title: z.string().min(5) }) } },
+    factory,
+  );
   assert.equal((await refused(db.todos.insert({ title: "a" }))).code, "invalid");
   assert.equal(await factory.client.host.token("start"), "new");
 });
@@ -73,11 +94,19 @@ test("erase deletes the store and closes", async () => {
 });
 
 test("what crosses to the core: defaults, pointers for fields, the options as given", async () => {
-  const { db, factory } = open({}, {
-    url: "wss://sync.example.com/base/",
-    timeoutMs: 5,
-    collections: { todos: { schema: todo, options: { conflict: "merge", onReject: "keep", fields: { votes: "counter", "address.city": "server-wins" } } } },
-  });
+  const { db, factory } = open(
+    {},
+    {
+      url: "wss://sync.example.com/base/",
+      timeoutMs: 5,
+      collections: {
+        todos: {
+          schema: todo,
+          options: { conflict: "merge", onReject: "keep", fields: { votes: "counter", "address.city": "server-wins" } },
+        },
+      },
+    },
+  );
   await db.todos.where().get();
   const { name, ...config } = factory.configs[0];
   assert.deepEqual(config, {
@@ -85,23 +114,44 @@ test("what crosses to the core: defaults, pointers for fields, the options as gi
     storage: "indexeddb",
     durability: "strict",
     timeoutMs: 5,
-    collections: { todos: { conflict: "merge", onReject: "keep", fields: { "/votes": "counter", "/address/city": "server-wins" } } },
+    collections: {
+      todos: { conflict: "merge", onReject: "keep", fields: { "/votes": "counter", "/address/city": "server-wins" } },
+    },
   });
 });
 
 test("clear text to another machine is refused unless it is allowed", () => {
-  const at = (url, more) => openWith({ name: `url ${url} ${JSON.stringify(more)}`, url, collections: { todos: todo }, ...more }, fakeFactory());
-  for (const url of ["http://example.com", "ws://10.0.0.1:8080", "http://127.0.0.1.example.com", "http://localhost.example.com"]) {
+  const at = (url, more) =>
+    openWith({ name: `url ${url} ${JSON.stringify(more)}`, url, collections: { todos: todo }, ...more }, fakeFactory());
+  for (const url of [
+    "http://example.com",
+    "ws://10.0.0.1:8080",
+    "http://127.0.0.1.example.com",
+    "http://localhost.example.com",
+  ]) {
     assert.throws(() => at(url), { code: "insecure-url" });
     at(url, { allowInsecure: true });
   }
-  for (const url of ["http://localhost:8787", "ws://127.0.0.1:1", "http://[::1]:5", "http://app.localhost", "https://example.com"]) at(url);
+  for (const url of [
+    "http://localhost:8787",
+    "ws://127.0.0.1:1",
+    "http://[::1]:5",
+    "http://app.localhost",
+    "https://example.com",
+  ])
+    at(url);
   for (const url of ["nonsense", "ftp://localhost", ""]) assert.throws(() => at(url), { code: "bad-config" });
 });
 
 test("configurations that cannot be used are refused", () => {
   const make = (config) => () => openWith({ name: "bad", collections: { todos: todo }, ...config }, fakeFactory());
-  for (const config of [{ name: "" }, { name: 5 }, { collections: { sync: todo } }, { collections: { then: todo } }, { collections: { todos: {} } }]) {
+  for (const config of [
+    { name: "" },
+    { name: 5 },
+    { collections: { sync: todo } },
+    { collections: { then: todo } },
+    { collections: { todos: {} } },
+  ]) {
     assert.throws(make(config), { code: "bad-config" });
   }
 });
@@ -110,11 +160,20 @@ test("errors of the core keep what they say", async () => {
   const { db, factory } = open();
   await db.todos.where().get();
   factory.client.query = () => {
-    throw Object.assign(new Error("no"), { code: "bad-query", retryable: false, hint: "no", collection: "todos", path: "/x" });
+    throw Object.assign(new Error("no"), {
+      code: "bad-query",
+      retryable: false,
+      hint: "no",
+      collection: "todos",
+      path: "/x",
+    });
   };
   const error = await refused(db.todos.where({ done: true }).get());
   assert.ok(error instanceof TidewireError && error instanceof Error);
-  assert.deepEqual([error.code, error.hint, error.message, error.collection, error.path], ["bad-query", "no", "no", "todos", "/x"]);
+  assert.deepEqual(
+    [error.code, error.hint, error.message, error.collection, error.path],
+    ["bad-query", "no", "no", "todos", "/x"],
+  );
   assert.equal(new Set(FACE_CODES).size, FACE_CODES.length);
 });
 
@@ -123,7 +182,12 @@ test("events reach those who listen, and stop when told to", async () => {
   const seen = [];
   const stop = db.on("conflict", (event) => seen.push(event.overwritten[0].path));
   await db.todos.where().get();
-  const event = { type: "conflict", collection: "todos", id: "a", overwritten: [{ path: "/title", yours: 1, kept: 2 }] };
+  const event = {
+    type: "conflict",
+    collection: "todos",
+    id: "a",
+    overwritten: [{ path: "/title", yours: 1, kept: 2 }],
+  };
   factory.client.emit([event]);
   stop();
   factory.client.emit([event]);
@@ -138,7 +202,14 @@ test("on a server nothing loads, nothing hangs, and instances are not shared bet
   assert.equal(db.todos.where().peek(), undefined);
   assert.equal(db.sync.status.peek(), undefined);
   db.todos.where().subscribe(() => assert.fail())();
-  for (const promise of [db.todos.get("a"), db.todos.insert({ title: "a" }), db.sync.now(), db.sync.done(), db.export(), db.sync.pause()]) {
+  for (const promise of [
+    db.todos.get("a"),
+    db.todos.insert({ title: "a" }),
+    db.sync.now(),
+    db.sync.done(),
+    db.export(),
+    db.sync.pause(),
+  ]) {
     assert.equal((await refused(promise)).code, "server-side");
   }
   await settled();

@@ -1,6 +1,8 @@
-/** A stand-in for the wasm class: keeps rows in memory and answers as docs of the boundary say. For tests of the face only. */
+/**
+ * A stand-in for the wasm class: keeps rows in memory and answers as docs of the boundary say. For tests of the
+ * face only.
+ */
 const clone = (value) => JSON.parse(JSON.stringify(value));
-
 
 export function fakeFactory(options = {}) {
   const store = options.store ?? { rows: new Map(), queue: [], key: 0 };
@@ -42,7 +44,16 @@ export class FakeClient {
     this.calls = { row: 0, rows: 0, query: 0, write: 0 };
     this.pending = [];
     this.view_ = new Map();
-    this.status = { state: config.url === null ? "local" : "synced", at: 1, pending: 0, failed: 0, storage: "memory", leader: true, loaded: [], ...(options.status ?? {}) };
+    this.status = {
+      state: config.url === null ? "local" : "synced",
+      at: 1,
+      pending: 0,
+      failed: 0,
+      storage: "memory",
+      leader: true,
+      loaded: [],
+      ...(options.status ?? {}),
+    };
     this.autoDurable = options.autoDurable ?? true;
     this.trapNext = undefined;
   }
@@ -96,7 +107,20 @@ export class FakeClient {
       if (row === undefined) this.store.rows.delete(`${op.c}/${op.id}`);
       else this.store.rows.set(`${op.c}/${op.id}`, clone(row));
       const { set, unset, inc, add, remove } = op;
-      this.store.queue.push({ n: [key, at], collection: op.c, id: op.id, kind: op.op, status: "queued", at: Date.now(), attempts: 0, set, unset, inc, add, remove });
+      this.store.queue.push({
+        n: [key, at],
+        collection: op.c,
+        id: op.id,
+        kind: op.op,
+        status: "queued",
+        at: Date.now(),
+        attempts: 0,
+        set,
+        unset,
+        inc,
+        add,
+        remove,
+      });
     });
     if (report) this.emit([{ type: "durable", write: number, n: request.ops.map((_, at) => [key, at]) }]);
   }
@@ -118,14 +142,21 @@ export class FakeClient {
   #apply(op) {
     const key = `${op.c}/${op.id}`;
     const row = this.view_.get(key);
-    const mark = { $sync: { status: "pending" }, $rev: row?.$rev ?? 0, $updatedAt: (this.store.clock = (this.store.clock ?? 1000) + 1) };
+    const mark = {
+      $sync: { status: "pending" },
+      $rev: row?.$rev ?? 0,
+      $updatedAt: (this.store.clock = (this.store.clock ?? 1000) + 1),
+    };
     if (op.op === "insert") {
-      if (row !== undefined) throw Object.assign(new Error("exists"), { code: "exists", retryable: false, hint: "exists", id: op.id });
+      if (row !== undefined)
+        throw Object.assign(new Error("exists"), { code: "exists", retryable: false, hint: "exists", id: op.id });
       this.view_.set(key, { id: op.id, ...op.value, ...mark });
       return;
     }
-    if (row === undefined) throw Object.assign(new Error("not there"), { code: "not-found", retryable: false, hint: "not there" });
-    if (op.ifRev !== undefined && op.ifRev !== row.$rev) throw Object.assign(new Error("stale"), { code: "stale-rev", retryable: false });
+    if (row === undefined)
+      throw Object.assign(new Error("not there"), { code: "not-found", retryable: false, hint: "not there" });
+    if (op.ifRev !== undefined && op.ifRev !== row.$rev)
+      throw Object.assign(new Error("stale"), { code: "stale-rev", retryable: false });
     if (op.op === "delete") this.view_.delete(key);
     else if (op.op === "replace") this.view_.set(key, { id: op.id, ...op.value, ...mark });
     else this.view_.set(key, { ...patched(row, op), ...mark });
@@ -205,7 +236,12 @@ function valueAt(row, path) {
   if (path === "$id") return row.id;
   if (path === "$status") return row.$sync.status;
   if (path.startsWith("$")) return row[path];
-  return path.split("/").slice(1).reduce((value, key) => value?.[key], row) ?? null;
+  return (
+    path
+      .split("/")
+      .slice(1)
+      .reduce((value, key) => value?.[key], row) ?? null
+  );
 }
 
 function matches(row, where) {
@@ -214,16 +250,26 @@ function matches(row, where) {
   if (where.not) return !matches(row, where.not);
   const value = valueAt(row, where.path);
   switch (where.op) {
-    case "eq": return JSON.stringify(value) === JSON.stringify(where.value);
-    case "ne": return JSON.stringify(value) !== JSON.stringify(where.value);
-    case "gt": return value > where.value;
-    case "gte": return value >= where.value;
-    case "lt": return value < where.value;
-    case "lte": return value <= where.value;
-    case "in": return where.value.includes(value);
-    case "contains": return (value ?? []).includes(where.value);
-    case "startsWith": return (value ?? "").startsWith(where.value);
-    default: throw new Error(where.op);
+    case "eq":
+      return JSON.stringify(value) === JSON.stringify(where.value);
+    case "ne":
+      return JSON.stringify(value) !== JSON.stringify(where.value);
+    case "gt":
+      return value > where.value;
+    case "gte":
+      return value >= where.value;
+    case "lt":
+      return value < where.value;
+    case "lte":
+      return value <= where.value;
+    case "in":
+      return where.value.includes(value);
+    case "contains":
+      return (value ?? []).includes(where.value);
+    case "startsWith":
+      return (value ?? "").startsWith(where.value);
+    default:
+      throw new Error(where.op);
   }
 }
 
@@ -240,8 +286,10 @@ function patched(row, op) {
   for (const [pointer, value] of Object.entries(op.set ?? {})) put(pointer, () => value);
   for (const pointer of op.unset ?? []) put(pointer, () => undefined);
   for (const [pointer, by] of Object.entries(op.inc ?? {})) put(pointer, (old = 0) => old + by);
-  for (const [pointer, values] of Object.entries(op.add ?? {})) put(pointer, (old = []) => [...old, ...values.filter((value) => !old.includes(value))]);
-  for (const [pointer, values] of Object.entries(op.remove ?? {})) put(pointer, (old = []) => old.filter((value) => !values.includes(value)));
+  for (const [pointer, values] of Object.entries(op.add ?? {}))
+    put(pointer, (old = []) => [...old, ...values.filter((value) => !old.includes(value))]);
+  for (const [pointer, values] of Object.entries(op.remove ?? {}))
+    put(pointer, (old = []) => old.filter((value) => !values.includes(value)));
   return next;
 }
 

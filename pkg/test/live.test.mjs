@@ -33,7 +33,8 @@ test("what Tidewire knows about a row survives a spread", async () => {
 test("a stored key named __proto__ stays a key", async () => {
   const { db, factory } = open();
   await db.todos.where().get();
-  factory.client.row = () => '{"id":"p","title":"x","__proto__":{"admin":true},"$sync":{"status":"synced"},"$rev":1,"$updatedAt":1}';
+  factory.client.row = () =>
+    '{"id":"p","title":"x","__proto__":{"admin":true},"$sync":{"status":"synced"},"$rev":1,"$updatedAt":1}';
   factory.client.emit([{ type: "changed", collection: "todos", ids: ["p"], origin: "remote" }]);
   const row = db.todos.peek("p");
   assert.equal(row.admin, undefined);
@@ -57,8 +58,15 @@ test("a list keeps its identity if nothing in it changed, and shares the rows th
 test("equal queries share one result, however they are written", async () => {
   const { db, factory } = open();
   await db.todos.insert({ title: "a" });
-  const one = db.todos.where({ done: false, votes: { lt: 3, gte: 0 } }).orderBy("title").limit(5);
-  const two = db.todos.where({ votes: { gte: 0, lt: 3 } }).where({ done: false }).orderBy("title", "asc").limit(5);
+  const one = db.todos
+    .where({ done: false, votes: { lt: 3, gte: 0 } })
+    .orderBy("title")
+    .limit(5);
+  const two = db.todos
+    .where({ votes: { gte: 0, lt: 3 } })
+    .where({ done: false })
+    .orderBy("title", "asc")
+    .limit(5);
   const calls = factory.client.calls.query;
   assert.equal(one.peek(), two.peek());
   assert.equal(factory.client.calls.query, calls + 1);
@@ -81,7 +89,13 @@ test("peek is current at once; frame subscribers hear once, sync subscribers at 
   stop();
   await db.todos.insert({ title: "c" });
   await settled();
-  assert.deepEqual([frame, sync], [[2, 3], [0, 1, 2]]);
+  assert.deepEqual(
+    [frame, sync],
+    [
+      [2, 3],
+      [0, 1, 2],
+    ],
+  );
 });
 
 test("with a visible page delivery waits for a frame, but not for ever", async (t) => {
@@ -122,9 +136,12 @@ test("a subscriber that throws disturbs no other", async (t) => {
   const { db } = open();
   await db.todos.where().get();
   const seen = [];
-  db.todos.where().subscribe(() => {
-    throw new Error("mine");
-  }, { flush: "sync" });
+  db.todos.where().subscribe(
+    () => {
+      throw new Error("mine");
+    },
+    { flush: "sync" },
+  );
   db.todos.where().subscribe((rows) => seen.push(rows.length), { flush: "sync" });
   await db.todos.insert({ title: "a" });
   assert.deepEqual(seen, [0, 1]);
@@ -146,31 +163,50 @@ test("a live row tells of changes, of its end, and of nothing else", async () =>
 
 test("getMany keeps the order and the gaps", async () => {
   const { db } = open();
-  await db.todos.insertMany([{ title: "a", id: "a" }, { title: "b", id: "b" }]);
-  assert.deepEqual((await db.todos.getMany(["b", "x", "a"])).map((row) => row?.title), ["b", undefined, "a"]);
+  await db.todos.insertMany([
+    { title: "a", id: "a" },
+    { title: "b", id: "b" },
+  ]);
+  assert.deepEqual(
+    (await db.todos.getMany(["b", "x", "a"])).map((row) => row?.title),
+    ["b", undefined, "a"],
+  );
 });
 
 test("count, pages, offset and several orders", async () => {
   const { db, factory } = open();
   await db.todos.insertMany([3, 1, 2].map((votes) => ({ title: votes === 2 ? "b" : "a", votes })));
   const sorted = db.todos.where().orderBy("title", "desc").orderBy("votes");
-  assert.deepEqual((await sorted.get()).map((row) => row.votes), [2, 1, 3]);
-  assert.deepEqual(factory.client.lastQuery.orderBy, [["/title", "desc"], ["/votes", "asc"]]);
-  assert.deepEqual((await sorted.offset(1).limit(1).get()).map((row) => row.votes), [1]);
+  assert.deepEqual(
+    (await sorted.get()).map((row) => row.votes),
+    [2, 1, 3],
+  );
+  assert.deepEqual(factory.client.lastQuery.orderBy, [
+    ["/title", "desc"],
+    ["/votes", "asc"],
+  ]);
+  assert.deepEqual(
+    (await sorted.offset(1).limit(1).get()).map((row) => row.votes),
+    [1],
+  );
   assert.equal(await sorted.limit(1).count().get(), 3);
   const first = await sorted.page({ size: 2 }).get();
   assert.deepEqual([first.rows.length, first.total], [2, 3]);
   const second = await sorted.page({ size: 2, after: first.next }).get();
   assert.deepEqual([second.rows.map((row) => row.votes), "next" in second], [[3], false]);
   const counts = [];
-  db.todos.where({ done: false }).count().subscribe((count) => counts.push(count), { flush: "sync" });
+  db.todos
+    .where({ done: false })
+    .count()
+    .subscribe((count) => counts.push(count), { flush: "sync" });
   await db.todos.where({ votes: 1 }).update({ done: true });
   assert.deepEqual(counts, [3, 2]);
 });
 
 test("a store that cannot be opened tells every reader why, and is tried again if that can help", async () => {
   let broken = true;
-  const openError = () => (broken ? Object.assign(new Error("no disk"), { code: "storage", retryable: true, hint: "no disk" }) : undefined);
+  const openError = () =>
+    broken ? Object.assign(new Error("no disk"), { code: "storage", retryable: true, hint: "no disk" }) : undefined;
   const { db, factory } = open({ openError });
   const errors = [];
   db.todos.where().subscribe(() => undefined, { flush: "sync", onError: (error) => errors.push(error.code) });

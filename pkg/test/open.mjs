@@ -16,7 +16,10 @@ export const todo = z.object({
 
 export function open(fake = {}, config = {}) {
   const factory = fake.store === undefined || fake.create === undefined ? fakeFactory(fake) : fake;
-  const db = openWith({ name: `db${(count += 1)}`, collections: { todos: todo, projects: z.object({ name: z.string() }) }, ...config }, factory);
+  const db = openWith(
+    { name: `db${(count += 1)}`, collections: { todos: todo, projects: z.object({ name: z.string() }) }, ...config },
+    factory,
+  );
   return { db, factory };
 }
 

@@ -19,7 +19,11 @@ test("a filter becomes a tree of comparisons over pointers", () => {
 });
 
 test("an object is compared as a whole unless all of its keys are operators", () => {
-  assert.deepEqual(normaliseWhere({ address: { city: "Oslo" } }), { path: "/address", op: "eq", value: { city: "Oslo" } });
+  assert.deepEqual(normaliseWhere({ address: { city: "Oslo" } }), {
+    path: "/address",
+    op: "eq",
+    value: { city: "Oslo" },
+  });
   assert.deepEqual(normaliseWhere({ address: {} }), { path: "/address", op: "eq", value: {} });
   assert.deepEqual(normaliseWhere({ address: { eq: { gt: 1 } } }), { path: "/address", op: "eq", value: { gt: 1 } });
   bad({ address: { gt: 1, city: "Oslo" } });
@@ -33,11 +37,33 @@ test("equal filters give equal trees", () => {
 });
 
 test("undefined is refused wherever it stands, and never matches all", () => {
-  for (const where of [undefined, { a: undefined }, { a: { gt: undefined } }, { a: { eq: { b: undefined } } }, { $or: [{ a: undefined }] }, { a: { in: [undefined] } }, { $not: undefined }]) bad(where);
+  for (const where of [
+    undefined,
+    { a: undefined },
+    { a: { gt: undefined } },
+    { a: { eq: { b: undefined } } },
+    { $or: [{ a: undefined }] },
+    { a: { in: [undefined] } },
+    { $not: undefined },
+  ])
+    bad(where);
 });
 
 test("filters that cannot be answered are refused", () => {
-  for (const where of [null, 5, { $or: {} }, { $not: {} }, { $or: [{}] }, { $nope: 1 }, { a: { in: 5 } }, { a: { gt: true } }, { a: { startsWith: 5 } }, { a: NaN }, { a: new Date() }]) bad(where);
+  for (const where of [
+    null,
+    5,
+    { $or: {} },
+    { $not: {} },
+    { $or: [{}] },
+    { $nope: 1 },
+    { a: { in: 5 } },
+    { a: { gt: true } },
+    { a: { startsWith: 5 } },
+    { a: NaN },
+    { a: new Date() },
+  ])
+    bad(where);
   const { db } = open();
   assert.throws(() => db.todos.where().limit(-1), { code: "bad-query" });
   assert.throws(() => db.todos.where().offset(1.5), { code: "bad-query" });

@@ -12,7 +12,18 @@ let renders = 0;
 
 // What a server renders is made before there is a window, as it is there.
 const serverDb = openDb({ name: "server", url: "https://x.example", collections: { todos: todo } });
-const initial = [{ id: "a", title: "from the server", done: false, votes: 0, tags: [], $sync: { status: "synced" }, $rev: 1, $updatedAt: 1 }];
+const initial = [
+  {
+    id: "a",
+    title: "from the server",
+    done: false,
+    votes: 0,
+    tags: [],
+    $sync: { status: "synced" },
+    $rev: 1,
+    $updatedAt: 1,
+  },
+];
 const serverHtml = renderToString(h(StrictMode, null, h(List, { db: serverDb, initial })));
 
 const window = new GlobalWindow();
@@ -37,10 +48,11 @@ async function mount(element) {
   return { host, root, text: () => host.textContent };
 }
 
-const step = (fn = () => undefined) => act(async () => {
-  await fn();
-  await new Promise((resolve) => setTimeout(resolve, 150));
-});
+const step = (fn = () => undefined) =>
+  act(async () => {
+    await fn();
+    await new Promise((resolve) => setTimeout(resolve, 150));
+  });
 
 test("a list goes from loading to its rows, follows changes, and renders only for them", async () => {
   const { db, factory } = open();
@@ -57,7 +69,10 @@ test("a list goes from loading to its rows, follows changes, and renders only fo
 
 test("loading is not empty: partial until the first full pull, complete also when it brought nothing", async () => {
   let openGate;
-  const { db, factory } = open({ openGate: new Promise((resolve) => (openGate = resolve)), status: { state: "syncing" } }, { url: "https://x.example" });
+  const { db, factory } = open(
+    { openGate: new Promise((resolve) => (openGate = resolve)), status: { state: "syncing" } },
+    { url: "https://x.example" },
+  );
   const view = await mount(h(List, { db }));
   assert.equal(view.text(), "loading - connecting ");
   openGate();
@@ -73,8 +88,18 @@ test("a query written inline is one live result, under StrictMode and across ren
   const { db, factory } = open();
   await db.todos.insert({ title: "a" });
   const calls = factory.client.calls.query;
-  const view = await mount(h("div", null, h(List, { db, where: { done: false } }), h(List, { db, where: { done: false } })));
-  await act(async () => view.root.render(h(StrictMode, null, h("div", null, h(List, { db, where: { done: false } }), h(List, { db, where: { done: false } })))));
+  const view = await mount(
+    h("div", null, h(List, { db, where: { done: false } }), h(List, { db, where: { done: false } })),
+  );
+  await act(async () =>
+    view.root.render(
+      h(
+        StrictMode,
+        null,
+        h("div", null, h(List, { db, where: { done: false } }), h(List, { db, where: { done: false } })),
+      ),
+    ),
+  );
   assert.equal(factory.client.calls.query, calls + 1);
   assert.equal(view.text(), "complete - local acomplete - local a");
   await act(async () => view.root.render(h(StrictMode, null, h(List, { db, where: { done: true } }))));
@@ -90,7 +115,9 @@ test("hydration starts with what the server sent and then shows what is here", a
   const complaints = [];
   let root;
   await act(async () => {
-    root = hydrateRoot(host, h(StrictMode, null, h(List, { db, initial })), { onRecoverableError: (error) => complaints.push(error.message) });
+    root = hydrateRoot(host, h(StrictMode, null, h(List, { db, initial })), {
+      onRecoverableError: (error) => complaints.push(error.message),
+    });
   });
   await step(() => db.todos.insert({ title: "here" }));
   assert.deepEqual(complaints, []);
@@ -103,7 +130,10 @@ test("own writes are shown when the handler returns, so that a controlled input 
   await db.todos.insert({ title: "a", id: "a" });
   function Input() {
     const { row } = useEntity(db.todos, "a");
-    return h("input", { value: row.title, onChange: (event) => void db.todos.update("a", { title: event.target.value }) });
+    return h("input", {
+      value: row.title,
+      onChange: (event) => void db.todos.update("a", { title: event.target.value }),
+    });
   }
   const view = await mount(h(Input));
   const input = view.host.querySelector("input");
@@ -123,7 +153,10 @@ test("own writes are shown when the handler returns, so that a controlled input 
 
 test("one entity: its row, its end, another id, and none", async () => {
   const { db } = open();
-  await db.todos.insertMany([{ title: "a", id: "a" }, { title: "b", id: "b" }]);
+  await db.todos.insertMany([
+    { title: "a", id: "a" },
+    { title: "b", id: "b" },
+  ]);
   let setId;
   function One() {
     const [id, set] = useState("a");
@@ -145,7 +178,9 @@ test("one entity: its row, its end, another id, and none", async () => {
 });
 
 test("a store that cannot be opened is an error with a code, not an endless loading", async () => {
-  const { db } = open({ openError: () => Object.assign(new Error("x"), { code: "format-newer", retryable: false, hint: "reload" }) });
+  const { db } = open({
+    openError: () => Object.assign(new Error("x"), { code: "format-newer", retryable: false, hint: "reload" }),
+  });
   const view = await mount(h(List, { db }));
   await step();
   assert.equal(view.text(), "error format-newer paused ");

@@ -7,16 +7,39 @@ import { open, refused } from "./open.mjs";
 
 const libraries = {
   zod: {
-    notes: z.object({ title: z.string().trim().min(1), size: z.number().max(10).default(1), nested: z.object({ a: z.string() }).optional() }),
-    strict: z.object({ from: z.number(), to: z.number() }).refine((value) => value.from <= value.to, "from must not be after to"),
+    notes: z.object({
+      title: z.string().trim().min(1),
+      size: z.number().max(10).default(1),
+      nested: z.object({ a: z.string() }).optional(),
+    }),
+    strict: z
+      .object({ from: z.number(), to: z.number() })
+      .refine((value) => value.from <= value.to, "from must not be after to"),
     slow: z.object({ title: z.string().refine(async () => true) }),
     broken: z.object({ when: z.string().transform(() => new Date()) }),
   },
   valibot: {
-    notes: v.object({ title: v.pipe(v.string(), v.trim(), v.minLength(1)), size: v.optional(v.pipe(v.number(), v.maxValue(10)), 1), nested: v.optional(v.object({ a: v.string() })) }),
-    strict: v.pipe(v.object({ from: v.number(), to: v.number() }), v.check((value) => value.from <= value.to, "from must not be after to")),
-    slow: v.objectAsync({ title: v.pipeAsync(v.string(), v.checkAsync(async () => true)) }),
-    broken: v.object({ when: v.pipe(v.string(), v.transform(() => new Date())) }),
+    notes: v.object({
+      title: v.pipe(v.string(), v.trim(), v.minLength(1)),
+      size: v.optional(v.pipe(v.number(), v.maxValue(10)), 1),
+      nested: v.optional(v.object({ a: v.string() })),
+    }),
+    strict: v.pipe(
+      v.object({ from: v.number(), to: v.number() }),
+      v.check((value) => value.from <= value.to, "from must not be after to"),
+    ),
+    slow: v.objectAsync({
+      title: v.pipeAsync(
+        v.string(),
+        v.checkAsync(async () => true),
+      ),
+    }),
+    broken: v.object({
+      when: v.pipe(
+        v.string(),
+        v.transform(() => new Date()),
+      ),
+    }),
   },
 };
 
@@ -36,7 +59,10 @@ for (const [library, collections] of Object.entries(libraries)) {
     const { id } = db.notes.insert({ title: "a", size: 9 });
     assert.equal((await refused(db.notes.update(id, { size: inc(5) }))).path, "/size");
     await db.notes.update(id, { title: " b ", size: inc(1) });
-    assert.deepEqual([factory.client.lastRequest.ops[0].set, factory.client.lastRequest.ops[0].inc], [{ "/title": "b" }, { "/size": 1 }]);
+    assert.deepEqual(
+      [factory.client.lastRequest.ops[0].set, factory.client.lastRequest.ops[0].inc],
+      [{ "/title": "b" }, { "/size": 1 }],
+    );
     assert.equal((await refused(db.notes.update(id, (draft) => void (draft.nested = { a: 1 })))).path, "/nested/a");
     assert.equal((await refused(db.notes.update(id, { title: undefined }))).path, "/title");
   });
@@ -64,7 +90,9 @@ for (const [library, collections] of Object.entries(libraries)) {
 
 test("the validator never sees the id", async () => {
   const seen = [];
-  const spy = { "~standard": { version: 1, vendor: "spy", validate: (value) => (seen.push(Object.keys(value)), { value }) } };
+  const spy = {
+    "~standard": { version: 1, vendor: "spy", validate: (value) => (seen.push(Object.keys(value)), { value }) },
+  };
   const { db } = open({}, { collections: { spied: spy } });
   await db.spied.insert({ id: "a", x: 1 });
   await db.spied.update("a", { x: 2 });

@@ -58,7 +58,16 @@ test("done() with nothing pending resolves, also offline", async () => {
 
 test("the queue is live, and its entries can be sent again, edited and dropped", async () => {
   const { db, factory } = open({}, URL);
-  const entry = { n: [4, 0], collection: "todos", id: "a", kind: "insert", status: "failed", at: 1, attempts: 1, error: { code: "invalid", message: "no" } };
+  const entry = {
+    n: [4, 0],
+    collection: "todos",
+    id: "a",
+    kind: "insert",
+    status: "failed",
+    at: 1,
+    attempts: 1,
+    error: { code: "invalid", message: "no" },
+  };
   await db.sync.queue.get();
   const seen = [];
   db.sync.queue.failed.subscribe((list) => seen.push(list.length), { flush: "sync" });

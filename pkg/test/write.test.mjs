@@ -53,9 +53,25 @@ test("a write that cannot be stored rejects with the code of the core", async ()
 test("operators, undefined, array paths and objects become the patch that they say", async () => {
   const { db, factory } = open();
   const { id } = db.todos.insert({ title: "Milk", tags: ["a"], due: "2026-01-01", address: { city: "Oslo" } });
-  await db.todos.update(id, { done: set(true), votes: inc(2), tags: add("b", "a"), due: undefined, "address.city": "Rome" });
+  await db.todos.update(id, {
+    done: set(true),
+    votes: inc(2),
+    tags: add("b", "a"),
+    due: undefined,
+    "address.city": "Rome",
+  });
   assert.deepEqual(factory.client.lastRequest, {
-    ops: [{ op: "patch", c: "todos", id, set: { "/done": true, "/address/city": "Rome" }, unset: ["/due"], inc: { "/votes": 2 }, add: { "/tags": ["b", "a"] } }],
+    ops: [
+      {
+        op: "patch",
+        c: "todos",
+        id,
+        set: { "/done": true, "/address/city": "Rome" },
+        unset: ["/due"],
+        inc: { "/votes": 2 },
+        add: { "/tags": ["b", "a"] },
+      },
+    ],
     atomic: false,
   });
   await db.todos.update(id, { tags: remove("a"), address: unset() });
@@ -82,7 +98,9 @@ test("upsert inserts, replaces, and writes nothing where nothing differs; a whol
   const { id } = db.todos.upsert({ title: "Milk" });
   const row = await db.todos.get(id);
   await db.todos.upsert({ ...row, done: true });
-  assert.deepEqual(factory.client.lastRequest.ops, [{ op: "replace", c: "todos", id, value: { title: "Milk", done: true, votes: 0, tags: [] } }]);
+  assert.deepEqual(factory.client.lastRequest.ops, [
+    { op: "replace", c: "todos", id, value: { title: "Milk", done: true, votes: 0, tags: [] } },
+  ]);
   const before = factory.client.calls.write;
   await db.todos.upsert({ ...db.todos.peek(id) });
   assert.equal(factory.client.calls.write, before);
@@ -102,7 +120,10 @@ test("a query can edit and delete what it matches", async () => {
   await db.todos.insertMany([{ title: "a" }, { title: "b", done: true }, { title: "c" }]);
   assert.equal((await db.todos.where({ done: false }).update({ done: true, votes: inc(1) })).length, 2);
   assert.equal((await db.todos.where({ votes: 1 }).delete()).length, 2);
-  assert.deepEqual((await db.todos.where().get()).map((row) => row.title), ["b"]);
+  assert.deepEqual(
+    (await db.todos.where().get()).map((row) => row.title),
+    ["b"],
+  );
 });
 
 test("what is missing, stale or there already is refused with the code of the core", async () => {
@@ -122,8 +143,17 @@ test("values that are not JSON are refused with their path before they reach the
   const cycle = {};
   cycle.self = cycle;
   const bad = [
-    [NaN, "/x"], [Infinity, "/x"], [1n, "/x"], [() => 1, "/x"], [Symbol("x"), "/x"], [new Date(), "/x"], [new Map(), "/x"],
-    [[1, undefined], "/x/1"], [{ deep: [{ y: NaN }] }, "/x/deep/0/y"], [cycle, "/x/self"], ["\ud800", "/x"],
+    [NaN, "/x"],
+    [Infinity, "/x"],
+    [1n, "/x"],
+    [() => 1, "/x"],
+    [Symbol("x"), "/x"],
+    [new Date(), "/x"],
+    [new Map(), "/x"],
+    [[1, undefined], "/x/1"],
+    [{ deep: [{ y: NaN }] }, "/x/deep/0/y"],
+    [cycle, "/x/self"],
+    ["\ud800", "/x"],
   ];
   await settled();
   const before = factory.client.calls.write;
@@ -150,7 +180,14 @@ test("server() resolves with the verdict, and with the first that is not applied
   assert.equal((await one.server()).rev, 4);
   const many = db.todos.insertMany([{ title: "a" }, { title: "b" }]);
   await many;
-  factory.client.emit([0, 1].map((index) => ({ type: "verdict", write: 2, index, verdict: index === 0 ? { verdict: "rejected", code: "forbidden", message: "no" } : { verdict: "applied", rev: 1 } })));
+  factory.client.emit(
+    [0, 1].map((index) => ({
+      type: "verdict",
+      write: 2,
+      index,
+      verdict: index === 0 ? { verdict: "rejected", code: "forbidden", message: "no" } : { verdict: "applied", rev: 1 },
+    })),
+  );
   assert.equal((await many.server()).verdict, "rejected");
 });
 
@@ -200,7 +237,10 @@ test("undo is a write of its own, after the one that it takes back is durable", 
 
 test("a transaction is one atomic request, sees its own edits, and nothing of it happens if it throws", async () => {
   const { db, factory } = open();
-  const id = await db.todos.insert({ title: "a" }).then(() => db.todos.where().get()).then(([row]) => row.id);
+  const id = await db.todos
+    .insert({ title: "a" })
+    .then(() => db.todos.where().get())
+    .then(([row]) => row.id);
   const result = await db.transaction((tx) => {
     const project = tx.projects.insert({ name: "Home" });
     tx.todos.update(id, { title: "b", votes: inc(1) });
@@ -212,7 +252,10 @@ test("a transaction is one atomic request, sees its own edits, and nothing of it
   });
   assert.equal((await db.projects.get(result)).name, "Home");
   assert.equal(factory.client.lastRequest.atomic, true);
-  assert.deepEqual(factory.client.lastRequest.ops.map((op) => op.op), ["insert", "patch", "patch", "delete"]);
+  assert.deepEqual(
+    factory.client.lastRequest.ops.map((op) => op.op),
+    ["insert", "patch", "patch", "delete"],
+  );
   const before = factory.client.calls.write;
   const failed = db.transaction((tx) => {
     tx.projects.insert({ name: "x" });
@@ -246,7 +289,10 @@ test("export and import carry all rows", async () => {
   const data = await db.export();
   const other = open().db;
   assert.deepEqual(await other.import(data), { rows: 2 });
-  assert.deepEqual((await other.todos.where().get()).map((row) => row.title), ["a", "b"]);
+  assert.deepEqual(
+    (await other.todos.where().get()).map((row) => row.title),
+    ["a", "b"],
+  );
   assert.equal((await refused(other.import({}))).code, "bad-value");
   assert.equal((await refused(other.import({ tidewire: 1, collections: { cats: [] } }))).code, "unknown-collection");
 });

@@ -1,5 +1,18 @@
 /** What must compile, with the types that must come out. Not run: the compiler is the test. */
-import { add, collection, inc, meta, openDb, remove, set, unset, type Entity, type Path, type Row, type Write } from "tidewire";
+import {
+  add,
+  collection,
+  inc,
+  meta,
+  openDb,
+  remove,
+  set,
+  unset,
+  type Entity,
+  type Path,
+  type Row,
+  type Write,
+} from "tidewire";
 import { useEntity, useLiveQuery, useSyncStatus } from "tidewire/react";
 import type { SchemaCheck, TypeProblem } from "../dist/types.js";
 import * as v from "valibot";
@@ -36,9 +49,17 @@ export async function journey(): Promise<void> {
   const verdict = await w.server({ timeoutMs: 100 });
   if (verdict.verdict === "rejected") verdict.code satisfies string;
   await db.todos.update(w.id, { done: true, votes: inc(1), tags: add("shop"), "address.city": "Oslo", due: undefined });
-  await db.todos.update(w.id, { due: unset(), title: set("x"), tags: remove("shop"), address: { city: "Oslo", zip: null } });
+  await db.todos.update(w.id, {
+    due: unset(),
+    title: set("x"),
+    tags: remove("shop"),
+    address: { city: "Oslo", zip: null },
+  });
   await db.todos.update(w.id, (draft) => void draft.tags.push("x"), { ifRev: 3 });
-  await db.todos.update(w.id, [[["address", "a.b"], 1], ["title", "x"]]);
+  await db.todos.update(w.id, [
+    [["address", "a.b"], 1],
+    ["title", "x"],
+  ]);
   const row = await db.todos.get(w.id);
   if (row !== undefined) {
     is<Equal<typeof row, Entity<typeof db.todos>>>();
@@ -58,7 +79,15 @@ export async function journey(): Promise<void> {
 
 is<Equal<Path<{ a: { b: number; c: string[] }; d?: { e: string } }>, "a" | "a.b" | "a.c" | "d" | "d.e">>();
 
-const top = db.todos.where({ done: false, votes: { gt: 3 }, "address.zip": null, $or: [{ title: { startsWith: "B" } }, { tags: { contains: "x" } }] }).orderBy("$updatedAt", "desc").limit(50);
+const top = db.todos
+  .where({
+    done: false,
+    votes: { gt: 3 },
+    "address.zip": null,
+    $or: [{ title: { startsWith: "B" } }, { tags: { contains: "x" } }],
+  })
+  .orderBy("$updatedAt", "desc")
+  .limit(50);
 top.subscribe((rows) => rows[0]?.title satisfies string | undefined, { flush: "sync", onError: (error) => error.code });
 db.sync.status.subscribe((s) => {
   if (s.state === "connecting") s.attempt satisfies number | undefined;
@@ -67,9 +96,23 @@ db.sync.status.subscribe((s) => {
 });
 db.on("conflict", ({ overwritten }) => overwritten[0]?.path satisfies string | undefined);
 db.people.insert({ name: "Ann", kind: "a" });
-db.people.where({ kind: { in: ["a"] }, age: { lte: 3 }, $status: "pending" }).count().peek() satisfies number | undefined;
+db.people
+  .where({ kind: { in: ["a"] }, age: { lte: 3 }, $status: "pending" })
+  .count()
+  .peek() satisfies number | undefined;
 
-export function List({ initial }: { initial: readonly Row<{ title: string; done: boolean; votes: number; tags: string[]; due?: string; address?: { city: string; zip: string | null } }>[] }) {
+export function List({
+  initial,
+}: {
+  initial: readonly Row<{
+    title: string;
+    done: boolean;
+    votes: number;
+    tags: string[];
+    due?: string;
+    address?: { city: string; zip: string | null };
+  }>[];
+}) {
   const { rows, status } = useLiveQuery(db.todos.where({ done: false }), { initial });
   const { row } = useEntity(db.projects, rows[0]?.id);
   const sync = useSyncStatus(db);
@@ -83,12 +126,34 @@ export function List({ initial }: { initial: readonly Row<{ title: string; done:
 }
 
 // Data whose shape the compiler cannot know: any JSON, at any depth.
-const loose = openDb({ name: "loose", collections: { records: collection(z.object({ n: z.number(), data: z.record(z.string(), z.json()), kids: z.record(z.string(), z.object({ age: z.number() })), anything: z.any() })) } });
+const loose = openDb({
+  name: "loose",
+  collections: {
+    records: collection(
+      z.object({
+        n: z.number(),
+        data: z.record(z.string(), z.json()),
+        kids: z.record(z.string(), z.object({ age: z.number() })),
+        anything: z.any(),
+      }),
+    ),
+  },
+});
 loose.records.update("id", { "data.a.b": [1, { c: null }], data: { x: 1 }, "kids.ann.age": 4, "kids.bob": { age: 5 } });
 loose.records.where({ "data.a.b": { gt: 3 } });
 
 // The messages that the compiler gives name the field and say what to do.
-is<Equal<SchemaCheck<z.ZodObject<{ when: z.ZodDate }>>, TypeProblem<`The field "when" of the validator's output is not JSON. Dates are RFC 3339 strings.`>>>();
-is<Equal<SchemaCheck<z.ZodObject<{ a: z.ZodArray<z.ZodObject<{ b: z.ZodBigInt }>> }>>, TypeProblem<`The field "a.b" of the validator's output is not JSON. Dates are RFC 3339 strings.`>>>();
+is<
+  Equal<
+    SchemaCheck<z.ZodObject<{ when: z.ZodDate }>>,
+    TypeProblem<`The field "when" of the validator's output is not JSON. Dates are RFC 3339 strings.`>
+  >
+>();
+is<
+  Equal<
+    SchemaCheck<z.ZodObject<{ a: z.ZodArray<z.ZodObject<{ b: z.ZodBigInt }>> }>>,
+    TypeProblem<`The field "a.b" of the validator's output is not JSON. Dates are RFC 3339 strings.`>
+  >
+>();
 // @ts-expect-error: and `is` does notice a difference
 is<Equal<string, number>>();

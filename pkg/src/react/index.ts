@@ -1,5 +1,6 @@
 /**
- * React hooks over live values, on `useSyncExternalStore`: safe under StrictMode, in concurrent rendering and on a server.
+ * React hooks over live values, on `useSyncExternalStore`: safe under StrictMode, in concurrent rendering and on a
+ * server.
  *
  * A query may be written inline in render: it is plain data, and equal queries share one live result.
  */
@@ -33,14 +34,23 @@ export interface EntityResult<T> {
 const EMPTY: readonly never[] = Object.freeze([]);
 
 /** The rows of a query, kept current. `initial`: what to show on the server and until the store is open. */
-export function useLiveQuery<T>(query: Query<T>, options: { readonly initial?: readonly Row<T>[] } = {}): LiveQueryResult<T> {
+export function useLiveQuery<T>(
+  query: Query<T>,
+  options: { readonly initial?: readonly Row<T>[] } = {},
+): LiveQueryResult<T> {
   const source = (query as CollectionQuery<T>)[SOURCE]();
-  const [loading] = useState<LiveQueryResult<T>>(() => Object.freeze({ rows: options.initial ?? EMPTY, status: "loading" }));
+  const [loading] = useState<LiveQueryResult<T>>(() =>
+    Object.freeze({ rows: options.initial ?? EMPTY, status: "loading" }),
+  );
   return useSource<LiveQueryResult<T>>(source, loading, failedResult);
 }
 
 /** One entity, kept current. Without an id there is no row, and nothing is waited for. */
-export function useEntity<T>(collection: Collection<any, T>, id: string | null | undefined, options: { readonly initial?: Row<T> } = {}): EntityResult<T> {
+export function useEntity<T>(
+  collection: Collection<any, T>,
+  id: string | null | undefined,
+  options: { readonly initial?: Row<T> } = {},
+): EntityResult<T> {
   const source = id == null ? undefined : (collection as unknown as DbCollection<never, T>)[SOURCE](id);
   const [loading] = useState<EntityResult<T>>(() => Object.freeze({ row: options.initial, status: "loading" }));
   return useSource<EntityResult<T>>(source, id == null ? NO_ENTITY : loading, failedResult);
@@ -63,9 +73,16 @@ interface Watchable<V> {
 }
 
 /** `loading` is what a server renders, what hydration begins with, and what stands until there is a value. */
-function useSource<V extends object>(source: Watchable<V> | undefined, loading: V, failed: (last: V, error: TidewireError) => V): V {
+function useSource<V extends object>(
+  source: Watchable<V> | undefined,
+  loading: V,
+  failed: (last: V, error: TidewireError) => V,
+): V {
   const [failure] = useState(() => new FailureMemo<V>(failed));
-  const subscribe = useCallback((changed: () => void) => source?.watch(changed, "own", changed, false) ?? (() => undefined), [source]);
+  const subscribe = useCallback(
+    (changed: () => void) => source?.watch(changed, "own", changed, false) ?? (() => undefined),
+    [source],
+  );
   const snapshot = (): V => {
     const value = source?.snapshot() ?? loading;
     const error = source?.failure();
@@ -81,7 +98,8 @@ class FailureMemo<V extends object> {
   constructor(private readonly make: (last: V, error: TidewireError) => V) {}
 
   of(last: V, error: TidewireError): V {
-    if (this.#memo?.last !== last || this.#memo.error !== error) this.#memo = { last, error, result: Object.freeze(this.make(last, error)) };
+    if (this.#memo?.last !== last || this.#memo.error !== error)
+      this.#memo = { last, error, result: Object.freeze(this.make(last, error)) };
     return this.#memo.result;
   }
 }

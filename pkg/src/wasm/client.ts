@@ -2,8 +2,8 @@
  * The one door to the generated bindings.
  *
  * The bindings keep one WebAssembly instance per page, which every database of the page shares. After a trap that
- * instance is dead for all of them: each reports it here with the generation that it was opened in, and the first report
- * of a generation resets the bindings.
+ * instance is dead for all of them: each reports it here with the generation that it was opened in, and the first
+ * report of a generation resets the bindings.
  */
 import { TidewireError } from "../errors.js";
 import { loadModule, type WasmSource } from "./load.js";
@@ -101,6 +101,10 @@ async function importBindings(): Promise<Bindings> {
   try {
     return await import("./tidewire.js");
   } catch (cause) {
-    throw new TidewireError("wasm-load", "The bindings of the WebAssembly module were not found: is the package complete?", { cause });
+    throw new TidewireError(
+      "wasm-load",
+      "The bindings of the WebAssembly module were not found: is the package complete?",
+      { cause },
+    );
   }
 }

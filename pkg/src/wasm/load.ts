@@ -1,8 +1,8 @@
 /**
  * Finds the bytes of the wasm module: the `wasm` option, then the file beside this package, then the inlined copy.
  *
- * Bundlers differ in whether they carry `new URL("…", import.meta.url)` along; one that does not usually answers with an
- * HTML page, hence the check of the first four bytes. Nothing here runs at import.
+ * Bundlers differ in whether they carry `new URL("…", import.meta.url)` along; one that does not usually answers with
+ * an HTML page, hence the check of the first four bytes. Nothing here runs at import.
  */
 import { TidewireError } from "../errors.js";
 
@@ -30,7 +30,12 @@ async function compile(bytes: Promise<BufferSource> | BufferSource): Promise<Web
     return await WebAssembly.compile(await bytes);
   } catch (cause) {
     if (cause instanceof TidewireError) throw cause;
-    throw new TidewireError("wasm-load", `The WebAssembly module does not compile: ${String(cause)}. If the page has a Content-Security-Policy, allow 'wasm-unsafe-eval'.`, { cause });
+    throw new TidewireError(
+      "wasm-load",
+      `The WebAssembly module does not compile: ${String(cause)}. ` +
+        "If the page has a Content-Security-Policy, allow 'wasm-unsafe-eval'.",
+      { cause },
+    );
   }
 }
 
@@ -43,7 +48,9 @@ async function explicitBytes(source: WasmBytes): Promise<BufferSource> {
     if (isWasm(bytes)) return bytes;
     throw new Error(`HTTP ${response.status}, not a WebAssembly module`);
   } catch (cause) {
-    throw new TidewireError("wasm-load", `The option \`wasm\` does not lead to the module: ${String(cause)}.`, { cause });
+    throw new TidewireError("wasm-load", `The option \`wasm\` does not lead to the module: ${String(cause)}.`, {
+      cause,
+    });
   }
 }
 
@@ -59,7 +66,11 @@ async function defaultBytes(): Promise<BufferSource> {
     const inline = await import("../wasm-inline.js");
     return Uint8Array.from(atob(inline.default), (character) => character.charCodeAt(0));
   } catch (cause) {
-    throw new TidewireError("wasm-load", "The WebAssembly module was not found. Serve `tidewire/tidewire.wasm` and pass its address as openDb({ wasm }).", { cause });
+    throw new TidewireError(
+      "wasm-load",
+      "The WebAssembly module was not found. Serve `tidewire/tidewire.wasm` and pass its address as openDb({ wasm }).",
+      { cause },
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * The boundary between this package and the wasm class `Client`. All structured data crosses as JSON text; the types here
- * say what the texts hold.
+ * The boundary between this package and the wasm class `Client`. All structured data crosses as JSON text; the types
+ * here say what the texts hold.
  */
 import type { Json, JsonObject } from "../json.js";
 
@@ -39,7 +39,13 @@ export interface ClientConfig {
 export type WireOp =
   | { readonly op: "insert"; readonly c: string; readonly id: string; readonly value: JsonObject }
   | ({ readonly op: "patch"; readonly c: string; readonly id: string; readonly ifRev?: number } & WirePatch)
-  | { readonly op: "replace"; readonly c: string; readonly id: string; readonly value: JsonObject; readonly ifRev?: number }
+  | {
+      readonly op: "replace";
+      readonly c: string;
+      readonly id: string;
+      readonly value: JsonObject;
+      readonly ifRev?: number;
+    }
   | { readonly op: "delete"; readonly c: string; readonly id: string; readonly ifRev?: number };
 
 /** The parts of a patch, by JSON Pointer. */
