@@ -39,7 +39,7 @@ export function App() {
         Skip to the content
       </a>
       <header className="top">
-        <a className="brand" href={hrefTo("customers")}>
+        <a className="brand" href={hrefTo("customers")} aria-label="Tidewire, to the customers">
           <Logo />
           <span>Tidewire</span>
         </a>
