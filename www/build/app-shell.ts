@@ -8,6 +8,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Plugin, ResolvedConfig } from "vite";
 
+/** The wasm module as text, for bundlers that lose the file: this build has the file. */
+const fallback = /wasm-inline/;
 const template = fileURLToPath(new URL("./service-worker.js", import.meta.url));
 
 export function appShell(): Plugin {
@@ -22,7 +24,7 @@ export function appShell(): Plugin {
       const hash = createHash("sha256");
       const files = new Set<string>();
       for (const [name, output] of Object.entries(bundle)) {
-        if (name.endsWith(".map")) continue;
+        if (name.endsWith(".map") || fallback.test(name)) continue;
         files.add(name);
         hash.update(name).update(output.type === "chunk" ? output.code : output.source);
       }
