@@ -1,5 +1,7 @@
 //! Rules B, D, E, F and H as the client keeps them. Each test breaks when its rule does.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
 mod world;
 
 use serde_json::{Value, json};
@@ -63,6 +65,7 @@ fn rule_09_another_users_token_pauses_and_pushes_nothing() {
     let (mut world, a, _) = pair();
     world.set_network(false);
     world.write(a, set("d1", "/f", "ada's"));
+    world.run(100);
     world.user = "bob".into();
     let before = world.tabs[a].pushes.len();
     let a = world.reload(a);
