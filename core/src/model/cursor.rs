@@ -17,6 +17,13 @@ pub struct Cursor {
     pub scope: Scope,
 }
 
+impl Cursor {
+    /// Whether everything up to `other` was read.
+    pub fn reaches(&self, other: &Cursor) -> bool {
+        self.history == other.history && self.scope == other.scope && self.seq >= other.seq
+    }
+}
+
 /// What a cursor covers.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Scope {

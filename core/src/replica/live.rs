@@ -23,6 +23,8 @@ pub struct Live {
     backoff: Backoff,
     /// Where the records lead that are on their way into the log.
     pub(crate) tip: Option<Cursor>,
+    /// Where the server stood when it last spoke during a pull: if the pull does not reach it, another one has to.
+    pub(crate) goal: Option<Cursor>,
 }
 
 #[derive(Debug)]
@@ -208,9 +210,11 @@ impl Replica {
         if let Some(socket) = &mut self.live.socket {
             socket.ready = true;
         }
-        let at = self.live.tip.as_ref().or(self.state.cursor.as_ref());
-        if at != Some(&ready.cursor) || self.pulling.is_busy() {
-            self.pulling.wanted = true;
+        if self.pulling.is_busy() {
+            self.live.goal = Some(ready.cursor.clone());
+        } else {
+            let at = self.live.tip.as_ref().or(self.state.cursor.as_ref());
+            self.pulling.wanted |= at != Some(&ready.cursor);
         }
     }
 
@@ -218,11 +222,13 @@ impl Replica {
     /// into the log.
     fn take_frame(&mut self, frame: Frame) {
         let at = self.live.tip.as_ref().or(self.state.cursor.as_ref());
-        let pulling = self.pulling.is_busy();
-        if pulling || at != Some(&frame.after) {
+        if self.pulling.is_busy() {
+            self.live.goal = Some(frame.cursor);
+            return;
+        }
+        if at != Some(&frame.after) {
             // A frame that we have had already says nothing new.
-            let known = at.is_some_and(|at| at.history == frame.cursor.history && at.seq >= frame.cursor.seq);
-            self.pulling.wanted |= pulling || !known;
+            self.pulling.wanted |= !at.is_some_and(|at| at.reaches(&frame.cursor));
             return;
         }
         self.live.tip = Some(frame.cursor.clone());

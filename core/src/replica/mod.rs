@@ -169,6 +169,9 @@ impl Replica {
         for (collection, id) in &effects.touched {
             self.touch(collection, id, effects.remote);
         }
+        for (collection, id) in effects.echoed.difference(&effects.touched) {
+            self.touch(collection, id, false);
+        }
         if effects.reset {
             self.event(json!({"type": "reset"}));
         }
@@ -188,9 +191,9 @@ impl Replica {
     }
 
     fn announce_verdict(&mut self, n: MutationId, verdict: Value) {
-        let Some((write, index)) = self.writes.of(n) else { return };
-        let event = json!({"type": "verdict", "write": write, "index": index, "n": n, "verdict": verdict});
-        self.event(event);
+        if let Some((write, index)) = self.writes.of(n) {
+            self.event(json!({"type": "verdict", "write": write, "index": index, "n": n, "verdict": verdict}));
+        }
     }
 
     fn announce_rejected(&mut self, n: MutationId) {

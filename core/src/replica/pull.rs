@@ -63,8 +63,9 @@ impl Pulling {
     /// Changes read and expected, while a pull is under way.
     pub(crate) fn progress(&self) -> Option<(u64, u64)> {
         let stream = self.stream.as_ref()?;
-        let total = stream.header.as_ref().map_or(0, |header| header.total);
-        Some((stream.received, total.max(stream.received)))
+        let total = stream.header.as_ref().map_or(0, |header| header.total).max(stream.received);
+        // A pull that brings nothing is no progress to show.
+        (total > 0 || self.done.is_none()).then_some((stream.received, total))
     }
 }
 
@@ -232,6 +233,7 @@ impl Replica {
     /// with the cursor.
     fn take_checkpoint(&mut self, token: Token, checkpoint: Checkpoint) -> Result<(), CoreError> {
         let fence = self.tabs.fence();
+        let known = self.state.settings.clone();
         let Some(stream) = self.stream(token) else { return Ok(()) };
         if checkpoint.after != stream.after {
             return Err(bad("a checkpoint does not continue the one before"));
@@ -247,7 +249,7 @@ impl Replica {
             last.reset = std::mem::take(&mut header.reset);
             last.forget_groups = std::mem::take(&mut header.forget_groups);
             last.forget_collections = std::mem::take(&mut header.forget_collections);
-            last.settings = Some(header.settings.clone());
+            last.settings = Some(header.settings.clone()).filter(|settings| *settings != known);
         }
         let rows = std::mem::take(&mut stream.rows);
         if tip.is_some() {
@@ -267,6 +269,9 @@ impl Replica {
         if stream.finished {
             let started_ms = stream.started_ms;
             self.pulling.stream = None;
+            if let (Some(goal), tip) = (self.live.goal.take(), &self.live.tip) {
+                self.pulling.wanted |= !tip.as_ref().is_some_and(|tip| tip.reaches(&goal));
+            }
             self.pulling.backoff.reset();
             self.pulling.done = Some(now);
             self.metrics.pull_done(now.mono_ms - started_ms);

@@ -21,7 +21,9 @@ use crate::store::state::{Confirmed, Entry, Letter, Reason, Staged, State, Statu
 pub struct Effects {
     /// Entities whose view or sync mark may differ now.
     pub touched: BTreeSet<(CollectionName, EntityId)>,
-    /// Whether the change came from the server.
+    /// Entities that moved by this device's own edits: the echo of a write is no news from somebody else.
+    pub echoed: BTreeSet<(CollectionName, EntityId)>,
+    /// Whether `touched` came from the server.
     pub remote: bool,
     /// Verdicts that were taken in.
     pub verdicts: Vec<VerdictItem>,
@@ -244,7 +246,7 @@ fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
         .collect();
     for n in settled {
         if let Some(entry) = state.unqueue(n) {
-            effects.touched.insert((entry.mutation.collection, entry.mutation.id));
+            effects.echoed.insert((entry.mutation.collection, entry.mutation.id));
         }
     }
     if done {
@@ -259,7 +261,7 @@ fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
 }
 
 fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects) {
-    let Change { id, c, rev, at, g, doc, .. } = row;
+    let Change { id, c, rev, at, g, doc, by } = row;
     let entity = state.entity_mut(&c, &id);
     // An entity seen twice is harmless, an older one is dropped.
     if entity.confirmed.as_ref().is_some_and(|confirmed| rev < confirmed.rev) {
@@ -269,7 +271,9 @@ fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects)
     entity.confirmed = doc.map(|doc| Confirmed { rev, at, groups: g, doc: bytes_of(&doc) });
     state.drop_if_empty(&c, &id);
     state.dirty.entities.insert((c.clone(), id.clone()));
-    effects.touched.insert((c, id));
+    let is_echo = by.is_some() && by == state.replica;
+    let moved = if is_echo { &mut effects.echoed } else { &mut effects.touched };
+    moved.insert((c, id));
 }
 
 fn bytes_of(doc: &RawValue) -> Box<[u8]> {
