@@ -134,7 +134,7 @@ async fn an_author_hears_of_a_commit_that_he_cannot_see() {
     let live = Live::start(Timeouts::default()).await;
     let alice = live.server.token("alice");
     let (mut socket, _) = live.ready(live.auth("alice")).await;
-    // Made for somebody else, by this very replica: its verdict's rev must come by, or it would stay "settled" for ever.
+    // Made for somebody else, by this very replica: the rev of its verdict must come by, or it would stay settled.
     let made = live.server.push(&alice, "reader", 1, &[draft("gift", "bob")]).await;
     let frame = socket.hear().await;
     assert_eq!((&frame["cursor"]["seq"], &frame["changes"]), (&json!(rev(&made[0])), &json!([])));

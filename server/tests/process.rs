@@ -95,7 +95,8 @@ fn counter() -> Value {
 }
 
 fn increment() -> Value {
-    json!({"c": "notes", "id": "a", "kind": "patch", "base": 1, "inc": {"/count": 1}, "was": {"/count": 0}, "at": [2, 0]})
+    let (inc, was) = (json!({"/count": 1}), json!({"/count": 0}));
+    json!({"c": "notes", "id": "a", "kind": "patch", "base": 1, "inc": inc, "was": was, "at": [2, 0]})
 }
 
 fn count(process: &Process, token: &str) -> Value {

@@ -1,0 +1,92 @@
+//! The examples of the docs are read into the types that they show.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tidewire_core::model::mutation::Mutation;
+use tidewire_core::protocol::message::{
+    Change, Checkpoint, ClientMessage, Cursor, ErrorBody, Pull, PullHeader, Push, PushAnswer, ServerMessage,
+};
+use tidewire_server::config::Config;
+
+const PROTOCOL: &str = include_str!("../../docs/PROTOCOL.md");
+const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
+
+/// The blocks of a page: what stands behind the fence, and the text.
+fn blocks(page: &str) -> Vec<(&str, &str)> {
+    let mut parts = page.split("```");
+    parts.next();
+    let mut blocks = Vec::new();
+    while let (Some(block), _) = (parts.next(), parts.next()) {
+        blocks.push(block.split_once('\n').expect("a fence and a text"));
+    }
+    blocks
+}
+
+/// Reads an example and writes it again: a field that the type does not know would be gone.
+fn round_trip<T: DeserializeOwned + Serialize>(text: &str) -> (Value, Value) {
+    let read: T = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"));
+    let written = serde_json::to_value(&read).expect("JSON");
+    (serde_json::from_str(text).expect("JSON"), written)
+}
+
+fn header(text: &str) -> (Value, Value) {
+    let line: Value = serde_json::from_str(text).expect("JSON");
+    round_trip::<PullHeader>(&line["pull"].to_string())
+}
+
+/// A raw document cannot be read through the tag of [`ServerMessage`], so a reader looks at the tag first.
+fn frame(text: &str) -> (Value, Value) {
+    #[derive(Deserialize)]
+    struct Frame {
+        after: Cursor,
+        cursor: Cursor,
+        changes: Vec<Change>,
+    }
+    let shown: Frame = serde_json::from_str(text).expect("a frame");
+    let (after, cursor, changes) = (shown.after.clone(), shown.cursor.clone(), shown.changes.clone());
+    let written = serde_json::to_value(ServerMessage::Frame { after, cursor, changes }).expect("JSON");
+    (serde_json::from_str(text).expect("JSON"), written)
+}
+
+#[test]
+fn every_example_of_the_protocol_is_a_message() {
+    let mut count = 0;
+    for (kind, text) in blocks(PROTOCOL) {
+        let (shown, written) = match kind {
+            "json Push" => round_trip::<Push>(text),
+            "json PushAnswer" => round_trip::<PushAnswer>(text),
+            "json Pull" => round_trip::<Pull>(text),
+            "json PullHeader" => header(text),
+            "json Change" => round_trip::<Change>(text),
+            "json Checkpoint" => round_trip::<Checkpoint>(text),
+            "json ClientMessage" => round_trip::<ClientMessage>(text),
+            "json ServerMessage" if text.contains("\"frame\"") => frame(text),
+            "json ServerMessage" => round_trip::<ServerMessage>(text),
+            "json ErrorBody" => round_trip::<ErrorBody>(text),
+            other => panic!("no type {other}"),
+        };
+        assert_eq!(shown, written);
+        count += 1;
+    }
+    assert!(count >= 15, "{count} examples");
+}
+
+#[test]
+fn the_mutations_of_the_example_are_mutations() {
+    let (_, text) = blocks(PROTOCOL)[0];
+    let push: Push = serde_json::from_str(text).expect("a push");
+    for raw in push.mutations.iter().filter_map(|item| item.m.as_ref()) {
+        Mutation::parse(raw.get().as_bytes()).expect("a mutation");
+    }
+}
+
+#[test]
+fn the_file_of_the_operations_page_is_a_configuration() {
+    let (_, text) = blocks(OPERATIONS).into_iter().find(|(kind, _)| *kind == "toml").expect("a file");
+    let config = Config::parse("docs/OPERATIONS.md", text).expect("parses");
+    config.check_for_production("docs/OPERATIONS.md").expect("complete");
+    let defaults = Config::default().server;
+    assert_eq!((config.server.port, config.server.max_push_bytes), (defaults.port, defaults.max_push_bytes));
+    assert_eq!(config.server.max_connections, defaults.max_connections);
+}
