@@ -29,7 +29,7 @@ export type Draft<T> = T;
 
 /** Options of an edit of one entity. */
 export interface EditOptions {
-  /** Refuse the edit (`stale-rev`) unless the entity still has this `$rev`. */
+  /** The server refuses the edit (`stale-rev`) unless the entity still has this `$rev` there. */
   readonly ifRev?: number;
 }
 

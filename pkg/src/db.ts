@@ -10,7 +10,7 @@ import type { DbEvents } from "./events.js";
 import type { IntentTarget } from "./intents.js";
 import { canonicalJson, cleanJson, type Json } from "./json.js";
 import { clientConfig, partsOf, type CollectionParts, type DbOptions, type DbSettings } from "./options.js";
-import type { QueueEntry } from "./status.js";
+import type { QueueView } from "./status.js";
 import { Session } from "./session.js";
 import { syncOf, type Sync } from "./sync.js";
 import { runTransaction, type Transaction } from "./transaction.js";
@@ -22,7 +22,7 @@ import type { Write } from "./write.js";
 export interface Export {
   readonly tidewire: 1;
   readonly collections: { readonly [name: string]: readonly { readonly id: string; readonly [field: string]: Json }[] };
-  readonly pending: readonly QueueEntry[];
+  readonly queue: QueueView;
 }
 
 /** A database without its collections. */

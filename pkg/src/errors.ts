@@ -76,8 +76,8 @@ export class TidewireError extends Error {
  * Whatever was thrown, as a {@link TidewireError}: errors of the wasm class keep their code, all else is
  * `internal`.
  */
-export function toTidewireError(thrown: unknown): TidewireError {
-  if (thrown instanceof TidewireError) return thrown;
+export function toTidewireError(thrown: unknown, about: ErrorDetails = {}): TidewireError {
+  if (thrown instanceof TidewireError) return withDetails(thrown, about);
   const fields = (typeof thrown === "object" && thrown !== null ? thrown : {}) as Record<string, unknown>;
   const text = (key: string): string | undefined => (typeof fields[key] === "string" ? fields[key] : undefined);
   const message = text("hint") ?? text("message") ?? String(thrown);
@@ -87,11 +87,17 @@ export function toTidewireError(thrown: unknown): TidewireError {
   }
   return new TidewireError(code, message, {
     retryable: fields["retryable"] === true,
-    collection: text("collection"),
-    id: text("id"),
+    collection: text("collection") ?? about.collection,
+    id: text("id") ?? about.id,
     path: text("path"),
     cause: thrown,
   });
+}
+
+function withDetails(error: TidewireError, about: ErrorDetails): TidewireError {
+  if (about.collection === undefined || error.collection !== undefined) return error;
+  const { code, hint, retryable, path, cause } = error;
+  return new TidewireError(code, hint, { retryable, path, cause, collection: about.collection, id: error.id ?? about.id });
 }
 
 /** Whether this is a trap: the wasm instance cannot be used again. */

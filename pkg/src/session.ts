@@ -190,7 +190,8 @@ export class Session implements SourceHost {
 
   /** Rows of a collection may have changed; `own`: by a write of this tab, just now. */
   touchRows(changes: ReadonlyMap<string, ReadonlySet<string>>, own: boolean): void {
-    const touched: string[] = [];
+    // A write changes the numbers in the status and the queue as well, and no event tells of that before a task is over.
+    const touched: string[] = [topics.status, topics.queue];
     for (const [collection, ids] of changes) {
       this.rows.invalidate(collection, ids);
       touched.push(topics.collection(collection));
@@ -307,19 +308,23 @@ export class Session implements SourceHost {
   #event(event: WireEvent, touched: Set<string>, later: (() => void)[]): void {
     switch (event.type) {
       case "changed":
+        touched.add(topics.queue);
         this.rows.invalidate(event.collection, event.ids);
         touched.add(topics.collection(event.collection));
         for (const id of event.ids) touched.add(topics.row(event.collection, id));
         return;
       case "loaded":
-      case "status":
         touched.add(topics.status);
+        return;
+      case "status":
+        touched.add(topics.status).add(topics.queue);
         return;
       case "queue":
       case "health":
         touched.add(event.type);
         return;
       case "durable":
+        touched.add(topics.queue);
         later.push(() => this.writes.durable(event.write, event.n));
         return;
       case "write-failed":

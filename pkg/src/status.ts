@@ -22,8 +22,8 @@ export type SyncStatus = Always &
     | { readonly state: "paused"; readonly reason: PauseReason; readonly error?: WireError }
   );
 
-/** Why syncing is paused. `app`: by `db.sync.pause()`. */
-export type PauseReason = "app" | "auth" | "quota" | "upgrade" | "wrong-user" | (string & {});
+/** Why syncing is paused. `user`: by `db.sync.pause()`. */
+export type PauseReason = "user" | "auth" | "quota" | "upgrade" | "wrong-user" | (string & {});
 
 /** The status as the core gives it. */
 export type SyncView = SyncStatus & { readonly leader?: boolean; readonly loaded: readonly string[] };
@@ -39,7 +39,7 @@ export function parseStatus(text: string): SyncView {
     case "synced":
       return { ...view, at: view.at ?? 0 };
     case "paused":
-      return { ...view, reason: view.reason ?? "app" };
+      return { ...view, reason: view.reason ?? "user" };
     default:
       return view;
   }
@@ -94,8 +94,9 @@ export interface Metrics {
   readonly bytesUp: number;
   readonly bytesDown: number;
   readonly recoveries: number;
-  readonly pushMs: { readonly p50: number; readonly p99: number };
-  readonly pullMs: { readonly p50: number; readonly p99: number };
+  /** Null before the first one. */
+  readonly pushMs: { readonly p50: number | null; readonly p99: number | null };
+  readonly pullMs: { readonly p50: number | null; readonly p99: number | null };
 }
 
 /** What a status is before the store is open; the same on a server and in the first render of a page. */

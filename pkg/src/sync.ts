@@ -1,6 +1,6 @@
 /** `db.sync`: where syncing stands, and what can be done about it. */
 import { TidewireError } from "./errors.js";
-import { liveOf, sameItems, type Live } from "./live.js";
+import { liveOf, sameItems, type Live, type Source } from "./live.js";
 import { compilePatch, wirePatch } from "./patch.js";
 import { topics, type Session } from "./session.js";
 import type { Health, Metrics, QueueEntry, QueueView, SyncStatus, SyncView } from "./status.js";
@@ -49,7 +49,7 @@ export function syncOf(session: Session): Sync {
   };
   return Object.freeze({
     status: liveOf<SyncView>(() => session.status),
-    health: liveOf(() => session.view<Health>("health", [topics.health, topics.status])),
+    health: liveOf(() => healthOf(session)),
     metrics: liveOf(() => session.view<Metrics>("metrics", [topics.health, topics.status])),
     queue: queueOf(session, tell),
     now: (options: WaitOptions = {}) => syncNow(session, options, () => command({ do: "now" })),
@@ -109,19 +109,33 @@ function limits(session: Session, options: WaitOptions): WaitOptions {
 function syncNow(session: Session, options: WaitOptions, ask: () => unknown): Promise<void> {
   const started = Date.now();
   return waitFor<void>(session, limits(session, options), (settle) => {
-    let stop: (() => void) | undefined;
-    session
-      .whenOpen()
-      .then(() => {
-        if (settle.over()) return;
-        ask();
-        stop = session.status.watch((status) => {
-          if (status.state === "synced" && status.at >= started) settle.resolve();
-        }, "sync");
-      })
-      .catch(settle.reject);
-    return () => stop?.();
+    const stops: (() => void)[] = [];
+    const begin = (): void => {
+      if (settle.over()) return;
+      ask();
+      let began = false;
+      const look = (): void => {
+        const status = session.status.current();
+        if (status.state !== "synced") began = true;
+        else if (began || status.at > started || isFresh(session, started)) settle.resolve();
+      };
+      session.touch([topics.status, topics.health], false);
+      stops.push(session.status.watch(look, "sync", settle.reject));
+      stops.push(healthOf(session).watch(look, "sync", settle.reject));
+    };
+    session.whenOpen().then(begin).catch(settle.reject);
+    return () => stops.forEach((stop) => stop());
   });
+}
+
+/** Whether the last complete sync is younger than `started`. A status has whole seconds; only the leader's health is finer. */
+function isFresh(session: Session, started: number): boolean {
+  const age = healthOf(session).current().lastSyncAgeMs;
+  return age !== null && Date.now() - age > started;
+}
+
+function healthOf(session: Session): Source<Health> {
+  return session.view<Health>("health", [topics.health, topics.status]);
 }
 
 /** Waits as long as it takes, unless a time is given: a long queue is no failure. */

@@ -5,7 +5,7 @@
  * Invariant: a write is given to a fresh instance again only if nothing shows that it was stored: it was not reported
  * durable, and the queue that the fresh instance read from the log does not hold it.
  */
-import { isTrap, TidewireError, toTidewireError } from "./errors.js";
+import { isTrap, TidewireError, toTidewireError, type ErrorDetails } from "./errors.js";
 import type { Verdict } from "./events.js";
 import { canonicalJson, type Json } from "./json.js";
 import type { Session } from "./session.js";
@@ -190,7 +190,7 @@ export class WriteLane {
       const answer = this.session.call((client) => send(client, request));
       this.#accepted(submission, request, JSON.parse(answer) as { write: number; ids?: string[] });
     } catch (thrown) {
-      const error = toTidewireError(thrown);
+      const error = toTidewireError(thrown, aboutOf(request));
       if (isTrap(error.cause) && submission.attempts < 2) this.#replay.push(submission);
       else if (again && (error.code === "exists" || error.code === "not-found")) submission.resolve();
       else submission.reject(error);
@@ -235,6 +235,12 @@ export class WriteLane {
 function send(client: WireClient, request: Request): string {
   if ("ops" in request) return client.write(JSON.stringify(request));
   return "undo" in request ? client.undo(request.undo) : client.command(JSON.stringify(request.command));
+}
+
+/** What an error of this request is about, where that is one entity. */
+function aboutOf(request: Request): ErrorDetails {
+  const [op, another] = "ops" in request ? request.ops : [];
+  return op !== undefined && another === undefined ? { collection: op.c, id: op.id } : {};
 }
 
 function isFinal(verdict: Verdict): boolean {

@@ -155,8 +155,6 @@ export class FakeClient {
     }
     if (row === undefined)
       throw Object.assign(new Error("not there"), { code: "not-found", retryable: false, hint: "not there" });
-    if (op.ifRev !== undefined && op.ifRev !== row.$rev)
-      throw Object.assign(new Error("stale"), { code: "stale-rev", retryable: false });
     if (op.op === "delete") this.view_.delete(key);
     else if (op.op === "replace") this.view_.set(key, { id: op.id, ...op.value, ...mark });
     else this.view_.set(key, { ...patched(row, op), ...mark });
@@ -219,7 +217,7 @@ export class FakeClient {
   exportData() {
     const collections = {};
     for (const [key, row] of this.view_) (collections[key.split("/")[0]] ??= []).push(row);
-    return JSON.stringify({ tidewire: 1, collections, pending: [] });
+    return JSON.stringify({ tidewire: 1, collections, queue: { pending: [], failed: [] } });
   }
 
   async close() {

@@ -72,7 +72,13 @@ function listenForStrayTraps(on: boolean): void {
 
 function strayTrap(event: Event): void {
   const { error, reason } = event as Event & { error?: unknown; reason?: unknown };
+  if ([error, reason].some(isLeftOver)) return event.preventDefault();
   if ([error, reason].some((thrown) => thrown instanceof WebAssembly.RuntimeError)) report(generation);
+}
+
+/** A timer or a promise of a replaced instance came due: the bindings refuse it, and nothing is lost. */
+function isLeftOver(thrown: unknown): boolean {
+  return dead >= 0 && thrown instanceof Error && /previous wasm instance/i.test(thrown.message);
 }
 
 async function load(source: WasmSource | undefined): Promise<Bindings> {

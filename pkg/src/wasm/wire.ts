@@ -93,4 +93,5 @@ export interface WireError {
   readonly message: string;
   readonly path?: string;
   readonly retryable?: boolean;
+  readonly at?: number;
 }
