@@ -7,7 +7,7 @@
 mod effects;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use futures_channel::oneshot;
@@ -45,7 +45,8 @@ pub(crate) struct Driver {
     room: RefCell<Vec<oneshot::Sender<()>>>,
     /// The app's last token, for requests that the app makes itself.
     token: RefCell<Option<String>>,
-    requests: RefCell<BTreeMap<Token, AbortController>>,
+    /// Under way; a handful at most.
+    requests: RefCell<Vec<(Token, AbortController)>>,
     socket: RefCell<Option<(Token, Socket)>>,
     wake: RefCell<Option<Timeout>>,
     lock: Lock,

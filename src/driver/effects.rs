@@ -19,7 +19,7 @@ impl Driver {
             Output::Store { token, op } => self.store(token, op),
             Output::Fetch { token, request } => self.fetch(token, request),
             Output::Abort { token } => {
-                if let Some(request) = self.requests.borrow_mut().remove(&token) {
+                if let Some(request) = self.forget_request(token) {
                     request.abort();
                 }
             }
@@ -81,11 +81,11 @@ impl Driver {
             return self.later(Input::NetFailed { token, message: "requests cannot be made here".to_owned() });
         };
         let signal = abort.signal();
-        self.requests.borrow_mut().insert(token, abort);
+        self.requests.borrow_mut().push((token, abort));
         let url = self.config.endpoint(&request.path);
         spawn_local(async move {
             let result = driver.exchange(token, http::send(&url, request, &signal).await).await;
-            if driver.requests.borrow_mut().remove(&token).is_some() {
+            if driver.forget_request(token).is_some() {
                 driver.feed(match result {
                     Ok(()) => Input::Finished { token },
                     Err(message) => Input::NetFailed { token, message },
@@ -94,8 +94,15 @@ impl Driver {
         });
     }
 
+    /// Takes a request off the list, unless it was aborted.
+    fn forget_request(&self, token: Token) -> Option<AbortController> {
+        let mut requests = self.requests.borrow_mut();
+        let at = requests.iter().position(|(of, _)| *of == token)?;
+        Some(requests.swap_remove(at).1)
+    }
+
     async fn exchange(&self, token: Token, answer: Result<http::Answer, String>) -> Result<(), String> {
-        let wanted = || self.requests.borrow().contains_key(&token);
+        let wanted = || self.requests.borrow().iter().any(|(of, _)| *of == token);
         let answer = answer?;
         let http::Head { status, retry_after_ms, json } = answer.head;
         if !wanted() {

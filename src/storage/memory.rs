@@ -1,21 +1,23 @@
 //! A store in memory, with the answers of the one in IndexedDB. It is one tab's alone and ends with it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use tidewire_core::io::{NewSegment, StoreError, StoreOp, StoreReply};
 
-/// The stores of the log, as maps.
+/// The stores of the log.
 #[derive(Default)]
 pub(crate) struct Memory(RefCell<Content>);
 
+/// Values by key, in order. New keys are always the highest, so no tree is needed.
+type Table = Vec<(u64, Vec<u8>)>;
+
 #[derive(Default)]
 struct Content {
-    log: BTreeMap<u64, Vec<u8>>,
+    log: Table,
     last_log: u64,
-    segments: BTreeMap<u64, Vec<u8>>,
+    segments: Table,
     last_segment: u64,
-    directories: BTreeMap<u64, Vec<u8>>,
+    directories: Table,
     state: Option<Vec<u8>>,
     upto: u64,
     fence: u64,
@@ -28,11 +30,11 @@ impl Memory {
             StoreOp::Load => StoreReply::Loaded {
                 state: content.state.clone(),
                 fence: content.fence,
-                directories: content.directories.iter().map(|(key, bytes)| (*key, bytes.clone())).collect(),
+                directories: content.directories.clone(),
                 log: content.log_above(content.upto),
             },
             StoreOp::ReadSegments { keys } => {
-                StoreReply::Segments(keys.iter().map(|key| (*key, content.segments.get(key).cloned())).collect())
+                StoreReply::Segments(keys.iter().map(|key| (*key, find(&content.segments, *key).cloned())).collect())
             }
             StoreOp::ReadLog { after } => StoreReply::Log(content.log_above(after)),
             StoreOp::Append { records, durability: _ } => {
@@ -51,17 +53,15 @@ impl Memory {
                 content.state = Some(state);
                 content.upto = upto;
                 content.fence = fence;
-                content.log.retain(|key, _| *key > upto);
+                content.log.retain(|(key, _)| *key > upto);
                 StoreReply::Written { keys }
             }
             StoreOp::Clean { fence, victims, segments } => {
-                if content.fence != fence || victims.iter().any(|key| !content.segments.contains_key(key)) {
+                if content.fence != fence || victims.iter().any(|key| find(&content.segments, *key).is_none()) {
                     return Ok(StoreReply::Refused);
                 }
-                for key in victims {
-                    content.segments.remove(&key);
-                    content.directories.remove(&key);
-                }
+                content.segments.retain(|(key, _)| !victims.contains(key));
+                content.directories.retain(|(key, _)| !victims.contains(key));
                 StoreReply::Written { keys: content.add(segments) }
             }
             StoreOp::Erase => {
@@ -76,21 +76,27 @@ impl Memory {
 impl Content {
     fn append(&mut self, record: Vec<u8>) {
         self.last_log += 1;
-        self.log.insert(self.last_log, record);
+        self.log.push((self.last_log, record));
     }
 
-    fn log_above(&self, after: u64) -> Vec<(u64, Vec<u8>)> {
-        self.log.range(after.saturating_add(1)..).map(|(key, bytes)| (*key, bytes.clone())).collect()
+    fn log_above(&self, after: u64) -> Table {
+        let start = self.log.partition_point(|(key, _)| *key <= after);
+        self.log.get(start..).unwrap_or_default().to_vec()
     }
 
     fn add(&mut self, segments: Vec<NewSegment>) -> Vec<u64> {
         let mut keys = Vec::with_capacity(segments.len());
         for segment in segments {
             self.last_segment += 1;
-            self.segments.insert(self.last_segment, segment.bytes);
-            self.directories.insert(self.last_segment, segment.directory);
+            self.segments.push((self.last_segment, segment.bytes));
+            self.directories.push((self.last_segment, segment.directory));
             keys.push(self.last_segment);
         }
         keys
     }
+}
+
+fn find(table: &Table, key: u64) -> Option<&Vec<u8>> {
+    let at = table.binary_search_by_key(&key, |(key, _)| *key).ok()?;
+    table.get(at).map(|(_, bytes)| bytes)
 }
