@@ -176,9 +176,9 @@ async function importRows(
   return { rows: count };
 }
 
+/** A page, or a worker with a store of its own; not a server, an edge worker or a prerenderer. */
 function isBrowser(): boolean {
-  return (
-    typeof document !== "undefined" ||
-    typeof (globalThis as { WorkerGlobalScope?: unknown }).WorkerGlobalScope === "function"
-  );
+  if (typeof document !== "undefined") return true;
+  const scope = globalThis as { readonly WorkerGlobalScope?: unknown; readonly indexedDB?: unknown };
+  return typeof scope.WorkerGlobalScope === "function" && scope.indexedDB !== undefined;
 }
