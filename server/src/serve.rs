@@ -17,6 +17,8 @@ use crate::state::AppState;
 
 /// For open requests to end when the server stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(8);
+/// What a connection may pin: the head of a request, with a token of up to 15 KiB.
+const READ_BUFFER_BYTES: usize = 64 * 1024;
 /// When the system has no more sockets, waiting is all that helps.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -63,6 +65,7 @@ async fn connection(stream: TcpStream, router: Router, state: AppState, permit: 
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(state.timeouts.head)
+        .max_buf_size(READ_BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut served = pin!(served);

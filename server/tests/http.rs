@@ -36,6 +36,22 @@ async fn everything_but_healthz_needs_a_token() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_closed_is_not_healthy() {
+    let server = Server::start().await;
+    let alice = server.token("alice");
+    server.state.store.close().await;
+    let push = server.post(&alice, "/api/sync/push", push_body("r", 1, &[note("a")]).to_string()).await;
+    assert_eq!((push.refused(), push.header("retry-after")), ((503, "server-error".into()), "1"));
+    // The thread ends a moment after its last answer.
+    let unhealthy = async {
+        while server.send(Method::GET, "/healthz", &[], Body::empty()).await.status != StatusCode::SERVICE_UNAVAILABLE {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), unhealthy).await.expect("said so");
+}
+
+#[tokio::test]
 async fn an_expired_token_is_refused() {
     let server = Server::start().await;
     let answer = server.send(Method::POST, "/api/dev/token", &[], r#"{"user": "a", "ttlSeconds": 0}"#).await.json();
@@ -125,7 +141,7 @@ async fn a_body_has_at_most_eight_mebibytes() {
     assert_eq!(server.post(&alice, "/api/sync/push", body.clone()).await.status, StatusCode::OK);
     body.push(b' ');
     assert_eq!(server.post(&alice, "/api/sync/push", body.clone()).await.refused(), (413, "too-large".into()));
-    // Without a length too, and before all of it is there.
+    // Without a length too.
     let chunks = (0..).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![b' '; 1 << 20])));
     let endless = Body::from_stream(futures_util::stream::iter(chunks));
     assert_eq!(server.post(&alice, "/api/sync/push", endless).await.refused(), (413, "too-large".into()));

@@ -200,6 +200,16 @@ fn dev_is_said_loudly_and_a_signal_ends_the_server_in_order() {
 }
 
 #[test]
+fn a_body_that_is_too_large_is_answered_while_it_is_sent() {
+    let data = TempDir::new().expect("a directory");
+    let process = Process::start(data.path());
+    let token = process.token();
+    let filler = "x".repeat(12 * 1024 * 1024);
+    let refused = process.post("/api/sync/push", &token, &json!({"v": 1, "filler": filler}));
+    assert_eq!(refused["code"], "too-large");
+}
+
+#[test]
 fn silent_and_dripping_connections_are_closed_within_15_seconds() {
     let data = TempDir::new().expect("a directory");
     let process = Process::start(data.path());

@@ -78,13 +78,18 @@ pub(super) async fn health(State(state): State<AppState>, headers: HeaderMap) ->
     })))
 }
 
-/// `GET /healthz`, for load balancers: whether the store can be read. Says nothing else.
+/// `GET /healthz`, for load balancers: whether the store can be read and written. Says nothing else.
 pub(super) async fn healthz(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
     match state.store.read_async(|snapshot| snapshot.top("")).await {
+        Ok(_) if !state.store.is_writing() => failed(),
         Ok(_) => (StatusCode::OK, Json(json!({"status": "ok"}))),
         Err(error) => {
             tracing::error!(%error, "the store cannot be read");
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "failed"})))
+            failed()
         }
     }
+}
+
+fn failed() -> (StatusCode, Json<Value>) {
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "failed"})))
 }

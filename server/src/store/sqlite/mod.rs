@@ -95,6 +95,11 @@ impl Store {
         self.inner.writer.call(|reply| Job::Secret { name, reply }).await?
     }
 
+    /// Whether pushes can be taken.
+    pub fn is_writing(&self) -> bool {
+        self.inner.writer.is_running()
+    }
+
     /// Pushes that wait for the writer.
     pub fn waiting(&self) -> usize {
         self.inner.writer.waiting()

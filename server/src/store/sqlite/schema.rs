@@ -89,6 +89,8 @@ pub(super) fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     // FULL: an answer is given after the log is on the disk, so that power loss keeps what was acknowledged.
     connection.pragma_update(None, "synchronous", "full")?;
+    // A long pull keeps the write-ahead log from being folded in; afterwards it shrinks to this again.
+    connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     connection.pragma_update(None, "foreign_keys", "on")?;
     connection.pragma_update(None, "trusted_schema", "off")?;
     connection.set_prepared_statement_cache_capacity(64);

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -44,6 +45,7 @@ pub(super) enum Job {
 pub(super) struct Writer {
     jobs: SyncSender<Job>,
     waiting: Arc<AtomicUsize>,
+    thread: JoinHandle<()>,
 }
 
 impl Writer {
@@ -52,8 +54,8 @@ impl Writer {
         let waiting = Arc::new(AtomicUsize::new(0));
         let mut thread =
             Thread { connection, policy, wakers, queue, waiting: Arc::clone(&waiting), pruned: Instant::now() };
-        std::thread::spawn(move || thread.run());
-        Self { jobs, waiting }
+        let thread = std::thread::spawn(move || thread.run());
+        Self { jobs, waiting, thread }
     }
 
     pub(super) async fn call<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, StoreError> {
@@ -67,6 +69,10 @@ impl Writer {
             });
         }
         answer.await.map_err(|_| StoreError::Closed)
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        !self.thread.is_finished()
     }
 
     pub(super) fn waiting(&self) -> usize {
