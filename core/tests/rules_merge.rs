@@ -338,6 +338,14 @@ fn rule_30_an_old_insert_never_revives_a_tombstone() {
     assert_eq!(server.doc("1"), json!({"f": 9}));
 }
 
+#[test]
+fn rule_30_an_author_takes_his_own_deletion_back_within_one_tick() {
+    let mut server = server(CollectionSettings::default(), json!({"f": 0}));
+    server.one("anna", 1, delete("1", 1).at(50).text());
+    assert_eq!(server.one("anna", 2, insert_at("1", json!({"f": 0}), 50)), Verdict::Applied { rev: 3 });
+    assert_eq!(server.doc("1"), json!({"f": 0}));
+}
+
 fn parsed(text: String) -> Mutation {
     Mutation::parse(text.as_bytes()).unwrap()
 }

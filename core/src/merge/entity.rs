@@ -75,9 +75,11 @@ fn insert(mutation: &Mutation, stamp: &Stamp, settings: &CollectionSettings) -> 
     Ok(outcome)
 }
 
-/// An author who had seen the deletion makes the entity anew; one who had not does so only if he wrote later (rule 30).
+/// An author who had seen the deletion, or deleted it himself, makes the entity anew; another does so only if he wrote
+/// later (rule 30).
 fn insert_over_tombstone(stored: &Stored, mutation: &Mutation, stamp: &Stamp) -> Result<Outcome, Refusal> {
-    if mutation.base_rev < stored.rev && stamp.0.0 <= stored.at {
+    let seen = mutation.base_rev >= stored.rev || stored.by == stamp.1;
+    if !seen && stamp.0.0 <= stored.at {
         return Err(deleted());
     }
     let doc = document::apply(None, mutation)?.unwrap_or_default();
