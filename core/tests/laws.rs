@@ -178,6 +178,9 @@ proptest! {
         changed.apply(&mut doc).unwrap();
         prop_assert_eq!(&doc, &new);
         prop_assert_eq!(changed.is_empty(), old == new);
+        for (path, value) in &changed.set {
+            prop_assert_ne!(document::get(&old, path), Some(value), "{} did not change", path);
+        }
         let paths: Vec<_> = changed.set.keys().chain(&changed.unset).collect();
         for (i, path) in paths.iter().enumerate() {
             prop_assert!(paths[..i].iter().all(|other| !other.overlaps(path)), "{path} lies in another");

@@ -98,7 +98,8 @@ fn rule_13_the_same_value_is_no_conflict() {
     let edit = |at| patch("1", 1).set("/f", 1).was("/f", 0).at(at).text();
     assert_eq!(server.one("anna", 1, edit(20)), Verdict::Applied { rev: 2 });
     assert_eq!(server.one("ben", 1, edit(30)), Verdict::Applied { rev: 2 });
-    assert_eq!(server.stored("1").unwrap().rev, 2);
+    let stored = server.stored("1").unwrap();
+    assert_eq!((stored.rev, stored.by.as_str()), (2, "anna"), "nothing changed: the revision stays hers");
 }
 
 #[test]
@@ -188,6 +189,7 @@ fn rule_14_an_array_is_one_value_edited_whole_or_by_add_and_remove() {
     let anna = patch("1", 1).add("/tags", json!(["c", "a"])).was("/tags", json!(["a", "b"]));
     let ben = patch("1", 1).take("/tags", json!(["a", "zz"])).was("/tags", json!(["a", "b"]));
     assert_eq!(server.one("anna", 1, anna.text()), Verdict::Applied { rev: 2 });
+    assert_eq!(server.doc("1"), json!({"tags": ["a", "b", "c"]}));
     assert_eq!(server.one("ben", 1, ben.text()), Verdict::Applied { rev: 3 });
     assert_eq!(server.doc("1"), json!({"tags": ["b", "c"]}));
     let whole = patch("1", 1).set("/tags", json!([])).was("/tags", json!(["a", "b"]));
@@ -322,6 +324,11 @@ fn update_wins_over_a_concurrent_delete_in_both_orders() {
 
     assert_eq!(update_first.doc("1"), json!({"f": 1}));
     assert_eq!(delete_first.doc("1"), json!({"f": 1}));
+    // An update to the very value that was deleted brings the entity back as well.
+    let mut same_value = server(update_wins(), json!({"f": 0}));
+    same_value.one("ben", 1, gone());
+    assert_eq!(same_value.one("anna", 1, patch("1", 1).set("/f", 0).was("/f", 0).text()), Verdict::Applied { rev: 3 });
+    assert_eq!(same_value.doc("1"), json!({"f": 0}));
     // Who saw the update deletes it.
     assert_eq!(update_first.one("ben", 2, delete("1", 2).text()), Verdict::Applied { rev: 3 });
 }
@@ -371,6 +378,7 @@ fn the_view_replays_what_fits_and_no_more() {
     assert_eq!(predict(None, 0, &wrong, &settings), None);
     let made = parsed(insert("1", json!({"a": {"b": 1}})));
     assert_eq!(predict(None, 0, &made, &settings), Some(json!({"a": {"b": 1}})));
+    assert_eq!(predict(Some(json!({"x": 1})), 3, &made, &settings), Some(json!({"x": 1})), "the server will refuse it");
     let gone = parsed(delete("1", 1).was("/f", 0).text());
     assert_eq!(predict(Some(json!({"f": 1})), 2, &gone, &settings), None);
     assert_eq!(predict(Some(json!({"f": 1})), 2, &gone, &update_wins()), Some(json!({"f": 1})));
