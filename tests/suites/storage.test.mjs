@@ -1,0 +1,112 @@
+/** The store when the browser misbehaves: what is stored, no room, connections that die, a database that is taken away. */
+import assert from "node:assert/strict";
+import { describe } from "node:test";
+
+import { scenario, useStack } from "../lib/stack.mjs";
+
+/** Waits until a write of a new row is durable, and says what the log, read by the test itself, holds. */
+async function insertAndReadLog(title) {
+  const { db } = window.tw;
+  await db.todos.insert({ title });
+  const name = (await indexedDB.databases()).map((one) => one.name).find((one) => one.startsWith("tidewire:"));
+  const open = indexedDB.open(name);
+  const stored = await new Promise((resolve, reject) => {
+    open.onerror = () => reject(open.error);
+    open.onsuccess = () => {
+      const read = open.result.transaction("log").objectStore("log").getAll();
+      read.onsuccess = () => resolve(read.result);
+    };
+  });
+  open.result.close();
+  const texts = stored.map((record) => new TextDecoder().decode(record));
+  return {
+    times: texts.reduce((sum, text) => sum + text.split(`"${title}"`).length - 1, 0),
+    ownBuffers: stored.every((record) => record.buffer.byteLength === record.byteLength),
+  };
+}
+
+/** Runs in the page before anything else: faults that a test switches on by name, each for one transaction. */
+function faults() {
+  const proto = IDBTransaction.prototype;
+  const { commit } = proto;
+  const reason = Object.getOwnPropertyDescriptor(proto, "error");
+  const complete = Object.getOwnPropertyDescriptor(proto, "oncomplete");
+  const { transaction } = IDBDatabase.prototype;
+  const full = new WeakSet();
+  const take = (fault) => window.fault === fault && ((window.fault = undefined), true);
+  proto.commit = function () {
+    if (take("quota")) full.add(this);
+    else if (!take("abort")) return commit.call(this);
+    return this.abort();
+  };
+  Object.defineProperty(proto, "error", {
+    configurable: true,
+    get() {
+      return full.has(this) ? new DOMException("full", "QuotaExceededError") : reason.get.call(this);
+    },
+  });
+  // Committed, and reported as aborted: what a storage process that dies at that moment looks like.
+  Object.defineProperty(proto, "oncomplete", {
+    configurable: true,
+    get: complete.get,
+    set(handler) {
+      const lie = handler !== null && this.mode === "readwrite" && take("lie");
+      complete.set.call(this, lie ? (event) => this.onabort(event) : handler);
+    },
+  });
+  IDBDatabase.prototype.transaction = function (...args) {
+    if (args[1] === "readwrite" && take("dead")) throw new DOMException("closing", "InvalidStateError");
+    return transaction.apply(this, args);
+  };
+}
+
+/** A device that is open, offline, and has nothing to store. */
+async function calmDevice(world) {
+  const device = await world.device({ line: (proxy) => proxy.refuse() });
+  await device.run(async () => void (await window.tw.db.todos.insert({ title: "first" })));
+  await device.run(faults);
+  return device;
+}
+
+describe("storage", () => {
+  const stack = useStack();
+
+  scenario(stack, "stored bytes have buffers of their own, not the module's memory", async (world) => {
+    const device = await calmDevice(world);
+    assert.deepEqual(await device.run(insertAndReadLog, "plain"), { times: 1, ownBuffers: true });
+  });
+
+  for (const [fault, what] of [
+    ["abort", "an append that was aborted is repeated"],
+    ["lie", "an append that was committed, but seemed aborted, is not repeated"],
+    ["dead", "a connection that died is opened again"],
+  ]) {
+    scenario(stack, what, async (world) => {
+      const device = await calmDevice(world);
+      await device.run((name) => void (window.fault = name), fault);
+      const { times } = await device.run(insertAndReadLog, fault);
+      assert.equal(times, 1);
+      assert.equal(await device.run(() => window.fault), undefined, "the fault took place");
+      await device.reload();
+      assert.deepEqual(
+        (await device.rows("todos")).map((row) => row.title).sort(),
+        ["first", fault].sort(),
+      );
+    });
+  }
+
+  scenario(stack, "a write that finds no room is refused and taken back; the next one is stored", async (world) => {
+    const device = await calmDevice(world);
+    const outcome = await device.run(async () => {
+      const { db } = window.tw;
+      window.fault = "quota";
+      const code = await db.todos.insert({ title: "too much" }).then(
+        () => "stored",
+        (error) => error.code,
+      );
+      await db.todos.insert({ title: "after" });
+      return { code, titles: (await window.tw.rows("todos")).map((row) => row.title).sort() };
+    });
+    assert.deepEqual(outcome, { code: "quota", titles: ["after", "first"] });
+  });
+});
