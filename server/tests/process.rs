@@ -209,6 +209,36 @@ fn a_body_that_is_too_large_is_answered_while_it_is_sent() {
     assert_eq!(refused["code"], "too-large");
 }
 
+/// The most memory that the process ever had, in MiB.
+#[cfg(target_os = "linux")]
+fn peak_mib(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.child.id())).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1_024
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_large_pull_takes_no_more_memory_than_a_small_one() {
+    let data = TempDir::new().expect("a directory");
+    let process = Process::start(data.path());
+    let token = process.token();
+    let body = "x".repeat(900_000);
+    for n in 1..=60 {
+        let (set, id) = (json!({"/body": body}), format!("n{n}"));
+        let note = json!({"c": "notes", "id": id, "kind": "insert", "base": 0, "set": set, "at": [1, 0]});
+        process.post("/api/sync/push", &token, &push(n, note));
+    }
+    let before = peak_mib(&process);
+    let pull = json!({"v": 1, "replica": "q", "now": 1, "collections": ["notes"]});
+    let mut stream = process.send(&request("/api/sync/pull", &token, &pull));
+    // A slow start: what is not read yet must not pile up in the server.
+    std::thread::sleep(Duration::from_millis(300));
+    let read = std::io::copy(&mut stream, &mut std::io::sink()).expect("all of it");
+    assert!(read > 54_000_000, "{read}");
+    assert!(peak_mib(&process) < before + 16, "{before} MiB before, {} after", peak_mib(&process));
+}
+
 #[test]
 fn silent_and_dripping_connections_are_closed_within_15_seconds() {
     let data = TempDir::new().expect("a directory");
