@@ -14,6 +14,8 @@ pub struct Tabs {
     /// What the leader last said of the connection, for a follower's status.
     pub(crate) leader_status: Option<Value>,
     last_said: Option<Value>,
+    /// The queue's version and the number of writes not yet stored, as last told.
+    queue_said: (u64, usize),
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -156,16 +158,24 @@ impl Replica {
         }
     }
 
-    /// Tells the other tabs what the leader sees, when it changed.
+    /// Tells the face when the queue or the status changed, and the other tabs what the leader sees.
     pub(crate) fn publish_status(&mut self, now: Now) {
+        let queue = (self.state.queue_version, self.writes.provisional().count());
+        let queue_moved = std::mem::replace(&mut self.tabs.queue_said, queue) != queue;
+        if queue_moved {
+            self.event(json!({"type": "queue"}));
+        }
         let status = self.connection_view(now);
-        if self.tabs.last_said.as_ref() == Some(&status) {
-            return;
+        let status_moved = self.tabs.last_said.as_ref() != Some(&status);
+        if status_moved {
+            if self.tabs.leads() {
+                self.output(Output::Broadcast(Message::Status(status.clone()).encode()));
+            }
+            self.tabs.last_said = Some(status);
         }
-        if self.tabs.leads() {
-            self.output(Output::Broadcast(Message::Status(status.clone()).encode()));
+        // The status counts what is in the queue.
+        if queue_moved || status_moved {
+            self.event(json!({"type": "status"}));
         }
-        self.tabs.last_said = Some(status);
-        self.event(json!({"type": "status"}));
     }
 }

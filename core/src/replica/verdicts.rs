@@ -143,6 +143,7 @@ impl Replica {
         for n in &flight.ns {
             *self.pushing.attempts.entry(*n).or_default() += 1;
         }
+        self.event(json!({"type": "queue"}));
         let answered = flight.status >= 500;
         if retry_after_ms > 0 || flight.status == 429 {
             return;
@@ -165,7 +166,6 @@ impl Replica {
                 self.pushing.backoff.not_before_ms = now.mono_ms;
             }
         }
-        self.event(json!({"type": "queue"}));
     }
 
     /// The connection broke. Returns whether it was the push's.

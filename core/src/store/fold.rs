@@ -49,6 +49,9 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
     if record.fence().is_some_and(|fence| fence < state.fence) {
         return Ok(effects);
     }
+    if matches!(record, Record::Commit(_) | Record::Coalesce(_) | Record::Discard(_) | Record::Acks(_)) {
+        state.queue_version += 1;
+    }
     match record {
         Record::Commit(commit) => fold_commit(state, key, commit, &mut effects)?,
         Record::Coalesce(coalesce) => fold_coalesce(state, key, coalesce)?,

@@ -44,6 +44,8 @@ pub struct State {
     pub queue: BTreeMap<MutationId, Entry>,
     /// Rejected mutations, kept with their reason until the user decides.
     pub letters: BTreeMap<MutationId, Letter>,
+    /// Grows with every change of the queue and of the dead letters: what shows them follows it.
+    pub queue_version: u64,
     /// What the next seal has to write.
     pub dirty: Dirty,
     /// Records read since the last seal, and their bytes.
@@ -199,6 +201,7 @@ impl State {
     /// Takes a mutation out of the queue, and out of its entity's view.
     pub(crate) fn unqueue(&mut self, n: MutationId) -> Option<Entry> {
         let entry = self.queue.remove(&n)?;
+        self.queue_version += 1;
         self.hide(n, &entry.mutation);
         self.dirty.mutations.insert(n);
         Some(entry)
