@@ -97,7 +97,13 @@ export function toTidewireError(thrown: unknown, about: ErrorDetails = {}): Tide
 function withDetails(error: TidewireError, about: ErrorDetails): TidewireError {
   if (about.collection === undefined || error.collection !== undefined) return error;
   const { code, hint, retryable, path, cause } = error;
-  return new TidewireError(code, hint, { retryable, path, cause, collection: about.collection, id: error.id ?? about.id });
+  return new TidewireError(code, hint, {
+    retryable,
+    path,
+    cause,
+    collection: about.collection,
+    id: error.id ?? about.id,
+  });
 }
 
 /** Whether this is a trap: the wasm instance cannot be used again. */

@@ -188,14 +188,16 @@ test("a store that cannot be opened is an error with a code, not an endless load
 });
 
 test("many own writes in one task are told twice, not each", async () => {
-  const { db } = open();
+  const { db, factory } = open();
   await db.todos.insert({ title: "a" });
   const view = await mount(h(List, { db }));
   const before = renders;
+  const queries = factory.client.calls.query;
   await step(() => {
     for (let n = 0; n < 100; n += 1) db.todos.insert({ title: `t${n}` });
   });
   assert.ok(renders - before <= 6, `${renders - before} renders`);
+  assert.ok(factory.client.calls.query - queries <= 4, `${factory.client.calls.query - queries} queries`);
   assert.equal(view.text().split(",").length, 101);
   await act(() => view.root.unmount());
 });

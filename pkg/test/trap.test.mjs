@@ -108,3 +108,29 @@ test("an instance that fails again and again is given up, with an error that say
   const error = await refused(db.todos.get("a"));
   assert.deepEqual([error.code, error.retryable], ["internal", false]);
 });
+
+test("an equal increment of an earlier session is not taken for one that was lost", async () => {
+  const row = { id: "a", title: "a", votes: 1, $sync: { status: "pending" }, $rev: 0, $updatedAt: 1 };
+  const queue = [
+    { n: [7, 0], collection: "todos", id: "a", kind: "patch", status: "queued", at: 1, inc: { "/votes": 1 } },
+  ];
+  const { db, factory } = open({ autoDurable: false, store: { rows: new Map([["todos/a", row]]), queue, key: 7 } });
+  await db.todos.where().get();
+  const write = db.todos.update("a", { votes: inc(1) });
+  factory.trapped(0);
+  await settled();
+  for (const { number } of [...factory.client.pending]) factory.client.settle(number);
+  await write;
+  assert.equal((await db.todos.get("a")).votes, 2);
+});
+
+test("after a restart rows are what the log says, not what was cached", async () => {
+  const { db, factory } = open();
+  await db.todos.insert({ title: "a", id: "a" });
+  const held = db.todos.peek("a");
+  factory.store.rows.get("todos/a").title = "by another tab meanwhile";
+  factory.trapped(0);
+  await settled();
+  assert.notEqual(db.todos.peek("a"), held);
+  assert.equal(db.todos.peek("a").title, "by another tab meanwhile");
+});

@@ -234,6 +234,25 @@ test("server() never hangs: offline, paused, local, timeout and abort reject, an
   assert.ok(db.todos.peek(write.id));
 });
 
+test("whoever asks for the verdict hears of a refusal there, and not a second time as unhandled", async (t) => {
+  const unhandled = [];
+  const note = (error) => unhandled.push(error.code);
+  const others = process.listeners("unhandledRejection"); // the test runner's own: it would fail the test
+  process.removeAllListeners("unhandledRejection").on("unhandledRejection", note);
+  t.after(() => {
+    process.off("unhandledRejection", note);
+    for (const other of others) process.on("unhandledRejection", other);
+  });
+  const { db } = open({}, URL);
+  await db.todos.where().get();
+  assert.equal((await refused(db.todos.insert({ title: "" }).server())).code, "invalid");
+  await settled();
+  assert.deepEqual(unhandled, []);
+  db.todos.insert({ title: "" });
+  await settled();
+  assert.deepEqual(unhandled, ["invalid"], "a refusal that nobody asks about is not silent");
+});
+
 test("undo is a write of its own, after the one that it takes back is durable", async () => {
   const { db, factory } = open({ autoDurable: false });
   await db.todos.where().get();

@@ -1,4 +1,7 @@
-/** What must not compile. Each line says what the mistake is; a line that does compile fails the check. */
+/**
+ * What must not compile. Each line says what the mistake is; a line that does compile fails the check. Without
+ * `exactOptionalPropertyTypes`, 10 and 18 compile: then the validator, and `bad-query`, refuse them when they run.
+ */
 import { add, collection, inc, openDb, type Entity } from "tidewire";
 import { useEntity, useLiveQuery } from "tidewire/react";
 import * as v from "valibot";
