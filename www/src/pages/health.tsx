@@ -120,7 +120,8 @@ function MetricsCard() {
   );
 }
 
-function spread({ p50, p99 }: { readonly p50: number; readonly p99: number }): string {
+function spread({ p50, p99 }: { readonly p50: number | null; readonly p99: number | null }): string {
+  if (p50 === null || p99 === null) return "none yet";
   return `${formatDuration(p50)} / ${formatDuration(p99)}`;
 }
 
