@@ -1,5 +1,5 @@
 /** The queue: what waits for the server, and what the server refused, with the reason and the ways out. */
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { db } from "../data/db.ts";
 import { entryKey, entryTitle, entryWords, type QueueEntry } from "../data/queue.ts";
 import { fieldName } from "../lib/errors.ts";
@@ -16,7 +16,9 @@ import { SyncTabs } from "./sync-tabs.tsx";
 const shownMax = 100;
 
 export function QueuePage() {
-  const waiting = useLive(db.sync.queue.list);
+  const undecided = useLive(db.sync.queue.list);
+  // What the server has accepted stays in the queue until its echo is here; nobody waits for that.
+  const waiting = useMemo(() => undecided?.filter((entry) => entry.status !== "settled"), [undecided]);
   const failed = useLive(db.sync.queue.failed);
   return (
     <div className="page">
@@ -96,7 +98,6 @@ const stateWords: Record<string, string> = {
   writing: "Being stored",
   queued: "Waiting",
   sent: "Sent",
-  settled: "Accepted",
   held: "Waits for another change",
   suspect: "Tried again slowly",
   failed: "Refused",
