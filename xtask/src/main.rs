@@ -16,7 +16,7 @@ use workspace::Workspace;
 const USAGE: &str = "\
 cargo xtask build [--release|--dev]   the browser module into pkg/dist
 cargo xtask tidy                      the house rules
-cargo xtask size [--json]             what takes room in the browser module
+cargo xtask size [--functions|--json] what takes room in the browser module, by crate or by function
 ";
 
 fn main() -> ExitCode {
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         ["build", "--dev"] => build::run(&workspace, build::Mode::Dev).map(|()| true),
         ["tidy"] => tidy::run(&workspace),
         ["size"] => size::run(&workspace, size::Format::Text).map(|()| true),
+        ["size", "--functions"] => size::run(&workspace, size::Format::Functions).map(|()| true),
         ["size", "--json"] => size::run(&workspace, size::Format::Json).map(|()| true),
         _ => {
             eprint!("{USAGE}");

@@ -17,6 +17,8 @@ use crate::workspace::Workspace;
 pub enum Format {
     Text,
     Json,
+    /// The functions that take most room instead of the crates.
+    Functions,
 }
 
 /// Bytes by owner, before compression.
@@ -27,7 +29,19 @@ struct Room {
     /// What is not code: constants, tables, types, exports.
     data: usize,
     rest: usize,
+    /// Code by function; copies of a generic function for several types together.
+    functions: BTreeMap<String, Copies>,
 }
+
+/// All copies of one function.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Copies {
+    count: usize,
+    bytes: usize,
+}
+
+/// How many functions `--functions` shows.
+const FUNCTIONS_SHOWN: usize = 60;
 
 /// Builds, measures and prints.
 pub fn run(workspace: &Workspace, format: Format) -> Result<()> {
@@ -38,6 +52,7 @@ pub fn run(workspace: &Workspace, format: Format) -> Result<()> {
     let room = measure(&bytes)?;
     match format {
         Format::Text => print_table(&room),
+        Format::Functions => print_functions(&room),
         Format::Json => println!("{}", serde_json::json!({"code": room.code, "data": room.data, "rest": room.rest})),
     }
     Ok(())
@@ -55,6 +70,14 @@ fn print_table(room: &Room) {
         println!("{bytes:>9}  {:>3}.{} %  {owner}", tenths / 10, tenths % 10);
     }
     println!("{total:>9}         bytes in all, before compression");
+}
+
+fn print_functions(room: &Room) {
+    let mut rows: Vec<(&String, &Copies)> = room.functions.iter().collect();
+    rows.sort_by_key(|(_, copies)| std::cmp::Reverse(copies.bytes));
+    for (name, copies) in rows.into_iter().take(FUNCTIONS_SHOWN) {
+        println!("{:>9}  {:>4} ×  {name}", copies.bytes, copies.count);
+    }
 }
 
 fn measure(module: &[u8]) -> Result<Room> {
@@ -83,8 +106,11 @@ fn measure(module: &[u8]) -> Result<Room> {
         }
     }
     for (at, bytes) in bodies.into_iter().enumerate() {
-        let owner = names.get(&(imported + at)).map_or_else(|| "(no name)".to_owned(), |name| owner(name));
-        *room.code.entry(owner).or_default() += bytes;
+        let name = names.get(&(imported + at)).map_or("(no name)", String::as_str);
+        *room.code.entry(owner(name)).or_default() += bytes;
+        let copies = room.functions.entry(without_types(name)).or_default();
+        copies.count += 1;
+        copies.bytes += bytes;
     }
     Ok(room)
 }
@@ -128,6 +154,25 @@ fn owner(name: &str) -> String {
     }
 }
 
+/// The name without type arguments, hashes and numbers: the same for all copies of a generic function.
+fn without_types(name: &str) -> String {
+    let mut kept = String::new();
+    let mut depth = 0usize;
+    let leading = name.len() - name.trim_start_matches('<').len();
+    for (at, c) in name.char_indices() {
+        match c {
+            '<' if at >= leading => depth += 1,
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            '>' if depth > 0 => depth -= 1,
+            _ if depth == 0 => kept.push(c),
+            _ => {}
+        }
+    }
+    let hash = kept.rfind("::h").filter(|at| kept[at + 3..].bytes().all(|b| b.is_ascii_hexdigit()));
+    hash.map_or(kept.clone(), |at| kept[..at].to_owned())
+}
+
 /// Mangled names say which build of a crate is meant: `core[c5930c85a12de822]::fmt::write`.
 fn without_hash(rest: &str) -> &str {
     let hash = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
@@ -154,6 +199,13 @@ mod tests {
     }
 
     #[test]
+    fn copies_of_a_generic_function_have_one_name() {
+        let name = "<alloc[c5930c85a12de822]::vec::Vec<u8> as core::clone::Clone>::clone";
+        assert_eq!(without_types(name), "<alloc::vec::Vec as core::clone::Clone>::clone");
+        assert_eq!(without_types("a::b::<c::D>::e::h7d4548078c57e20e"), "a::b::::e");
+    }
+
+    #[test]
     fn a_module_is_measured_by_section() {
         // One function `a::b` of three bytes: (module (func (nop))), with a name section.
         let mut module = b"\0asm\x01\0\0\0".to_vec();
@@ -163,6 +215,7 @@ mod tests {
         module.extend(b"\0\x0e\x04name\x01\x07\x01\0\x04a::b"); // names
         let room = measure(&module).expect("a valid module");
         assert_eq!(room.code.get("a"), Some(&3));
+        assert_eq!(room.functions.get("a::b"), Some(&Copies { count: 1, bytes: 3 }));
         assert_eq!(room.data, 0);
         assert_eq!(room.rest, 6);
     }
