@@ -41,11 +41,11 @@ struct Copies {
 }
 
 /// How many functions `--functions` shows.
-const FUNCTIONS_SHOWN: usize = 60;
+const FUNCTIONS_SHOWN: usize = 100;
 
 /// Builds, measures and prints.
 pub fn run(workspace: &Workspace, format: Format) -> Result<()> {
-    let dir = workspace.target_dir()?.join("wasm-size");
+    let dir = workspace.path("target/wasm-size");
     fs::create_dir_all(&dir)?;
     let module = build::named_module(workspace, &dir)?;
     let bytes = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
