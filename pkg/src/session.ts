@@ -190,7 +190,7 @@ export class Session implements SourceHost {
 
   /** Rows of a collection may have changed; `own`: by a write of this tab, just now. */
   touchRows(changes: ReadonlyMap<string, ReadonlySet<string>>, own: boolean): void {
-    // A write changes the numbers in the status and the queue as well, and no event tells of that before a task is over.
+    // A write changes the status and the queue as well, and no event tells of that before the task is over.
     const touched: string[] = [topics.status, topics.queue];
     for (const [collection, ids] of changes) {
       this.rows.invalidate(collection, ids);

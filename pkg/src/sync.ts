@@ -128,7 +128,10 @@ function syncNow(session: Session, options: WaitOptions, ask: () => unknown): Pr
   });
 }
 
-/** Whether the last complete sync is younger than `started`. A status has whole seconds; only the leader's health is finer. */
+/**
+ * Whether the last complete sync is younger than `started`. A status has whole seconds; only the leader's health
+ * is finer.
+ */
 function isFresh(session: Session, started: number): boolean {
   const age = healthOf(session).current().lastSyncAgeMs;
   return age !== null && Date.now() - age > started;

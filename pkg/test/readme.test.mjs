@@ -1,4 +1,7 @@
-/** Every code block of the README compiles. A block that begins with `// name.ts` is that file; others may import it. */
+/**
+ * Every code block of the README compiles. A block that begins with `// name.ts` is that file; others may import
+ * it.
+ */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
