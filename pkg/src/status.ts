@@ -88,7 +88,6 @@ export interface Health {
 
 /** Counters since the database was opened. */
 export interface Metrics {
-  readonly collections: { readonly [name: string]: { readonly [counter: string]: number } };
   readonly requests: number;
   readonly failures: number;
   readonly bytesUp: number;
