@@ -52,6 +52,8 @@ const CALL: JsonLimits = JsonLimits { bytes: 256 * 1024 * 1024, depth: DEPTH_MAX
 #[derive(Debug)]
 pub struct Engine {
     replica: Replica,
+    /// When something was written since the last poll: the writes of one turn share a record.
+    written: Option<Now>,
 }
 
 impl Engine {
@@ -60,7 +62,7 @@ impl Engine {
     /// # Errors
     /// `bad-config`.
     pub fn new(config: &str, entropy: [u8; 16]) -> Result<Self, CoreError> {
-        Ok(Self { replica: Replica::new(Config::parse(config)?, entropy) })
+        Ok(Self { replica: Replica::new(Config::parse(config)?, entropy), written: None })
     }
 
     /// Takes in what the shell has to say.
@@ -68,8 +70,12 @@ impl Engine {
         self.replica.handle(now, input);
     }
 
-    /// The next thing for the shell to do.
+    /// The next thing for the shell to do. What was written is appended from here on: a shell that polls once per turn of
+    /// its event loop gives all writes of the turn one record.
     pub fn poll(&mut self) -> Option<Output> {
+        if let Some(now) = self.written.take() {
+            self.replica.advance(now);
+        }
         self.replica.poll()
     }
 
@@ -85,7 +91,7 @@ impl Engine {
     pub fn write(&mut self, now: Now, request: &str) -> Result<String, CoreError> {
         self.must_be_open()?;
         let done = self.replica.write(now, parse(request)?)?;
-        self.replica.advance(now);
+        self.written = Some(now);
         Ok(done.to_string())
     }
 

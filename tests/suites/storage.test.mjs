@@ -1,4 +1,4 @@
-/** The store when the browser misbehaves: what is stored, no room, connections that die, a database that is taken away. */
+/** The store when the browser misbehaves: stored buffers, no room, connections that die, commits of unknown fate. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 
