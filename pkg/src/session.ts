@@ -308,7 +308,8 @@ export class Session implements SourceHost {
   #event(event: WireEvent, touched: Set<string>, later: (() => void)[]): void {
     switch (event.type) {
       case "changed":
-        touched.add(topics.queue);
+        // A row changes with what is queued for it or was refused, and the status counts both.
+        touched.add(topics.queue).add(topics.status);
         this.rows.invalidate(event.collection, event.ids);
         touched.add(topics.collection(event.collection));
         for (const id of event.ids) touched.add(topics.row(event.collection, id));

@@ -19,6 +19,16 @@ test("status is one object until it changes", async () => {
   assert.equal(db.sync.status.peek().attempt, 0);
 });
 
+test("the counts in the status follow the rows, though the connection is as before", async () => {
+  const { db, factory } = open({}, URL);
+  await db.sync.status.get();
+  factory.client.setStatus({ failed: 1 });
+  assert.equal(db.sync.status.peek().failed, 1);
+  factory.client.status.failed = 0;
+  factory.client.emit([{ type: "changed", collection: "todos", ids: [], origin: "local" }]);
+  assert.equal(db.sync.status.peek().failed, 0);
+});
+
 test("now() resolves when all is in step after it was called, and rejects where there is no connection", async () => {
   const { db, factory } = open({}, URL);
   const now = db.sync.now();
