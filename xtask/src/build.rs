@@ -94,8 +94,16 @@ fn compile(workspace: &Workspace, mode: Mode) -> Result<PathBuf> {
     let mut cargo = workspace.cargo();
     cargo
         .args(["build", "--package", "tidewire", "--lib", "--target", "wasm32-unknown-unknown"])
-        .args(["--profile", mode.profile()])
-        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", path_flags(workspace));
+        .args(["--profile", mode.profile()]);
+    let mut flags = path_flags(workspace);
+    if mode == Mode::Release {
+        // A panic is a trap without text, and the standard library is built for size: a third less to download. Both
+        // are unstable flags of the pinned toolchain (docs/decisions/0004).
+        cargo.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"]);
+        cargo.env("RUSTC_BOOTSTRAP", "1");
+        flags.push_str(" -Zunstable-options -Cpanic=immediate-abort");
+    }
+    cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags);
     workspace::run(&mut cargo)?;
     Ok(workspace.target_dir()?.join("wasm32-unknown-unknown").join(mode.output_dir()).join("tidewire.wasm"))
 }
