@@ -70,8 +70,8 @@ impl Engine {
         self.replica.handle(now, input);
     }
 
-    /// The next thing for the shell to do. What was written is appended from here on: a shell that polls once per turn of
-    /// its event loop gives all writes of the turn one record.
+    /// The next thing for the shell to do. What was written is appended from here on: a shell that polls once per turn
+    /// of its event loop gives all writes of the turn one record.
     pub fn poll(&mut self) -> Option<Output> {
         if let Some(now) = self.written.take() {
             self.replica.advance(now);

@@ -78,12 +78,6 @@ pub const SUSPECT_RETRY_MS: u64 = 60_000;
 pub const HELD_RETRY_MS: u64 = 15_000;
 /// A held mutation becomes a dead letter after this time.
 pub const HELD_MS_MAX: u64 = 7 * 24 * 3_600_000;
-/// Acknowledged mutations stay this long, for a server that is restored from a backup.
-pub const JOURNAL_MS: u64 = 7 * 24 * 3_600_000;
-/// ... and at most this many.
-pub const JOURNAL_MUTATIONS_MAX: usize = 2_000;
-/// ... of at most so many bytes.
-pub const JOURNAL_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Verdicts below a replica's floor are kept so long by the server, and so are tombstones, leave markers and marks.
 pub const HORIZON_MS: u64 = 30 * 24 * 3_600_000;
 /// Rows between two checkpoints of a pull.

@@ -20,8 +20,8 @@ fn pair() -> (World, usize, usize) {
 
 #[test]
 fn rule_01_an_ack_moves_no_confirmed_document() {
-    // E at rev 5; another's `g` makes rev 6, not yet pulled; my `f` is acked at rev 7. If the ack moved the document to rev 7,
-    // frame 6 would be dropped as older, for ever.
+    // E at rev 5; another's `g` makes rev 6, not yet pulled; my `f` is acked at rev 7. If the ack moved the document to
+    // rev 7, frame 6 would be dropped as older, for ever.
     let (mut world, a, b) = pair();
     world.sockets = false;
     world.set_network(false);
@@ -120,6 +120,17 @@ fn rule_02_a_replaced_store_gets_what_was_only_in_memory_under_a_new_replica() {
     let replicas: std::collections::BTreeSet<_> =
         world.tabs[a].pushes.iter().map(|push| push["replica"].to_string()).collect();
     assert_eq!(replicas.len(), 2);
+}
+
+#[test]
+fn rule_02_a_write_whose_store_goes_away_under_it_is_written_again() {
+    let (mut world, a, b) = pair();
+    world.tabs[a].store_faults.push_back(StoreError::Wiped);
+    world.disks[0] = Default::default();
+    world.write(a, set("d1", "/f", "in flight"));
+    world.run(10_000);
+    assert!(world.events(a, "write-failed").is_empty());
+    assert_eq!(world.row(b, "d1").unwrap()["f"], "in flight");
 }
 
 #[test]

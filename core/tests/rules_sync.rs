@@ -97,6 +97,32 @@ fn rule_10_an_edit_of_what_is_not_there_is_held_and_goes_when_it_comes() {
 }
 
 #[test]
+fn rule_10_an_edit_behind_a_rejected_insert_never_lands_in_somebody_elses_entity() {
+    let mut world = world();
+    let b = world.device();
+    world.run(1_000);
+    let first = world.device();
+    let a = world.tab_with(1, json!({"batch": {"maxCount": 1}}));
+    world.kill(first);
+    world.run(1_000);
+    world.set_network(false);
+    world.write(b, insert("same", json!({"of": "b"})));
+    world.write(a, insert("same", json!({"of": "a"})));
+    world.settle();
+    world.write(a, set("same", "/note", "meant for a's own"));
+    world.run(100);
+    // `b` gets through first; then the insert and the edit of `a` go up in two pushes.
+    world.tabs[a].tokens.push_back(None);
+    world.set_network(true);
+    world.run(5_000);
+    let (winner, loser) = if world.view(a, "queue")["failed"] == json!([]) { (a, b) } else { (b, a) };
+    assert_eq!(world.view(loser, "queue")["failed"][0]["error"]["code"], "exists");
+    assert_eq!(loser, a, "the edit belongs to the loser");
+    assert_eq!(world.view(a, "status")["pending"], 1, "the edit waits");
+    assert_eq!(world.row(winner, "same").unwrap().get("note"), None);
+}
+
+#[test]
 fn rule_10_what_is_held_for_seven_days_becomes_a_dead_letter() {
     let mut world = world();
     let a = world.device();

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::ids::{CollectionName, EntityId, MutationId};
+use crate::model::mutation::Kind;
 use crate::store::state::{Entry, State, Status};
 
 /// How much may go into one push.
@@ -20,6 +21,9 @@ pub fn next(state: &State, limits: Limits, waits: &dyn Fn(MutationId, &Entry) ->
     let mut batch = Vec::new();
     let mut bytes = 0;
     let mut blocked: BTreeSet<(&CollectionName, &EntityId)> = BTreeSet::new();
+    for letter in state.letters.values().filter(|letter| letter.mutation.kind == Kind::Insert) {
+        blocked.insert((&letter.mutation.collection, &letter.mutation.id));
+    }
     let mut seen = BTreeSet::new();
     for (n, entry) in state.undecided() {
         if entry.tx.is_some_and(|tx| !seen.insert(tx)) {
@@ -28,7 +32,10 @@ pub fn next(state: &State, limits: Limits, waits: &dyn Fn(MutationId, &Entry) ->
         let unit = unit(state, *n, entry);
         let is_void = unit.iter().all(|(_, entry)| entry.status == Status::Void);
         let must_wait = |(n, entry): &(MutationId, &Entry)| {
-            waits(*n, entry) || blocked.contains(&(&entry.mutation.collection, &entry.mutation.id))
+            // An insert waits for nobody: it may be the rejected one's second try.
+            waits(*n, entry)
+                || entry.mutation.kind != Kind::Insert
+                    && blocked.contains(&(&entry.mutation.collection, &entry.mutation.id))
         };
         if !is_void && unit.iter().any(must_wait) {
             blocked.extend(unit.iter().map(|(_, entry)| (&entry.mutation.collection, &entry.mutation.id)));

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::ids::{CollectionName, EntityId, MutationId};
+use crate::json;
 use crate::model::mutation::{Kind, Mutation};
 use crate::store::state::{Entry, State, Status};
 
@@ -115,5 +116,6 @@ fn join(first: &Mutation, second: &Mutation) -> Option<Mutation> {
 
 /// The sum as JSON, if it is a number that JSON can hold.
 fn sum(value: &Value, amount: f64) -> Option<Value> {
-    serde_json::Number::from_f64(value.as_f64()? + amount).map(Value::Number)
+    let sum = value.as_f64()? + amount;
+    sum.is_finite().then(|| json::number_of(sum))
 }

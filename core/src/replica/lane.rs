@@ -246,6 +246,7 @@ impl Replica {
         }
         match job {
             Job::Load | Job::LoadSegments(_) => return self.open_failed(error),
+            Job::Append { user: true, .. } if error == StoreError::Wiped => self.keep_writes(),
             Job::Append { user: true, .. } => {
                 self.fail_writes(error);
                 // Whether it happened is unknown: the log tells.

@@ -220,6 +220,13 @@ impl Replica {
         }
     }
 
+    /// The store went away under the append: its writes wait for the next one (rule 2).
+    pub(crate) fn keep_writes(&mut self) {
+        for write in std::mem::take(&mut self.writes.in_flight).into_iter().flatten().rev() {
+            self.writes.waiting.push_front(write);
+        }
+    }
+
     /// The append failed: its writes and everything written after them are taken back.
     pub(crate) fn fail_writes(&mut self, error: StoreError) {
         let in_flight = std::mem::take(&mut self.writes.in_flight).into_iter().flatten();

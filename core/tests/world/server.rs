@@ -199,9 +199,8 @@ impl Server {
         }
         let changes: Vec<Value> =
             self.changes(&user, &collections, seq).into_iter().map(|(_, change)| change).collect();
-        Some(
-            json!({"t": "frame", "after": at, "cursor": self.cursor(&user, &collections, self.store.seq), "changes": changes}),
-        )
+        let cursor = self.cursor(&user, &collections, self.store.seq);
+        Some(json!({"t": "frame", "after": at, "cursor": cursor, "changes": changes}))
     }
 }
 
