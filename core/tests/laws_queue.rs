@@ -1,5 +1,5 @@
-//! Coalescing changes nothing observable: an offline device whose edits go up joined ends where an online one ends whose
-//! edits went up one by one, and its own view never differs on the way.
+//! Coalescing changes nothing observable: an offline device whose edits go up joined ends where an online one ends
+//! whose edits went up one by one, and its own view never differs on the way.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod world;
@@ -41,6 +41,15 @@ fn run(edits: &[Value], offline: bool) -> (World, usize, Vec<Value>) {
 
 fn fields(row: &Value) -> Value {
     json!([row.get("a"), row.get("n"), row.get("o")])
+}
+
+#[test]
+fn a_field_that_is_set_and_unset_again_leaves_the_parent_that_setting_it_made() {
+    let unset = |path: &str| json!({"op": "patch", "c": "deals", "id": "d", "unset": [path]});
+    let edits = [unset("/o"), set("d", "/o/x", 0), unset("/o/x")];
+    let (offline, tab, views) = run(&edits, true);
+    assert_eq!(views.last().unwrap()[2], json!({}));
+    assert_eq!(offline.row(tab, "d").unwrap()["o"], json!({}));
 }
 
 proptest! {
