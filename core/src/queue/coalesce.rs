@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::json;
 use crate::model::mutation::{Kind, Mutation};
+use crate::model::path::Path;
 use crate::store::state::{Entry, State, Status};
 
 /// Patches that become one.
@@ -80,6 +81,11 @@ fn join(first: &Mutation, second: &Mutation) -> Option<Mutation> {
         if earlier.iter().any(|known| known.overlaps(path) && *known != path) {
             return None;
         }
+    }
+    // Setting a field makes the objects on its way, and these stay when it is unset again.
+    let makes_parents = |path: &Path| earlier.contains(&path) && !first.was.contains_key(path) && path.depth() > 1;
+    if second.unset.iter().any(makes_parents) {
+        return None;
     }
     let mut all = first.clone();
     all.at = second.at;
