@@ -6,7 +6,9 @@
 //! Source: Kulkarni et al., "Logical Physical Clocks", 2014.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::error::CoreError;
 use crate::ids::{MutationId, ReplicaId};
 use crate::limits::CLOCK_AHEAD_MS_MAX;
 
@@ -31,6 +33,15 @@ impl Hlc {
     #[must_use]
     pub fn tick(self, wall_ms: u64) -> Self {
         if wall_ms > self.0 { Self(wall_ms, 0) } else { self.next() }
+    }
+
+    /// Reads it from JSON.
+    ///
+    /// # Errors
+    /// `bad-message`.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        // Of the same form.
+        MutationId::read(value).map(|MutationId(ms, counter)| Self(ms, counter))
     }
 
     /// The next reading: one tick later.

@@ -33,7 +33,6 @@
 //! # Ok::<(), tidewire_core::error::CoreError>(())
 //! ```
 
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Code, CoreError};
@@ -42,7 +41,9 @@ use crate::io::{Input, Now, Output};
 use crate::json::{self, JsonLimits};
 use crate::limits::DEPTH_MAX;
 use crate::query::ast::Query;
+use crate::replica::command::Command;
 use crate::replica::config::Config;
+use crate::replica::op::WriteRequest;
 use crate::replica::{Phase, Replica};
 
 /// Text of one call: a bulk insert may be large, and its nesting is that of a document and its wrapper.
@@ -90,7 +91,7 @@ impl Engine {
     /// What is wrong with an operation; then nothing was written.
     pub fn write(&mut self, now: Now, request: &str) -> Result<String, CoreError> {
         self.must_be_open()?;
-        let done = self.replica.write(now, parse(request)?)?;
+        let done = self.replica.write(now, parse(request, WriteRequest::read)?)?;
         self.written = Some(now);
         Ok(done.to_string())
     }
@@ -110,7 +111,7 @@ impl Engine {
     /// `not-in-queue`, or `bad-message` for an unknown command.
     pub fn command(&mut self, now: Now, request: &str) -> Result<String, CoreError> {
         self.must_be_open()?;
-        self.replica.command(now, parse(request)?).map(|done| done.to_string())
+        self.replica.command(now, parse(request, Command::read)?).map(|done| done.to_string())
     }
 
     /// One row as JSON.
@@ -127,7 +128,7 @@ impl Engine {
     /// `bad-name`.
     pub fn rows(&self, collection: &str, ids: &str) -> Result<String, CoreError> {
         let collection = CollectionName::parse(collection)?;
-        let ids: Vec<EntityId> = parse(ids)?;
+        let ids = parse(ids, |ids| json::list(ids, EntityId::read))?;
         let rows: Vec<String> =
             ids.iter().map(|id| self.replica.row(&collection, id).unwrap_or_else(|| "null".to_owned())).collect();
         Ok(format!("[{}]", rows.join(",")))
@@ -167,7 +168,7 @@ impl Engine {
             let query = Query::parse(&json!({"c": name}).to_string())?;
             let ids = self.replica.query(&query)?.ids;
             let row = |id: &String| self.replica.row(name, &EntityId::parse(id).ok()?);
-            let rows = ids.iter().filter_map(row).filter_map(|row| serde_json::from_str::<Value>(&row).ok()).collect();
+            let rows = ids.iter().filter_map(row).filter_map(|row| json::parse(row.as_bytes(), CALL).ok()).collect();
             collections.insert(name.to_string(), Value::Array(rows));
         }
         Ok(json!({"tidewire": 1, "collections": collections, "queue": self.replica.queue_view()}).to_string())
@@ -207,7 +208,7 @@ impl Engine {
     }
 }
 
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, CoreError> {
-    serde_json::from_value(json::parse(text.as_bytes(), CALL)?)
-        .map_err(|error| CoreError::new(Code::BadMessage, format!("this call cannot be read: {error}")))
+fn parse<T>(text: &str, read: fn(&Value) -> Result<T, CoreError>) -> Result<T, CoreError> {
+    read(&json::parse(text.as_bytes(), CALL)?)
+        .map_err(|error| error.within(Code::BadMessage, "this call cannot be read"))
 }

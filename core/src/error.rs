@@ -39,6 +39,12 @@ impl CoreError {
         self
     }
 
+    /// The same failure as part of a larger one: `what` says of which.
+    #[must_use]
+    pub fn within(self, code: Code, what: &str) -> Self {
+        Self::new(code, format!("{what}: {self}"))
+    }
+
     /// Whether the same call can succeed later without a change.
     pub fn retryable(&self) -> bool {
         self.code.retryable()

@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 /// When health is bad.
-#[derive(Debug, Clone, Copy, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Copy)]
 pub struct HealthLimits {
     /// Share of failed requests.
     pub error_rate: f64,

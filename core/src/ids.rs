@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::{Code, CoreError};
 use crate::limits::{ID_BYTES_MAX, NAME_BYTES_MAX};
@@ -29,6 +30,14 @@ macro_rules! text_newtype {
                 let check: fn(&str) -> Result<(), CoreError> = $check;
                 check(text)?;
                 Ok(Self(Arc::from(text)))
+            }
+
+            /// Reads it from JSON.
+            ///
+            /// # Errors
+            /// As `parse`.
+            pub fn read(value: &Value) -> Result<Self, CoreError> {
+                Self::parse(value.as_str().unwrap_or_default())
             }
 
             /// The text.
@@ -117,6 +126,22 @@ pub const FORBIDDEN_KEYS: [&str; 3] = ["__proto__", "constructor", "prototype"];
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub struct MutationId(pub u64, pub u32);
 
+impl MutationId {
+    /// Reads it from JSON.
+    ///
+    /// # Errors
+    /// `bad-message`.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        let parts = value.as_array().map(Vec::as_slice).unwrap_or_default();
+        if let [key, index] = parts
+            && let (Some(key), Some(index)) = (key.as_u64(), index.as_u64().and_then(|index| index.try_into().ok()))
+        {
+            return Ok(Self(key, index));
+        }
+        Err(CoreError::new(Code::BadMessage, "the number of a mutation is a pair of whole numbers"))
+    }
+}
+
 impl fmt::Display for MutationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.0, self.1)
@@ -130,4 +155,18 @@ pub struct Owner {
     pub tenant: String,
     /// The user: the token's `sub`.
     pub subject: String,
+}
+
+impl Owner {
+    /// Reads it from JSON.
+    ///
+    /// # Errors
+    /// `bad-message`.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        match (text("tenant"), text("subject")) {
+            (Some(tenant), Some(subject)) => Ok(Self { tenant, subject }),
+            _ => Err(CoreError::new(Code::BadMessage, "a user has a `tenant` and a `subject`")),
+        }
+    }
 }

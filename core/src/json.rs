@@ -6,10 +6,18 @@
 //!
 //! Not here: what a document or a mutation may contain; see [`model`](crate::model).
 
-use std::fmt::{self, Write as _};
+mod fields;
+mod scan;
+mod write;
 
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::value::RawValue;
+use serde_json::{Number, Value};
+
+pub use self::fields::{Fields, list, number, text};
+pub use self::write::write;
+
+use self::scan::Scanner;
+use self::write::number_text;
 
 use crate::error::{Code, CoreError};
 use crate::ids::FORBIDDEN_KEYS;
@@ -27,6 +35,9 @@ pub struct JsonLimits {
 impl JsonLimits {
     /// For one document.
     pub const DOCUMENT: Self = Self { bytes: DOCUMENT_BYTES_MAX, depth: DEPTH_MAX };
+    /// For what the store holds or a server sends: its length is bounded where it comes in, its depth is that of a
+    /// document and what is around it.
+    pub const MESSAGE: Self = Self { bytes: usize::MAX, depth: DEPTH_MAX + 8 };
 }
 
 /// Reads a text.
@@ -45,18 +56,40 @@ pub fn parse(bytes: &[u8], limits: JsonLimits) -> Result<Value, CoreError> {
     if bytes.len() > limits.bytes {
         return Err(CoreError::new(Code::TooLarge, format!("this JSON is over {} bytes", limits.bytes)));
     }
-    let mut refusal = None;
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let door = Door { depth_left: limits.depth, refusal: &mut refusal };
-    let value = door.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
-    match (value, refusal) {
-        (Ok(value), None) => Ok(value),
-        (_, Some(refusal)) => Err(refusal),
-        (Err(error), None) => Err(CoreError::new(
-            Code::BadJson,
-            format!("not valid JSON at line {}, column {}", error.line(), error.column()),
-        )),
-    }
+    Scanner::new(bytes, None)?.whole(limits.depth).map(|(value, _)| value)
+}
+
+/// Reads an object of which one field keeps the text that it has: that field is left out of the value, and its text
+/// is not looked at, only passed over.
+///
+/// # Errors
+/// As [`parse`].
+///
+/// ```
+/// use tidewire_core::json;
+/// let (rest, doc) = json::parse_around(br#"{"id":"a","doc":{"n":1.0}}"#, "doc")?;
+/// assert_eq!(json::write(&rest), br#"{"id":"a"}"#);
+/// assert_eq!(doc, Some(r#"{"n":1.0}"#));
+/// # Ok::<(), tidewire_core::error::CoreError>(())
+/// ```
+pub fn parse_around<'a>(bytes: &'a [u8], key: &'a str) -> Result<(Value, Option<&'a str>), CoreError> {
+    Scanner::new(bytes, Some(key))?.whole(JsonLimits::MESSAGE.depth)
+}
+
+/// The items of an array as the texts that they have, passed over and not looked at.
+///
+/// # Errors
+/// `bad-json`.
+pub fn items(text: &str) -> Result<Vec<&str>, CoreError> {
+    Scanner::new(text.as_bytes(), None)?.items()
+}
+
+/// A text that travels as it is, once it is known to be JSON.
+///
+/// # Errors
+/// `bad-json`.
+pub fn raw(text: &str) -> Result<Box<RawValue>, CoreError> {
+    RawValue::from_string(text.to_owned()).map_err(|_| CoreError::new(Code::BadJson, "not valid JSON"))
 }
 
 /// Checks a value that some other reader made: depth and keys. Its numbers may still need [`canonical`].
@@ -108,186 +141,9 @@ pub fn number_of(float: f64) -> Value {
         return Value::Number(Number::from(float as i64));
     }
     // JavaScript's digits of a large integer are not those of the nearest `u64`.
-    let read = if integer { number_text(float).parse().ok() } else { None };
+    let digits = if integer { number_text(float) } else { String::new() };
+    let read = digits.parse::<u64>().map(Number::from).or_else(|_| digits.parse::<i64>().map(Number::from)).ok();
     read.or_else(|| Number::from_f64(float)).map_or(Value::Null, Value::Number)
-}
-
-/// The canonical text: keys sorted, no white space, numbers as JavaScript writes them.
-pub fn write(value: &Value) -> Vec<u8> {
-    let mut out = String::new();
-    write_value(value, &mut out);
-    out.into_bytes()
-}
-
-fn write_value(value: &Value, out: &mut String) {
-    match value {
-        Value::Null => out.push_str("null"),
-        Value::Bool(true) => out.push_str("true"),
-        Value::Bool(false) => out.push_str("false"),
-        Value::Number(number) => write_number(number, out),
-        Value::String(text) => write_string(text, out),
-        Value::Array(items) => {
-            out.push('[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                write_value(item, out);
-            }
-            out.push(']');
-        }
-        Value::Object(map) => write_object(map, out),
-    }
-}
-
-fn write_object(map: &Map<String, Value>, out: &mut String) {
-    // Sorted already unless some dependency switched serde_json's maps to insertion order.
-    let mut entries: Vec<_> = map.iter().collect();
-    if !entries.is_sorted_by_key(|(key, _)| *key) {
-        entries.sort_by_key(|(key, _)| *key);
-    }
-    out.push('{');
-    for (i, (key, item)) in entries.into_iter().enumerate() {
-        if i > 0 {
-            out.push(',');
-        }
-        write_string(key, out);
-        out.push(':');
-        write_value(item, out);
-    }
-    out.push('}');
-}
-
-fn write_string(text: &str, out: &mut String) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            c if c < ' ' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-}
-
-fn write_number(number: &Number, out: &mut String) {
-    const EXACT: u64 = 1 << 53;
-    match number.as_i64() {
-        Some(integer) if integer.unsigned_abs() <= EXACT => {
-            let _ = write!(out, "{integer}");
-        }
-        _ => out.push_str(&number_text(number.as_f64().unwrap_or_default())),
-    }
-}
-
-/// `Number::toString` of ECMAScript: the shortest digits that read back the same, an exponent from 1e21 and below 1e-6.
-fn number_text(float: f64) -> String {
-    if float == 0.0 {
-        return "0".to_owned();
-    }
-    if (1e-6..1e21).contains(&float.abs()) {
-        return format!("{float}");
-    }
-    let text = format!("{float:e}");
-    match text.split_once('e') {
-        Some((digits, power)) if !power.starts_with('-') => format!("{digits}e+{power}"),
-        _ => text,
-    }
-}
-
-/// Reads one value and remembers why it refused: serde's own error type holds only text.
-struct Door<'a> {
-    depth_left: usize,
-    refusal: &'a mut Option<CoreError>,
-}
-
-impl Door<'_> {
-    fn refuse<E: de::Error>(&mut self, error: CoreError) -> E {
-        let text = E::custom(&error);
-        self.refusal.get_or_insert(error);
-        text
-    }
-
-    fn below<E: de::Error>(&mut self) -> Result<usize, E> {
-        self.depth_left.checked_sub(1).ok_or_else(|| self.refuse(too_deep()))
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Door<'_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Door<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a number is what JavaScript would hold")]
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(number_of(value as f64))
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a number is what JavaScript would hold")]
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(number_of(value as f64))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(number_of(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut access: A) -> Result<Value, A::Error> {
-        let depth_left = self.below()?;
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element_seed(Door { depth_left, refusal: self.refusal })? {
-            items.push(item);
-        }
-        Ok(Value::Array(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut access: A) -> Result<Value, A::Error> {
-        let depth_left = self.below()?;
-        let mut map = Map::new();
-        while let Some(key) = access.next_key::<String>()? {
-            check_key(&key).map_err(|error| self.refuse::<A::Error>(error))?;
-            if map.contains_key(&key) {
-                return Err(self.refuse(CoreError::new(Code::BadJson, "an object names one key twice").at(key)));
-            }
-            let item = access.next_value_seed(Door { depth_left, refusal: self.refusal })?;
-            map.insert(key, item);
-        }
-        Ok(Value::Object(map))
-    }
 }
 
 fn check_key(key: &str) -> Result<(), CoreError> {

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use crate::ids::Rev;
+use crate::json::{self, JsonLimits};
 use crate::merge::predict;
 use crate::model::mutation::Mutation;
 use crate::model::schema::CollectionSettings;
@@ -33,7 +34,7 @@ pub fn see<'a>(
     let rev = confirmed.map_or(0, |confirmed| confirmed.rev);
     let mut at = confirmed.map_or(0, |confirmed| confirmed.at);
     // Bytes in the store went through the one door for JSON when they arrived.
-    let mut doc: Option<Value> = confirmed.and_then(|confirmed| serde_json::from_slice(&confirmed.doc).ok());
+    let mut doc: Option<Value> = confirmed.and_then(|confirmed| json::parse(&confirmed.doc, JsonLimits::MESSAGE).ok());
     let pending = entity.into_iter().flat_map(|entity| &entity.pending);
     let queued = pending.filter_map(|n| state.queue.get(n)).map(|entry| &entry.mutation);
     for mutation in queued.chain(provisional) {

@@ -5,14 +5,16 @@
 //! record, so that a damaged record of the one kind cannot take the other with it.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, Group, MutationId, Owner, ReplicaId};
+use crate::json::{self, Fields, JsonLimits};
 use crate::log::codec;
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
-use crate::model::schema::Settings;
+use crate::model::schema::{Settings, read_settings};
 use crate::model::verdict::VerdictItem;
 
 /// What happened.
@@ -156,22 +158,52 @@ impl Record {
     /// # Errors
     /// `corrupt`, or `format-newer` for a kind or version of a later release.
     pub fn decode(bytes: &[u8]) -> Result<Self, CoreError> {
-        fn body<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CoreError> {
-            serde_json::from_slice(bytes)
-                .map_err(|error| CoreError::new(Code::Corrupt, format!("a log record cannot be read: {error}")))
-        }
-        let (kind, bytes) = codec::decode(bytes)?;
+        let (kind, body) = codec::decode(bytes)?;
+        Self::read(kind, body).map_err(|error| match error.code {
+            Code::FormatNewer => error,
+            _ => error.within(Code::Corrupt, "a log record cannot be read"),
+        })
+    }
+
+    fn read(kind: u8, body: &[u8]) -> Result<Self, CoreError> {
+        let (value, raw) = match kind {
+            1 => json::parse_around(body, "mutations")?,
+            2 => json::parse_around(body, "m")?,
+            6 => json::parse_around(body, "rows")?,
+            8 => return Ok(Self::Lead),
+            10.. => return Err(newer()),
+            _ => (json::parse(body, JsonLimits::MESSAGE)?, None),
+        };
+        let fields = Fields::of(&value)?;
         Ok(match kind {
-            1 => Self::Commit(body(bytes)?),
-            2 => Self::Coalesce(body(bytes)?),
-            3 => Self::Discard(body(bytes)?),
-            4 => Self::Sent(body(bytes)?),
-            5 => Self::Acks(body(bytes)?),
-            6 => Self::Changes(Box::new(body(bytes)?)),
-            7 => Self::Replica(body(bytes)?),
-            8 => Self::Lead,
-            9 => Self::Sealed(body(bytes)?),
-            _ => return Err(CoreError::new(Code::FormatNewer, "a newer release wrote this store: reload the page")),
+            1 => {
+                let mut mutations = Vec::new();
+                for text in json::items(raw.unwrap_or_default())? {
+                    mutations.push(json::raw(text)?);
+                }
+                Self::Commit(Commit { mutations, tx: fields.list("tx", read_tx)? })
+            }
+            2 => Self::Coalesce(Coalesce {
+                survivor: MutationId::read(fields.need("survivor")?)?,
+                absorbed: fields.list("absorbed", MutationId::read)?,
+                m: json::raw(raw.unwrap_or_default())?,
+            }),
+            3 => Self::Discard(Discard { n: MutationId::read(fields.need("n")?)? }),
+            4 => {
+                Self::Sent(Sent { fence: fields.number("fence")?, through: MutationId::read(fields.need("through")?)? })
+            }
+            5 => Self::Acks(Acks {
+                fence: fields.number("fence")?,
+                at: fields.number("at")?,
+                verdicts: fields.list("verdicts", VerdictItem::read)?,
+            }),
+            6 => Self::Changes(Box::new(Changes::read(&fields, raw.unwrap_or_default())?)),
+            7 => Self::Replica(Replica {
+                id: ReplicaId::read(fields.need("id")?)?,
+                owner: fields.opt("owner", Owner::read)?,
+            }),
+            9 => Self::Sealed(Sealed { upto: fields.number("upto")? }),
+            _ => return Err(newer()),
         })
     }
 
@@ -183,4 +215,30 @@ impl Record {
             _ => None,
         }
     }
+}
+
+impl Changes {
+    fn read(fields: &Fields<'_>, rows: &str) -> Result<Self, CoreError> {
+        Ok(Self {
+            fence: fields.number("fence")?,
+            cursor: fields.opt("cursor", Cursor::read)?,
+            staged: fields.flag("staged")?,
+            done: fields.flag("done")?,
+            reset: fields.flag("reset")?,
+            forget_groups: fields.list("forget_groups", Group::read)?,
+            forget_collections: fields.list("forget_collections", CollectionName::read)?,
+            settings: if fields.get("settings").is_some() { Some(read_settings(fields, "settings")?) } else { None },
+            rows: Change::read_all(rows)?,
+        })
+    }
+}
+
+/// The start and the length of a transaction: a pair like a mutation's number.
+fn read_tx(value: &Value) -> Result<(u32, u32), CoreError> {
+    let MutationId(start, len) = MutationId::read(value)?;
+    Ok((u32::try_from(start).unwrap_or(u32::MAX), len))
+}
+
+fn newer() -> CoreError {
+    CoreError::new(Code::FormatNewer, "a newer release wrote this store: reload the page")
 }

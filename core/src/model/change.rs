@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::error::CoreError;
 use crate::ids::{CollectionName, EntityId, Group, ReplicaId, Rev};
+use crate::json::{self, Fields};
 
 /// One entity's latest state, as a line of a pull or in a live frame. `id` stands first in the line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,4 +28,36 @@ pub struct Change {
     /// The document without its id. Absent: deleted, or no longer visible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doc: Option<Box<RawValue>>,
+}
+
+impl Change {
+    /// Reads an array of lines.
+    ///
+    /// # Errors
+    /// As [`Change::read`].
+    pub fn read_all(text: &str) -> Result<Vec<Self>, CoreError> {
+        let mut rows = Vec::new();
+        for line in json::items(text)? {
+            rows.push(Self::read(line.as_bytes())?);
+        }
+        Ok(rows)
+    }
+
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// `bad-message`, `bad-name` or `bad-json`.
+    pub fn read(line: &[u8]) -> Result<Self, CoreError> {
+        let (head, doc) = json::parse_around(line, "doc")?;
+        let fields = Fields::of(&head)?;
+        Ok(Self {
+            id: EntityId::read(fields.need("id")?)?,
+            c: CollectionName::read(fields.need("c")?)?,
+            rev: fields.number("rev")?,
+            at: fields.number_or("at", 0)?,
+            by: fields.opt("by", ReplicaId::read)?,
+            g: fields.list("g", Group::read)?,
+            doc: doc.filter(|doc| *doc != "null").map(json::raw).transpose()?,
+        })
+    }
 }

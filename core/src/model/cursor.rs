@@ -1,8 +1,11 @@
 //! How far a client has read, and of what.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::error::CoreError;
 use crate::ids::{CollectionName, Group, Seq};
+use crate::json::Fields;
 
 /// How far a client has read, and of what (rules 23, 24). The client treats it as opaque but for equality and `seq`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +21,25 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// Reads it from JSON.
+    ///
+    /// # Errors
+    /// `bad-message` or `bad-name`.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        let fields = Fields::of(value)?;
+        let scope = Fields::of(fields.need("scope")?)?;
+        Ok(Self {
+            history: fields.text("history")?.to_owned(),
+            seq: fields.number("seq")?,
+            mark: fields.text("mark")?.to_owned(),
+            scope: Scope {
+                groups: scope.list("groups", Group::read)?,
+                collections: scope.list("collections", CollectionName::read)?,
+                policy: scope.text("policy")?.to_owned(),
+            },
+        })
+    }
+
     /// Whether everything up to `other` was read.
     pub fn reaches(&self, other: &Cursor) -> bool {
         self.history == other.history && self.scope == other.scope && self.seq >= other.seq

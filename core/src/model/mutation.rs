@@ -12,7 +12,7 @@ use xxhash_rust::xxh64::xxh64;
 use crate::clock::Hlc;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, MutationId, Rev};
-use crate::json::{self, JsonLimits};
+use crate::json::{self, Fields, JsonLimits};
 use crate::limits::{DEPTH_MAX, TRANSACTION_BYTES_MAX};
 use crate::model::document::{self, Step};
 use crate::model::path::Path;
@@ -76,6 +76,46 @@ pub struct Mutation {
     pub retry_of: Option<MutationId>,
 }
 
+/// What an edit does, by path: in a mutation, and as the app calls it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct PathLists {
+    pub(crate) set: BTreeMap<Path, Value>,
+    pub(crate) unset: Vec<Path>,
+    pub(crate) inc: BTreeMap<Path, f64>,
+    pub(crate) add: BTreeMap<Path, Vec<Value>>,
+    pub(crate) remove: BTreeMap<Path, Vec<Value>>,
+}
+
+impl PathLists {
+    pub(crate) fn read(fields: &Fields<'_>) -> Result<Self, CoreError> {
+        let mut lists = Self { unset: fields.list("unset", Path::read)?, ..Self::default() };
+        for (path, value) in fields.entries("set")? {
+            lists.set.insert(Path::parse(path)?, value.clone());
+        }
+        for (path, value) in fields.entries("inc")? {
+            let amount = value.as_f64().ok_or_else(|| CoreError::new(Code::BadMessage, "`inc` needs numbers"))?;
+            lists.inc.insert(Path::parse(path)?, amount);
+        }
+        for (key, map) in [("add", &mut lists.add), ("remove", &mut lists.remove)] {
+            for (path, value) in fields.entries(key)? {
+                map.insert(Path::parse(path)?, json::list(value, |item| Ok(item.clone()))?);
+            }
+        }
+        Ok(lists)
+    }
+}
+
+impl Kind {
+    fn read(value: &Value) -> Result<Self, CoreError> {
+        Ok(match json::text(value)? {
+            "insert" => Self::Insert,
+            "patch" => Self::Patch,
+            "delete" => Self::Delete,
+            _ => return Err(CoreError::new(Code::BadMessage, "a mutation is an insert, a patch or a delete")),
+        })
+    }
+}
+
 /// The mutation's wrapper around a document: itself, `set`, and one array around items to add.
 const ENVELOPE_DEPTH: usize = 3;
 
@@ -86,9 +126,39 @@ impl Mutation {
     /// Those of [`json::parse`] and [`Mutation::check`]; `bad-mutation` where a field is missing or of another type.
     pub fn parse(raw: &[u8]) -> Result<Self, CoreError> {
         let limits = JsonLimits { bytes: TRANSACTION_BYTES_MAX, depth: DEPTH_MAX + ENVELOPE_DEPTH };
-        let mutation: Self = serde_json::from_value(json::parse(raw, limits)?).map_err(|error| refused(&error))?;
+        let mutation = Self::read(&json::parse(raw, limits)?).map_err(|mut error| {
+            if error.code == Code::BadMessage {
+                error.code = Code::BadMutation;
+            }
+            error
+        })?;
         mutation.check()?;
         Ok(mutation)
+    }
+
+    fn read(value: &Value) -> Result<Self, CoreError> {
+        let fields = Fields::of(value)?;
+        let lists = PathLists::read(&fields)?;
+        let mut was = BTreeMap::new();
+        for (path, value) in fields.entries("was")? {
+            was.insert(Path::parse(path)?, value.clone());
+        }
+        Ok(Self {
+            collection: CollectionName::read(fields.need("c")?)?,
+            id: EntityId::read(fields.need("id")?)?,
+            kind: Kind::read(fields.need("kind")?)?,
+            base_rev: fields.number("base")?,
+            if_rev: fields.opt("if_rev", json::number)?,
+            set: lists.set,
+            unset: lists.unset,
+            inc: lists.inc,
+            add: lists.add,
+            remove: lists.remove,
+            was,
+            at: Hlc::read(fields.need("at")?)?,
+            synced_clock: fields.flag("synced_clock")?,
+            retry_of: fields.opt("retry_of", MutationId::read)?,
+        })
     }
 
     /// The digest by which both ends know the content of a number again (rules 6 and 8): of the very bytes, xxh64.
@@ -165,16 +235,5 @@ impl Mutation {
             }
         }
         self.was.values().try_for_each(|value| json::check(value, DEPTH_MAX))
-    }
-}
-
-/// The types of [`ids`](crate::ids) and [`Path`] refuse through serde as text that begins with their code. Other
-/// texts of serde may quote the input, and an error never holds row data.
-fn refused(error: &serde_json::Error) -> CoreError {
-    let text = error.to_string();
-    match text.split_once(": ").map(|(code, message)| (Code::parse(code), message)) {
-        Some((code, message)) if code != Code::Unknown => CoreError::new(code, message),
-        _ if text.starts_with("missing field") => CoreError::new(Code::BadMutation, format!("not a mutation: {text}")),
-        _ => CoreError::new(Code::BadMutation, "not a mutation: a field has a value of another type"),
     }
 }

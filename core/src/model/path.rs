@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::{Code, CoreError};
 use crate::ids::FORBIDDEN_KEYS;
@@ -49,6 +50,14 @@ impl Path {
             );
         }
         Ok(path)
+    }
+
+    /// Reads it from JSON.
+    ///
+    /// # Errors
+    /// As [`Path::parse`].
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        Self::parse(value.as_str().unwrap_or_default())
     }
 
     /// The path of one top-level field.

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::error::{Code, CoreError};
 use crate::ids::CollectionName;
+use crate::json::{self, Fields};
 use crate::model::path::Path;
 
 /// What happens to concurrent writes of one path.
@@ -64,3 +67,73 @@ pub struct CollectionSettings {
 
 /// Every collection's settings.
 pub type Settings = BTreeMap<CollectionName, CollectionSettings>;
+
+impl FieldStrategy {
+    fn read(value: &Value) -> Result<Self, CoreError> {
+        Ok(match json::text(value)? {
+            "last-write-wins" => Self::LastWriteWins,
+            "merge" => Self::Merge,
+            "client-wins" => Self::ClientWins,
+            "server-wins" => Self::ServerWins,
+            "counter" => Self::Counter,
+            other => return Err(unknown("strategy", other)),
+        })
+    }
+}
+
+impl Strategy {
+    fn read(value: &Value) -> Result<Self, CoreError> {
+        Ok(match FieldStrategy::read(value)? {
+            FieldStrategy::LastWriteWins => Self::LastWriteWins,
+            FieldStrategy::Merge => Self::Merge,
+            FieldStrategy::ClientWins => Self::ClientWins,
+            FieldStrategy::ServerWins => Self::ServerWins,
+            FieldStrategy::Counter => return Err(unknown("strategy of a collection", "counter")),
+        })
+    }
+}
+
+impl DeleteConflict {
+    fn read(value: &Value) -> Result<Self, CoreError> {
+        Ok(match json::text(value)? {
+            "delete-wins" => Self::DeleteWins,
+            "update-wins" => Self::UpdateWins,
+            other => return Err(unknown("rule for deletes", other)),
+        })
+    }
+}
+
+impl CollectionSettings {
+    /// Reads them from JSON.
+    ///
+    /// # Errors
+    /// `bad-message` or `bad-path`.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        let fields = Fields::of(value)?;
+        let mut settings = Self {
+            conflict: fields.opt("conflict", Strategy::read)?.unwrap_or_default(),
+            fields: Default::default(),
+            on_delete_conflict: fields.opt("onDeleteConflict", DeleteConflict::read)?.unwrap_or_default(),
+        };
+        for (path, strategy) in fields.entries("fields")? {
+            settings.fields.insert(Path::parse(path)?, FieldStrategy::read(strategy)?);
+        }
+        Ok(settings)
+    }
+}
+
+/// Reads every collection's settings from a field of JSON.
+///
+/// # Errors
+/// `bad-message`, `bad-name` or `bad-path`.
+pub fn read_settings(fields: &Fields<'_>, key: &str) -> Result<Settings, CoreError> {
+    let mut settings = Settings::default();
+    for (name, collection) in fields.entries(key)? {
+        settings.insert(CollectionName::parse(name)?, CollectionSettings::read(collection)?);
+    }
+    Ok(settings)
+}
+
+fn unknown(what: &str, text: &str) -> CoreError {
+    CoreError::new(Code::BadMessage, format!("there is no {what} `{text}`"))
+}

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::Code;
+use crate::error::{Code, CoreError};
 use crate::ids::{MutationId, ReplicaId, Rev};
+use crate::json::{self, Fields};
 use crate::model::path::Path;
 
 /// One mutation's verdict.
@@ -84,4 +85,57 @@ pub struct Overwritten {
     /// The replica that wrote the value that stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<ReplicaId>,
+}
+
+impl VerdictItem {
+    /// Reads it from JSON.
+    ///
+    /// # Errors
+    /// `bad-message`.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        let fields = Fields::of(value)?;
+        let verdict = match fields.text("verdict")? {
+            "applied" => Verdict::Applied { rev: fields.number("rev")? },
+            "merged" => Verdict::Merged {
+                rev: fields.number("rev")?,
+                overwritten: fields.list("overwritten", Overwritten::read)?,
+                displaced: fields.list("displaced", Overwritten::read)?,
+            },
+            "rejected" => Verdict::Rejected {
+                code: Code::parse(fields.text("code")?),
+                path: fields.opt("path", Path::read)?,
+                message: fields.opt("message", json::text)?.unwrap_or_default().to_owned(),
+            },
+            "held" => Verdict::Held { reason: HeldReason::read(fields.need("reason")?)? },
+            "void" => Verdict::Void,
+            _ => return Err(CoreError::new(Code::BadMessage, "a verdict of a later release")),
+        };
+        Ok(Self { n: MutationId::read(fields.need("n")?)?, duplicate: fields.flag("duplicate")?, verdict })
+    }
+}
+
+impl HeldReason {
+    /// Reads it from JSON.
+    ///
+    /// # Errors
+    /// `bad-message`.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        match json::text(value)? {
+            "missing" => Ok(Self::Missing),
+            "after" => Ok(Self::After),
+            _ => Err(CoreError::new(Code::BadMessage, "a reason of a later release")),
+        }
+    }
+}
+
+impl Overwritten {
+    fn read(value: &Value) -> Result<Self, CoreError> {
+        let fields = Fields::of(value)?;
+        Ok(Self {
+            path: Path::read(fields.need("path")?)?,
+            yours: fields.get("yours").cloned(),
+            kept: fields.get("kept").cloned(),
+            by: fields.opt("by", ReplicaId::read)?,
+        })
+    }
 }

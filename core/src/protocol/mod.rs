@@ -1,3 +1,4 @@
 //! What goes over the wire.
 
 pub mod message;
+pub mod read;

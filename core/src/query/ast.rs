@@ -1,40 +1,31 @@
 //! A query as the face sends it: plain data, so that its canonical JSON is its identity.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Code, CoreError};
 use crate::ids::CollectionName;
-use crate::limits::DEPTH_MAX;
+use crate::json::{self, Fields, JsonLimits};
 use crate::model::path::Path;
 
 /// Which entities, in which order, how many.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct Query {
     /// The collection.
-    #[serde(rename = "c")]
     pub collection: CollectionName,
     /// Which; all if left out.
-    #[serde(default, rename = "where")]
     pub filter: Option<Filter>,
     /// Ties go by id.
-    #[serde(default, rename = "orderBy")]
     pub order: Vec<(Field, Direction)>,
     /// At most so many.
-    #[serde(default)]
     pub limit: Option<usize>,
     /// After leaving out so many.
-    #[serde(default)]
     pub offset: usize,
     /// The `next` of the page before.
-    #[serde(default)]
     pub after: Option<String>,
 }
 
 /// A condition.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone)]
 pub enum Filter {
     /// All of them.
     And {
@@ -63,8 +54,7 @@ pub enum Filter {
 }
 
 /// What a query can look at.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Field {
     /// A field of the document.
     Path(Path),
@@ -78,22 +68,20 @@ pub enum Field {
     Status,
 }
 
-impl TryFrom<String> for Field {
-    type Error = CoreError;
-    fn try_from(text: String) -> Result<Self, CoreError> {
-        Ok(match text.as_str() {
+impl Field {
+    fn parse(text: &str) -> Result<Self, CoreError> {
+        Ok(match text {
             "$id" => Self::Id,
             "$rev" => Self::Rev,
             "$updatedAt" => Self::UpdatedAt,
             "$status" => Self::Status,
-            _ => Self::Path(Path::parse(&text)?),
+            _ => Self::Path(Path::parse(text)?),
         })
     }
 }
 
 /// Ascending or descending.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Nulls first.
     Asc,
@@ -102,8 +90,7 @@ pub enum Direction {
 }
 
 /// A comparison. Null equals missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
     /// Deep equality.
     Eq,
@@ -131,21 +118,75 @@ impl Query {
     /// # Errors
     /// `bad-query` with what is wrong.
     pub fn parse(json: &str) -> Result<Self, CoreError> {
-        let query: Self = serde_json::from_str(json)
-            .map_err(|error| CoreError::new(Code::BadQuery, format!("this query cannot be read: {error}")))?;
-        match &query.filter {
-            Some(filter) if depth(filter) > DEPTH_MAX => {
-                Err(CoreError::new(Code::BadQuery, "this query is nested too deep"))
-            }
-            _ => Ok(query),
+        let bad = |error: CoreError| error.within(Code::BadQuery, "this query cannot be read");
+        let value = json::parse(json.as_bytes(), JsonLimits::MESSAGE).map_err(bad)?;
+        Self::read(&value).map_err(bad)
+    }
+
+    fn read(value: &Value) -> Result<Self, CoreError> {
+        const KNOWN: [&str; 6] = ["c", "where", "orderBy", "limit", "offset", "after"];
+        let fields = Fields::of(value)?;
+        if let Some(key) =
+            value.as_object().into_iter().flatten().map(|(key, _)| key).find(|key| !KNOWN.contains(&key.as_str()))
+        {
+            return Err(CoreError::new(Code::BadQuery, format!("unknown field `{key}`")));
         }
+        let limit = if fields.get("limit").is_some() { Some(fields.size_or("limit", 0)?) } else { None };
+        Ok(Self {
+            collection: CollectionName::read(fields.need("c")?)?,
+            filter: fields.opt("where", Filter::read)?,
+            order: fields.list("orderBy", read_order)?,
+            limit,
+            offset: fields.size_or("offset", 0)?,
+            after: fields.opt("after", json::text)?.map(str::to_owned),
+        })
     }
 }
 
-fn depth(filter: &Filter) -> usize {
-    match filter {
-        Filter::And { and: parts } | Filter::Or { or: parts } => 1 + parts.iter().map(depth).max().unwrap_or(0),
-        Filter::Not { not } => 1 + depth(not),
-        Filter::Field { .. } => 1,
+impl Filter {
+    /// Its depth is bounded by that of the text.
+    fn read(value: &Value) -> Result<Self, CoreError> {
+        let fields = Fields::of(value)?;
+        if let Some(parts) = fields.get("and") {
+            return Ok(Self::And { and: json::list(parts, Self::read)? });
+        }
+        if let Some(parts) = fields.get("or") {
+            return Ok(Self::Or { or: json::list(parts, Self::read)? });
+        }
+        if let Some(part) = fields.get("not") {
+            return Ok(Self::Not { not: Box::new(Self::read(part)?) });
+        }
+        Ok(Self::Field {
+            path: Field::parse(fields.text("path")?)?,
+            op: Op::parse(fields.text("op")?)?,
+            value: fields.need("value")?.clone(),
+        })
+    }
+}
+
+fn read_order(value: &Value) -> Result<(Field, Direction), CoreError> {
+    let parts = json::list(value, json::text)?;
+    let direction = match parts.get(1).copied() {
+        Some("asc") => Direction::Asc,
+        Some("desc") => Direction::Desc,
+        _ => return Err(CoreError::new(Code::BadQuery, "`orderBy` is a list of `[field, \"asc\" | \"desc\"]`")),
+    };
+    Ok((Field::parse(parts.first().copied().unwrap_or_default())?, direction))
+}
+
+impl Op {
+    fn parse(text: &str) -> Result<Self, CoreError> {
+        Ok(match text {
+            "eq" => Self::Eq,
+            "ne" => Self::Ne,
+            "gt" => Self::Gt,
+            "gte" => Self::Gte,
+            "lt" => Self::Lt,
+            "lte" => Self::Lte,
+            "in" => Self::In,
+            "contains" => Self::Contains,
+            "startsWith" => Self::StartsWith,
+            _ => return Err(CoreError::new(Code::BadQuery, format!("there is no comparison `{text}`"))),
+        })
     }
 }

@@ -2,9 +2,10 @@
 
 use std::cmp::Ordering;
 
-use serde_json::{Number, Value};
+use serde_json::{Number, Value, json};
 
 use crate::error::{Code, CoreError};
+use crate::json::{self, JsonLimits};
 use crate::model::document;
 use crate::query::ast::{Direction, Field, Filter, Op, Query};
 
@@ -47,18 +48,30 @@ pub fn run<'a>(query: &Query, rows: impl Iterator<Item = Row<'a>>) -> Result<Ans
     let total = found.len();
     found.sort_by(|a, b| compare_keys(query, a, b));
     if let Some(after) = &query.after {
-        let (keys, id): (Vec<Value>, String) = serde_json::from_str(after)
-            .map_err(|_| CoreError::new(Code::BadQuery, "`after` is the `next` of an earlier page, unchanged"))?;
-        let start = found.partition_point(|row| compare_keys(query, row, &(keys.clone(), &id)) != Ordering::Greater);
+        let last = read_page(after)
+            .ok_or_else(|| CoreError::new(Code::BadQuery, "`after` is the `next` of an earlier page, unchanged"))?;
+        let last = (last.0, last.1.as_str());
+        let start = found.partition_point(|row| compare_keys(query, row, &last) != Ordering::Greater);
         found.drain(..start);
     }
     let rest = found.split_off(query.offset.min(found.len()));
     let limit = query.limit.unwrap_or(rest.len());
     let next = match (limit.checked_sub(1).and_then(|last| rest.get(last)), rest.len() > limit) {
-        (Some((keys, id)), true) => serde_json::to_string(&(keys, id)).ok(),
+        (Some((keys, id)), true) => String::from_utf8(json::write(&json!([keys, id]))).ok(),
         _ => None,
     };
     Ok(Answer { ids: rest.into_iter().take(limit).map(|(_, id)| id.to_owned()).collect(), total, next })
+}
+
+/// The sort keys and the id of the last row of a page.
+fn read_page(after: &str) -> Option<(Vec<Value>, String)> {
+    match json::parse(after.as_bytes(), JsonLimits::MESSAGE).ok()? {
+        Value::Array(mut parts) => match (parts.pop(), parts.pop(), parts.pop()) {
+            (Some(Value::String(id)), Some(Value::Array(keys)), None) => Some((keys, id)),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn compare_keys(query: &Query, a: &(Vec<Value>, &str), b: &(Vec<Value>, &str)) -> Ordering {

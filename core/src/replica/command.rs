@@ -1,21 +1,20 @@
 //! What the app asks for beside reads and writes: pause, now, retry, discard, edit, undo.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::{Code, CoreError};
 use crate::ids::MutationId;
 use crate::io::{Durability, Input, Now, Output};
+use crate::json::Fields;
 use crate::log::record::{Discard, Record};
 use crate::model::mutation::Mutation;
-use crate::replica::op::{Fields, WriteRequest};
+use crate::replica::op::{Edits, WriteRequest};
 use crate::replica::rows::Draft;
 use crate::replica::tabs::Message;
 use crate::replica::{Phase, Replica};
 
 /// A command of the app.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "do", rename_all = "lowercase")]
+#[derive(Debug)]
 pub enum Command {
     /// No more requests until `resume`.
     Pause,
@@ -38,9 +37,28 @@ pub enum Command {
         /// Its number.
         n: MutationId,
         /// The changes.
-        #[serde(flatten)]
-        fields: Fields,
+        fields: Edits,
     },
+}
+
+impl Command {
+    /// Reads a command.
+    ///
+    /// # Errors
+    /// `bad-message`, and those of what is in it.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        let fields = Fields::of(value)?;
+        let n = || MutationId::read(fields.need("n")?);
+        Ok(match fields.text("do")? {
+            "pause" => Self::Pause,
+            "resume" => Self::Resume,
+            "now" => Self::Now,
+            "retry" => Self::Retry { n: n()? },
+            "discard" => Self::Discard { n: n()? },
+            "edit" => Self::Edit { n: n()?, fields: Edits::read(&fields)? },
+            other => return Err(CoreError::new(Code::BadMessage, format!("there is no command `{other}`"))),
+        })
+    }
 }
 
 impl Replica {
@@ -53,7 +71,7 @@ impl Replica {
             Command::Pause => self.tell_all("pause"),
             Command::Resume => self.tell_all("resume"),
             Command::Now => self.tell_all("now"),
-            Command::Retry { n } => self.retry(n, Fields::default())?,
+            Command::Retry { n } => self.retry(n, Edits::default())?,
             Command::Edit { n, fields } => self.retry(n, fields)?,
             Command::Discard { n } => self.discard(n)?,
         };
@@ -90,7 +108,7 @@ impl Replica {
     }
 
     /// A new mutation with the old one's `at`, `was` and base (rule 7).
-    fn retry(&mut self, n: MutationId, fields: Fields) -> Result<Value, CoreError> {
+    fn retry(&mut self, n: MutationId, fields: Edits) -> Result<Value, CoreError> {
         let letter = self.state.letters.get(&n).ok_or_else(|| gone(n))?;
         let mut mutation: Mutation = letter.mutation.clone();
         mutation.retry_of = Some(n);

@@ -1,29 +1,25 @@
 //! What the app asked for in `openDb`, with the defaults of `limits`.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::error::{Code, CoreError};
 use crate::health::HealthLimits;
-use crate::ids::CollectionName;
 use crate::io::Durability;
+use crate::json::{self, Fields, JsonLimits};
 use crate::limits;
-use crate::model::path::Path;
-use crate::model::schema::{CollectionSettings, DeleteConflict, FieldStrategy, Settings, Strategy};
+use crate::model::schema::{Settings, read_settings};
 use crate::queue::backoff::Bounds;
 use crate::queue::batch::Limits;
 
 /// The options of one database.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// Its name: the store's and the lock's.
     pub name: String,
     /// The server; `None`: local only.
     pub url: Option<String>,
     /// What is kept and synced.
-    pub collections: BTreeMap<CollectionName, Collection>,
+    pub collections: Settings,
     /// Wait for an answer, or for the next bytes of one.
     pub timeout_ms: u64,
     /// Backoff.
@@ -40,21 +36,8 @@ pub struct Config {
     pub health: HealthLimits,
 }
 
-/// One collection's options.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Collection {
-    /// For every path without a strategy of its own.
-    pub conflict: Strategy,
-    /// By path.
-    pub fields: BTreeMap<Path, FieldStrategy>,
-    /// Delete against update.
-    pub on_delete_conflict: DeleteConflict,
-}
-
 /// Backoff.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Retry {
     /// First ceiling.
     pub initial_ms: u64,
@@ -63,8 +46,7 @@ pub struct Retry {
 }
 
 /// Size of a push.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Batch {
     /// Mutations.
     pub max_count: usize,
@@ -73,8 +55,7 @@ pub struct Batch {
 }
 
 /// Polling without a socket.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Poll {
     /// While the page is visible.
     pub visible: u64,
@@ -83,8 +64,7 @@ pub struct Poll {
 }
 
 /// Of a user's writes.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default)]
 pub enum DurabilityOption {
     /// A power cut keeps them.
     #[default]
@@ -98,7 +78,7 @@ impl Default for Config {
         Self {
             name: String::new(),
             url: None,
-            collections: BTreeMap::new(),
+            collections: Settings::default(),
             timeout_ms: limits::REQUEST_TIMEOUT_MS,
             retry: Retry::default(),
             batch: Batch::default(),
@@ -134,13 +114,50 @@ impl Config {
     /// # Errors
     /// `bad-config` with what is wrong.
     pub fn parse(json: &str) -> Result<Self, CoreError> {
-        let mut config: Self = serde_json::from_str(json)
-            .map_err(|error| CoreError::new(Code::BadConfig, format!("the options cannot be read: {error}")))?;
+        let bad = |error: CoreError| error.within(Code::BadConfig, "the options cannot be read");
+        let value = json::parse(json.as_bytes(), JsonLimits::MESSAGE).map_err(bad)?;
+        let mut config = Self::read(&value).map_err(bad)?;
         if config.name.is_empty() {
             return Err(CoreError::new(Code::BadConfig, "a database needs a `name`"));
         }
         config.batch.max_count = config.batch.max_count.clamp(1, limits::PUSH_MUTATIONS_MAX);
         config.batch.max_bytes = config.batch.max_bytes.clamp(1, limits::PUSH_BYTES_MAX / 2);
+        Ok(config)
+    }
+
+    fn read(value: &Value) -> Result<Self, CoreError> {
+        let fields = Fields::of(value)?;
+        let mut config = Self {
+            name: fields.opt("name", json::text)?.unwrap_or_default().to_owned(),
+            url: fields.opt("url", json::text)?.map(str::to_owned),
+            collections: read_settings(&fields, "collections")?,
+            timeout_ms: fields.number_or("timeoutMs", limits::REQUEST_TIMEOUT_MS)?,
+            max_document_bytes: fields.size_or("maxDocumentBytes", limits::DOCUMENT_BYTES_MAX)?,
+            ..Self::default()
+        };
+        if let Some(part) = fields.opt("retry", Fields::of)? {
+            config.retry.initial_ms = part.number_or("initialMs", config.retry.initial_ms)?;
+            config.retry.max_ms = part.number_or("maxMs", config.retry.max_ms)?;
+        }
+        if let Some(part) = fields.opt("batch", Fields::of)? {
+            config.batch.max_count = part.size_or("maxCount", config.batch.max_count)?;
+            config.batch.max_bytes = part.size_or("maxBytes", config.batch.max_bytes)?;
+        }
+        if let Some(part) = fields.opt("pollMs", Fields::of)? {
+            config.poll_ms.visible = part.number_or("visible", config.poll_ms.visible)?;
+            config.poll_ms.hidden = part.number_or("hidden", config.poll_ms.hidden)?;
+        }
+        if let Some(part) = fields.opt("health", Fields::of)? {
+            config.health.error_rate =
+                part.get("errorRate").map_or(Some(config.health.error_rate), Value::as_f64).ok_or_else(no_rate)?;
+            config.health.stuck = part.size_or("stuck", config.health.stuck)?;
+            config.health.last_sync_ms = part.number_or("lastSyncMs", config.health.last_sync_ms)?;
+        }
+        config.durability = match fields.opt("durability", json::text)? {
+            None | Some("strict") => DurabilityOption::Strict,
+            Some("relaxed") => DurabilityOption::Relaxed,
+            Some(_) => return Err(CoreError::new(Code::BadConfig, "`durability` is `strict` or `relaxed`")),
+        };
         Ok(config)
     }
 
@@ -164,16 +181,10 @@ impl Config {
 
     /// The settings as the client declares them, used until the server's are known.
     pub fn settings(&self) -> Settings {
-        self.collections.iter().map(|(name, collection)| (name.clone(), collection.settings())).collect()
+        self.collections.clone()
     }
 }
 
-impl Collection {
-    fn settings(&self) -> CollectionSettings {
-        CollectionSettings {
-            conflict: self.conflict,
-            fields: self.fields.clone(),
-            on_delete_conflict: self.on_delete_conflict,
-        }
-    }
+fn no_rate() -> CoreError {
+    CoreError::new(Code::BadConfig, "`health.errorRate` is a number")
 }

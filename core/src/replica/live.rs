@@ -1,7 +1,6 @@
 //! The live channel: frames that continue the cursor are applied, everything else is a hint to pull (rule 21).
 //! Correctness never depends on it.
 
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::error::Code;
@@ -12,6 +11,7 @@ use crate::log::record::Changes;
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
 use crate::protocol::message::{ClientMessage, ErrorBody, VERSION};
+use crate::protocol::read::Live as Said;
 use crate::queue::backoff::Backoff;
 use crate::replica::Replica;
 use crate::replica::pull::changes_records;
@@ -35,25 +35,6 @@ struct Socket {
     /// Something came.
     heard_ms: u64,
     pinged_ms: u64,
-}
-
-#[derive(Deserialize)]
-struct Tag {
-    t: String,
-}
-
-#[derive(Deserialize)]
-struct Ready {
-    now: u64,
-    user: Owner,
-    cursor: Cursor,
-}
-
-#[derive(Deserialize)]
-struct Frame {
-    after: Cursor,
-    cursor: Cursor,
-    changes: Vec<Change>,
 }
 
 impl Live {
@@ -172,25 +153,15 @@ impl Replica {
             socket.heard_ms = now.mono_ms;
         }
         self.metrics.bytes_down += text.len() as u64;
-        let tag = serde_json::from_str::<Tag>(text).map(|tag| tag.t).unwrap_or_default();
-        match tag.as_str() {
-            "ready" => match serde_json::from_str::<Ready>(text) {
-                Ok(ready) => self.live_ready(now, &ready),
-                Err(_) => self.pulling.wanted = true,
-            },
-            "frame" => match serde_json::from_str::<Frame>(text) {
-                Ok(frame) => self.take_frame(frame),
-                Err(_) => self.pulling.wanted = true,
-            },
-            "pull" => self.pulling.wanted = true,
-            "ping" => self.say(&ClientMessage::Pong),
-            "error" => {
-                if let Ok(body) = serde_json::from_str::<ErrorBody>(text) {
-                    self.live_refused(now, &body);
-                }
-            }
+        match Said::read(text) {
+            Ok(Said::Ready(cursor, server_now, user)) => self.live_ready(now, &cursor, server_now, &user),
+            Ok(Said::Frame(after, cursor, changes)) => self.take_frame(&after, cursor, changes),
+            // What cannot be read may have been a frame.
+            Ok(Said::Pull) | Err(_) => self.pulling.wanted = true,
+            Ok(Said::Ping) => self.say(&ClientMessage::Pong),
+            Ok(Said::Error(body)) => self.live_refused(now, &body),
             // Pongs count as heard; what a later release says is ignored.
-            _ => {}
+            Ok(Said::Other) => {}
         }
     }
 
@@ -201,8 +172,8 @@ impl Replica {
         }
     }
 
-    fn live_ready(&mut self, now: Now, ready: &Ready) {
-        if !self.met(now, ready.now, &ready.user) {
+    fn live_ready(&mut self, now: Now, cursor: &Cursor, server_now: u64, user: &Owner) {
+        if !self.met(now, server_now, user) {
             return;
         }
         self.live.backoff.reset();
@@ -211,28 +182,28 @@ impl Replica {
             socket.ready = true;
         }
         if self.pulling.is_busy() {
-            self.live.goal = Some(ready.cursor.clone());
+            self.live.goal = Some(cursor.clone());
         } else {
             let at = self.live.tip.as_ref().or(self.state.cursor.as_ref());
-            self.pulling.wanted |= at != Some(&ready.cursor);
+            self.pulling.wanted |= at != Some(cursor);
         }
     }
 
     /// A frame is applied only if it continues the cursor that is shown, counting the frames that are on their way
     /// into the log.
-    fn take_frame(&mut self, frame: Frame) {
+    fn take_frame(&mut self, after: &Cursor, cursor: Cursor, changes: Vec<Change>) {
         let at = self.live.tip.as_ref().or(self.state.cursor.as_ref());
         if self.pulling.is_busy() {
-            self.live.goal = Some(frame.cursor);
+            self.live.goal = Some(cursor);
             return;
         }
-        if at != Some(&frame.after) {
+        if at != Some(after) {
             // A frame that we have had already says nothing new.
-            self.pulling.wanted |= !at.is_some_and(|at| at.reaches(&frame.cursor));
+            self.pulling.wanted |= !at.is_some_and(|at| at.reaches(&cursor));
             return;
         }
-        self.live.tip = Some(frame.cursor.clone());
-        let changes = Changes { fence: self.tabs.fence(), cursor: Some(frame.cursor), ..Changes::default() };
-        self.append(changes_records(changes, frame.changes), Durability::Relaxed);
+        self.live.tip = Some(cursor.clone());
+        let step = Changes { fence: self.tabs.fence(), cursor: Some(cursor), ..Changes::default() };
+        self.append(changes_records(step, changes), Durability::Relaxed);
     }
 }

@@ -3,20 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::diff::diff;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Rev};
+use crate::json::{self, Fields};
 use crate::model::document;
-use crate::model::mutation::{Kind, Mutation};
+use crate::model::mutation::{Kind, Mutation, PathLists};
 use crate::model::path::Path;
 use crate::view::Seen;
 
 /// One operation of the app.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Op {
     /// A new entity.
     Insert {
@@ -34,8 +33,7 @@ pub enum Op {
         /// Its id.
         id: EntityId,
         /// The changes.
-        #[serde(flatten)]
-        fields: Fields,
+        fields: Edits,
     },
     /// A whole new document, of which only the difference is written.
     Replace {
@@ -46,7 +44,6 @@ pub enum Op {
         /// The document, without the id.
         value: Value,
         /// Only if it stands at this revision.
-        #[serde(rename = "ifRev", default, skip_serializing_if = "Option::is_none")]
         if_rev: Option<Rev>,
     },
     /// The end of an entity.
@@ -56,40 +53,31 @@ pub enum Op {
         /// Its id.
         id: EntityId,
         /// Only if it stands at this revision.
-        #[serde(rename = "ifRev", default, skip_serializing_if = "Option::is_none")]
         if_rev: Option<Rev>,
     },
 }
 
 /// Changes of fields, by path.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Fields {
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Edits {
     /// New values.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub set: BTreeMap<Path, Value>,
     /// Fields to remove.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unset: Vec<Path>,
     /// Amounts to add.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub inc: BTreeMap<Path, f64>,
     /// Items to add to arrays.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub add: BTreeMap<Path, Vec<Value>>,
     /// Items to remove from arrays.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub remove: BTreeMap<Path, Vec<Value>>,
     /// Only if it stands at this revision.
-    #[serde(rename = "ifRev", skip_serializing_if = "Option::is_none")]
     pub if_rev: Option<Rev>,
 }
 
 /// A call of the app: one or more operations.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub struct WriteRequest {
     /// One transaction with one verdict.
-    #[serde(default)]
     pub atomic: bool,
     /// In order; a later one sees the earlier ones.
     pub ops: Vec<Op>,
@@ -104,6 +92,47 @@ impl Op {
             | Self::Replace { c, id, .. }
             | Self::Delete { c, id, .. } => (c, id),
         }
+    }
+}
+
+impl WriteRequest {
+    /// Reads a call.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        let fields = Fields::of(value)?;
+        Ok(Self { atomic: fields.flag("atomic")?, ops: json::list(fields.need("ops")?, Op::read)? })
+    }
+}
+
+impl Op {
+    fn read(value: &Value) -> Result<Self, CoreError> {
+        let fields = Fields::of(value)?;
+        let (c, id) = (CollectionName::read(fields.need("c")?)?, EntityId::read(fields.need("id")?)?);
+        Ok(match fields.text("op")? {
+            "insert" => Self::Insert { c, id, value: fields.need("value")?.clone() },
+            "patch" => Self::Patch { c, id, fields: Edits::read(&fields)? },
+            "replace" => Self::Replace {
+                c,
+                id,
+                value: fields.need("value")?.clone(),
+                if_rev: fields.opt("ifRev", json::number)?,
+            },
+            "delete" => Self::Delete { c, id, if_rev: fields.opt("ifRev", json::number)? },
+            other => return Err(CoreError::new(Code::BadMessage, format!("there is no operation `{other}`"))),
+        })
+    }
+}
+
+impl Edits {
+    /// Reads the changes of a patch.
+    ///
+    /// # Errors
+    /// `bad-message`, `bad-path` or `forbidden-key`.
+    pub fn read(fields: &Fields<'_>) -> Result<Self, CoreError> {
+        let PathLists { set, unset, inc, add, remove } = PathLists::read(fields)?;
+        Ok(Self { set, unset, inc, add, remove, if_rev: fields.opt("ifRev", json::number)? })
     }
 }
 
@@ -142,7 +171,7 @@ pub(crate) fn shape(
         Op::Replace { value, if_rev, .. } => {
             let seen = seen.ok_or_else(missing)?;
             let changes = diff(&seen.doc, &value)?;
-            let fields = Fields { set: changes.set, unset: changes.unset, if_rev, ..Fields::default() };
+            let fields = Edits { set: changes.set, unset: changes.unset, if_rev, ..Edits::default() };
             shape_patch(mutation, seen, fields, is_counter)
         }
         Op::Patch { fields, .. } => shape_patch(mutation, seen.ok_or_else(missing)?, fields, is_counter),
@@ -152,7 +181,7 @@ pub(crate) fn shape(
 fn shape_patch(
     mutation: &mut Mutation,
     seen: &Seen,
-    fields: Fields,
+    fields: Edits,
     is_counter: &dyn Fn(&CollectionName, &Path) -> bool,
 ) -> Result<Op, CoreError> {
     let now = |path: &Path| document::get(&seen.doc, path);
@@ -188,7 +217,7 @@ fn shape_patch(
         }
     }
     let touched: Vec<Path> = mutation.paths().cloned().collect();
-    let mut inverse = Fields::default();
+    let mut inverse = Edits::default();
     for path in touched {
         let before = now(&path).cloned();
         match (mutation.inc.get(&path), &before) {

@@ -1,11 +1,11 @@
 //! Reading the server's changes: a stream of lines, made durable checkpoint by checkpoint, shown when it is done
 //! (rules 21, 22).
 
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::error::{Code, CoreError};
 use crate::io::{Durability, Fetch, Now, Output, Token};
+use crate::json::{self, JsonLimits};
 use crate::limits::{PUSH_BYTES_MAX, RECORD_BYTES};
 use crate::log::record::{Changes, Record};
 use crate::model::change::Change;
@@ -48,11 +48,6 @@ struct Stream {
     fresh: bool,
     started_ms: u64,
     deadline_ms: u64,
-}
-
-#[derive(Deserialize)]
-struct HeaderLine {
-    pull: PullHeader,
 }
 
 impl Pulling {
@@ -200,16 +195,16 @@ impl Replica {
     fn take_line(&mut self, now: Now, token: Token, line: &[u8]) -> Result<(), CoreError> {
         let Some(stream) = self.stream(token) else { return Ok(()) };
         if stream.header.is_none() {
-            let header: HeaderLine = serde_json::from_slice(line).map_err(|_| bad("a pull begins with its header"))?;
-            return self.take_header(now, token, header.pull);
+            let header = PullHeader::read(line).map_err(|_| bad("a pull begins with its header"))?;
+            return self.take_header(now, token, header);
         }
         if line.starts_with(b"{\"id\"") {
-            let change: Change = serde_json::from_slice(line).map_err(|_| bad("a change cannot be read"))?;
+            let change = Change::read(line).map_err(|_| bad("a change cannot be read"))?;
             stream.received += 1;
             stream.rows.push(change);
             return Ok(());
         }
-        let checkpoint: Checkpoint = serde_json::from_slice(line).map_err(|_| bad("a checkpoint cannot be read"))?;
+        let checkpoint = Checkpoint::read(line).map_err(|_| bad("a checkpoint cannot be read"))?;
         self.take_checkpoint(token, checkpoint)
     }
 
@@ -265,7 +260,8 @@ impl Replica {
     pub(crate) fn pull_finished(&mut self, now: Now, token: Token) -> bool {
         let Some(stream) = self.stream(token) else { return false };
         let (status, retry_after_ms) = (stream.status, stream.retry_after_ms);
-        let error: Option<ErrorBody> = serde_json::from_slice(&stream.buffer).ok();
+        let body = json::parse(&stream.buffer, JsonLimits::MESSAGE).ok();
+        let error = body.as_ref().and_then(ErrorBody::read);
         if stream.finished {
             let started_ms = stream.started_ms;
             self.pulling.stream = None;

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::io::{Durability, Now, Output};
+use crate::json::{self, JsonLimits};
 use crate::log::record::Record;
 use crate::replica::Replica;
 
@@ -62,7 +63,7 @@ impl Message {
         match kind {
             0 => Some(Self::Record { key, bytes: rest.to_vec() }),
             1 => Some(Self::Written { key }),
-            2 => serde_json::from_slice(rest).ok().map(Self::Status),
+            2 => json::parse(rest, JsonLimits::MESSAGE).ok().map(Self::Status),
             3 => String::from_utf8(rest.to_vec()).ok().map(Self::Do),
             _ => None,
         }

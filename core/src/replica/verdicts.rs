@@ -52,7 +52,7 @@ impl Replica {
         let limits = JsonLimits { bytes: PUSH_BYTES_MAX, depth: DEPTH_MAX + 8 };
         let body = if flight.json { json::parse(&flight.body, limits).ok() } else { None };
         self.metrics.bytes_down += flight.body.len() as u64;
-        let answer: Option<PushAnswer> = body.clone().and_then(|body| serde_json::from_value(body).ok());
+        let answer = body.as_ref().and_then(|body| PushAnswer::read(body).ok());
         match (flight.status, answer) {
             (200, Some(answer)) => self.push_answered(now, &flight, answer),
             (200, None) => {
@@ -60,7 +60,7 @@ impl Replica {
                 self.push_failed(now, 0, "the answer is not a sync server's");
             }
             (status, _) => {
-                let error: Option<ErrorBody> = body.and_then(|body| serde_json::from_value(body).ok());
+                let error = body.as_ref().and_then(ErrorBody::read);
                 let retry_after_ms = flight.retry_after_ms;
                 self.pushing.step = Step::InFlight(flight);
                 self.push_refused(now, status, retry_after_ms, error.as_ref());

@@ -69,7 +69,7 @@ impl Loading {
 fn load_entity(state: &mut State, row: &Row, body: &[u8]) -> Result<(), CoreError> {
     let (len, rest) = body.split_first_chunk::<4>().ok_or_else(corrupt)?;
     let (head, doc) = rest.split_at_checked(u32::from_le_bytes(*len) as usize).ok_or_else(corrupt)?;
-    let head: EntityHead = serde_json::from_slice(head).map_err(|_| corrupt())?;
+    let head = EntityHead::read(head).map_err(|_| corrupt())?;
     let entity = state.entity_mut(&CollectionName::parse(&row.collection)?, &EntityId::parse(&row.id)?);
     entity.position = row.position;
     entity.confirmed = Some(Confirmed { rev: head.rev, at: head.at, groups: head.g, doc: doc.into() });
@@ -79,7 +79,7 @@ fn load_entity(state: &mut State, row: &Row, body: &[u8]) -> Result<(), CoreErro
 fn load_mutation(state: &mut State, row: &Row, body: &[u8]) -> Result<(), CoreError> {
     let (key, index) = row.id.split_once('.').ok_or_else(corrupt)?;
     let n = MutationId(key.parse().map_err(|_| corrupt())?, index.parse().map_err(|_| corrupt())?);
-    match serde_json::from_slice(body).map_err(|_| corrupt())? {
+    match MutationRow::read(body).map_err(|_| corrupt())? {
         MutationRow::Queued { m, tx, status } => {
             let mutation = Mutation::parse(m.get().as_bytes())?;
             state.queue.insert(n, Entry { mutation, raw: m, tx, status, position: row.position });

@@ -6,12 +6,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Hlc;
-use crate::error::CoreError;
+use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev};
+use crate::json::{self, Fields, JsonLimits};
 use crate::limits::{SEAL_BYTES, SEAL_BYTES_FORCED, SEAL_RECORDS, SEAL_RECORDS_FORCED};
 use crate::log::codec;
 use crate::model::cursor::Cursor;
-use crate::model::schema::Settings;
+use crate::model::schema::{Settings, read_settings};
 use crate::store::segment::{Row, Space};
 use crate::store::state::{Confirmed, Entry, Letter, Reason, State, Status, Unsealed};
 use serde_json::value::RawValue;
@@ -56,6 +57,30 @@ pub(crate) enum MutationRow {
     Letter { m: Box<RawValue>, reason: Reason },
 }
 
+impl EntityHead {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, CoreError> {
+        let value = json::parse(bytes, JsonLimits::MESSAGE)?;
+        let fields = Fields::of(&value)?;
+        Ok(Self { rev: fields.number("rev")?, at: fields.number("at")?, g: fields.list("g", Group::read)? })
+    }
+}
+
+impl MutationRow {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, CoreError> {
+        if let (_, Some(body)) = json::parse_around(bytes, "Queued")? {
+            let (head, m) = json::parse_around(body.as_bytes(), "m")?;
+            let fields = Fields::of(&head)?;
+            let tx = fields.opt("tx", MutationId::read)?;
+            let status = Status::read(fields.need("status")?)?;
+            return Ok(Self::Queued { m: json::raw(m.unwrap_or_default())?, tx, status });
+        }
+        let (_, body) = json::parse_around(bytes, "Letter")?;
+        let (head, m) = json::parse_around(body.unwrap_or_default().as_bytes(), "m")?;
+        let reason = Reason::read(Fields::of(&head)?.need("reason")?)?;
+        Ok(Self::Letter { m: json::raw(m.unwrap_or_default())?, reason })
+    }
+}
+
 impl Unsealed {
     /// Whether the lock holder should seal in idle time.
     pub fn is_due(&self) -> bool {
@@ -95,8 +120,22 @@ impl Summary {
     /// `corrupt` or `format-newer`.
     pub fn decode(bytes: &[u8]) -> Result<Self, CoreError> {
         let (_, body) = codec::decode(bytes)?;
-        serde_json::from_slice(body).map_err(|error| {
-            CoreError::new(crate::error::Code::Corrupt, format!("the stored summary cannot be read: {error}"))
+        Self::read(body).map_err(|error| error.within(Code::Corrupt, "the stored summary cannot be read"))
+    }
+
+    fn read(body: &[u8]) -> Result<Self, CoreError> {
+        let value = json::parse(body, JsonLimits::MESSAGE)?;
+        let fields = Fields::of(&value)?;
+        Ok(Self {
+            upto: fields.number("upto")?,
+            replica: fields.opt("replica", ReplicaId::read)?,
+            owner: fields.opt("owner", Owner::read)?,
+            fence: fields.number("fence")?,
+            sent_through: MutationId::read(fields.need("sent_through")?)?,
+            cursor: fields.opt("cursor", Cursor::read)?,
+            settings: read_settings(&fields, "settings")?,
+            loaded: fields.list("loaded", CollectionName::read)?,
+            hlc: Hlc::read(fields.need("hlc")?)?,
         })
     }
 }

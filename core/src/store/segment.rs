@@ -11,8 +11,10 @@
 //! ```
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::{Code, CoreError};
+use crate::json::{self, JsonLimits};
 use crate::limits::SEGMENT_RAW_BYTES;
 use crate::log::codec;
 
@@ -178,7 +180,14 @@ impl Directory {
     /// `corrupt` or `format-newer`.
     pub fn decode(bytes: &[u8]) -> Result<Self, CoreError> {
         let (_, body) = codec::decode(bytes)?;
-        serde_json::from_slice(body).map_err(|_| corrupt())
+        let value = json::parse(body, JsonLimits::MESSAGE).map_err(|_| corrupt())?;
+        let number = |key: &str| value.get(key).and_then(Value::as_u64).ok_or_else(corrupt);
+        Ok(Self {
+            rows: number("rows")?,
+            bytes: number("bytes")?,
+            lowest: number("lowest")?,
+            highest: number("highest")?,
+        })
     }
 }
 

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::clock::Hlc;
-use crate::error::Code;
+use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev};
+use crate::json::{self, Fields};
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
 use crate::model::mutation::Mutation;
@@ -170,6 +172,44 @@ pub struct Reason {
     pub message: String,
     /// When it was rejected, by the device's clock.
     pub at: u64,
+}
+
+impl Status {
+    /// Reads it from JSON, in the form of serde's enums.
+    ///
+    /// # Errors
+    /// `bad-message`.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        let unknown = || CoreError::new(Code::BadMessage, "a status of a later release");
+        match value.as_str() {
+            Some("queued") => return Ok(Self::Queued),
+            Some("void") => return Ok(Self::Void),
+            Some(_) => return Err(unknown()),
+            None => {}
+        }
+        let fields = Fields::of(value)?;
+        if let Some(rev) = fields.get("settled") {
+            return Ok(Self::Settled(json::number(rev)?));
+        }
+        let held = Fields::of(fields.get("held").ok_or_else(unknown)?)?;
+        Ok(Self::Held { reason: HeldReason::read(held.need("reason")?)?, since: held.number("since")? })
+    }
+}
+
+impl Reason {
+    /// Reads it from JSON.
+    ///
+    /// # Errors
+    /// `bad-message` or `bad-path`.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        let fields = Fields::of(value)?;
+        Ok(Self {
+            code: Code::parse(fields.text("code")?),
+            path: fields.opt("path", Path::read)?,
+            message: fields.text("message")?.to_owned(),
+            at: fields.number("at")?,
+        })
+    }
 }
 
 impl State {

@@ -1,0 +1,285 @@
+//! Reads JSON text in one pass. The text is UTF-8 before anything looks at it, and nesting is bounded.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Code, CoreError};
+use crate::json::{check_key, number_of, too_deep};
+
+/// A place in a text.
+pub(super) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+    /// The field of the outermost object that keeps its text.
+    raw_key: Option<&'a str>,
+    raw: Option<&'a str>,
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(bytes: &'a [u8], raw_key: Option<&'a str>) -> Result<Self, CoreError> {
+        let text = str::from_utf8(bytes).map_err(|_| CoreError::new(Code::BadJson, "this JSON is not UTF-8"))?;
+        Ok(Self { text, at: 0, raw_key, raw: None })
+    }
+
+    /// One value and nothing behind it, with the text of the field that keeps it.
+    pub(super) fn whole(mut self, depth: usize) -> Result<(Value, Option<&'a str>), CoreError> {
+        let value = self.value(depth)?;
+        self.end()?;
+        Ok((value, self.raw))
+    }
+
+    /// The items of an array, passed over.
+    pub(super) fn items(mut self) -> Result<Vec<&'a str>, CoreError> {
+        let mut items = Vec::new();
+        self.each(b'[', b']', &mut |scanner| {
+            items.push(scanner.skip()?);
+            Ok(())
+        })?;
+        self.end()?;
+        Ok(items)
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Value, CoreError> {
+        match self.peek_token() {
+            Some(b'{' | b'[') if depth == 0 => Err(too_deep()),
+            Some(b'{') => self.object(depth - 1),
+            Some(b'[') => {
+                let mut items = Vec::new();
+                self.each(b'[', b']', &mut |scanner| {
+                    items.push(scanner.value(depth - 1)?);
+                    Ok(())
+                })?;
+                Ok(Value::Array(items))
+            }
+            Some(b'"') => Ok(Value::String(self.string()?)),
+            Some(b'n') => self.word("null", Value::Null),
+            Some(b't') => self.word("true", Value::Bool(true)),
+            Some(b'f') => self.word("false", Value::Bool(false)),
+            _ => self.number(),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Value, CoreError> {
+        let mut map = Map::new();
+        // Only the outermost object: `take` leaves none for those inside.
+        let raw_key = self.raw_key.take();
+        self.each(b'{', b'}', &mut |scanner| {
+            let key = scanner.string()?;
+            scanner.expect(b':')?;
+            check_key(&key)?;
+            let is_raw = raw_key == Some(key.as_str());
+            if map.contains_key(&key) || (is_raw && scanner.raw.is_some()) {
+                return Err(CoreError::new(Code::BadJson, "an object names one key twice").at(key));
+            }
+            if is_raw {
+                scanner.raw = Some(scanner.skip()?);
+            } else {
+                let value = scanner.value(depth)?;
+                map.insert(key, value);
+            }
+            Ok(())
+        })?;
+        Ok(Value::Object(map))
+    }
+
+    /// What stands between brackets, parted by commas.
+    fn each(
+        &mut self,
+        open: u8,
+        close: u8,
+        item: &mut dyn FnMut(&mut Self) -> Result<(), CoreError>,
+    ) -> Result<(), CoreError> {
+        self.expect(open)?;
+        if self.peek_token() == Some(close) {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.peek_token();
+            item(self)?;
+            match self.peek_token() {
+                Some(b',') => self.at += 1,
+                Some(byte) if byte == close => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return Err(self.bad()),
+            }
+        }
+    }
+
+    fn word(&mut self, word: &str, value: Value) -> Result<Value, CoreError> {
+        if !self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
+            return Err(self.bad());
+        }
+        self.at += word.len();
+        Ok(value)
+    }
+
+    fn number(&mut self) -> Result<Value, CoreError> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        let float: f64 = self.since(start).parse().map_err(|_| self.bad())?;
+        if !float.is_finite() {
+            return Err(self.bad());
+        }
+        Ok(number_of(float))
+    }
+
+    fn digits(&mut self) -> Result<(), CoreError> {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == start { Err(self.bad()) } else { Ok(()) }
+    }
+
+    fn string(&mut self) -> Result<String, CoreError> {
+        self.expect(b'"')?;
+        let mut out = String::new();
+        loop {
+            let start = self.at;
+            while self.peek().is_some_and(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+                self.at += 1;
+            }
+            out.push_str(self.since(start));
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(out);
+                }
+                Some(b'\\') => {
+                    self.at += 1;
+                    out.push(self.escape()?);
+                }
+                _ => return Err(self.bad()),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, CoreError> {
+        let byte = self.peek().ok_or_else(|| self.bad())?;
+        self.at += 1;
+        Ok(match byte {
+            b'"' | b'\\' | b'/' => char::from(byte),
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let mut unit = self.unit()?;
+                if (0xd800..0xdc00).contains(&unit) && self.word("\\u", Value::Null).is_ok() {
+                    let low = self.unit()?;
+                    let pair = low.checked_sub(0xdc00).filter(|low| *low < 0x400);
+                    unit = 0x1_0000 + ((unit - 0xd800) << 10) + pair.ok_or_else(|| self.bad())?;
+                }
+                // A lone surrogate is no `char`.
+                char::from_u32(unit).ok_or_else(|| self.bad())?
+            }
+            _ => return Err(self.bad()),
+        })
+    }
+
+    /// Four hexadecimal digits.
+    fn unit(&mut self) -> Result<u32, CoreError> {
+        let mut unit = 0;
+        for _ in 0..4 {
+            let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
+            unit = unit * 16 + digit.ok_or_else(|| self.bad())?;
+            self.at += 1;
+        }
+        Ok(unit)
+    }
+
+    /// Passes over a value: where it ends is looked for, what is in it is not. Whoever takes the text reads it.
+    fn skip(&mut self) -> Result<&'a str, CoreError> {
+        self.peek_token();
+        let start = self.at;
+        let mut open = 0_usize;
+        loop {
+            match self.peek() {
+                Some(b'"') => self.skip_string()?,
+                Some(b'{' | b'[') => {
+                    open += 1;
+                    self.at += 1;
+                }
+                Some(b'}' | b']') if open > 0 => {
+                    open -= 1;
+                    self.at += 1;
+                    if open == 0 {
+                        break;
+                    }
+                }
+                Some(b',' | b'}' | b']') | None if open == 0 => break,
+                Some(_) => self.at += 1,
+                None => return Err(self.bad()),
+            }
+        }
+        let text = self.since(start).trim_ascii_end();
+        if text.is_empty() { Err(self.bad()) } else { Ok(text) }
+    }
+
+    fn skip_string(&mut self) -> Result<(), CoreError> {
+        self.at += 1;
+        loop {
+            match self.peek().ok_or_else(|| self.bad())? {
+                b'"' => break,
+                b'\\' => self.at += 2,
+                _ => self.at += 1,
+            }
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), CoreError> {
+        if self.peek_token().is_some() { Err(self.bad()) } else { Ok(()) }
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), CoreError> {
+        if self.peek_token() != Some(byte) {
+            return Err(self.bad());
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// The next byte behind white space.
+    fn peek_token(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+        self.peek()
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    #[cold]
+    fn bad(&self) -> CoreError {
+        CoreError::new(Code::BadJson, format!("not valid JSON at byte {}", self.at))
+    }
+}

@@ -1,0 +1,117 @@
+//! How a client reads what a server says. The server's side, and the tests, read through serde.
+
+use serde_json::Value;
+
+use crate::error::{Code, CoreError};
+use crate::ids::{CollectionName, Group, Owner};
+use crate::json::{self, Fields, JsonLimits};
+use crate::model::schema::read_settings;
+use crate::protocol::message::{Change, Checkpoint, Cursor, ErrorBody, PullHeader, PushAnswer, VerdictItem};
+
+impl PushAnswer {
+    /// Reads an answer. Of a fork only that it is one counts.
+    ///
+    /// # Errors
+    /// `bad-message`.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        let fields = Fields::of(value)?;
+        Ok(Self {
+            v: version(&fields)?,
+            now: fields.number("now")?,
+            user: Owner::read(fields.need("user")?)?,
+            forked: fields.get("forked").map(|_| Vec::new()),
+            verdicts: fields.list("verdicts", VerdictItem::read)?,
+        })
+    }
+}
+
+impl PullHeader {
+    /// Reads the first line of a pull: `{"pull":{…}}`.
+    ///
+    /// # Errors
+    /// `bad-message`, `bad-name` or `bad-json`.
+    pub fn read(line: &[u8]) -> Result<Self, CoreError> {
+        let value = json::parse(line, JsonLimits::MESSAGE)?;
+        let fields = Fields::of(Fields::of(&value)?.need("pull")?)?;
+        Ok(Self {
+            v: version(&fields)?,
+            now: fields.number("now")?,
+            user: Owner::read(fields.need("user")?)?,
+            after: fields.opt("after", Cursor::read)?,
+            reset: fields.flag("reset")?,
+            forget_groups: fields.list("forget_groups", Group::read)?,
+            forget_collections: fields.list("forget_collections", CollectionName::read)?,
+            total: fields.number("total")?,
+            settings: read_settings(&fields, "settings")?,
+        })
+    }
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint line.
+    ///
+    /// # Errors
+    /// `bad-message`, `bad-name` or `bad-json`.
+    pub fn read(line: &[u8]) -> Result<Self, CoreError> {
+        let value = json::parse(line, JsonLimits::MESSAGE)?;
+        let fields = Fields::of(&value)?;
+        Ok(Self {
+            cursor: Cursor::read(fields.need("cursor")?)?,
+            after: fields.opt("after", Cursor::read)?,
+            done: fields.flag("done")?,
+        })
+    }
+}
+
+impl ErrorBody {
+    /// Reads the body of an answer that is no success, if it is one of ours.
+    pub fn read(value: &Value) -> Option<Self> {
+        let fields = Fields::of(value).ok()?;
+        Some(Self {
+            code: Code::parse(fields.text("code").ok()?),
+            message: fields.text("message").ok()?.to_owned(),
+            path: fields.opt("path", json::text).ok()?.map(str::to_owned),
+        })
+    }
+}
+
+/// What a client takes in from the live channel.
+#[derive(Debug)]
+pub enum Live {
+    /// Frames follow from this cursor; the server's clock; whom the token spoke for.
+    Ready(Cursor, u64, Owner),
+    /// Changes from the first cursor to the second.
+    Frame(Cursor, Cursor, Vec<Change>),
+    /// There is more than fits a frame.
+    Pull,
+    /// To be answered.
+    Ping,
+    /// The reason of the close that follows.
+    Error(ErrorBody),
+    /// Something else: it was heard.
+    Other,
+}
+
+impl Live {
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// `bad-message`, `bad-name` or `bad-json`.
+    pub fn read(text: &str) -> Result<Self, CoreError> {
+        let (value, changes) = json::parse_around(text.as_bytes(), "changes")?;
+        let fields = Fields::of(&value)?;
+        let cursor = |key: &str| Cursor::read(fields.need(key)?);
+        Ok(match fields.text("t")? {
+            "ready" => Self::Ready(cursor("cursor")?, fields.number("now")?, Owner::read(fields.need("user")?)?),
+            "frame" => Self::Frame(cursor("after")?, cursor("cursor")?, Change::read_all(changes.unwrap_or_default())?),
+            "pull" => Self::Pull,
+            "ping" => Self::Ping,
+            "error" => ErrorBody::read(&value).map_or(Self::Other, Self::Error),
+            _ => Self::Other,
+        })
+    }
+}
+
+fn version(fields: &Fields<'_>) -> Result<u32, CoreError> {
+    Ok(u32::try_from(fields.number("v")?).unwrap_or(u32::MAX))
+}
