@@ -19,8 +19,8 @@ export class Device {
   }
 
   /** The settings of the test page, as the part of its address after `#`. */
-  static address(page, { proxy, token, collections, options, name = "tests" }) {
-    const settings = { name, url: proxy.url, token, collections, options: { ...OPTIONS, ...options } };
+  static address(page, { proxy, token, renewed, collections, options, name = "tests" }) {
+    const settings = { name, url: proxy.url, token, renewed, collections, options: { ...OPTIONS, ...options } };
     return `${page}/#${encodeURIComponent(JSON.stringify(settings))}`;
   }
 

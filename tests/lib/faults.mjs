@@ -31,6 +31,9 @@ export const loseAnswer = async (exchange) => {
 /** The server does the work; half of its answer arrives. */
 export const loseHalfAnswer = async (exchange) => exchange.replyHalf(await exchange.forward());
 
+/** The server does the work; half of its answer arrives, then nothing more. */
+export const stall = async (exchange) => exchange.replyHalf(await exchange.forward(), { cut: false });
+
 /** The request arrives twice; the second answer is the one that comes back. */
 export const double = async (exchange) => {
   await exchange.forward();

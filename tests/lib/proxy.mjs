@@ -177,11 +177,11 @@ class Exchange {
     this.#response.end(body);
   }
 
-  /** Answers with the head and half of the body, then cuts. */
-  replyHalf({ status, headers, body }) {
+  /** Answers with the head and half of the body, then cuts, or says nothing more. */
+  replyHalf({ status, headers, body }, { cut = true } = {}) {
     this.entry.status = status;
     this.#response.writeHead(status, headers);
-    this.#response.write(body.subarray(0, body.length >> 1), () => this.cut());
+    this.#response.write(body.subarray(0, body.length >> 1), () => cut && this.cut());
   }
 
   /** Cuts the connection without an answer. */

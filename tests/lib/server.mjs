@@ -59,11 +59,11 @@ class Server {
   }
 
   /** A demo token for this user. */
-  async token(user, tenant) {
+  async token(user, tenant, ttlSeconds) {
     const answer = await fetch(`${this.url}/api/dev/token`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ user, tenant }),
+      body: JSON.stringify({ user, tenant, ttlSeconds }),
     });
     if (!answer.ok) throw new Error(`dev token: ${answer.status} ${await answer.text()}`);
     return (await answer.json()).token;

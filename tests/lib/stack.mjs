@@ -79,11 +79,12 @@ class World {
   }
 
   /** A device of `user` with one tab open. `line` is what happens to its line before that. */
-  async device({ user = "ann", name = user, collections = { todos: {} }, options, line, tabs = 1 } = {}) {
+  async device({ user = "ann", name = user, collections = { todos: {} }, options, line, tabs = 1, tokenSeconds } = {}) {
     const proxy = await startProxy(() => this.server.port);
     line?.(proxy);
-    const token = await this.server.token(user, this.tenant);
-    const address = Device.address(this.page, { proxy, token, collections, options });
+    const token = await this.server.token(user, this.tenant, tokenSeconds);
+    const renewed = tokenSeconds && (await this.server.token(user, this.tenant));
+    const address = Device.address(this.page, { proxy, token, renewed, collections, options });
     const device = new Device({
       name: `${name}-${this.devices.length + 1}`,
       proxy,

@@ -26,10 +26,11 @@ const settings = JSON.parse(decodeURIComponent(location.hash.slice(1)));
 const tw = { add, inc, remove, set, unset, settings, events: [], asked: [], states: [], loads: {}, errors: [] };
 addEventListener("error", (event) => tw.errors.push(`${event.message} ${event.error?.stack ?? ""}`));
 addEventListener("unhandledrejection", ({ reason }) => tw.errors.push(`${reason?.code} ${reason?.stack ?? reason}`));
-tw.token = settings.token;
+tw.token = sessionStorage.getItem("token") ?? settings.token;
 
 function auth(why) {
   tw.asked.push(why);
+  if (why !== "start" && settings.renewed) tw.token = settings.renewed;
   return tw.token;
 }
 

@@ -1,0 +1,182 @@
+/** Whose data it is: tokens that end, another user's token, a cloned profile, storage that goes away. */
+import assert from "node:assert/strict";
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { describe } from "node:test";
+
+import { ChromiumTab, launchProfile } from "../lib/chromium.mjs";
+import { Device } from "../lib/device.mjs";
+import { startProxy } from "../lib/proxy.mjs";
+import { scenario, useStack } from "../lib/stack.mjs";
+import { until } from "../lib/until.mjs";
+
+/** Enough writes of each copy for their numbers to meet. */
+const WRITES = 6;
+
+describe("a token", () => {
+  const stack = useStack();
+
+  scenario(stack, "that ends while the page is open is renewed, and live changes go on", async (world) => {
+    const reader = await world.device({ user: "bob", tokenSeconds: 3 });
+    await reader.synced();
+    await reader.until("asked for another token", () => window.tw.asked.length > 1, undefined, { timeoutMs: 20_000 });
+    const writer = await world.device();
+    await insert(writer, "after the old token's end");
+    await reader.until("the change arrives", async () => (await window.tw.rows("todos")).length === 1);
+  });
+
+  scenario(stack, "of another user does not push this user's queue", async (world) => {
+    const device = await world.device();
+    await device.synced();
+    device.offline();
+    await insert(device, "Ann's");
+    const bobs = await world.server.token("bob", world.tenant);
+    await device.run((token) => sessionStorage.setItem("token", token), bobs);
+    await device.reload();
+    device.online();
+    await device.until("paused", () => window.tw.db.sync.status.peek().reason === "wrong-user");
+    assert.equal((await world.rows("todos")).size, 0, "nothing was pushed as Bob");
+    const owner = await world.server.token("ann", world.tenant);
+    await device.run((token) => {
+      window.tw.token = token;
+      window.tw.db.sync.resume();
+    }, owner);
+    await device.synced();
+    assert.equal((await world.rows("todos")).size, 1);
+  });
+});
+
+describe("a cloned profile", () => {
+  const stack = useStack();
+
+  scenario(
+    stack,
+    "is noticed: the copy pauses with its queue whole, the original goes on, and nothing is mixed up",
+    async (world) => {
+      const directory = await mkdtemp(path.join(os.tmpdir(), "tidewire-original-"));
+      const clone = `${directory}-clone`;
+      const original = await profile(world, directory, "original");
+      await original.tab();
+      await insert(original, "before the copy");
+      await original.synced();
+      original.offline();
+      await insert(original, "unsent at the copy");
+      await original.quit();
+      await cp(directory, clone, { recursive: true, filter: (name) => !path.basename(name).startsWith("Singleton") });
+      const copy = await profile(world, clone, "copy");
+      for (const device of [original, copy]) {
+        device.offline();
+        await device.tab();
+        for (let i = 0; i < WRITES; i += 1) await insert(device, `${device.name} ${i}`);
+        device.online();
+        if (device === original) await device.synced({ timeoutMs: 20_000 });
+      }
+      await copy.until("paused as a copy", () => window.tw.db.sync.status.peek().error?.code === "forked");
+      const stored = [...(await world.rows("todos")).values()].map((row) => row.title);
+      const waiting = (await copy.queue()).pending.map((entry) => entry.set["/title"]);
+      const numbers = Array.from({ length: WRITES }, (_, i) => i);
+      const made = ["original", "copy"].flatMap((name) => numbers.map((i) => `${name} ${i}`));
+      const missing = [...made, "before the copy", "unsent at the copy"].filter(
+        (title) => !stored.includes(title) && !waiting.includes(title),
+      );
+      assert.deepEqual(missing, [], "every write is on the server or waits in the copy");
+      assert.equal(new Set(stored).size, stored.length, "nothing is there twice");
+      await original.agrees("todos", await world.rows("todos"));
+    },
+    { timeoutMs: 90_000 },
+  );
+});
+
+describe("the device's storage", () => {
+  const stack = useStack();
+
+  scenario(
+    stack,
+    "that is full refuses the write with a code, and takes the next one when there is room",
+    async (world) => {
+      const device = await world.device({ tabs: 0 });
+      // Chromium remembers for a while how much room it found, so the limit stands before the first write.
+      const cdp = await device.context.newCDPSession(await device.context.newPage());
+      const origin = `${new URL(device.address).origin}/`;
+      await cdp.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1_500_000 });
+      await device.tab();
+      await insert(device, "while there was room");
+      const outcome = await device.run(writeNoiseUntilRefused);
+      assert.equal(outcome.code, "quota");
+      assert.equal((await device.rows("todos")).length, outcome.stored + 1, "what was refused is not shown");
+      await cdp.send("Storage.overrideQuotaForOrigin", { origin });
+      await insert(device, "room again");
+      await device.synced();
+      assert.equal((await world.rows("todos")).size, outcome.stored + 2);
+      await device.agrees("todos", await world.rows("todos"));
+    },
+  );
+
+  scenario(
+    stack,
+    "that is wiped while the page is open loses nothing: the rows come back and writing goes on",
+    async (world) => {
+      const device = await world.device();
+      await insert(device, "on the server");
+      await device.synced();
+      const cdp = await device.context.newCDPSession(device.first.raw.page);
+      await cdp.send("Storage.clearDataForOrigin", {
+        origin: new URL(device.address).origin,
+        storageTypes: "indexeddb",
+      });
+      await until("a write is taken again", async () => {
+        await insert(device, "after the wipe");
+        return true;
+      });
+      await device.synced({ timeoutMs: 20_000 });
+      const stored = await world.rows("todos");
+      assert.ok([...stored.values()].some((row) => row.title === "after the wipe"));
+      await device.agrees("todos", stored);
+      await device.reload();
+      await device.synced();
+      await device.agrees("todos", stored);
+    },
+  );
+});
+
+/** Runs in the page: text that no compression makes small, until the storage is full. */
+async function writeNoiseUntilRefused() {
+  for (let stored = 0; stored < 100; stored += 1) {
+    const noise = Array.from({ length: 100_000 }, () => String.fromCharCode(33 + Math.random() * 90)).join("");
+    try {
+      await window.tw.db.todos.insert({ title: `noise ${stored}`, noise });
+    } catch (error) {
+      return { stored, code: error.code };
+    }
+  }
+  return { code: "never refused" };
+}
+
+function insert(device, title) {
+  return device.run(async (text) => void (await window.tw.db.todos.insert({ title: text })), title);
+}
+
+/** A device whose profile is a directory; `quit` ends its browser. */
+async function profile(world, directory, name) {
+  const proxy = await startProxy(() => world.server.port);
+  const token = await world.server.token("ann", world.tenant);
+  const address = Device.address(world.page, { proxy, token, collections: { todos: {} } });
+  let context;
+  const newTab = async () => {
+    context = await launchProfile(directory);
+    return new ChromiumTab(await context.newPage());
+  };
+  const quit = async () => {
+    await context?.close();
+    context = undefined;
+    device.tabs.splice(0);
+  };
+  const close = async () => {
+    await quit();
+    await rm(directory, { recursive: true, force: true, maxRetries: 5 });
+  };
+  const device = new Device({ name, proxy, address, newTab, close });
+  device.quit = quit;
+  return world.owns(device);
+}
