@@ -90,8 +90,9 @@ impl Session {
     /// Asks the app again: after a sign-in, a resume, or a new try of the user's.
     pub(crate) fn retry(&mut self) {
         self.backoff.reset();
-        self.blocked = None;
-        if self.token == Auth::None {
+        // The token of another user is no use a second time.
+        let wrong_user = self.blocked.take().is_some_and(|blocked| blocked.code == Code::WrongUser);
+        if self.token == Auth::None || (wrong_user && self.token != Auth::Asked) {
             self.token = Auth::Wanted(TokenWhy::Start);
         }
     }
