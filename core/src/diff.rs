@@ -2,7 +2,7 @@
 //!
 //! Objects are compared by path; an array or a scalar is one value (rule 14). `apply` after `diff` is the identity.
 
-use std::collections::BTreeMap;
+use crate::small::SmallMap;
 
 use serde_json::{Map, Value};
 
@@ -14,7 +14,7 @@ use crate::model::path::Path;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Diff {
     /// New values.
-    pub set: BTreeMap<Path, Value>,
+    pub set: SmallMap<Path, Value>,
     /// Fields that are gone.
     pub unset: Vec<Path>,
 }
@@ -34,7 +34,7 @@ impl Diff {
         for path in &self.unset {
             document::remove(doc, path);
         }
-        for (path, value) in &self.set {
+        for (path, value) in self.set.iter() {
             if !document::set(doc, path, value.clone()) {
                 return Err(
                     CoreError::new(Code::WrongType, "a value on the way to this path is no object").at(path.as_str())

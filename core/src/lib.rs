@@ -17,5 +17,6 @@ pub mod protocol;
 pub mod query;
 pub mod queue;
 pub mod replica;
+pub mod small;
 pub mod store;
 pub mod view;

@@ -178,7 +178,7 @@ proptest! {
         changed.apply(&mut doc).unwrap();
         prop_assert_eq!(&doc, &new);
         prop_assert_eq!(changed.is_empty(), old == new);
-        for (path, value) in &changed.set {
+        for (path, value) in changed.set.iter() {
             prop_assert_ne!(document::get(&old, path), Some(value), "{} did not change", path);
         }
         let paths: Vec<_> = changed.set.keys().chain(&changed.unset).collect();

@@ -177,9 +177,9 @@ fn rule_03_a_coalesce_behind_a_sent_has_no_effect() {
             fold(&mut state, 2, Record::Sent(Sent { fence: 0, through: MutationId(1, 0) }), 0).unwrap();
         }
         fold(&mut state, 3, joined(MutationId(1, 1)), 0).unwrap();
-        let absorbed = state.queue[&MutationId(1, 0)].status;
+        let absorbed = state.queue.get(&MutationId(1, 0)).unwrap().status;
         assert_eq!(absorbed, if sent { Status::Queued } else { Status::Void });
-        let survivor = &state.queue[&MutationId(1, 1)];
+        let survivor = state.queue.get(&MutationId(1, 1)).unwrap();
         assert_eq!(survivor.raw.get().contains(r#""/f":3"#), !sent);
     }
 }

@@ -4,8 +4,6 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-
 use common::{NOW, Server, delete, insert, insert_at, patch};
 use serde_json::{Value, json};
 use tidewire_core::clock::{Exchange, Hlc};
@@ -25,7 +23,7 @@ fn update_wins() -> CollectionSettings {
 }
 
 fn field(path: &str, strategy: FieldStrategy) -> CollectionSettings {
-    CollectionSettings { fields: BTreeMap::from([(Path::parse(path).unwrap(), strategy)]), ..Default::default() }
+    CollectionSettings { fields: [(Path::parse(path).unwrap(), strategy)].into_iter().collect(), ..Default::default() }
 }
 
 /// A server with one entity at revision 1.

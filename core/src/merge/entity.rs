@@ -176,7 +176,7 @@ pub(super) fn unseen_by_delete(doc: &Value, paths: Option<&PathRevs>, rev: Rev, 
         return Vec::new();
     }
     let mut seen = Value::Object(Map::new());
-    for (path, value) in &mutation.was {
+    for (path, value) in mutation.was.iter() {
         document::set(&mut seen, path, value.clone());
     }
     let differs = |path: &Path| match (document::get(doc, path), document::get(&seen, path)) {

@@ -3,8 +3,6 @@
 //! A mutation never changes once it was sent (rule 3), so it travels and is digested as the very bytes that its log
 //! record holds. Its number is not in it: that is the key of the record, which is known only after the append.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xxhash_rust::xxh64::xxh64;
@@ -16,6 +14,7 @@ use crate::json::{self, Fields, JsonLimits};
 use crate::limits::{DEPTH_MAX, TRANSACTION_BYTES_MAX};
 use crate::model::document::{self, Step};
 use crate::model::path::Path;
+use crate::small::SmallMap;
 
 /// What a mutation does to its entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,24 +47,24 @@ pub struct Mutation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_rev: Option<Rev>,
     /// New values by path. For an insert: one entry for each top-level field.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub set: BTreeMap<Path, Value>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub set: SmallMap<Path, Value>,
     /// Paths to remove.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unset: Vec<Path>,
     /// Amounts to add to numbers.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub inc: BTreeMap<Path, f64>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub inc: SmallMap<Path, f64>,
     /// Items to add to an array, each unless an equal one is there.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub add: BTreeMap<Path, Vec<Value>>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub add: SmallMap<Path, Vec<Value>>,
     /// Items to remove from an array.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub remove: BTreeMap<Path, Vec<Value>>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub remove: SmallMap<Path, Vec<Value>>,
     /// The author's values before the edit, for each touched path that existed. Of a delete: every top-level field,
     /// so that a chain of one's own edits is not taken for a concurrent one (rule 13).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub was: BTreeMap<Path, Value>,
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub was: SmallMap<Path, Value>,
     /// When it was made, by the author's raw clock; never changed afterwards (rule 20).
     pub at: Hlc,
     /// Whether the author knew the offset to the server's clock when this was made (rule 20).
@@ -79,11 +78,11 @@ pub struct Mutation {
 /// What an edit does, by path: in a mutation, and as the app calls it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct PathLists {
-    pub(crate) set: BTreeMap<Path, Value>,
+    pub(crate) set: SmallMap<Path, Value>,
     pub(crate) unset: Vec<Path>,
-    pub(crate) inc: BTreeMap<Path, f64>,
-    pub(crate) add: BTreeMap<Path, Vec<Value>>,
-    pub(crate) remove: BTreeMap<Path, Vec<Value>>,
+    pub(crate) inc: SmallMap<Path, f64>,
+    pub(crate) add: SmallMap<Path, Vec<Value>>,
+    pub(crate) remove: SmallMap<Path, Vec<Value>>,
 }
 
 impl PathLists {
@@ -139,7 +138,7 @@ impl Mutation {
     fn read(value: &Value) -> Result<Self, CoreError> {
         let fields = Fields::of(value)?;
         let lists = PathLists::read(&fields)?;
-        let mut was = BTreeMap::new();
+        let mut was = SmallMap::new();
         for (path, value) in fields.entries("was")? {
             was.insert(Path::parse(path)?, value.clone());
         }

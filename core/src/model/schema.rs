@@ -1,7 +1,5 @@
 //! How a collection settles concurrent writes: settings that both ends read. The server's are the truth.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -9,6 +7,7 @@ use crate::error::{Code, CoreError};
 use crate::ids::CollectionName;
 use crate::json::{self, Fields};
 use crate::model::path::Path;
+use crate::small::SmallMap;
 
 /// What happens to concurrent writes of one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -59,14 +58,14 @@ pub struct CollectionSettings {
     /// For every path without a strategy of its own.
     pub conflict: Strategy,
     /// By path.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub fields: BTreeMap<Path, FieldStrategy>,
+    #[serde(skip_serializing_if = "SmallMap::is_empty")]
+    pub fields: SmallMap<Path, FieldStrategy>,
     /// Delete against update.
     pub on_delete_conflict: DeleteConflict,
 }
 
 /// Every collection's settings.
-pub type Settings = BTreeMap<CollectionName, CollectionSettings>;
+pub type Settings = SmallMap<CollectionName, CollectionSettings>;
 
 impl FieldStrategy {
     fn read(value: &Value) -> Result<Self, CoreError> {

@@ -1,10 +1,9 @@
 //! Which mutations go into the next push: in the order of their numbers (rule 12), whole transactions (rule 11),
 //! and nothing behind a mutation of the same entity that has to wait.
 
-use std::collections::BTreeSet;
-
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::model::mutation::Kind;
+use crate::small::SmallSet;
 use crate::store::state::{Entry, State, Status};
 
 /// How much may go into one push.
@@ -20,13 +19,13 @@ pub struct Limits {
 pub fn next(state: &State, limits: Limits, waits: &dyn Fn(MutationId, &Entry) -> bool) -> Vec<MutationId> {
     let mut batch = Vec::new();
     let mut bytes = 0;
-    let mut blocked: BTreeSet<(&CollectionName, &EntityId)> = BTreeSet::new();
+    let mut blocked: SmallSet<(&CollectionName, &EntityId)> = SmallSet::new();
     for letter in state.letters.values().filter(|letter| letter.mutation.kind == Kind::Insert) {
-        blocked.insert((&letter.mutation.collection, &letter.mutation.id));
+        blocked.insert((&letter.mutation.collection, &letter.mutation.id), ());
     }
-    let mut seen = BTreeSet::new();
+    let mut seen = SmallSet::new();
     for (n, entry) in state.undecided() {
-        if entry.tx.is_some_and(|tx| !seen.insert(tx)) {
+        if entry.tx.is_some_and(|tx| seen.insert(tx, ()).is_some()) {
             continue;
         }
         let unit = unit(state, *n, entry);
@@ -35,10 +34,10 @@ pub fn next(state: &State, limits: Limits, waits: &dyn Fn(MutationId, &Entry) ->
             // An insert waits for nobody: it may be the rejected one's second try.
             waits(*n, entry)
                 || entry.mutation.kind != Kind::Insert
-                    && blocked.contains(&(&entry.mutation.collection, &entry.mutation.id))
+                    && blocked.contains_key(&(&entry.mutation.collection, &entry.mutation.id))
         };
         if !is_void && unit.iter().any(must_wait) {
-            blocked.extend(unit.iter().map(|(_, entry)| (&entry.mutation.collection, &entry.mutation.id)));
+            blocked.extend(unit.iter().map(|(_, entry)| ((&entry.mutation.collection, &entry.mutation.id), ())));
             continue;
         }
         let size: usize = unit.iter().map(|(_, entry)| item_bytes(entry)).sum();
@@ -57,7 +56,8 @@ pub fn unit<'a>(state: &'a State, n: MutationId, entry: &'a Entry) -> Vec<(Mutat
         None => vec![(n, entry)],
         Some(tx) => state
             .queue
-            .range(tx..MutationId(tx.0 + 1, 0))
+            .from(&tx)
+            .take_while(|(n, _)| n.0 == tx.0)
             .filter(|(_, entry)| entry.tx == Some(tx))
             .map(|(n, entry)| (*n, entry))
             .collect(),

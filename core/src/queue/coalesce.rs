@@ -4,8 +4,6 @@
 //! values (rule 3): so everything that its author had seen stands before it. Members of transactions never take
 //! part, nor edits on either side of one; an insert stays by itself, because other entities may refer to it.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use crate::ids::{CollectionName, EntityId, MutationId};
@@ -27,39 +25,48 @@ pub struct Joined {
 
 /// What can be joined among the unsent mutations.
 pub fn plan(state: &State) -> Vec<Joined> {
-    let mut open: BTreeMap<(&CollectionName, &EntityId), Joined> = BTreeMap::new();
-    let mut joined = Vec::new();
-    for (n, entry) in &state.queue {
-        let key = (&entry.mutation.collection, &entry.mutation.id);
-        if entry.status == Status::Void {
+    let mut edits: Vec<(MutationId, &Entry)> = state.queue.iter().map(|(n, entry)| (*n, entry)).collect();
+    edits.retain(|(_, entry)| entry.status != Status::Void);
+    edits.sort_unstable_by(|a, b| target(a.1).cmp(&target(b.1)).then(a.0.cmp(&b.0)));
+    let mut joined: Vec<Joined> = Vec::new();
+    let mut before: Option<(&Entry, Joined)> = None;
+    for (n, entry) in edits {
+        let earlier = before.take();
+        if !is_free(state, n, entry) {
+            joined.extend(earlier.map(|(_, group)| group));
             continue;
         }
-        let before = open.remove(&key);
-        if !is_free(state, *n, entry) {
-            joined.extend(before);
-            continue;
-        }
-        let alone = || Joined { survivor: *n, absorbed: Vec::new(), mutation: entry.mutation.clone() };
-        let next = match before {
-            None => alone(),
-            Some(before) => match join(&before.mutation, &entry.mutation) {
+        let group = match earlier {
+            Some((last, group)) if target(last) == target(entry) => match join(&group.mutation, &entry.mutation) {
                 Some(mutation) => {
-                    let mut absorbed = before.absorbed;
-                    absorbed.push(before.survivor);
-                    Joined { survivor: *n, absorbed, mutation }
+                    let mut absorbed = group.absorbed;
+                    absorbed.push(group.survivor);
+                    Joined { survivor: n, absorbed, mutation }
                 }
                 None => {
-                    joined.push(before);
-                    alone()
+                    joined.push(group);
+                    alone(n, entry)
                 }
             },
+            other => {
+                joined.extend(other.map(|(_, group)| group));
+                alone(n, entry)
+            }
         };
-        open.insert(key, next);
+        before = Some((entry, group));
     }
-    joined.extend(open.into_values());
+    joined.extend(before.map(|(_, group)| group));
     joined.retain(|group| !group.absorbed.is_empty());
-    joined.sort_by_key(|group| group.survivor);
+    joined.sort_unstable_by_key(|group| group.survivor);
     joined
+}
+
+fn target(entry: &Entry) -> (&CollectionName, &EntityId) {
+    (&entry.mutation.collection, &entry.mutation.id)
+}
+
+fn alone(n: MutationId, entry: &Entry) -> Joined {
+    Joined { survivor: n, absorbed: Vec::new(), mutation: entry.mutation.clone() }
 }
 
 fn is_free(state: &State, n: MutationId, entry: &Entry) -> bool {
@@ -96,7 +103,7 @@ fn join(first: &Mutation, second: &Mutation) -> Option<Mutation> {
             all.was.insert(path.clone(), was.clone());
         }
     }
-    for (path, value) in &second.set {
+    for (path, value) in second.set.iter() {
         all.inc.remove(path);
         all.unset.retain(|unset| unset != path);
         all.set.insert(path.clone(), value.clone());
@@ -108,13 +115,13 @@ fn join(first: &Mutation, second: &Mutation) -> Option<Mutation> {
             all.unset.push(path.clone());
         }
     }
-    for (path, amount) in &second.inc {
+    for (path, amount) in second.inc.iter() {
         if all.unset.contains(path) {
             return None;
         }
         match all.set.get_mut(path) {
             Some(value) => *value = sum(value, *amount)?,
-            None => *all.inc.entry(path.clone()).or_default() += amount,
+            None => *all.inc.or_default(path.clone()) += amount,
         }
     }
     Some(all)

@@ -123,7 +123,7 @@ impl Replica {
     /// What we know of the segments is out of date: the next sweep starts from what a reload finds.
     pub(crate) fn sweep_refused(&mut self) {
         self.maintenance.sweep = None;
-        self.maintenance.directories.clear();
+        self.maintenance.directories = Directories::new();
     }
 
     /// Writes what is left, gives back the lock, and stops.

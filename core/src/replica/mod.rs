@@ -26,7 +26,7 @@ pub mod tabs;
 pub mod verdicts;
 pub mod write;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ pub struct Replica {
     pub(crate) random: Random,
     out: VecDeque<Output>,
     tokens: Token,
-    changed: BTreeMap<(CollectionName, bool), BTreeSet<EntityId>>,
+    changed: Vec<(CollectionName, bool, EntityId)>,
     wake_at_ms: Option<u64>,
     wishes: Vec<u64>,
 }
@@ -106,7 +106,7 @@ impl Replica {
             random: Random::new(entropy),
             out: VecDeque::new(),
             tokens: 0,
-            changed: BTreeMap::new(),
+            changed: Vec::new(),
             wake_at_ms: None,
             wishes: Vec::new(),
         }
@@ -161,7 +161,7 @@ impl Replica {
     }
 
     pub(crate) fn touch(&mut self, collection: &CollectionName, id: &EntityId, remote: bool) {
-        self.changed.entry((collection.clone(), remote)).or_default().insert(id.clone());
+        self.changed.push((collection.clone(), remote, id.clone()));
     }
 
     /// Tells the face what a record did.
@@ -169,7 +169,7 @@ impl Replica {
         for (collection, id) in &effects.touched {
             self.touch(collection, id, effects.remote);
         }
-        for (collection, id) in effects.echoed.difference(&effects.touched) {
+        for (collection, id) in effects.echoed.iter().filter(|key| !effects.touched.contains(key)) {
             self.touch(collection, id, false);
         }
         if effects.reset {
@@ -204,8 +204,13 @@ impl Replica {
     }
 
     fn flush_changed(&mut self) {
-        for ((collection, remote), ids) in std::mem::take(&mut self.changed) {
-            let origin = if remote { "remote" } else { "local" };
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        for group in changed.chunk_by(|a, b| (&a.0, a.1) == (&b.0, b.1)) {
+            let Some((collection, remote, _)) = group.first() else { continue };
+            let ids: Vec<&EntityId> = group.iter().map(|(_, _, id)| id).collect();
+            let origin = if *remote { "remote" } else { "local" };
             self.event(json!({"type": "changed", "collection": collection, "ids": ids, "origin": origin}));
         }
     }

@@ -1,8 +1,6 @@
 //! An operation as the app calls it, and what it comes to as a mutation: what it does, what stood there, and its
 //! inverse.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use crate::diff::diff;
@@ -12,6 +10,7 @@ use crate::json::{self, Fields};
 use crate::model::document;
 use crate::model::mutation::{Kind, Mutation, PathLists};
 use crate::model::path::Path;
+use crate::small::SmallMap;
 use crate::view::Seen;
 
 /// One operation of the app.
@@ -61,15 +60,15 @@ pub enum Op {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Edits {
     /// New values.
-    pub set: BTreeMap<Path, Value>,
+    pub set: SmallMap<Path, Value>,
     /// Fields to remove.
     pub unset: Vec<Path>,
     /// Amounts to add.
-    pub inc: BTreeMap<Path, f64>,
+    pub inc: SmallMap<Path, f64>,
     /// Items to add to arrays.
-    pub add: BTreeMap<Path, Vec<Value>>,
+    pub add: SmallMap<Path, Vec<Value>>,
     /// Items to remove from arrays.
-    pub remove: BTreeMap<Path, Vec<Value>>,
+    pub remove: SmallMap<Path, Vec<Value>>,
     /// Only if it stands at this revision.
     pub if_rev: Option<Rev>,
 }

@@ -7,8 +7,6 @@
 //!   └────────────────────────────────────────┘
 //! ```
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use crate::error::Code;
@@ -21,6 +19,7 @@ use crate::protocol::message::{Push, PushItem, VERSION};
 use crate::queue::backoff::Backoff;
 use crate::queue::{batch, coalesce};
 use crate::replica::Replica;
+use crate::small::SmallMap;
 use crate::store::state::{Entry, Status};
 
 /// The push side.
@@ -33,10 +32,10 @@ pub struct Pushing {
     /// Another request succeeded since the first failure of this batch.
     pub(crate) others_succeed: bool,
     /// Failures of what was pushed alone (rule 32).
-    pub(crate) alone: BTreeMap<MutationId, Alone>,
+    pub(crate) alone: SmallMap<MutationId, Alone>,
     pub(crate) held_retry_ms: u64,
     /// Failed attempts by mutation, for the queue view.
-    pub(crate) attempts: BTreeMap<MutationId, u32>,
+    pub(crate) attempts: SmallMap<MutationId, u32>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]

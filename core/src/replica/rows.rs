@@ -18,6 +18,7 @@ use crate::query::ast::Query;
 use crate::query::run::{Answer, Row, run};
 use crate::replica::Replica;
 use crate::replica::op::{Op, WriteRequest, shape};
+use crate::small::SmallMap;
 use crate::store::state::Status;
 use crate::view::{Seen, see};
 
@@ -71,12 +72,12 @@ impl Replica {
             kind: Kind::Patch,
             base_rev: 0,
             if_rev: None,
-            set: BTreeMap::new(),
+            set: SmallMap::new(),
             unset: Vec::new(),
-            inc: BTreeMap::new(),
-            add: BTreeMap::new(),
-            remove: BTreeMap::new(),
-            was: BTreeMap::new(),
+            inc: SmallMap::new(),
+            add: SmallMap::new(),
+            remove: SmallMap::new(),
+            was: SmallMap::new(),
             at: draft.mutations.last().map_or(self.state.hlc, |m| m.at).tick(now.wall_ms),
             synced_clock: self.session.offset_ms.is_some(),
             retry_of: None,

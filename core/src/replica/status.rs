@@ -108,7 +108,7 @@ impl Replica {
         let status = with(status, "pending", self.pending());
         let status = with(status, "failed", self.state.letters.len());
         let status = with(status, "leader", self.tabs.leads());
-        with(status, "loaded", json!(self.state.loaded))
+        with(status, "loaded", json!(self.state.loaded.keys().collect::<Vec<_>>()))
     }
 
     /// Mutations that the server has not decided.

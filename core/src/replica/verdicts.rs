@@ -141,7 +141,7 @@ impl Replica {
         self.metrics.failures += 1;
         self.pushing.backoff.fail(now.mono_ms, self.config.bounds(), retry_after_ms, &mut self.random);
         for n in &flight.ns {
-            *self.pushing.attempts.entry(*n).or_default() += 1;
+            *self.pushing.attempts.or_default(*n) += 1;
         }
         self.event(json!({"type": "queue"}));
         let answered = flight.status >= 500;
@@ -159,7 +159,7 @@ impl Replica {
             return;
         }
         for n in &flight.ns {
-            let alone = self.pushing.alone.entry(*n).or_default();
+            let alone = self.pushing.alone.or_default(*n);
             alone.failures += 1;
             if alone.failures >= SUSPECT_FAILURES {
                 alone.not_before_ms = now.mono_ms + SUSPECT_RETRY_MS;

@@ -3,7 +3,7 @@
 //! All un-awaited writes of one tick share an append, and one append of the user's is in flight at a time (rule 4).
 //! If one cannot be stored, the later ones of this tab fail with it: they may build on it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -15,6 +15,7 @@ use crate::log::record::{Commit, Record};
 use crate::model::mutation::Mutation;
 use crate::replica::Replica;
 use crate::replica::op::Op;
+use crate::small::SmallMap;
 use crate::store::state::{Entry, Status};
 
 /// Writes remembered for `undo` and for verdict events.
@@ -42,15 +43,15 @@ pub struct Writes {
     /// In the append that is in flight, by record.
     in_flight: Vec<Vec<Write>>,
     /// Complete, by log key; folded when that key is.
-    complete: BTreeMap<u64, Vec<Write>>,
+    complete: SmallMap<u64, Vec<Write>>,
     /// Provisional mutations by entity, in order.
     overlay: BTreeMap<(CollectionName, EntityId), Vec<(u64, Mutation)>>,
     /// The write and the index behind a number, for this tab's own.
-    names: BTreeMap<MutationId, (u64, usize)>,
+    names: SmallMap<MutationId, (u64, usize)>,
     /// The inverse of a write, as operations.
-    undo: BTreeMap<u64, Vec<Op>>,
+    undo: SmallMap<u64, Vec<Op>>,
     /// Parts of a call that are not folded yet, and the numbers of those that are.
-    parts: BTreeMap<u64, (usize, Vec<MutationId>)>,
+    parts: SmallMap<u64, (usize, Vec<MutationId>)>,
     /// Calls that were folded since the last look.
     durable: Vec<(u64, Vec<MutationId>)>,
 }
@@ -231,7 +232,7 @@ impl Replica {
     pub(crate) fn fail_writes(&mut self, error: StoreError) {
         let in_flight = std::mem::take(&mut self.writes.in_flight).into_iter().flatten();
         let failed: Vec<Write> = in_flight.chain(std::mem::take(&mut self.writes.waiting)).collect();
-        let mut touched = BTreeSet::new();
+        let mut touched = Vec::new();
         for write in failed {
             self.writes.forget(&write);
             touched.extend(write.mutations.iter().map(|m| (m.collection.clone(), m.id.clone())));
@@ -252,7 +253,10 @@ impl Replica {
     /// The store is new: what the old one had not got through is written again.
     pub(crate) fn rewrite_unsent(&mut self) {
         let queue = std::mem::take(&mut self.state.queue);
-        let pending = queue.into_values().filter(|entry| matches!(entry.status, Status::Queued | Status::Held { .. }));
+        let pending = queue
+            .into_iter()
+            .map(|(_, entry)| entry)
+            .filter(|entry| matches!(entry.status, Status::Queued | Status::Held { .. }));
         let mut units: Vec<(Option<MutationId>, Vec<Entry>)> = Vec::new();
         for entry in pending {
             match units.last_mut() {

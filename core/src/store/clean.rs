@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 
 use crate::ids::MutationId;
 use crate::limits::{CLEAN_DEAD_PERCENT, CLEAN_SEGMENTS_SLICE, SEGMENT_BYTES_MAX};
+use crate::small::SmallMap;
 use crate::store::segment::{Directory, Row, Space};
 use crate::store::state::State;
 
 /// The segments of a store, by key.
-pub type Directories = BTreeMap<u64, Directory>;
+pub type Directories = SmallMap<u64, Directory>;
 
 /// Below this many stored bytes dead space costs nothing worth a rewrite.
 const WORTH_BYTES: u64 = 1024 * 1024;

@@ -2,8 +2,6 @@
 //!
 //! Only `Changes` move a confirmed document (rule 1); a record of an older leader has no effect (rule 3).
 
-use std::collections::BTreeSet;
-
 use serde_json::value::RawValue;
 
 use crate::error::CoreError;
@@ -20,9 +18,9 @@ use crate::store::state::{Confirmed, Entry, Letter, Reason, Staged, State, Statu
 #[derive(Debug, Default)]
 pub struct Effects {
     /// Entities whose view or sync mark may differ now.
-    pub touched: BTreeSet<(CollectionName, EntityId)>,
+    pub touched: Vec<(CollectionName, EntityId)>,
     /// Entities that moved by this device's own edits: the echo of a write is no news from somebody else.
-    pub echoed: BTreeSet<(CollectionName, EntityId)>,
+    pub echoed: Vec<(CollectionName, EntityId)>,
     /// Whether `touched` came from the server.
     pub remote: bool,
     /// Verdicts that were taken in.
@@ -89,13 +87,13 @@ fn fold_commit(state: &mut State, key: u64, commit: Commit, effects: &mut Effect
         let n = MutationId(key, index);
         if let Some(old) = mutation.retry_of {
             state.letters.remove(&old);
-            state.dirty.mutations.insert(old);
+            state.dirty.mutations.push(old);
         }
         state.hlc = state.hlc.max(mutation.at);
-        effects.touched.insert((mutation.collection.clone(), mutation.id.clone()));
+        effects.touched.push((mutation.collection.clone(), mutation.id.clone()));
         state.entity_mut(&mutation.collection, &mutation.id).pending.push(n);
         state.queue.insert(n, Entry { mutation, raw, tx: tx_of(index), status: Status::Queued, position: key });
-        state.dirty.mutations.insert(n);
+        state.dirty.mutations.push(n);
     }
     Ok(())
 }
@@ -114,7 +112,7 @@ fn fold_coalesce(state: &mut State, key: u64, coalesce: Coalesce) -> Result<(), 
         entry.mutation = mutation;
         entry.raw = coalesce.m;
         entry.position = key;
-        state.dirty.mutations.insert(coalesce.survivor);
+        state.dirty.mutations.push(coalesce.survivor);
     }
     Ok(())
 }
@@ -125,14 +123,14 @@ fn void(state: &mut State, key: u64, n: MutationId) {
     entry.status = Status::Void;
     entry.position = key;
     let mutation = entry.mutation.clone();
-    state.dirty.mutations.insert(n);
+    state.dirty.mutations.push(n);
     state.hide(n, &mutation);
 }
 
 fn fold_discard(state: &mut State, key: u64, n: MutationId, effects: &mut Effects) {
     if let Some(letter) = state.letters.remove(&n) {
-        state.dirty.mutations.insert(n);
-        effects.touched.insert((letter.mutation.collection, letter.mutation.id));
+        state.dirty.mutations.push(n);
+        effects.touched.push((letter.mutation.collection, letter.mutation.id));
         return;
     }
     let Some(entry) = state.queue.get(&n) else { return };
@@ -146,7 +144,7 @@ fn fold_discard(state: &mut State, key: u64, n: MutationId, effects: &mut Effect
     }
     for n in members {
         if let Some(entry) = state.queue.get(&n) {
-            effects.touched.insert((entry.mutation.collection.clone(), entry.mutation.id.clone()));
+            effects.touched.push((entry.mutation.collection.clone(), entry.mutation.id.clone()));
         }
         void(state, key, n);
     }
@@ -159,8 +157,8 @@ fn is_held(state: &State, n: MutationId) -> bool {
 fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
     for item in acks.verdicts {
         let Some(entry) = state.queue.get_mut(&item.n) else { continue };
-        effects.touched.insert((entry.mutation.collection.clone(), entry.mutation.id.clone()));
-        state.dirty.mutations.insert(item.n);
+        effects.touched.push((entry.mutation.collection.clone(), entry.mutation.id.clone()));
+        state.dirty.mutations.push(item.n);
         match &item.verdict {
             Verdict::Applied { rev } => settle(state, key, item.n, *rev),
             Verdict::Merged { rev, overwritten, .. } => {
@@ -249,17 +247,17 @@ fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
         .collect();
     for n in settled {
         if let Some(entry) = state.unqueue(n) {
-            effects.echoed.insert((entry.mutation.collection, entry.mutation.id));
+            effects.echoed.push((entry.mutation.collection, entry.mutation.id));
         }
     }
     if done {
         for collection in &cursor.scope.collections {
-            if state.loaded.insert(collection.clone()) {
+            if state.loaded.insert(collection.clone(), ()).is_none() {
                 effects.loaded.push(collection.clone());
             }
         }
     }
-    state.loaded.retain(|collection| cursor.scope.collections.contains(collection));
+    state.loaded.retain(|collection, ()| cursor.scope.collections.contains(collection));
     state.cursor = Some(cursor);
 }
 
@@ -273,10 +271,10 @@ fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects)
     entity.position = position;
     entity.confirmed = doc.map(|doc| Confirmed { rev, at, groups: g, doc: bytes_of(&doc) });
     state.drop_if_empty(&c, &id);
-    state.dirty.entities.insert((c.clone(), id.clone()));
+    state.dirty.entities.push((c.clone(), id.clone()));
     let is_echo = by.is_some() && by == state.replica;
     let moved = if is_echo { &mut effects.echoed } else { &mut effects.touched };
-    moved.insert((c, id));
+    moved.push((c, id));
 }
 
 fn bytes_of(doc: &RawValue) -> Box<[u8]> {
@@ -288,7 +286,7 @@ fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
     if staged.forget_groups.is_empty() && staged.forget_collections.is_empty() {
         return;
     }
-    for (collection, map) in &mut state.entities {
+    for (collection, map) in state.entities.iter_mut() {
         let whole = staged.forget_collections.contains(collection);
         for (id, entity) in map.iter_mut() {
             let Some(confirmed) = &mut entity.confirmed else { continue };
@@ -301,8 +299,8 @@ fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
             if confirmed.groups.is_empty() || whole {
                 entity.confirmed = None;
             }
-            state.dirty.entities.insert((collection.clone(), id.clone()));
-            effects.touched.insert((collection.clone(), id.clone()));
+            state.dirty.entities.push((collection.clone(), id.clone()));
+            effects.touched.push((collection.clone(), id.clone()));
         }
     }
     drop_empty(state);
@@ -311,13 +309,14 @@ fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
 /// A reset read everything again: what it did not bring is gone.
 fn forget_all_but(state: &mut State, key: u64, rows: &[(u64, Change)], effects: &mut Effects) {
     effects.reset = true;
-    let kept: BTreeSet<(&CollectionName, &EntityId)> = rows.iter().map(|(_, row)| (&row.c, &row.id)).collect();
-    for (collection, map) in &mut state.entities {
+    let mut kept: Vec<(&CollectionName, &EntityId)> = rows.iter().map(|(_, row)| (&row.c, &row.id)).collect();
+    kept.sort_unstable();
+    for (collection, map) in state.entities.iter_mut() {
         for (id, entity) in map.iter_mut() {
-            if entity.confirmed.take().is_some() && !kept.contains(&(collection, id)) {
+            if entity.confirmed.take().is_some() && kept.binary_search(&(collection, id)).is_err() {
                 entity.position = key;
-                state.dirty.entities.insert((collection.clone(), id.clone()));
-                effects.touched.insert((collection.clone(), id.clone()));
+                state.dirty.entities.push((collection.clone(), id.clone()));
+                effects.touched.push((collection.clone(), id.clone()));
             }
         }
     }

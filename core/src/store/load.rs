@@ -1,7 +1,5 @@
 //! A cold open: the summary and the segments' rows become a state; the log is then folded onto it.
 
-use std::collections::BTreeMap;
-
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::model::mutation::Mutation;
@@ -12,7 +10,7 @@ use crate::store::state::{Confirmed, Entry, Letter, State, Status};
 /// A state that is being read from segments, in any order.
 #[derive(Debug, Default)]
 pub struct Loading {
-    newest: BTreeMap<(u8, String, String), Row>,
+    rows_read: Vec<Row>,
     /// Rows read, dead ones included.
     pub rows: u64,
 }
@@ -21,20 +19,11 @@ impl Loading {
     /// Takes in one segment's rows.
     pub fn take(&mut self, rows: Vec<Row>) {
         self.rows += rows.len() as u64;
-        for row in rows {
-            let key = (row.space as u8, row.collection.clone(), row.id.clone());
-            match self.newest.get_mut(&key) {
-                Some(known) if known.position >= row.position => {}
-                Some(known) => *known = row,
-                None => {
-                    self.newest.insert(key, row);
-                }
-            }
-        }
+        self.rows_read.extend(rows);
     }
 
     /// The state at the last seal. Rows that cannot be read are returned beside it: they are set aside, not hidden.
-    pub fn finish(self, summary: Summary) -> (State, Vec<CoreError>) {
+    pub fn finish(mut self, summary: Summary) -> (State, Vec<CoreError>) {
         let mut state = State {
             last: summary.upto,
             replica: summary.replica,
@@ -43,27 +32,37 @@ impl Loading {
             sent_through: summary.sent_through,
             cursor: summary.cursor,
             settings: summary.settings,
-            loaded: summary.loaded.into_iter().collect(),
+            loaded: summary.loaded.into_iter().map(|collection| (collection, ())).collect(),
             hlc: summary.hlc,
             ..State::default()
         };
         let mut errors = Vec::new();
-        for row in self.newest.into_values() {
+        // Of one key the row with the highest position holds: it stands last.
+        self.rows_read.sort_unstable_by(|a, b| key(a).cmp(&key(b)).then(a.position.cmp(&b.position)));
+        let mut rows = self.rows_read.iter().peekable();
+        while let Some(row) = rows.next() {
+            if rows.peek().is_some_and(|next| key(next) == key(row)) {
+                continue;
+            }
             let Some(body) = &row.body else { continue };
             let read = match row.space {
-                Space::Entity => load_entity(&mut state, &row, body),
-                Space::Mutation => load_mutation(&mut state, &row, body),
+                Space::Entity => load_entity(&mut state, row, body),
+                Space::Mutation => load_mutation(&mut state, row, body),
             };
             errors.extend(read.err());
         }
-        for (n, entry) in &state.queue {
+        for (n, entry) in state.queue.iter() {
             if entry.status != Status::Void {
-                let map = state.entities.entry(entry.mutation.collection.clone()).or_default();
+                let map = state.entities.or_default(entry.mutation.collection.clone());
                 map.entry(entry.mutation.id.clone()).or_default().pending.push(*n);
             }
         }
         (state, errors)
     }
+}
+
+fn key(row: &Row) -> (Space, &str, &str) {
+    (row.space, &row.collection, &row.id)
 }
 
 fn load_entity(state: &mut State, row: &Row, body: &[u8]) -> Result<(), CoreError> {

@@ -104,7 +104,7 @@ impl Summary {
             sent_through: state.sent_through,
             cursor: state.cursor.clone(),
             settings: state.settings.clone(),
-            loaded: state.loaded.iter().cloned().collect(),
+            loaded: state.loaded.keys().cloned().collect(),
             hlc: state.hlc,
         }
     }
@@ -142,8 +142,13 @@ impl Summary {
 
 /// The rows that a seal writes now. The state keeps its marks until [`sealed`] says that they are stored.
 pub fn rows(state: &State) -> Vec<Row> {
-    let entities = state.dirty.entities.iter().map(|(collection, id)| entity_row(state, collection, id));
-    let mutations = state.dirty.mutations.iter().map(|n| mutation_row(state, *n));
+    let (mut entities, mut mutations) = (state.dirty.entities.clone(), state.dirty.mutations.clone());
+    entities.sort_unstable();
+    entities.dedup();
+    mutations.sort_unstable();
+    mutations.dedup();
+    let entities = entities.iter().map(|(collection, id)| entity_row(state, collection, id));
+    let mutations = mutations.iter().map(|n| mutation_row(state, *n));
     entities.chain(mutations).collect()
 }
 

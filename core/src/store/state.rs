@@ -1,6 +1,6 @@
 //! What a tab knows: the fold of segments and log. It holds no timers and no connections; those are the replica's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,6 +16,7 @@ use crate::model::mutation::Mutation;
 use crate::model::path::Path;
 use crate::model::schema::Settings;
 use crate::model::verdict::HeldReason;
+use crate::small::{SmallMap, SmallSet};
 
 /// The fold.
 #[derive(Debug, Default)]
@@ -37,15 +38,15 @@ pub struct State {
     /// The server's settings.
     pub settings: Settings,
     /// Collections whose first pull is complete.
-    pub loaded: BTreeSet<CollectionName>,
+    pub loaded: SmallSet<CollectionName>,
     /// The newest reading of the logical clock.
     pub hlc: Hlc,
     /// Confirmed documents and the mutations that lie on them.
-    pub entities: BTreeMap<CollectionName, BTreeMap<EntityId, Entity>>,
+    pub entities: SmallMap<CollectionName, BTreeMap<EntityId, Entity>>,
     /// Mutations in the view, and those that must still be sent as `void`.
-    pub queue: BTreeMap<MutationId, Entry>,
+    pub queue: SmallMap<MutationId, Entry>,
     /// Rejected mutations, kept with their reason until the user decides.
-    pub letters: BTreeMap<MutationId, Letter>,
+    pub letters: SmallMap<MutationId, Letter>,
     /// Grows with every change of the queue and of the dead letters: what shows them follows it.
     pub queue_version: u64,
     /// What the next seal has to write.
@@ -71,13 +72,13 @@ pub struct Staged {
     pub step: Vec<(u64, Change)>,
 }
 
-/// Keys that changed since the last seal.
+/// Keys that changed since the last seal; one may stand here more than once.
 #[derive(Debug, Default)]
 pub struct Dirty {
     /// Entities.
-    pub entities: BTreeSet<(CollectionName, EntityId)>,
+    pub entities: Vec<(CollectionName, EntityId)>,
     /// Queue entries and dead letters.
-    pub mutations: BTreeSet<MutationId>,
+    pub mutations: Vec<MutationId>,
 }
 
 /// How much of the log is not in segments.
@@ -220,7 +221,7 @@ impl State {
 
     /// One entity, made if it is not there.
     pub fn entity_mut(&mut self, collection: &CollectionName, id: &EntityId) -> &mut Entity {
-        self.entities.entry(collection.clone()).or_default().entry(id.clone()).or_default()
+        self.entities.or_default(collection.clone()).entry(id.clone()).or_default()
     }
 
     /// Whether a mutation may have left the device.
@@ -243,7 +244,7 @@ impl State {
         let entry = self.queue.remove(&n)?;
         self.queue_version += 1;
         self.hide(n, &entry.mutation);
-        self.dirty.mutations.insert(n);
+        self.dirty.mutations.push(n);
         Some(entry)
     }
 

@@ -119,7 +119,7 @@ pub type Item<'a> = ((u64, u32), Option<(u64, u32)>, Option<&'a str>);
 
 impl Server {
     pub fn with(settings: CollectionSettings) -> Self {
-        let settings = BTreeMap::from([(CollectionName::parse(DEALS).unwrap(), settings)]);
+        let settings = [(CollectionName::parse(DEALS).unwrap(), settings)].into_iter().collect();
         let policy = OpenPolicy { settings, private_to: None };
         Self { store: MemoryStore::default(), policy, now: NOW, sender_now: NOW, floor: MutationId::default() }
     }

@@ -78,7 +78,10 @@ impl Default for Server {
 }
 
 fn settings() -> Settings {
-    ["deals", "people"].map(|name| (CollectionName::parse(name).unwrap(), CollectionSettings::default())).into()
+    ["deals", "people"]
+        .map(|name| (CollectionName::parse(name).unwrap(), CollectionSettings::default()))
+        .into_iter()
+        .collect()
 }
 
 fn owner(bearer: &str) -> Owner {

@@ -187,7 +187,7 @@ fn check_has_reader(config: &CollectionConfig, doc: &Value) -> Result<(), CoreEr
 fn settings_of(config: &CollectionConfig) -> CollectionSettings {
     CollectionSettings {
         conflict: config.conflict,
-        fields: config.fields.clone(),
+        fields: config.fields.clone().into_iter().collect(),
         on_delete_conflict: config.on_delete_conflict,
     }
 }
