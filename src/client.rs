@@ -1,6 +1,7 @@
 //! The one exported class. Every method parses nothing, decides nothing and returns or throws what the engine said.
 
 use std::cell::RefCell;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use js_sys::{Function, Promise, Reflect};
@@ -89,7 +90,7 @@ impl Client {
     #[wasm_bindgen(unchecked_return_type = "Promise<string>")]
     pub fn open(&self) -> Promise {
         let (config, host, phase) = (self.config.clone(), self.host.clone(), self.phase.clone());
-        promise(async move {
+        promise(Box::pin(async move {
             if !matches!(&*phase.borrow(), Phase::New) {
                 return Err(CoreError::new(Code::Closed, "a client is opened once: make a new one"));
             }
@@ -106,7 +107,7 @@ impl Client {
             let about = format!(r#"{{"storage":"{}"}}"#, driver.storage().as_str());
             phase.replace(Phase::Open(driver));
             Ok(about.into())
-        })
+        }))
     }
 
     /// Accepts a write: visible at once, durable later (event `durable`).
@@ -162,19 +163,19 @@ impl Client {
     #[wasm_bindgen(js_name = fetchEntity, unchecked_return_type = "Promise<string | undefined>")]
     pub fn fetch_entity(&self, collection: String, id: String) -> Promise {
         let driver = self.driver();
-        promise(async move { entity::fetch(&*driver?, &collection, &id).await.map(JsValue::from) })
+        promise(Box::pin(async move { entity::fetch(&*driver?, &collection, &id).await.map(JsValue::from) }))
     }
 
     /// Waits for what is being stored and lets everything go. Closing twice is allowed.
     #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
     pub fn close(&self) -> Promise {
         let phase = self.phase.replace(Phase::Closed);
-        promise(async move {
+        promise(Box::pin(async move {
             if let Phase::Open(driver) = phase {
                 driver.close().await;
             }
             Ok(JsValue::UNDEFINED)
-        })
+        }))
     }
 
     /// Closes, and deletes the store.
@@ -182,7 +183,7 @@ impl Client {
     pub fn erase(&self) -> Promise {
         let driver = self.driver();
         self.phase.replace(Phase::Closed);
-        promise(async move { driver?.erase().await.map(|()| JsValue::UNDEFINED) })
+        promise(Box::pin(async move { driver?.erase().await.map(|()| JsValue::UNDEFINED) }))
     }
 
     fn driver(&self) -> Result<Rc<Driver>, CoreError> {
@@ -201,6 +202,7 @@ impl Client {
     }
 }
 
-fn promise(future: impl Future<Output = Result<JsValue, CoreError>> + 'static) -> Promise {
+/// Boxed, so that the module holds the way from a future to a promise once and not once per export.
+fn promise(future: Pin<Box<dyn Future<Output = Result<JsValue, CoreError>>>>) -> Promise {
     future_to_promise(async move { future.await.map_err(|error| error::to_js(&error)) })
 }

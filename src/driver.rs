@@ -17,12 +17,11 @@ use tidewire_core::engine::Engine;
 use tidewire_core::error::{Code, CoreError};
 use tidewire_core::io::{Event, Input, Now, Token};
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortController;
 
 use crate::client::Host;
 use crate::convert::{Config, StorageKind};
-use crate::env::{Listeners, online, random, time, visibility};
+use crate::env::{Listeners, online, random, spawn, time, visibility};
 use crate::error;
 use crate::net::socket::Socket;
 use crate::storage::Store;
@@ -174,7 +173,7 @@ impl Driver {
             return;
         }
         let Some(driver) = self.this.upgrade() else { return };
-        spawn_local(async move {
+        spawn(async move {
             driver.scheduled.set(false);
             driver.pump();
         });

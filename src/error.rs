@@ -1,34 +1,25 @@
 //! Failures as JavaScript sees them: an `Error` with `code`, `retryable`, `hint` and, where there is one, `path`.
 
-use js_sys::{Object, Reflect};
-use serde::Serialize;
+use js_sys::Reflect;
 use tidewire_core::error::{Code, CoreError};
-use wasm_bindgen::{JsCast, JsValue};
-
-/// What an error carries beside its message.
-#[derive(Serialize)]
-struct Fields<'a> {
-    code: &'a str,
-    retryable: bool,
-    hint: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<&'a str>,
-}
+use wasm_bindgen::JsValue;
 
 /// The JavaScript `Error` of a refusal.
 pub(crate) fn to_js(error: &CoreError) -> JsValue {
     let js = js_sys::Error::new(&error.message);
     js.set_name("ClientError");
-    let fields = Fields {
-        code: error.code.as_str(),
-        retryable: error.retryable(),
-        hint: &error.message,
-        path: error.path.as_deref(),
-    };
-    if let Ok(fields) = serde_wasm_bindgen::to_value(&fields) {
-        Object::assign(&js, fields.unchecked_ref());
+    set(&js, "code", error.code.as_str().into());
+    set(&js, "retryable", error.retryable().into());
+    set(&js, "hint", error.message.as_str().into());
+    if let Some(path) = &error.path {
+        set(&js, "path", path.as_str().into());
     }
     js.into()
+}
+
+fn set(error: &JsValue, name: &str, value: JsValue) {
+    // It throws only for an object that cannot change; this one was just made.
+    let _ = Reflect::set(error, &name.into(), &value);
 }
 
 /// The error of every call that comes before `open()` or after `close()`.
@@ -45,5 +36,5 @@ pub(crate) fn lost() -> CoreError {
 /// What a thrown JavaScript value says.
 pub(crate) fn text_of(thrown: &JsValue) -> String {
     let message = Reflect::get(thrown, &"message".into()).ok().and_then(|message| message.as_string());
-    message.or_else(|| thrown.as_string()).unwrap_or_else(|| format!("{thrown:?}"))
+    message.or_else(|| thrown.as_string()).unwrap_or_else(|| "something that is no error was thrown".to_owned())
 }

@@ -57,9 +57,12 @@ impl Drop for Held {
     }
 }
 
-/// Makes a panic leave its message behind and let everything go.
+/// Makes a panic leave its message behind and let everything go. Only in development builds: in a release a panic is a
+/// trap that runs no hook, and the face calls [`abandon`].
 pub(crate) fn install() {
-    std::panic::set_hook(Box::new(|info| lost(&info.to_string())));
+    if cfg!(debug_assertions) {
+        std::panic::set_hook(Box::new(|info| lost(&info.to_string())));
+    }
 }
 
 /// What made this instance unusable, once it is.

@@ -2,11 +2,10 @@
 
 use futures_channel::oneshot;
 use tidewire_core::io::{Fetch, Input, Output, StoreOp, Token, TokenWhy};
-use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortController;
 
 use super::Driver;
-use crate::env::time;
+use crate::env::{spawn, time};
 use crate::net::{http, socket};
 use crate::tabs::lock;
 
@@ -26,7 +25,7 @@ impl Driver {
             Output::SocketOpen { token } => self.open_socket(token),
             Output::SocketSend { token, text } => {
                 if let Some((_, socket)) = self.socket.borrow().as_ref().filter(|(open, _)| *open == token) {
-                    socket.send(text);
+                    socket.send(&text);
                 }
             }
             Output::SocketClose { token } => {
@@ -65,7 +64,7 @@ impl Driver {
     fn store(&self, token: Token, op: StoreOp) {
         let Some(driver) = self.this.upgrade() else { return };
         self.stores_under_way.set(self.stores_under_way.get() + 1);
-        spawn_local(async move {
+        spawn(async move {
             let result = driver.store.run(op).await;
             driver.stores_under_way.set(driver.stores_under_way.get() - 1);
             for waiting in driver.room.take() {
@@ -83,7 +82,7 @@ impl Driver {
         let signal = abort.signal();
         self.requests.borrow_mut().push((token, abort));
         let url = self.config.endpoint(&request.path);
-        spawn_local(async move {
+        spawn(async move {
             let result = driver.exchange(token, http::send(&url, request, &signal).await).await;
             if driver.forget_request(token).is_some() {
                 driver.feed(match result {
@@ -143,7 +142,7 @@ impl Driver {
     fn ask_token(&self, why: TokenWhy) {
         let Some(driver) = self.this.upgrade() else { return };
         // In a microtask: `auth` is the app's own function.
-        spawn_local(async move {
+        spawn(async move {
             let result = driver.token(why).await;
             driver.feed(Input::Token { result });
         });

@@ -5,9 +5,18 @@ pub(crate) mod random;
 pub(crate) mod time;
 pub(crate) mod visibility;
 
+use std::pin::Pin;
+
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
+use wasm_bindgen_futures::spawn_local;
 use web_sys::{AbortSignal, AddEventListenerOptions, Event, EventTarget};
+
+/// Runs a future by itself. Boxed, so that the module holds the queue of tasks once and not once per future.
+pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
+    let task: Pin<Box<dyn Future<Output = ()>>> = Box::pin(future);
+    spawn_local(task);
+}
 
 /// Handlers of browser events. All end when the signal is aborted; the closures are freed with this.
 #[derive(Default)]

@@ -1,14 +1,20 @@
 //! One request: its head, then its body in pieces as they arrive, then its end.
 
-use gloo_net::http::{Request, RequestBuilder, Response};
-use js_sys::{Reflect, Uint8Array};
+use js_sys::{Object, Promise, Reflect, Uint8Array};
 use tidewire_core::io::Fetch;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, ReadableStreamDefaultReader, RequestCache};
+use web_sys::{AbortSignal, ReadableStreamDefaultReader, RequestCache, RequestInit, Response};
 
 use crate::env::time;
 use crate::error::text_of;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = fetch)]
+    fn fetch_with(url: &str, init: &RequestInit) -> Promise;
+}
 
 /// What the engine folds in one go: a whole network chunk can be megabytes and would block the page.
 const PIECE_BYTES: u32 = 128 * 1024;
@@ -30,33 +36,38 @@ pub(crate) struct Answer {
 
 /// Sends a request and waits for the head of the answer.
 pub(crate) async fn send(url: &str, fetch: Fetch, signal: &AbortSignal) -> Result<Answer, String> {
-    let builder = match &fetch.body {
-        Some(_) => Request::post(url).header("content-type", "application/json"),
-        None => Request::get(url),
-    };
-    let builder = builder.header("accept", "application/x-ndjson, application/json");
-    let builder = authorize(builder, fetch.bearer.as_deref()).cache(RequestCache::NoStore).abort_signal(Some(signal));
-    let request = match fetch.body {
-        Some(body) => builder.body(body),
-        None => builder.build(),
-    };
-    let response = request.map_err(|error| error.to_string())?.send().await.map_err(|error| error.to_string())?;
+    let init = init(&fetch, signal).map_err(|thrown| text_of(&thrown))?;
+    let response = JsFuture::from(fetch_with(url, &init)).await.map_err(|thrown| text_of(&thrown))?;
+    let response: Response = response.unchecked_into();
     Ok(Answer { head: head(&response), response })
 }
 
-fn authorize(builder: RequestBuilder, bearer: Option<&str>) -> RequestBuilder {
-    match bearer {
-        Some(token) => builder.header("authorization", &format!("Bearer {token}")),
-        None => builder,
+fn init(fetch: &Fetch, signal: &AbortSignal) -> Result<RequestInit, JsValue> {
+    let init = RequestInit::new();
+    init.set_cache(RequestCache::NoStore);
+    init.set_signal(Some(signal));
+    let headers = Object::new();
+    let header = |name: &str, value: &str| Reflect::set(&headers, &name.into(), &value.into());
+    header("accept", "application/x-ndjson, application/json")?;
+    if let Some(body) = &fetch.body {
+        init.set_method("POST");
+        init.set_body(&body.as_str().into());
+        header("content-type", "application/json")?;
     }
+    if let Some(token) = &fetch.bearer {
+        header("authorization", &format!("Bearer {token}"))?;
+    }
+    init.set_headers(&headers);
+    Ok(init)
 }
 
 fn head(response: &Response) -> Head {
     let headers = response.headers();
+    let header = |name| headers.get(name).ok().flatten();
     Head {
         status: response.status(),
-        retry_after_ms: headers.get("retry-after").and_then(|text| retry_after_ms(&text)),
-        json: headers.get("content-type").is_some_and(|text| is_json(&text)),
+        retry_after_ms: header("retry-after").and_then(|text| retry_after_ms(&text)),
+        json: header("content-type").is_some_and(|text| is_json(&text)),
     }
 }
 
@@ -87,7 +98,8 @@ impl Answer {
 
     /// The whole body as text.
     pub(crate) async fn text(self) -> Result<String, String> {
-        self.response.text().await.map_err(|error| error.to_string())
+        let text = settled(self.response.text()).await?;
+        text.as_string().ok_or_else(|| "the answer is not text".to_owned())
     }
 }
 
@@ -106,7 +118,8 @@ impl Pieces {
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
         let Some(reader) = &self.reader else {
             let Some(response) = self.response.take() else { return Ok(None) };
-            return response.binary().await.map(Some).map_err(|error| error.to_string());
+            let whole = settled(response.array_buffer()).await?;
+            return Ok(Some(Uint8Array::new(&whole).to_vec()));
         };
         if time::now().mono_ms.saturating_sub(self.turn_began) >= TURN_MS {
             time::breathe().await;
@@ -123,6 +136,14 @@ impl Pieces {
         self.chunk = self.chunk.subarray(end, self.chunk.length());
         Ok(Some(piece))
     }
+}
+
+async fn settled(promise: Result<Promise, JsValue>) -> Result<JsValue, String> {
+    let value = match promise {
+        Ok(promise) => JsFuture::from(promise).await,
+        Err(thrown) => Err(thrown),
+    };
+    value.map_err(|thrown| text_of(&thrown))
 }
 
 async fn next_chunk(reader: &ReadableStreamDefaultReader) -> Result<Option<Uint8Array>, JsValue> {

@@ -1,18 +1,9 @@
 //! The live channel: one WebSocket that carries text. The first message authenticates; that is the engine's business.
 
-use std::cell::RefCell;
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::rc::Rc;
-use std::task::Poll;
+use wasm_bindgen::JsCast;
+use web_sys::{AbortController, CloseEvent, MessageEvent, Url, WebSocket};
 
-use futures_core::Stream;
-use futures_sink::Sink;
-use gloo_net::websocket::futures::WebSocket;
-use gloo_net::websocket::{Message, State, WebSocketError};
-use wasm_bindgen_futures::spawn_local;
-use web_sys::Url;
-
+use crate::env::{Listeners, spawn};
 use crate::trap;
 
 /// The connection broke, or never came about (RFC 6455, 7.1.5).
@@ -27,72 +18,65 @@ pub(crate) enum News {
     Closed(u16),
 }
 
-type Shared = Rc<RefCell<Option<WebSocket>>>;
-
 /// One connection. Dropping it closes it, silently.
-pub(crate) struct Socket {
-    /// Taken when this side closes, so that the reader then says nothing more.
-    socket: Shared,
+pub(crate) struct Socket(Option<Connected>);
+
+struct Connected {
+    socket: WebSocket,
+    /// Ends the listening, so that a socket that this side closes says nothing more.
+    events: AbortController,
+    _listeners: Listeners,
     _held: Option<trap::Held>,
 }
 
 impl Socket {
     /// Begins to connect; `tell` hears the rest. An address that cannot be used is a channel that closed.
-    pub(crate) fn open(url: &str, tell: impl Fn(News) + 'static) -> Self {
-        let raw = socket_url(url).and_then(|url| web_sys::WebSocket::new(&url).ok());
-        let held = raw.as_ref().and_then(|raw| trap::hold_method(raw, "close"));
-        let socket: Shared = Rc::new(RefCell::new(raw.and_then(|raw| WebSocket::try_from(raw).ok())));
-        let shared = socket.clone();
-        spawn_local(async move {
-            if shared.borrow().is_none() {
-                return tell(News::Closed(CODE_ABNORMAL));
-            }
-            read(&shared, &tell).await;
-        });
-        Self { socket, _held: held }
+    pub(crate) fn open(url: &str, tell: impl Fn(News) + Clone + 'static) -> Self {
+        let connected = Connected::begin(url, tell.clone());
+        if connected.is_none() {
+            // Not from inside the call that asked for it.
+            spawn(async move { tell(News::Closed(CODE_ABNORMAL)) });
+        }
+        Self(connected)
     }
 
     /// Sends a text message; a channel that is closing says so by itself.
-    pub(crate) fn send(&self, text: String) {
-        if let Some(socket) = self.socket.borrow_mut().as_mut() {
-            let _ = Pin::new(socket).start_send(Message::Text(text));
+    pub(crate) fn send(&self, text: &str) {
+        if let Some(connected) = &self.0 {
+            let _ = connected.socket.send_with_str(text);
         }
     }
 }
 
-impl Drop for Socket {
+impl Connected {
+    fn begin(url: &str, tell: impl Fn(News) + Clone + 'static) -> Option<Self> {
+        let socket = WebSocket::new(&socket_url(url)?).ok()?;
+        let events = AbortController::new().ok()?;
+        let mut listeners = Listeners::default();
+        // An error is followed by the close, and says nothing that the close does not.
+        for name in ["open", "message", "close"] {
+            let tell = tell.clone();
+            listeners.add(&socket, name, &events.signal(), move |event| {
+                if let Some(closed) = event.dyn_ref::<CloseEvent>() {
+                    tell(News::Closed(closed.code()));
+                } else if let Some(message) = event.dyn_ref::<MessageEvent>() {
+                    // The protocol has no binary messages.
+                    message.data().as_string().map(News::Text).into_iter().for_each(&tell);
+                } else {
+                    tell(News::Open);
+                }
+            });
+        }
+        let held = trap::hold_method(&socket, "close");
+        Some(Self { socket, events, _listeners: listeners, _held: held })
+    }
+}
+
+impl Drop for Connected {
     fn drop(&mut self) {
-        // Closes it; its reader is freed without another word.
-        drop(self.socket.take());
-    }
-}
-
-async fn read(socket: &Shared, tell: &impl Fn(News)) {
-    let open = poll_fn(|context| match socket.borrow_mut().as_mut() {
-        None => Poll::Ready(false),
-        Some(socket) => {
-            let ready = Pin::new(&mut *socket).poll_ready(context);
-            ready.map(|_| matches!(socket.state(), State::Open))
-        }
-    });
-    if open.await {
-        tell(News::Open);
-    }
-    loop {
-        let next = poll_fn(|context| match socket.borrow_mut().as_mut() {
-            None => Poll::Ready(None),
-            Some(socket) => Pin::new(socket).poll_next(context).map(Some),
-        });
-        match next.await {
-            None => return,
-            Some(Some(Ok(Message::Text(text)))) => tell(News::Text(text)),
-            // The protocol has no binary messages; an error is followed by the close.
-            Some(Some(
-                Ok(Message::Bytes(_)) | Err(WebSocketError::ConnectionError | WebSocketError::MessageSendError(_)),
-            )) => {}
-            Some(Some(Err(WebSocketError::ConnectionClose(event)))) => return tell(News::Closed(event.code)),
-            Some(Some(Err(_)) | None) => return tell(News::Closed(CODE_ABNORMAL)),
-        }
+        self.events.abort();
+        // It throws only for a code or a reason, and there is none.
+        let _ = self.socket.close();
     }
 }
 

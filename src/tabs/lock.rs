@@ -8,9 +8,10 @@ use js_sys::{Function, Object, Promise, Reflect};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortController;
 
+use crate::env::spawn;
 use crate::trap;
 
 #[wasm_bindgen]
@@ -82,7 +83,7 @@ impl Lock {
                 if !given_back.get() {
                     held.set(true);
                     // Not from inside the browser's callback: it must return the promise whatever the engine does.
-                    spawn_local(async move { tell(News::Held) });
+                    spawn(async move { tell(News::Held) });
                 }
                 until_released
             })
@@ -90,7 +91,7 @@ impl Lock {
         let ended = request_lock(&self.name, &options, granted.as_ref().unchecked_ref()).ok()?;
         let (ended_by_us, over) = (given_back.clone(), Rc::new(Cell::new(false)));
         let is_over = over.clone();
-        spawn_local(async move {
+        spawn(async move {
             // Rejected when cancelled (then it was not held) or stolen.
             let _ = JsFuture::from(ended).await;
             is_over.set(true);
