@@ -4,15 +4,16 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use futures_channel::oneshot;
-use indexed_db_futures::database::Database;
-use indexed_db_futures::error::{Error, OpenDbError};
-use indexed_db_futures::internals::SystemRepr;
-use indexed_db_futures::prelude::*;
-use indexed_db_futures::transaction::{Transaction, TransactionDurability, TransactionMode, TransactionOptions};
-use tidewire_core::io::{Durability, StoreError};
+use js_sys::Reflect;
+use tidewire_core::io::StoreError;
+use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{AbortController, IdbVersionChangeEvent};
+use web_sys::{
+    AbortController, DomException, Event, IdbDatabase, IdbFactory, IdbObjectStoreParameters, IdbOpenDbRequest,
+    IdbVersionChangeEvent,
+};
 
+use super::request::Reply;
 use crate::env::Listeners;
 use crate::trap;
 
@@ -21,12 +22,12 @@ pub(super) const SEGMENTS: &str = "segs";
 pub(super) const DIRECTORIES: &str = "dirs";
 pub(super) const META: &str = "meta";
 
-pub(super) const META_STATE: f64 = 1.0;
-pub(super) const META_UPTO: f64 = 2.0;
-pub(super) const META_FENCE: f64 = 3.0;
+pub(super) const META_STATE: u64 = 1;
+pub(super) const META_UPTO: u64 = 2;
+pub(super) const META_FENCE: u64 = 3;
 
 /// The version inside IndexedDB, for ever: a new storage format is a new database.
-const VERSION: u8 = 1;
+const VERSION: u32 = 1;
 /// The format of the records, part of the database's name.
 const FORMAT: u32 = 1;
 
@@ -49,28 +50,12 @@ pub(super) enum Failure {
 
 pub(super) type Result<T> = std::result::Result<T, Failure>;
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match dom_name(&error).as_deref() {
+impl From<JsValue> for Failure {
+    /// What IndexedDB threw, or why a request failed.
+    fn from(thrown: JsValue) -> Self {
+        match thrown.dyn_ref::<DomException>().map(DomException::name).as_deref() {
             Some("QuotaExceededError") => Self::Quota,
             _ => Self::Unknown,
-        }
-    }
-}
-
-impl From<OpenDbError> for Failure {
-    fn from(error: OpenDbError) -> Self {
-        let error = match error {
-            OpenDbError::UnsupportedEnvironment | OpenDbError::NullFactory | OpenDbError::VersionZero => {
-                return Self::Unavailable;
-            }
-            OpenDbError::Base(error) => error,
-        };
-        match dom_name(&error).as_deref() {
-            // A page without an origin, storage switched off; InvalidStateError: Firefox's private windows of old.
-            Some("SecurityError" | "InvalidStateError") => Self::Unavailable,
-            Some("VersionError") => Self::Newer,
-            _ => error.into(),
         }
     }
 }
@@ -99,7 +84,7 @@ pub(super) struct Connection {
 }
 
 struct Live {
-    db: Rc<Database>,
+    db: IdbDatabase,
     events: AbortController,
     _listeners: Listeners,
     _held: Option<trap::Held>,
@@ -108,7 +93,7 @@ struct Live {
 impl Drop for Live {
     fn drop(&mut self) {
         self.events.abort();
-        self.db.as_sys().close();
+        self.db.close();
     }
 }
 
@@ -125,7 +110,7 @@ impl Connection {
     }
 
     /// The open database; opens it if it is not.
-    pub(super) async fn get(&self) -> Result<Rc<Database>> {
+    pub(super) async fn get(&self) -> Result<IdbDatabase> {
         loop {
             if self.closed.get() {
                 return Err(Failure::Dead);
@@ -143,7 +128,6 @@ impl Connection {
             let _ = waiting.send(());
         }
         let (db, created) = opened?;
-        let db = Rc::new(db);
         let again = self.generation.get() > 0;
         self.adopt(db.clone())?;
         if created && again {
@@ -159,7 +143,7 @@ impl Connection {
         Some(receive)
     }
 
-    fn adopt(&self, db: Rc<Database>) -> Result<()> {
+    fn adopt(&self, db: IdbDatabase) -> Result<()> {
         let generation = self.generation.get() + 1;
         self.generation.set(generation);
         let events = AbortController::new().map_err(|_| Failure::Unavailable)?;
@@ -169,7 +153,7 @@ impl Connection {
         // cases the next piece of work opens it anew and finds out what is there.
         for name in ["close", "versionchange"] {
             let this = self.this.clone();
-            listeners.add(db.as_sys(), name, &events.signal(), move |event| {
+            listeners.add(&db, name, &events.signal(), move |event| {
                 if let Some(change) = event.dyn_ref::<IdbVersionChangeEvent>() {
                     close_target(change);
                 }
@@ -178,9 +162,9 @@ impl Connection {
                 }
             });
         }
-        let held = trap::hold_method(db.as_sys(), "close");
+        let held = trap::hold_method(&db, "close");
         if self.closed.get() {
-            db.as_sys().close();
+            db.close();
             return Err(Failure::Dead);
         }
         *self.live.borrow_mut() = Some(Live { db, events, _listeners: listeners, _held: held });
@@ -202,7 +186,8 @@ impl Connection {
     pub(super) async fn erase(&self) -> Result<()> {
         self.forget();
         self.generation.set(0);
-        Ok(Database::delete_by_name(&self.name)?.await?)
+        let request = factory().ok_or(Failure::Unavailable)?.delete_database(&self.name)?;
+        Reply::of(request.into()).value().await.map(drop)
     }
 }
 
@@ -214,58 +199,51 @@ fn close_target(event: &IdbVersionChangeEvent) {
 }
 
 /// Opens the database and says whether it was made just now.
-async fn open(name: &str) -> Result<(Database, bool)> {
+async fn open(name: &str) -> Result<(IdbDatabase, bool)> {
+    let request = factory().ok_or(Failure::Unavailable)?.open_with_u32(name, VERSION).map_err(not_opened)?;
     let created = Rc::new(Cell::new(false));
     let is_created = created.clone();
-    let request = Database::open(name)
-        .with_version(VERSION)
-        .with_on_upgrade_needed(move |_, db| {
-            is_created.set(true);
-            db.create_object_store(LOG).with_auto_increment(true).build()?;
-            db.create_object_store(SEGMENTS).with_auto_increment(true).build()?;
-            db.create_object_store(DIRECTORIES).build()?;
-            db.create_object_store(META).build()?;
-            Ok(())
-        })
-        .build()?;
-    let db = request.await?;
-    Ok((db, created.get()))
+    let upgrade = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+        is_created.set(true);
+        if let Some(request) = event.target().and_then(|target| target.dyn_into::<IdbOpenDbRequest>().ok())
+            && create_stores(&request).is_err()
+            && let Some(transaction) = request.transaction()
+        {
+            // Then the request fails too, and the next one finds no half-made database.
+            let _ = transaction.abort();
+        }
+    });
+    request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
+    let opened = Reply::of(request.clone().into()).value().await;
+    request.set_onupgradeneeded(None);
+    match opened {
+        Ok(db) => Ok((db.unchecked_into(), created.get())),
+        Err(_) => Err(request.error().ok().flatten().map_or(Failure::Unknown, |error| not_opened(error.into()))),
+    }
 }
 
-fn dom_name(error: &Error) -> Option<String> {
-    let Error::DomException(error) = error else { return None };
-    let sys: &web_sys::DomException = AsRef::<JsValue>::as_ref(error).unchecked_ref();
-    Some(sys.name())
+fn create_stores(request: &IdbOpenDbRequest) -> std::result::Result<(), JsValue> {
+    let db: IdbDatabase = request.result()?.unchecked_into();
+    let numbered = IdbObjectStoreParameters::new();
+    numbered.set_auto_increment(true);
+    db.create_object_store_with_optional_parameters(LOG, &numbered)?;
+    db.create_object_store_with_optional_parameters(SEGMENTS, &numbered)?;
+    db.create_object_store(DIRECTORIES)?;
+    db.create_object_store(META)?;
+    Ok(())
 }
 
-/// Begins to read.
-pub(super) fn reading<'a>(db: &'a Database, stores: &[&str]) -> Result<Transaction<'a>> {
-    // It throws only on a connection that is closed, and then nothing has been asked of it.
-    db.transaction(stores).build().map_err(|_| Failure::Dead)
+/// Reading the property throws where the page may not use it.
+fn factory() -> Option<IdbFactory> {
+    let factory = Reflect::get(&js_sys::global(), &"indexedDB".into()).ok()?;
+    factory.is_object().then(|| factory.unchecked_into())
 }
 
-/// Begins to write.
-pub(super) fn writing<'a>(db: &'a Database, stores: &[&str], durability: Durability) -> Result<Transaction<'a>> {
-    let durability = match durability {
-        Durability::Strict => TransactionDurability::Strict,
-        Durability::Relaxed => TransactionDurability::Relaxed,
-    };
-    let options = TransactionOptions::new().with_durability(durability);
-    let builder = db.transaction(stores).with_mode(TransactionMode::Readwrite).with_options(options);
-    builder.build().map_err(|_| Failure::Dead)
-}
-
-/// Commits at once, without a round trip for the requests before it, and waits until it is complete.
-pub(super) async fn commit(transaction: Transaction<'_>) -> Result<()> {
-    // The library says only "aborted"; the reason, such as a full quota, stands in the transaction.
-    let sys = transaction.as_sys().clone();
-    transaction.commit().await.map_err(|error| match sys.error() {
-        Some(reason) => Error::from(reason).into(),
-        None => error.into(),
-    })
-}
-
-/// Gives a transaction up, all of it.
-pub(super) async fn abort(transaction: Transaction<'_>) -> Result<()> {
-    Ok(transaction.abort().await?)
+fn not_opened(thrown: JsValue) -> Failure {
+    match thrown.dyn_ref::<DomException>().map(DomException::name).as_deref() {
+        // A page without an origin, storage switched off; InvalidStateError: Firefox's private windows of old.
+        Some("SecurityError" | "InvalidStateError") => Failure::Unavailable,
+        Some("VersionError") => Failure::Newer,
+        _ => thrown.into(),
+    }
 }

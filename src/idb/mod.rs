@@ -9,6 +9,7 @@
 
 mod connection;
 mod log;
+mod request;
 mod segments;
 
 use std::cell::Cell;
