@@ -1,5 +1,5 @@
-//! Requests and transactions of IndexedDB as futures. Nothing of Rust is called back: a promise gets its own functions as
-//! the handlers, and what awaits it runs in the microtask after the event, while the transaction is still active.
+//! Requests and transactions of IndexedDB as futures. Nothing of Rust is called back: the handlers are a promise's own
+//! functions, and what awaits it runs in a microtask of the event, while the transaction is still active.
 
 use js_sys::{Object, Promise, Reflect};
 use tidewire_core::io::Durability;

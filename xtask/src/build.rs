@@ -28,8 +28,8 @@ pub enum Mode {
 
 /// Features are named one by one: with `--all-features` Chromium refuses the module.
 ///
-/// `--low-memory-unused`: the bottom of the memory is the end of the stack, so an access that leaves it wraps around and
-/// traps instead of reaching there. Without `local-cse` the module is larger, but smaller to download.
+/// `--low-memory-unused`: the bottom of the memory is the end of the stack, so an access that leaves it wraps around
+/// and traps instead of reaching there. Without `local-cse` the module is larger, but smaller to download.
 const WASM_OPT_FLAGS: [&str; 9] = [
     "-Oz",
     "--skip-pass=local-cse",
