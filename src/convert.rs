@@ -1,8 +1,9 @@
 //! What crosses between JavaScript and Rust: bytes are copied, settings are parsed once.
 
 use js_sys::Uint8Array;
-use serde::Deserialize;
+use serde_json::Value;
 use tidewire_core::error::{Code, CoreError};
+use tidewire_core::json::{self, JsonLimits};
 use tidewire_core::limits;
 
 /// Bytes for IndexedDB or another tab, in a buffer of their own. A `Uint8Array` that looks into wasm memory would be
@@ -11,24 +12,19 @@ pub(crate) fn own_bytes(bytes: &[u8]) -> Uint8Array {
     Uint8Array::from(bytes)
 }
 
-/// The part of the face's `ClientConfig` that concerns the shell; the engine reads the rest.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// The part of the face's `ClientConfig` that concerns the shell; the engine reads the rest and
+/// refuses what is of a wrong type.
+#[derive(Debug, Clone)]
 pub(crate) struct Config {
     pub(crate) name: String,
-    #[serde(default)]
     pub(crate) url: Option<String>,
-    #[serde(default)]
     pub(crate) storage: StorageKind,
-    #[serde(default)]
     pub(crate) timeout_ms: Option<u64>,
 }
 
 /// Where the log is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StorageKind {
-    #[default]
     Indexeddb,
     Memory,
 }
@@ -44,7 +40,21 @@ impl StorageKind {
 
 impl Config {
     pub(crate) fn parse(json: &str) -> Result<Self, CoreError> {
-        serde_json::from_str(json).map_err(|error| CoreError::new(Code::BadConfig, format!("the settings: {error}")))
+        let settings = json::parse(json.as_bytes(), JsonLimits::MESSAGE)
+            .map_err(|error| error.within(Code::BadConfig, "the settings cannot be read"))?;
+        let storage = match settings.get("storage") {
+            None | Some(Value::Null) => StorageKind::Indexeddb,
+            Some(Value::String(kind)) if kind == "indexeddb" => StorageKind::Indexeddb,
+            Some(Value::String(kind)) if kind == "memory" => StorageKind::Memory,
+            Some(_) => return Err(CoreError::new(Code::BadConfig, "`storage` is \"indexeddb\" or \"memory\"")),
+        };
+        let text = |name| settings.get(name).and_then(Value::as_str).map(str::to_owned);
+        Ok(Self {
+            name: text("name").unwrap_or_default(),
+            url: text("url"),
+            storage,
+            timeout_ms: settings.get("timeoutMs").and_then(Value::as_u64),
+        })
     }
 
     pub(crate) fn timeout_ms(&self) -> u64 {
