@@ -93,7 +93,7 @@ impl Engine {
         self.must_be_open()?;
         let done = self.replica.write(now, parse(request, WriteRequest::read)?)?;
         self.written = Some(now);
-        Ok(done.to_string())
+        Ok(json::write_text(&done))
     }
 
     /// The inverse of a write, as a new write.
@@ -102,7 +102,7 @@ impl Engine {
     /// `not-in-queue` if it is not known any more.
     pub fn undo(&mut self, now: Now, write: u64) -> Result<String, CoreError> {
         self.must_be_open()?;
-        self.replica.undo(now, write).map(|done| done.to_string())
+        self.replica.undo(now, write).map(|done| json::write_text(&done))
     }
 
     /// Pause, resume, now, retry, discard, edit.
@@ -111,7 +111,7 @@ impl Engine {
     /// `not-in-queue`, or `bad-message` for an unknown command.
     pub fn command(&mut self, now: Now, request: &str) -> Result<String, CoreError> {
         self.must_be_open()?;
-        self.replica.command(now, parse(request, Command::read)?).map(|done| done.to_string())
+        self.replica.command(now, parse(request, Command::read)?).map(|done| json::write_text(&done))
     }
 
     /// One row as JSON.
@@ -140,7 +140,11 @@ impl Engine {
     /// `bad-query`.
     pub fn query(&self, request: &str) -> Result<String, CoreError> {
         let answer = self.replica.query(&Query::parse(request)?)?;
-        serde_json::to_string(&answer).map_err(|error| CoreError::new(Code::Internal, error.to_string()))
+        let mut view = json!({"ids": answer.ids, "total": answer.total});
+        if let (Some(next), Some(map)) = (answer.next, view.as_object_mut()) {
+            map.insert("next".to_owned(), Value::String(next));
+        }
+        Ok(json::write_text(&view))
     }
 
     /// `status`, `queue`, `health`, `metrics`.
@@ -148,14 +152,14 @@ impl Engine {
     /// # Errors
     /// `bad-message` for another name.
     pub fn view(&self, now: Now, what: &str) -> Result<String, CoreError> {
-        Ok(match what {
+        let view = match what {
             "status" => self.replica.status(now),
             "queue" => self.replica.queue_view(),
             "health" => self.replica.health_view(now),
             "metrics" => self.replica.metrics_view(),
             _ => return Err(CoreError::new(Code::BadMessage, format!("there is no view `{what}`"))),
-        }
-        .to_string())
+        };
+        Ok(json::write_text(&view))
     }
 
     /// Everything on this device that is the user's, as JSON.
@@ -165,13 +169,13 @@ impl Engine {
     pub fn export(&self) -> Result<String, CoreError> {
         let mut collections = Map::new();
         for name in self.replica.declared.keys() {
-            let query = Query::parse(&json!({"c": name}).to_string())?;
+            let query = Query::parse(&json::write_text(&json!({"c": name})))?;
             let ids = self.replica.query(&query)?.ids;
             let row = |id: &String| self.replica.row(name, &EntityId::parse(id).ok()?);
             let rows = ids.iter().filter_map(row).filter_map(|row| json::parse(row.as_bytes(), CALL).ok()).collect();
             collections.insert(name.to_string(), Value::Array(rows));
         }
-        Ok(json!({"tidewire": 1, "collections": collections, "queue": self.replica.queue_view()}).to_string())
+        Ok(json::write_text(&json!({"tidewire": 1, "collections": collections, "queue": self.replica.queue_view()})))
     }
 
     /// The `Authorization` token that requests carry now, if there is one.

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
 pub use self::fields::{Fields, list, number, text};
-pub use self::write::write;
+pub use self::write::{write, write_text};
 
 use self::scan::Scanner;
 use self::write::number_text;

@@ -6,9 +6,14 @@ use serde_json::{Map, Number, Value};
 
 /// The canonical text: keys sorted, no white space, numbers as JavaScript writes them.
 pub fn write(value: &Value) -> Vec<u8> {
+    write_text(value).into_bytes()
+}
+
+/// As [`write`], as text.
+pub fn write_text(value: &Value) -> String {
     let mut out = String::new();
     write_value(value, &mut out);
-    out.into_bytes()
+    out
 }
 
 fn write_value(value: &Value, out: &mut String) {

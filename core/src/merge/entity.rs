@@ -1,7 +1,5 @@
 //! A whole entity: insert, patch and delete against what is stored.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
 use crate::clock::{Hlc, Stamp};
@@ -14,6 +12,7 @@ use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 use crate::model::schema::{CollectionSettings, DeleteConflict};
 use crate::model::verdict::Overwritten;
+use crate::small::SmallMap;
 
 /// What a checked mutation comes to, on what is stored.
 ///
@@ -143,8 +142,8 @@ fn delete_unknown(stamp: &Stamp) -> Outcome {
         doc: Value::Object(Map::new()),
         deleted: true,
         changed: true,
-        touched: BTreeMap::new(),
-        restamped: BTreeMap::new(),
+        touched: SmallMap::new(),
+        restamped: SmallMap::new(),
         overwritten: Vec::new(),
         displaced: Vec::new(),
         at: stamp.0,
@@ -200,8 +199,8 @@ fn unchanged(stored: &Stored) -> Outcome {
         doc: stored.doc.clone(),
         deleted: stored.deleted,
         changed: false,
-        touched: BTreeMap::new(),
-        restamped: BTreeMap::new(),
+        touched: SmallMap::new(),
+        restamped: SmallMap::new(),
         overwritten: Vec::new(),
         displaced: Vec::new(),
         at: Hlc(stored.at, 0),

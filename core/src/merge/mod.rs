@@ -16,14 +16,13 @@ mod paths;
 mod predict;
 mod weave;
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use crate::clock::{Hlc, Stamp};
 use crate::ids::{ReplicaId, Rev};
 use crate::model::path::Path;
 use crate::model::verdict::Overwritten;
+use crate::small::SmallMap;
 
 pub use entity::merge;
 pub use paths::{PathRev, PathRevs, stamp_at};
@@ -56,9 +55,9 @@ pub struct Outcome {
     /// Whether it differs from before, so that it needs a new revision.
     pub changed: bool,
     /// The leaf paths that changed, with their stamps.
-    pub touched: BTreeMap<Path, Stamp>,
+    pub touched: SmallMap<Path, Stamp>,
     /// Paths that were written again with the value that they had: only their stamp is newer.
-    pub restamped: BTreeMap<Path, Stamp>,
+    pub restamped: SmallMap<Path, Stamp>,
     /// Values of this mutation that lost.
     pub overwritten: Vec<Overwritten>,
     /// Stored values that lost, though its author had not seen them: `yours` is theirs.
@@ -81,12 +80,12 @@ impl Outcome {
     /// The entity afterwards. `rev` is the transaction's `seq` if it changed; else the stored revision stays.
     pub fn store(&self, before: Option<&Stored>, rev: Rev, replica: &ReplicaId) -> Stored {
         let mut paths = before.map(|before| before.paths.clone()).unwrap_or_default();
-        for (path, stamp) in &self.restamped {
+        for (path, stamp) in self.restamped.iter() {
             if let Some(entry) = paths.get_mut(path) {
                 entry.1 = stamp.clone();
             }
         }
-        for (path, stamp) in &self.touched {
+        for (path, stamp) in self.touched.iter() {
             paths.insert(path.clone(), PathRev(rev, stamp.clone()));
         }
         let (rev, by) = match before {

@@ -5,8 +5,6 @@
 //! or would stand, in its place: **a field that no longer fits under its parent loses** (rule 14), whichever came
 //! first.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
 use crate::clock::{Hlc, Stamp};
@@ -19,6 +17,7 @@ use crate::model::document;
 use crate::model::path::Path;
 use crate::model::schema::{CollectionSettings, FieldStrategy, Strategy};
 use crate::model::verdict::Overwritten;
+use crate::small::SmallMap;
 
 /// What is known about when the paths changed.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +34,8 @@ pub(super) struct Weave<'a> {
     pub(super) known: Known<'a>,
     pub(super) base_rev: Rev,
     pub(super) settings: &'a CollectionSettings,
-    pub(super) touched: BTreeMap<Path, Stamp>,
-    pub(super) restamped: BTreeMap<Path, Stamp>,
+    pub(super) touched: SmallMap<Path, Stamp>,
+    pub(super) restamped: SmallMap<Path, Stamp>,
     pub(super) overwritten: Vec<Overwritten>,
     pub(super) displaced: Vec<Overwritten>,
     /// Objects of this mutation that lost: their fields lose with them.
@@ -50,8 +49,8 @@ impl<'a> Weave<'a> {
             known,
             base_rev,
             settings,
-            touched: BTreeMap::new(),
-            restamped: BTreeMap::new(),
+            touched: SmallMap::new(),
+            restamped: SmallMap::new(),
             overwritten: Vec::new(),
             displaced: Vec::new(),
             lost: Vec::new(),

@@ -25,14 +25,13 @@ pub struct Row<'a> {
 }
 
 /// The answer to a query.
-#[derive(Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The ids, in order.
     pub ids: Vec<String>,
     /// How many match in all.
     pub total: usize,
     /// Where the next page starts, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 

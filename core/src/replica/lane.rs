@@ -158,8 +158,8 @@ impl Replica {
             }
             (Job::CleanWrite { .. }, StoreReply::Refused) => self.sweep_refused(),
             (Job::Erase, StoreReply::Erased) => self.erased(),
-            (job, reply) => {
-                let message = format!("the store answered {reply:?} to {job:?}");
+            _ => {
+                let message = "the store's answer does not fit what it was asked";
                 self.event(json!({"type": "watchdog", "code": "internal", "message": message}));
             }
         }

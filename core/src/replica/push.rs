@@ -144,8 +144,7 @@ impl Replica {
         let Some(through) = ns.last().copied() else { return };
         let mut records = Vec::new();
         for joined in coalesce::plan(&self.state) {
-            let text = serde_json::to_string(&joined.mutation).and_then(serde_json::value::RawValue::from_string);
-            if let Ok(m) = text {
+            if let Ok(m) = serde_json::value::to_raw_value(&joined.mutation) {
                 records.push(Record::Coalesce(Coalesce { survivor: joined.survivor, absorbed: joined.absorbed, m }));
             }
         }

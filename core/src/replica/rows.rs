@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::value::RawValue;
+use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Code, CoreError};
@@ -45,7 +45,7 @@ impl Replica {
     pub(crate) fn commit(&mut self, draft: Draft, atomic: bool) -> Result<u64, CoreError> {
         let mut raw = Vec::with_capacity(draft.mutations.len());
         for mutation in &draft.mutations {
-            let text = serde_json::to_string(mutation).and_then(RawValue::from_string);
+            let text = to_raw_value(mutation);
             raw.push(text.map_err(|error| CoreError::new(Code::BadMutation, error.to_string()))?);
         }
         if atomic && raw.iter().map(|raw| raw.get().len()).sum::<usize>() > TRANSACTION_BYTES_MAX {

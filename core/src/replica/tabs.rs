@@ -47,7 +47,7 @@ impl Message {
         let (kind, key, rest): (u8, u64, Vec<u8>) = match self {
             Self::Record { key, bytes } => (0, *key, bytes.clone()),
             Self::Written { key } => (1, *key, Vec::new()),
-            Self::Status(status) => (2, 0, status.to_string().into_bytes()),
+            Self::Status(status) => (2, 0, json::write(status)),
             Self::Do(what) => (3, 0, what.clone().into_bytes()),
         };
         let mut message = vec![kind];
