@@ -83,7 +83,7 @@ describe("a pull", () => {
     };
     const reader = await world.device({ user: "bob", line, options: { timeoutMs: 1_500 } });
     await reader.until("complete", () => window.tw.loads.todos?.at(-1) === "complete", undefined, {
-      timeoutMs: 30_000,
+      timeoutMs: 15_000,
     });
     assert.equal(rule.met(), 2);
     await reader.agrees("todos", await world.rows("todos"));
