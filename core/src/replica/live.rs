@@ -72,6 +72,7 @@ impl Replica {
             // Half open: nothing came for two heartbeats.
             self.close_live();
             self.live_failed(now);
+            self.wish(self.live.backoff.not_before_ms);
         } else if socket.ready && now.mono_ms >= ping_ms {
             self.say(&ClientMessage::Ping);
             if let Some(socket) = &mut self.live.socket {

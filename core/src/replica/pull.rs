@@ -68,13 +68,13 @@ impl Replica {
     pub(crate) fn advance_pull(&mut self, now: Now) {
         if let Some(stream) = &self.pulling.stream {
             let (token, deadline) = (stream.token, stream.deadline_ms);
-            if now.mono_ms >= deadline {
-                self.output(Output::Abort { token });
-                self.pull_failed(now, 0);
-            } else {
+            if now.mono_ms < deadline {
                 self.wish(deadline);
+                return;
             }
-            return;
+            // Goes on below: nothing else may happen before the next try is due, so this asks to be woken for it.
+            self.output(Output::Abort { token });
+            self.pull_failed(now, 0);
         }
         if !self.live.is_ready() && self.session.ready().is_some() {
             let poll = if self.session.visible { self.config.poll_ms.visible } else { self.config.poll_ms.hidden };

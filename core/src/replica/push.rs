@@ -113,6 +113,8 @@ impl Replica {
                 if now.mono_ms >= deadline {
                     self.output(Output::Abort { token });
                     self.push_failed(now, 0, "no answer in time");
+                    // Nothing else may happen before the next try is due: ask to be woken for it.
+                    self.advance_push(now);
                 } else {
                     self.wish(deadline);
                 }
