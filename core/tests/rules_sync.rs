@@ -383,3 +383,52 @@ fn rule_32_a_busy_server_is_waited_for_and_nobody_is_blamed() {
     world.run(5_000);
     assert!(world.row(a, "d1").is_none());
 }
+
+#[test]
+fn what_is_never_answered_is_asked_again_after_its_time() {
+    let (mut world, a, b) = pair();
+    world.push_faults.push_back(Fault::Silent);
+    world.write(a, set("d1", "/f", 1));
+    world.run(15_000);
+    assert_eq!(world.view(a, "status")["pending"], 0, "the push was sent again");
+    world.tabs[a].socket = None;
+    world.sockets = false;
+    world.pull_faults.push_back(Fault::Silent);
+    world.set_network(false);
+    world.set_network(true);
+    world.write(b, set("d1", "/f", 2));
+    world.run(15_000);
+    assert_eq!(world.row(a, "d1").unwrap()["f"], 2, "the pull was asked again");
+}
+
+#[test]
+fn rule_32_a_size_that_was_refused_is_not_tried_again() {
+    let mut world = world();
+    let a = world.device();
+    world.run(1_000);
+    world.set_network(false);
+    for n in 0..64 {
+        world.write(a, insert(&format!("d{n}"), json!({"text": "x".repeat(100)})));
+    }
+    world.run(100);
+    world.server.body_max = 4_000;
+    let before = world.server.refusals;
+    world.set_network(true);
+    world.run(60_000);
+    assert_eq!(world.server.store.entities.len(), 64);
+    assert!(world.server.refusals - before <= 4, "{} refusals", world.server.refusals - before);
+}
+
+#[test]
+fn a_token_that_is_refused_again_and_again_is_a_pause_that_says_so() {
+    let (mut world, a, _) = pair();
+    world.server.refused.push("ada".into());
+    world.write(a, set("d1", "/f", 1));
+    world.run(20_000);
+    let status = world.view(a, "status");
+    assert_eq!((&status["state"], &status["reason"]), (&json!("paused"), &json!("auth")));
+    assert_eq!(world.view(a, "queue")["pending"][0]["attempts"], 0);
+    world.server.refused.clear();
+    world.run(60_000);
+    assert_eq!(world.view(a, "status")["state"], "synced", "a good token ends it");
+}

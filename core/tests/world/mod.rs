@@ -26,6 +26,8 @@ use server::Server;
 pub enum Fault {
     /// It never arrives.
     Lost,
+    /// Nothing ever comes back, not even an error.
+    Silent,
     /// It is carried out; the answer is lost.
     AnswerLost,
     /// The answer is cut after so many bytes.
@@ -311,6 +313,7 @@ impl World {
             world.server.answer(&request.path, request.bearer.as_deref(), text)
         };
         let (status, retry_after_ms, json, text) = match fault {
+            Some(Fault::Silent) => return,
             Some(Fault::Lost) => return self.tabs[tab].engine.handle(self.now, lost()),
             Some(Fault::AnswerLost) => {
                 answer(self);

@@ -24,6 +24,8 @@ pub(crate) struct Server {
     /// A push that holds this id makes the server fail.
     pub poison: Option<String>,
     pub body_max: usize,
+    /// How often a body was refused for its size.
+    pub refusals: usize,
 }
 
 /// The tenant's policy, with one rule on values.
@@ -73,6 +75,7 @@ impl Default for Server {
             reject: None,
             poison: None,
             body_max: usize::MAX,
+            refusals: 0,
         }
     }
 }
@@ -104,6 +107,7 @@ impl Server {
         }
         let failed = |status, code: &str| (status, json!({"code": code, "message": ""}).to_string());
         if body.len() > self.body_max {
+            self.refusals += 1;
             return failed(413, "too-large");
         }
         if self.poison.as_ref().is_some_and(|id| body.contains(&format!("\"{id}\""))) {
