@@ -112,6 +112,7 @@ impl Replica {
         let token = self.token();
         let request = Fetch { path: "pull".to_owned(), body: Some(body), bearer: self.session.bearer() };
         self.output(Output::Fetch { token, request });
+        self.wish(now.mono_ms + self.config.timeout_ms);
         self.pulling.stream = Some(Stream {
             token,
             status: 0,

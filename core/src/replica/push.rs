@@ -29,6 +29,8 @@ pub struct Pushing {
     pub(crate) backoff: Backoff,
     /// At most so many in one push; halved by failures, `None`: as configured.
     pub(crate) count_max: Option<usize>,
+    /// A batch of so many was too large for the server: it is not tried again.
+    pub(crate) refused_count: Option<usize>,
     /// Another request succeeded since the first failure of this batch.
     pub(crate) others_succeed: bool,
     /// Failures of what was pushed alone (rule 32).
@@ -86,6 +88,14 @@ impl Pushing {
     /// A request of another kind succeeded: then a failing push is the push's own fault.
     pub(crate) fn other_succeeded(&mut self) {
         self.others_succeed |= self.backoff.failures > 0;
+    }
+
+    /// After a success: twice as many again, up to what is configured, but never as many as were too large.
+    pub(crate) fn grow(&mut self, configured: usize) {
+        let Some(count) = self.count_max.map(|count| count * 2) else { return };
+        if self.refused_count.is_none_or(|refused| count < refused) {
+            self.count_max = Some(count).filter(|count| *count < configured);
+        }
     }
 
     /// The user wants everything tried now.
@@ -239,6 +249,7 @@ impl Replica {
         let token = self.token();
         let request = Fetch { path: "push".to_owned(), body: Some(body), bearer: Some(bearer) };
         self.output(Output::Fetch { token, request });
+        self.wish(now.mono_ms + self.config.timeout_ms);
         self.pushing.step = Step::InFlight(Flight {
             token,
             ns,

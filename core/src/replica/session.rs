@@ -87,6 +87,11 @@ impl Session {
         self.token == Auth::None
     }
 
+    /// The app's tokens were refused again and again, or its `auth` function failed so often.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.backoff.failures >= 2
+    }
+
     /// Asks the app again: after a sign-in, a resume, or a new try of the user's.
     pub(crate) fn retry(&mut self) {
         self.backoff.reset();

@@ -72,6 +72,10 @@ impl Replica {
             return json!({"state": "paused", "reason": "auth",
                 "error": {"code": "unauthorized", "message": "the `auth` function gave no token: sign in"}});
         }
+        if session.is_refused() {
+            return json!({"state": "paused", "reason": "auth",
+                "error": {"code": "unauthorized", "message": "the server refuses the token: sign in again"}});
+        }
         if !session.online {
             return json!({"state": "offline", "since": session.lost_ms.unwrap_or(now.wall_ms)});
         }

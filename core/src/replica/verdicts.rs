@@ -82,8 +82,7 @@ impl Replica {
         self.metrics.push_done(now.mono_ms - flight.started_ms);
         self.pushing.backoff.reset();
         self.pushing.others_succeed = false;
-        self.pushing.count_max =
-            self.pushing.count_max.map(|count| count * 2).filter(|count| *count < self.config.batch.max_count);
+        self.pushing.grow(self.config.batch.max_count);
         for n in &flight.ns {
             self.pushing.alone.remove(n);
             self.pushing.attempts.remove(n);
@@ -118,6 +117,7 @@ impl Replica {
                 return self.reject_here(now, &ns, Code::TooLarge, message);
             }
             self.pushing.count_max = Some((ns.len() / 2).max(1));
+            self.pushing.refused_count = Some(ns.len());
             return;
         }
         if status < 500 && status != 429 && status != 408 && status != 425 {

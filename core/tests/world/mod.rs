@@ -10,6 +10,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod disk;
+mod ops;
 pub mod server;
 
 use std::collections::VecDeque;
@@ -19,6 +20,8 @@ use tidewire_core::engine::Engine;
 use tidewire_core::io::{Event, Fetch, Input, Now, Output, StoreError, StoreOp};
 
 use disk::Disk;
+#[allow(unused_imports, reason = "each test file uses a part of it")]
+pub use ops::{delete, inc, insert, set};
 use server::Server;
 
 /// What happens to the next request of a kind.
@@ -384,20 +387,4 @@ impl World {
         }
         false
     }
-}
-
-pub fn insert(id: &str, value: Value) -> Value {
-    json!({"op": "insert", "c": "deals", "id": id, "value": value})
-}
-
-pub fn set(id: &str, path: &str, value: impl Into<Value>) -> Value {
-    json!({"op": "patch", "c": "deals", "id": id, "set": {path: value.into()}})
-}
-
-pub fn inc(id: &str, path: &str, by: i64) -> Value {
-    json!({"op": "patch", "c": "deals", "id": id, "inc": {path: by}})
-}
-
-pub fn delete(id: &str) -> Value {
-    json!({"op": "delete", "c": "deals", "id": id})
 }

@@ -1,0 +1,122 @@
+//! Rules H: whatever fails, the rest goes on, and what waits is tried again. Each test breaks when its rule does.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod world;
+
+use serde_json::json;
+use world::{Fault, World, delete, inc, insert, set, world};
+
+fn pair() -> (World, usize, usize) {
+    let mut world = world();
+    let (a, b) = (world.device(), world.device());
+    world.write(a, insert("d1", json!({"f": 0, "g": 0})));
+    world.run(1_000);
+    (world, a, b)
+}
+
+#[test]
+fn rule_32_a_poison_mutation_becomes_suspect_and_the_rest_goes_on() {
+    let mut world = world();
+    let a = world.device();
+    world.run(1_000);
+    world.set_network(false);
+    for n in 0..16 {
+        world.write(a, insert(&format!("d{n}"), json!({"n": n})));
+    }
+    world.run(100);
+    world.server.poison = Some("d5".into());
+    world.set_network(true);
+    world.run(15 * 60_000);
+    assert_eq!(world.server.store.entities.len(), 15);
+    let queue = world.view(a, "queue");
+    assert_eq!(queue["pending"].as_array().unwrap().len(), 1);
+    assert_eq!(queue["pending"][0]["status"], "suspect");
+    world.write(a, inc("d1", "/n", 1));
+    world.run(5_000);
+    assert_eq!(world.row(a, "d1").unwrap()["$sync"]["status"], "synced");
+    world.server.poison = None;
+    world.run(2 * 60_000);
+    assert_eq!(world.view(a, "status")["pending"], 0);
+}
+
+#[test]
+fn rule_32_413_halves_and_alone_it_is_a_dead_letter() {
+    let mut world = world();
+    let a = world.device();
+    world.run(1_000);
+    world.set_network(false);
+    for n in 0..8 {
+        world.write(a, insert(&format!("d{n}"), json!({"text": "x".repeat(if n == 3 { 3_000 } else { 100 })})));
+    }
+    world.run(100);
+    world.server.body_max = 2_000;
+    world.set_network(true);
+    world.run(60_000);
+    assert_eq!(world.server.store.entities.len(), 7);
+    let failed = world.view(a, "queue")["failed"].clone();
+    assert_eq!((failed[0]["id"].clone(), failed[0]["error"]["code"].clone()), (json!("d3"), json!("too-large")));
+}
+
+#[test]
+fn rule_32_a_busy_server_is_waited_for_and_nobody_is_blamed() {
+    let (mut world, a, _) = pair();
+    world.push_faults.extend([Fault::Status(429, Some(7_000)), Fault::Status(503, None), Fault::Portal]);
+    world.write(a, set("d1", "/f", 1));
+    world.run(6_900);
+    assert_eq!(world.tabs[a].pushes.len(), 2, "Retry-After is honoured");
+    world.run(60_000);
+    assert_eq!(world.view(a, "status")["pending"], 0);
+    assert_eq!(world.row(a, "d1").unwrap()["f"], 1);
+    world.write(a, delete("d1"));
+    world.run(5_000);
+    assert!(world.row(a, "d1").is_none());
+}
+
+#[test]
+fn what_is_never_answered_is_asked_again_after_its_time() {
+    let (mut world, a, b) = pair();
+    world.push_faults.push_back(Fault::Silent);
+    world.write(a, set("d1", "/f", 1));
+    world.run(15_000);
+    assert_eq!(world.view(a, "status")["pending"], 0, "the push was sent again");
+    world.tabs[a].socket = None;
+    world.sockets = false;
+    world.pull_faults.push_back(Fault::Silent);
+    world.set_network(false);
+    world.set_network(true);
+    world.write(b, set("d1", "/f", 2));
+    world.run(15_000);
+    assert_eq!(world.row(a, "d1").unwrap()["f"], 2, "the pull was asked again");
+}
+
+#[test]
+fn rule_32_a_size_that_was_refused_is_not_tried_again() {
+    let mut world = world();
+    let a = world.device();
+    world.run(1_000);
+    world.set_network(false);
+    for n in 0..64 {
+        world.write(a, insert(&format!("d{n}"), json!({"text": "x".repeat(100)})));
+    }
+    world.run(100);
+    world.server.body_max = 4_000;
+    let before = world.server.refusals;
+    world.set_network(true);
+    world.run(60_000);
+    assert_eq!(world.server.store.entities.len(), 64);
+    assert!(world.server.refusals - before <= 2, "{} refusals", world.server.refusals - before);
+}
+
+#[test]
+fn a_token_that_is_refused_again_and_again_is_a_pause_that_says_so() {
+    let (mut world, a, _) = pair();
+    world.server.refused.push("ada".into());
+    world.write(a, set("d1", "/f", 1));
+    world.run(20_000);
+    let status = world.view(a, "status");
+    assert_eq!((&status["state"], &status["reason"]), (&json!("paused"), &json!("auth")));
+    assert_eq!(world.view(a, "queue")["pending"][0]["attempts"], 0);
+    world.server.refused.clear();
+    world.run(60_000);
+    assert_eq!(world.view(a, "status")["state"], "synced", "a good token ends it");
+}
