@@ -4,15 +4,7 @@
 mod world;
 
 use serde_json::json;
-use world::{Fault, World, delete, inc, insert, set, world};
-
-fn pair() -> (World, usize, usize) {
-    let mut world = world();
-    let (a, b) = (world.device(), world.device());
-    world.write(a, insert("d1", json!({"f": 0, "g": 0})));
-    world.run(1_000);
-    (world, a, b)
-}
+use world::{Fault, delete, inc, insert, pair, set, world};
 
 #[test]
 fn rule_32_a_poison_mutation_becomes_suspect_and_the_rest_goes_on() {

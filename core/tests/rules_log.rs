@@ -7,16 +7,7 @@ use tidewire_core::ids::MutationId;
 use tidewire_core::io::StoreError;
 use tidewire_core::log::record::{Changes, Commit, Record, Sent};
 use tidewire_core::model::cursor::{Cursor, Scope};
-use world::{World, delete, inc, insert, set, world};
-
-/// Two devices that know `d1`.
-fn pair() -> (World, usize, usize) {
-    let mut world = world();
-    let (a, b) = (world.device(), world.device());
-    world.write(a, insert("d1", json!({"f": 0, "g": 0})));
-    world.run(1_000);
-    (world, a, b)
-}
+use world::{delete, inc, insert, pair, set, world};
 
 #[test]
 fn rule_01_an_ack_moves_no_confirmed_document() {

@@ -6,15 +6,7 @@ mod world;
 
 use serde_json::{Value, json};
 use tidewire_core::io::Input;
-use world::{Fault, World, insert, set, world};
-
-fn pair() -> (World, usize, usize) {
-    let mut world = world();
-    let (a, b) = (world.device(), world.device());
-    world.write(a, insert("d1", json!({"f": 0, "g": 0})));
-    world.run(1_000);
-    (world, a, b)
-}
+use world::{Fault, World, insert, pair, set, world};
 
 /// The numbers of a tab's pushes, in order of sending.
 fn pushed(world: &World, tab: usize) -> Vec<Vec<Value>> {

@@ -94,6 +94,15 @@ pub fn world() -> World {
     }
 }
 
+/// Two devices that know `d1`.
+pub fn pair() -> (World, usize, usize) {
+    let mut world = world();
+    let (a, b) = (world.device(), world.device());
+    world.write(a, insert("d1", serde_json::json!({"f": 0, "g": 0})));
+    world.run(1_000);
+    (world, a, b)
+}
+
 impl World {
     /// A new profile with one open tab.
     pub fn device(&mut self) -> usize {
