@@ -10,7 +10,7 @@ pub(crate) fn to_js(error: &CoreError) -> JsValue {
     js.set_name("ClientError");
     set(&js, "code", error.code.as_str().into());
     set(&js, "retryable", error.retryable().into());
-    set(&js, "hint", error.message.as_str().into());
+    set(&js, "hint", (&*error.message).into());
     if let Some(path) = &error.path {
         set(&js, "path", path.as_str().into());
     }

@@ -3,6 +3,9 @@
 //! A [`CoreError`] has a stable [`code`](CoreError::code) that is documented in `docs/ERRORS.md`, says whether
 //! trying again can help, and carries a hint that tells a developer what to do. It never holds row data.
 
+use std::borrow::Cow;
+use std::ops::{Deref, DerefMut};
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -14,26 +17,60 @@ use thiserror::Error;
 /// assert_eq!(error.code.as_str(), "bad-path");
 /// assert!(!error.retryable());
 /// ```
+///
+/// One pointer wide: it stands in most return types, and a refusal is rare.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
-#[error("{}: {message}", code.as_str())]
-pub struct CoreError {
+#[error("{}: {}", .0.code.as_str(), .0.message)]
+#[serde(transparent)]
+pub struct CoreError(Box<Failure>);
+
+/// What a [`CoreError`] holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
     /// What kind of failure this is; stable across releases.
     pub code: Code,
     /// What happened and what to do about it.
-    pub message: String,
+    pub message: Cow<'static, str>,
     /// The JSON Pointer of the field concerned, where one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
 }
 
+impl Deref for CoreError {
+    type Target = Failure;
+
+    fn deref(&self) -> &Failure {
+        &self.0
+    }
+}
+
+impl DerefMut for CoreError {
+    fn deref_mut(&mut self) -> &mut Failure {
+        &mut self.0
+    }
+}
+
 impl CoreError {
     /// An error with a message that says what to do.
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), path: None }
+    #[cold]
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::make(code, message.into())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make(code: Code, message: Cow<'static, str>) -> Self {
+        Self(Box::new(Failure { code, message, path: None }))
+    }
+
+    /// Its parts, by value.
+    pub fn into_parts(self) -> Failure {
+        *self.0
     }
 
     /// The same error, about one field.
     #[must_use]
+    #[cold]
     pub fn at(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
         self

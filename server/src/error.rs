@@ -1,5 +1,7 @@
 //! How the server says no over HTTP: one body, one table of status codes, nothing internal.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -19,7 +21,7 @@ pub enum Error {
 
 impl Error {
     /// A refusal.
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Self::Refused(CoreError::new(code, message))
     }
 
@@ -27,7 +29,7 @@ impl Error {
     pub fn body(&self) -> ErrorBody {
         match self {
             Self::Refused(error) => {
-                ErrorBody { code: error.code, message: error.message.clone(), path: error.path.clone() }
+                ErrorBody { code: error.code, message: error.message.to_string(), path: error.path.clone() }
             }
             Self::Store(StoreError::Overloaded) => plain("the server is busy: try again in a second"),
             Self::Store(_) => plain("the server failed; its log has the reason: try again"),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::authority::item::{self, Content, Item};
 use crate::authority::{Policy, Rows, Stored};
 use crate::clock::{Exchange, Stamp};
-use crate::error::{Code, CoreError};
+use crate::error::{Code, CoreError, Failure};
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
 use crate::json;
 use crate::limits::{DOCUMENT_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_MUTATIONS_MAX};
@@ -118,10 +118,14 @@ impl<'a, P: Policy> Decider<'a, P> {
     fn conclude<R: Rows>(&mut self, rows: &mut R, item: &Item, decision: Decision) -> Result<VerdictItem, R::Error> {
         let verdict = match decision {
             Decision::Done(verdict) => verdict,
-            Decision::Refused(CoreError { code, message, path }) => {
+            Decision::Refused(error) => {
                 // What follows was written for this entity, not for whatever has its id.
                 self.wait_for(item, |edit| edit.kind == Kind::Insert);
-                Verdict::Rejected { code, message, path: path.and_then(|path| Path::parse(&path).ok()) }
+                {
+                    let Failure { code, message, path } = error.into_parts();
+                    let path = path.and_then(|path| Path::parse(&path).ok());
+                    Verdict::Rejected { code, message: message.into_owned(), path }
+                }
             }
             Decision::Held(reason) => {
                 self.wait_for(item, |_| true);
@@ -236,13 +240,13 @@ fn known_verdict<R: Rows>(rows: &mut R, item: &Item) -> Result<Option<VerdictIte
     Ok(known.map(|(digest, verdict)| VerdictItem { n: item.n, duplicate: digest == item.digest(), verdict }))
 }
 
-fn refuse(code: Code, message: &str) -> Decision {
+fn refuse(code: Code, message: &'static str) -> Decision {
     Decision::Refused(CoreError::new(code, message))
 }
 
 /// What stops a transaction before anything of it is tried, and at which member.
 fn refused_as_a_whole(members: &[Item], partly_decided: bool) -> Option<(usize, CoreError)> {
-    let bad = |message: &str| Some((0, CoreError::new(Code::BadMutation, message)));
+    let bad = |message: &'static str| Some((0, CoreError::new(Code::BadMutation, message)));
     if members.first().is_none_or(|first| first.tx != Some(first.n)) {
         return bad("the first member of this transaction is missing");
     }

@@ -34,7 +34,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// `bad-message`.
     pub fn need(&self, key: &str) -> Result<&'a Value, CoreError> {
-        self.any(key).ok_or_else(|| bad(&format!("missing field `{key}`")))
+        self.any(key).ok_or_else(|| bad(format!("missing field `{key}`")))
     }
 
     /// A text that has to be there.
@@ -42,7 +42,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// `bad-message`.
     pub fn text(&self, key: &str) -> Result<&'a str, CoreError> {
-        text(self.need(key)?).map_err(|_| bad(&format!("field `{key}` is no text")))
+        text(self.need(key)?).map_err(|_| bad(format!("field `{key}` is no text")))
     }
 
     /// A whole number that has to be there.
@@ -50,7 +50,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// `bad-message`.
     pub fn number(&self, key: &str) -> Result<u64, CoreError> {
-        number(self.need(key)?).map_err(|_| bad(&format!("field `{key}` is no whole number")))
+        number(self.need(key)?).map_err(|_| bad(format!("field `{key}` is no whole number")))
     }
 
     /// A whole number, or its default.
@@ -76,7 +76,7 @@ impl<'a> Fields<'a> {
     pub fn flag(&self, key: &str) -> Result<bool, CoreError> {
         match self.get(key) {
             None => Ok(false),
-            Some(value) => value.as_bool().ok_or_else(|| bad(&format!("field `{key}` is neither true nor false"))),
+            Some(value) => value.as_bool().ok_or_else(|| bad(format!("field `{key}` is neither true nor false"))),
         }
     }
 
@@ -140,6 +140,6 @@ pub fn number(value: &Value) -> Result<u64, CoreError> {
 }
 
 #[cold]
-fn bad(message: &str) -> CoreError {
+fn bad(message: impl Into<std::borrow::Cow<'static, str>>) -> CoreError {
     CoreError::new(Code::BadMessage, message)
 }

@@ -102,7 +102,7 @@ impl Step<'_> {
     /// # Errors
     /// `wrong-type` where an operator does not fit the value.
     pub fn result(&self, path: &Path, before: Option<&Value>) -> Result<Option<Value>, CoreError> {
-        let wrong = |what: &str| Err(CoreError::new(Code::WrongType, what).at(path.as_str()));
+        let wrong = |what: &'static str| Err(CoreError::new(Code::WrongType, what).at(path.as_str()));
         let items = match (self, before) {
             (Step::Set(value), _) => return Ok(Some((*value).clone())),
             (Step::Unset, _) => return Ok(None),

@@ -175,7 +175,7 @@ impl Mutation {
     /// # Errors
     /// `bad-mutation`, `bad-path`, `too-deep`, `too-large` or `forbidden-key`, with the path.
     pub fn check(&self) -> Result<(), CoreError> {
-        let bad = |message: &str| Err(CoreError::new(Code::BadMutation, message));
+        let bad = |message: &'static str| Err(CoreError::new(Code::BadMutation, message));
         let operators = self.inc.len() + self.add.len() + self.remove.len();
         match self.kind {
             Kind::Insert if !self.unset.is_empty() || operators > 0 => {

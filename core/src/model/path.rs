@@ -32,7 +32,7 @@ impl Path {
     /// # Ok::<(), tidewire_core::error::CoreError>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self, CoreError> {
-        let bad = |message: &str| Err(CoreError::new(Code::BadPath, message).at(text));
+        let bad = |message: &'static str| Err(CoreError::new(Code::BadPath, message).at(text));
         let Some(rest) = text.strip_prefix('/') else {
             return bad("a path is a JSON Pointer to a field: it starts with `/`");
         };

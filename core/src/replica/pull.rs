@@ -343,6 +343,6 @@ pub(crate) fn changes_records(mut last: Changes, rows: Vec<Change>) -> Vec<Recor
     records
 }
 
-fn bad(message: &str) -> CoreError {
+fn bad(message: &'static str) -> CoreError {
     CoreError::new(Code::BadResponse, message)
 }

@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -104,7 +106,7 @@ impl Auth {
         };
         let Some(tenant) = text(&self.tenant_claim).filter(|tenant| is_name(tenant)) else {
             let claim = &self.tenant_claim;
-            return Err(refusal(&format!("the token's `{claim}` must name a tenant (auth.tenant_claim)")));
+            return Err(refusal(format!("the token's `{claim}` must name a tenant (auth.tenant_claim)")));
         };
         let Some(exp_ms) = time_claim(&claims, "exp") else {
             return Err(refusal("the token's `exp` must be a number"));
@@ -205,6 +207,6 @@ fn is_name(text: &str) -> bool {
     text.len() <= TENANT_BYTES_MAX && !text.chars().any(char::is_control)
 }
 
-fn refusal(message: &str) -> CoreError {
+fn refusal(message: impl Into<Cow<'static, str>>) -> CoreError {
     CoreError::new(Code::Unauthorized, message)
 }

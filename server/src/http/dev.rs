@@ -50,7 +50,7 @@ pub(super) async fn token(
     };
     // An unusable name is refused here, where it can be seen.
     if request.ttl_seconds != Some(0) {
-        state.auth.check(&token, now).map_err(|error| Error::new(Code::BadMessage, error.message))?;
+        state.auth.check(&token, now).map_err(|error| Error::new(Code::BadMessage, error.into_parts().message))?;
     }
     Ok(Json(TokenAnswer { token, expires_at }))
 }

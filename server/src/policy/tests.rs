@@ -34,7 +34,7 @@ fn check(collection: &str, stored: Option<Value>, doc: Option<Value>) -> Result<
     let id = EntityId::parse("x").expect("an id");
     policy()
         .check_write(&user("alice"), &name(collection), &id, stored.as_ref(), doc.as_ref())
-        .map_err(|error| (error.code, error.path))
+        .map_err(|error| (error.code, error.path.clone()))
 }
 
 #[test]

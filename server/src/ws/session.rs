@@ -64,7 +64,7 @@ pub(super) async fn run(state: AppState, guard: SocketGuard, socket: WebSocket) 
         End::Slow => (1013, "too slow: pull", state.timeouts.slow_reader),
         End::Refused(error) => {
             let code = close_code(error.code);
-            let _ = outbox.send(&ServerMessage::Error { code: error.code, message: error.message });
+            let _ = outbox.send(&ServerMessage::Error { code: error.code, message: error.message.to_string() });
             (code, error.code.as_str(), CLOSE_PATIENCE)
         }
     };
