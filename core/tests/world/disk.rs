@@ -18,10 +18,15 @@ pub struct Disk {
     pub appends: usize,
     pub seals: usize,
     pub cleans: usize,
+    /// Everything that it was asked.
+    pub operations: usize,
+    /// Whatever their key, seals are not carried out.
+    pub refuses_seals: bool,
 }
 
 impl Disk {
     pub fn carry_out(&mut self, op: StoreOp) -> Result<StoreReply, StoreError> {
+        self.operations += 1;
         Ok(match op {
             StoreOp::Load => StoreReply::Loaded {
                 state: self.state.clone(),
@@ -43,7 +48,7 @@ impl Disk {
                 StoreReply::Appended { first_key }
             }
             StoreOp::Seal { expect, record, segments, state, upto, fence } => {
-                if self.next_key + 1 != expect {
+                if self.refuses_seals || self.next_key + 1 != expect {
                     return Ok(StoreReply::Refused);
                 }
                 self.seals += 1;

@@ -1,0 +1,114 @@
+//! A store that refuses, or that lost its log: the engine comes to rest, keeps what the user wrote, says so, and goes
+//! on when it can.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod world;
+
+use serde_json::json;
+use world::{World, inc, insert, world};
+
+/// A minute of a tab that has nothing else to do: an operation every two seconds is plenty.
+const OPS_A_MINUTE: usize = 30;
+
+/// An offline device whose log is long enough to be sealed by anybody at once.
+fn overdue() -> (World, usize) {
+    let mut world = world();
+    let a = world.device();
+    world.run(1_000);
+    world.set_network(false);
+    world.disks[0].refuses_seals = true;
+    for n in 0..1_100 {
+        world.write(a, insert(&format!("d{n}"), json!({"n": n})));
+        if n % 100 == 0 {
+            world.settle();
+        }
+        world.run(1);
+    }
+    (world, a)
+}
+
+#[test]
+fn a_store_that_refuses_each_seal_is_asked_at_long_intervals() {
+    let (mut world, a) = overdue();
+    world.run(60_000);
+    let before = world.disks[0].operations;
+    world.run(60_000);
+    let asked = world.disks[0].operations - before;
+    assert!((1..OPS_A_MINUTE).contains(&asked), "{asked} operations in a minute");
+    assert_eq!(world.view(a, "status")["pending"], 1_100);
+    let health = world.view(a, "health");
+    assert_eq!(health["healthy"], false);
+    assert!(health["reasons"].to_string().contains("storage"), "{health}");
+
+    // Writes do not wait for the pause.
+    let durable = world.events(a, "durable").len();
+    world.write(a, insert("new", json!({})));
+    world.settle();
+    assert_eq!(world.events(a, "durable").len(), durable + 1);
+
+    world.disks[0].refuses_seals = false;
+    world.run(60_000);
+    assert!(world.disks[0].seals > 0);
+    assert_eq!(world.view(a, "health")["reasons"], json!([]));
+    world.set_network(true);
+    world.run(10_000);
+    assert_eq!(world.server.store.entities.len(), 1_101);
+}
+
+/// Somebody emptied `log`, as a browser's developer tools can; its keys go on. The last records were another tab's,
+/// which never said so.
+fn empty_log(world: &mut World) {
+    world.disks[0].log.clear();
+    world.disks[0].next_key += 5;
+}
+
+#[test]
+fn a_log_that_was_emptied_is_begun_again_with_what_this_tab_knows() {
+    let mut world = world();
+    let a = world.device();
+    world.write(a, insert("counter", json!({"n": 0})));
+    world.run(1_000);
+    world.set_network(false);
+    for n in 0..400 {
+        world.write(a, insert(&format!("d{n}"), json!({"n": n})));
+        world.write(a, inc("counter", "/n", 1));
+        world.run(1);
+    }
+    empty_log(&mut world);
+    world.run(60_000);
+    let before = world.disks[0].operations;
+    world.run(60_000);
+    assert!(world.disks[0].operations - before < OPS_A_MINUTE);
+    assert!(world.disks[0].seals > 0, "it goes on");
+    assert_eq!(world.events(a, "storage")[0]["code"], "storage-wiped");
+    assert_eq!(world.row(a, "d7").unwrap()["n"], 7);
+
+    // All of it is in the store again, and goes up once.
+    let a = world.reload(a);
+    assert_eq!(world.row(a, "counter").unwrap()["n"], 400);
+    world.set_network(true);
+    world.run(30_000);
+    assert_eq!(world.view(a, "status")["pending"], 0);
+    assert_eq!(world.server.store.entities.len(), 401);
+    assert_eq!(world.row(a, "counter").unwrap()["n"], 400);
+}
+
+#[test]
+fn a_write_that_meets_an_emptied_log_loses_nothing_before_it() {
+    let mut world = world();
+    let a = world.device();
+    world.run(1_000);
+    world.set_network(false);
+    world.write(a, insert("d1", json!({"n": 1})));
+    world.run(10);
+    empty_log(&mut world);
+    world.write(a, inc("d1", "/n", 1));
+    world.run(1_000);
+    assert_eq!(world.row(a, "d1").unwrap()["n"], 2);
+    assert_eq!(world.events(a, "durable").len(), 2);
+    world.set_network(true);
+    world.run(10_000);
+    assert_eq!(world.view(a, "status")["pending"], 0);
+    assert_eq!(world.server.store.entities.len(), 1);
+    assert_eq!(world.row(a, "d1").unwrap()["n"], 2);
+}
