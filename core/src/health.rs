@@ -19,6 +19,9 @@ impl Default for HealthLimits {
     }
 }
 
+/// Another tab's write may come between: so many refusals in a row say nothing.
+const REFUSALS_USUAL: u32 = 2;
+
 /// What was counted.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Measures {
@@ -34,6 +37,8 @@ pub struct Measures {
     pub last_sync_age_ms: Option<u64>,
     /// Failed requests among all.
     pub error_rate: f64,
+    /// Times in a row that the store did not take the log into segments.
+    pub refusals: u32,
 }
 
 /// The health view; `synced` says whether there is a server to be in step with.
@@ -44,6 +49,12 @@ pub fn judge(measures: &Measures, limits: &HealthLimits, synced: bool) -> Value 
     }
     if measures.stuck >= limits.stuck.max(1) {
         reasons.push(format!("{} writes do not get through", measures.stuck));
+    }
+    if measures.refusals > REFUSALS_USUAL {
+        reasons.push(format!(
+            "the browser's storage refused its upkeep {} times: nothing is lost, reload the page if it goes on",
+            measures.refusals
+        ));
     }
     if synced && measures.error_rate > limits.error_rate {
         reasons.push(format!("{:.0} % of the requests fail", measures.error_rate * 100.0));

@@ -12,7 +12,7 @@ use crate::replica::lane::Job;
 use crate::replica::{Phase, Replica};
 use crate::store::clean::Directories;
 use crate::store::load::Loading;
-use crate::store::seal::Summary;
+use crate::store::seal::{self, Summary};
 use crate::store::segment::{Directory, unpack};
 use crate::store::state::State;
 
@@ -55,6 +55,7 @@ impl Replica {
 
     pub(crate) fn loaded(
         &mut self,
+        now: Now,
         summary: Option<Vec<u8>>,
         _fence: u64,
         directories: Vec<(u64, Vec<u8>)>,
@@ -78,8 +79,29 @@ impl Replica {
                 Err(error) => self.set_aside(&error),
             }
         }
+        let holds_last = boot.log.iter().any(|(key, _)| *key == self.state.last);
+        if boot.summary.upto < self.state.last && !holds_last {
+            return self.log_emptied(now, boot);
+        }
         boot.wanted = boot.directories.keys().copied().collect();
         self.next_wave(boot);
+    }
+
+    /// Records that this tab has folded are neither in the segments nor in the log: somebody emptied it, and its
+    /// numbers went on. Unlike in a replaced store no number comes a second time, so this tab's state stays what it
+    /// is, sent mutations keep their names, and all of it is written into segments again.
+    fn log_emptied(&mut self, now: Now, boot: Boot) {
+        self.event(json!({"type": "storage", "storage": "indexeddb", "code": "storage-wiped"}));
+        self.metrics.recoveries += 1;
+        self.maintenance.directories = boot.directories;
+        self.phase = Phase::Open;
+        if let Some((first, _)) = boot.log.first() {
+            // What others wrote in between is gone.
+            self.state.last = self.state.last.max(first - 1);
+        }
+        seal::seal_all(&mut self.state);
+        self.upkeep_works();
+        self.fold_all(now, boot.log);
     }
 
     fn next_wave(&mut self, mut boot: Boot) {

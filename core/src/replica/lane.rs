@@ -47,6 +47,8 @@ pub(crate) enum Job {
     },
     /// After an append whose key left a gap: `bytes` stand from `first_key`.
     Read,
+    /// After a refused seal: the log from the last record that was folded.
+    Check,
     Seal {
         upto: u64,
         record: Vec<u8>,
@@ -141,7 +143,7 @@ impl Replica {
     fn job_done(&mut self, now: Now, job: Job, reply: StoreReply) {
         match (job, reply) {
             (Job::Load, StoreReply::Loaded { state, fence, directories, log }) => {
-                self.loaded(state, fence, directories, log);
+                self.loaded(now, state, fence, directories, log);
             }
             (Job::LoadSegments(boot), StoreReply::Segments(segments)) => self.segments_loaded(now, *boot, segments),
             (Job::Append { bytes, user }, StoreReply::Appended { first_key }) => {
@@ -151,7 +153,8 @@ impl Replica {
             (Job::Seal { upto, record, directories }, StoreReply::Written { keys }) => {
                 self.sealed(now, upto, record, keys, directories);
             }
-            (Job::Seal { .. }, StoreReply::Refused) => self.lane.wants_read = true,
+            (Job::Seal { .. }, StoreReply::Refused) => self.seal_refused(now),
+            (Job::Check, StoreReply::Log(records)) => self.check_log(now, records),
             (Job::CleanRead { victims }, StoreReply::Segments(segments)) => self.clean(victims, segments),
             (Job::CleanWrite { victims, directories }, StoreReply::Written { keys }) => {
                 self.cleaned(&victims, &keys, directories);
@@ -258,8 +261,10 @@ impl Replica {
                 self.stop_network(now);
                 self.lane.wants_read = true;
             }
-            Job::Read => self.lane.wants_read = true,
+            Job::Read | Job::Check => self.lane.wants_read = true,
             Job::CleanRead { .. } | Job::CleanWrite { .. } => self.sweep_refused(),
+            // The log is whole without it, and writes need not wait for it.
+            Job::Seal { .. } if error != StoreError::Wiped => return self.pause_upkeep(now),
             Job::Seal { .. } => {}
             Job::Erase => self
                 .event(json!({"type": "watchdog", "code": error.code(), "message": "the store could not be erased"})),

@@ -1,7 +1,7 @@
 //! Upkeep of the store in idle time: sealing the log into segments and sweeping out dead rows, in bounded slices.
 
-use crate::io::{NewSegment, Now, Output, StoreOp};
-use crate::log::record::{Record, Sealed};
+use crate::io::{Durability, NewSegment, Now, Output, StoreOp};
+use crate::log::record::{Record, Replica as Identity, Sealed};
 use crate::replica::lane::Job;
 use crate::replica::tabs::Message;
 use crate::replica::{Phase, Replica};
@@ -21,10 +21,18 @@ pub struct Maintenance {
     pub(crate) directories: Directories,
     /// A sweep in progress: the last key looked at, and where it ends.
     sweep: Option<(u64, u64)>,
-    /// Not before this time.
+    /// Seals in a row that the store did not carry out, and when to try again.
+    refusals: u32,
     not_before_ms: u64,
     /// When the state last moved.
     moved: (u64, u64),
+}
+
+impl Maintenance {
+    /// Seals in a row that the store did not carry out. One or two are another tab's appends in between.
+    pub(crate) fn refusals(&self) -> u32 {
+        self.refusals
+    }
 }
 
 impl Replica {
@@ -33,6 +41,9 @@ impl Replica {
     pub(crate) fn advance_maintenance(&mut self, now: Now) {
         if self.maintenance.moved.0 != self.state.last {
             self.maintenance.moved = (self.state.last, now.mono_ms);
+        }
+        if now.mono_ms < self.maintenance.not_before_ms {
+            return self.wish(self.maintenance.not_before_ms);
         }
         let unsealed = self.state.unsealed;
         let staging = self.state.staged.cursor.is_some() || self.pulling.is_busy();
@@ -43,7 +54,7 @@ impl Replica {
         if !keeper || staging {
             return;
         }
-        let idle_ms = (self.maintenance.moved.1 + IDLE_MS).max(self.maintenance.not_before_ms);
+        let idle_ms = self.maintenance.moved.1 + IDLE_MS;
         if unsealed.is_due() {
             if now.mono_ms >= idle_ms { self.start_seal() } else { self.wish(idle_ms) }
         } else if self.maintenance.sweep.is_some() || clean::is_due(&self.state, &self.maintenance.directories) {
@@ -67,7 +78,39 @@ impl Replica {
         self.start_job(op, Job::Seal { upto, record, directories });
     }
 
+    /// The log's next key is not the one that we expected: somebody wrote, or the log is not what it was.
+    pub(crate) fn seal_refused(&mut self, now: Now) {
+        self.pause_upkeep(now);
+        self.start_job(StoreOp::ReadLog { after: self.state.last.saturating_sub(1) }, Job::Check);
+    }
+
+    /// The record that was folded last stands in the log until the next seal, and a seal leaves its own record. A log
+    /// with nothing from there on was emptied: a record that says nothing new shows where its numbers go on.
+    pub(crate) fn check_log(&mut self, now: Now, records: Vec<(u64, Vec<u8>)>) {
+        if !records.is_empty() {
+            return self.fold_all(now, records);
+        }
+        if let Some(id) = self.state.replica.clone() {
+            let owner = self.state.owner.clone();
+            self.append(vec![Record::Replica(Identity { id, owner })], Durability::Strict);
+        }
+    }
+
+    /// Upkeep waits, longer each time; nothing else does.
+    pub(crate) fn pause_upkeep(&mut self, now: Now) {
+        let bounds = self.config.bounds();
+        let pause_ms = bounds.initial_ms.saturating_mul(1 << self.maintenance.refusals.min(20)).min(bounds.max_ms);
+        self.maintenance.refusals = self.maintenance.refusals.saturating_add(1);
+        self.maintenance.not_before_ms = now.mono_ms + pause_ms;
+    }
+
+    pub(crate) fn upkeep_works(&mut self) {
+        self.maintenance.refusals = 0;
+        self.maintenance.not_before_ms = 0;
+    }
+
     pub(crate) fn sealed(&mut self, now: Now, upto: u64, record: Vec<u8>, keys: Vec<u64>, directories: Vec<Directory>) {
+        self.upkeep_works();
         self.maintenance.directories.extend(keys.into_iter().zip(directories));
         self.fold_one(now, upto + 1, &record);
         self.output(Output::Broadcast(Message::Record { key: upto + 1, bytes: record }.encode()));

@@ -174,6 +174,7 @@ impl Replica {
             oldest_pending_ms: oldest.map(|at| now.wall_ms.saturating_sub(at)),
             last_sync_age_ms: self.pulling.done.map(|done| now.mono_ms.saturating_sub(done.mono_ms)),
             error_rate: self.metrics.failures as f64 / (self.metrics.requests.max(1)) as f64,
+            refusals: self.maintenance.refusals(),
         };
         let mut collections = Map::new();
         for name in self.declared.keys() {
