@@ -53,6 +53,26 @@ async fn rule_06_the_floor_and_its_verdicts_outlive_a_restart_and_a_prune() {
 }
 
 #[tokio::test]
+async fn rule_14_when_a_removed_field_changed_is_known_until_the_horizon() {
+    let server = Server::start().await;
+    let alice = server.token("alice");
+    let unset = |base: u64, path: &str| {
+        let was = json!({path: 1});
+        json!({"c": "notes", "id": "a", "kind": "patch", "base": base, "unset": [path], "was": was, "at": [common::now(), 0]})
+    };
+    let made = insert("notes", "a", json!({"title": "a", "kept": 1, "old": 1, "young": 1}));
+    server.push(&alice, "r", 1, &[made, unset(1, "/old"), note("b")]).await;
+    server.state.store.prune(common::now() + HORIZON_MS + 1_000).await.expect("pruned");
+    let retitled = patch("notes", "a", 2, "/title", json!("a"), json!("b"));
+    server.push(&alice, "r", 4, &[unset(2, "/young"), retitled]).await;
+    let file = rusqlite::Connection::open(server.directory.path().join("tidewire.sqlite")).expect("the database");
+    let paths = file.query_row("SELECT paths FROM entities WHERE id = 'a'", [], |row| row.get::<_, String>(0));
+    let paths: Value = serde_json::from_str(&paths.expect("a row")).expect("JSON");
+    let paths: Vec<&String> = paths.as_object().expect("an object").keys().collect();
+    assert_eq!(paths, ["/kept", "/title", "/young"]);
+}
+
+#[tokio::test]
 async fn rule_08_other_content_under_a_number_is_forked_and_nothing_is_applied() {
     let server = Server::start().await;
     let alice = server.token("alice");
