@@ -289,3 +289,22 @@ fn an_answer_tells_the_time_and_the_user() {
     let answer = Server::default().push("anna", &[]);
     assert_eq!((answer.now, answer.user, answer.v), (NOW, user("anna"), 1));
 }
+
+#[test]
+fn rule_14_a_removed_field_is_concurrent_until_the_horizon() {
+    let mut server = Server::default();
+    server.one("maker", 1, insert("1", json!({"a": 1, "b": 1, "c": 1})));
+    server.one("anna", 1, patch("1", 1).unset("/a").was("/a", 1).text());
+    server.one("anna", 2, patch("1", 2).unset("/b").was("/b", 1).text());
+    server.store.horizon = 2;
+    let entries =
+        |server: &Server| server.stored("1").unwrap().paths.keys().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(entries(&server), ["/a", "/b", "/c"]);
+    server.one("anna", 3, patch("1", 3).set("/c", 2).was("/c", 1).text());
+    assert_eq!(entries(&server), ["/b", "/c"], "the entry of a field that is there stays, however old");
+    // Ben wrote before Anna removed the field: he loses to her as long as that is known.
+    let late = |path: &str| patch("1", 1).set(path, 2).was(path, 1).at(5).text();
+    assert!(matches!(server.one("ben", 1, late("/b")), Verdict::Merged { .. }));
+    assert_eq!(server.one("ben", 2, late("/a")), applied(5));
+    assert_eq!(server.doc("1"), json!({"a": 2, "c": 2}));
+}

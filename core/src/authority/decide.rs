@@ -29,15 +29,22 @@ pub(super) struct Decider<'a, P> {
     user: &'a Owner,
     replica: &'a ReplicaId,
     exchange: Exchange,
+    horizon: Seq,
     readable: Vec<Group>,
     /// Entities with a held mutation or a rejected insert in this push: what follows waits with it (rule 10).
     waiting: BTreeSet<(CollectionName, EntityId)>,
 }
 
 impl<'a, P: Policy> Decider<'a, P> {
-    pub(super) fn new(policy: &'a P, user: &'a Owner, replica: &'a ReplicaId, exchange: Exchange) -> Self {
+    pub(super) fn new(
+        policy: &'a P,
+        user: &'a Owner,
+        replica: &'a ReplicaId,
+        exchange: Exchange,
+        horizon: Seq,
+    ) -> Self {
         let readable = policy.reader_groups(user);
-        Self { policy, user, replica, exchange, readable, waiting: BTreeSet::new() }
+        Self { policy, user, replica, exchange, horizon, readable, waiting: BTreeSet::new() }
     }
 
     /// The verdicts of a single mutation or of all members of a transaction.
@@ -189,7 +196,9 @@ impl<'a, P: Policy> Decider<'a, P> {
         };
         let groups = self.policy.groups(&edit.collection, &edit.id, &outcome.doc);
         if outcome.is_worth_storing() {
-            rows.put(&edit.collection, &edit.id, &outcome.store(stored.as_ref(), rev, self.replica), &groups)?;
+            let mut after = outcome.store(stored.as_ref(), rev, self.replica);
+            after.forget_removed(self.horizon);
+            rows.put(&edit.collection, &edit.id, &after, &groups)?;
         }
         Ok(Decision::Done(self.verdict(outcome, rev, &groups)))
     }

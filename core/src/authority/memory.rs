@@ -31,6 +31,8 @@ pub struct MemoryRow {
 pub struct MemoryStore {
     /// The newest `seq`.
     pub seq: Seq,
+    /// What is past the horizon.
+    pub horizon: Seq,
     /// Entities and tombstones.
     pub entities: BTreeMap<EntityKey, MemoryRow>,
     /// When an entity left a group (rule 26).
@@ -131,6 +133,10 @@ impl Rows for MemoryRows<'_> {
 
     fn seq(&mut self) -> Result<Seq, Infallible> {
         Ok(self.store.seq)
+    }
+
+    fn horizon(&mut self) -> Result<Seq, Infallible> {
+        Ok(self.store.horizon)
     }
 
     fn verdict(&mut self, n: MutationId) -> Result<Option<(Option<u64>, Verdict)>, Infallible> {

@@ -39,6 +39,8 @@ pub trait Rows {
     fn next_seq(&mut self) -> Result<Seq, Self::Error>;
     /// The newest `seq` of the tenant.
     fn seq(&mut self) -> Result<Seq, Self::Error>;
+    /// Everything up to this `seq` of the tenant is past the horizon (rule 30).
+    fn horizon(&mut self) -> Result<Seq, Self::Error>;
     /// What was decided under a number of this push's replica, with the content's digest (`None` for a void).
     fn verdict(&mut self, n: MutationId) -> Result<Option<(Option<u64>, Verdict)>, Self::Error>;
     /// Remembers a decision.
@@ -108,7 +110,7 @@ pub fn decide_push<R: Rows, P: Policy>(
         return Ok(answer);
     }
     let exchange = Exchange { sender_now: push.now, server_now: now_ms };
-    let mut decider = Decider::new(policy, user, &push.replica, exchange);
+    let mut decider = Decider::new(policy, user, &push.replica, exchange, rows.horizon()?);
     for unit in items.chunk_by(|a, b| a.tx.is_some() && a.tx == b.tx && a.n < b.n) {
         answer.verdicts.extend(decider.unit(rows, unit)?);
     }

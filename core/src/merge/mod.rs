@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use crate::clock::{Hlc, Stamp};
 use crate::ids::{ReplicaId, Rev};
+use crate::model::document;
 use crate::model::path::Path;
 use crate::model::verdict::Overwritten;
 use crate::small::SmallMap;
@@ -43,6 +44,15 @@ pub struct Stored {
     pub doc: Value,
     /// By leaf path, removed ones included: the revision and the stamp of its last change (rule 14).
     pub paths: PathRevs,
+}
+
+impl Stored {
+    /// Drops what is known of removed fields up to the horizon (rule 14): names that come and go would add up for ever.
+    /// Who was away for so long reads everything anew; his edit of such a field applies.
+    pub fn forget_removed(&mut self, horizon: Rev) {
+        let doc = &self.doc;
+        self.paths.retain(|path, entry| entry.0 > horizon || document::get(doc, path).is_some());
+    }
 }
 
 /// What a mutation comes to.

@@ -142,6 +142,15 @@ impl Rows for SqliteRows<'_> {
         Ok(seq.unwrap_or(0).cast_unsigned())
     }
 
+    fn horizon(&mut self) -> Result<Seq, StoreError> {
+        let horizon: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT horizon FROM tenants WHERE tenant = ?1")?
+            .query_row([&self.user.tenant], |row| row.get(0))
+            .optional()?;
+        Ok(horizon.unwrap_or(0).cast_unsigned())
+    }
+
     fn verdict(&mut self, n: MutationId) -> Result<Option<(Option<u64>, Verdict)>, StoreError> {
         let row: Option<(Option<i64>, String)> = self
             .connection
