@@ -57,8 +57,8 @@ async fn rule_14_when_a_removed_field_changed_is_known_until_the_horizon() {
     let server = Server::start().await;
     let alice = server.token("alice");
     let unset = |base: u64, path: &str| {
-        let was = json!({path: 1});
-        json!({"c": "notes", "id": "a", "kind": "patch", "base": base, "unset": [path], "was": was, "at": [common::now(), 0]})
+        let (was, at) = (json!({path: 1}), json!([common::now(), 0]));
+        json!({"c": "notes", "id": "a", "kind": "patch", "base": base, "unset": [path], "was": was, "at": at})
     };
     let made = insert("notes", "a", json!({"title": "a", "kept": 1, "old": 1, "young": 1}));
     server.push(&alice, "r", 1, &[made, unset(1, "/old"), note("b")]).await;
