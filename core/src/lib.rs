@@ -19,4 +19,5 @@ pub mod queue;
 pub mod replica;
 pub mod small;
 pub mod store;
+pub mod table;
 pub mod view;

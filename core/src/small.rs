@@ -1,26 +1,52 @@
-//! Maps and sets that stay small, or are filled in order: a sorted ring of entries.
+//! Maps and sets that stay small, or are filled in order: a sorted list of boxed entries.
 //!
-//! In the browser module each kind of `BTreeMap` costs kilobytes of code; one of these costs a few hundred bytes.
-//! Looking up is a binary search; inserting at the end and removing near either end cost nothing more; in the middle
-//! they move what stands on the shorter side. So: for settings, and for what a queue holds in the order of its numbers.
-//! Not for entities by id.
+//! In the browser module each kind of `BTreeMap` costs kilobytes of code; one of these costs a few hundred bytes,
+//! because the list holds pointers: what moves and grows it is the same machine code for all kinds, and so is the
+//! search. Inserting and removing moves the pointers behind the place: nothing at the end, some microseconds at the
+//! front of ten thousand. So: for settings, and for what a queue holds in the order of its numbers. For more than
+//! that [`crate::table`].
 
 use std::borrow::Borrow;
-use std::collections::VecDeque;
+use std::cmp::Ordering;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A sorted ring of keys and values.
+/// A sorted list of keys and values.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SmallMap<K, V>(VecDeque<(K, V)>);
+pub struct SmallMap<K, V>(Vec<Box<Slot<K, V>>>);
 
-/// A sorted ring of keys.
+/// A sorted list of keys.
 pub type SmallSet<K> = SmallMap<K, ()>;
+
+/// One entry. The key stands first whatever the value is, so that one search serves all maps with such keys.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(C)]
+pub struct Slot<K, V> {
+    key: K,
+    value: V,
+}
+
+/// Where something stands in a sorted list of `len`, or where it belongs. `compare` orders the one at an index against
+/// it.
+pub(crate) fn search(len: usize, compare: &mut dyn FnMut(usize) -> Ordering) -> Result<usize, usize> {
+    let (mut low, mut high) = (0, len);
+    // The last one first: most lists grow at their end.
+    let mut middle = len.saturating_sub(1);
+    while low < high {
+        match compare(middle) {
+            Ordering::Equal => return Ok(middle),
+            Ordering::Less => low = middle + 1,
+            Ordering::Greater => high = middle,
+        }
+        middle = low + (high - low) / 2;
+    }
+    Err(low)
+}
 
 impl<K, V> Default for SmallMap<K, V> {
     fn default() -> Self {
-        Self(VecDeque::new())
+        Self(Vec::new())
     }
 }
 
@@ -30,14 +56,12 @@ impl<K: Ord, V> SmallMap<K, V> {
         Self::default()
     }
 
+    #[expect(clippy::indexing_slicing, reason = "the search asks for what is there")]
     fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
     where
         K: Borrow<Q>,
     {
-        if self.0.back().is_none_or(|(last, _)| last.borrow() < key) {
-            return Err(self.0.len());
-        }
-        self.0.binary_search_by(|(known, _)| known.borrow().cmp(key))
+        search(self.0.len(), &mut |index| self.0[index].key.borrow().cmp(key))
     }
 
     /// The value under a key.
@@ -45,7 +69,8 @@ impl<K: Ord, V> SmallMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.0.get(self.find(key).ok()?).map(|(_, value)| value)
+        let index = self.find(key).ok()?;
+        self.0.get(index).map(|slot| &slot.value)
     }
 
     /// The value under a key.
@@ -54,7 +79,7 @@ impl<K: Ord, V> SmallMap<K, V> {
         K: Borrow<Q>,
     {
         let index = self.find(key).ok()?;
-        self.0.get_mut(index).map(|(_, value)| value)
+        self.0.get_mut(index).map(|slot| &mut slot.value)
     }
 
     /// Whether there is a value under a key.
@@ -66,11 +91,12 @@ impl<K: Ord, V> SmallMap<K, V> {
     }
 
     /// Puts a value under a key; returns the one that stood there.
+    #[expect(clippy::indexing_slicing, reason = "the entry was found in the line before")]
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self.find(&key) {
-            Ok(index) => self.0.get_mut(index).map(|(_, known)| std::mem::replace(known, value)),
+            Ok(index) => Some(std::mem::replace(&mut self.0[index].value, value)),
             Err(index) => {
-                self.0.insert(index, (key, value));
+                self.0.insert(index, Box::new(Slot { key, value }));
                 None
             }
         }
@@ -82,48 +108,65 @@ impl<K: Ord, V> SmallMap<K, V> {
         K: Borrow<Q>,
     {
         let index = self.find(key).ok()?;
-        self.0.remove(index).map(|(_, value)| value)
+        Some(self.0.remove(index).value)
     }
 
     /// Keeps the entries for which `keep` says so.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
-        self.0.retain_mut(|(key, value)| keep(key, value));
+        self.0.retain_mut(|slot| keep(&slot.key, &mut slot.value));
     }
 
     /// The entries in the order of their keys.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> + Clone {
-        self.0.iter().map(|(key, value)| (key, value))
+        self.0.iter().map(|slot| (&slot.key, &slot.value))
     }
 
     /// The entries from a key on.
-    pub fn from<'a>(&'a self, key: &K) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V> {
+    pub fn from<'a, Q: Ord + ?Sized>(&'a self, key: &Q) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V, Q>
+    where
+        K: Borrow<Q>,
+    {
         let (Ok(start) | Err(start)) = self.find(key);
-        self.0.iter().skip(start).map(|(key, value)| (key, value))
+        self.0.get(start..).unwrap_or_default().iter().map(|slot| (&slot.key, &slot.value))
     }
 
     /// The keys in order.
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> + Clone {
-        self.0.iter().map(|(key, _)| key)
+        self.0.iter().map(|slot| &slot.key)
     }
 
     /// The values in the order of their keys.
     pub fn values(&self) -> impl Iterator<Item = &V> + Clone {
-        self.0.iter().map(|(_, value)| value)
+        self.0.iter().map(|slot| &slot.value)
     }
 
     /// The values in the order of their keys.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.0.iter_mut().map(|(_, value)| value)
+        self.0.iter_mut().map(|slot| &mut slot.value)
     }
 
     /// The entries in the order of their keys; the values may be changed.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
-        self.0.iter_mut().map(|(key, value)| (&*key, value))
+        self.0.iter_mut().map(|slot| (&slot.key, &mut slot.value))
     }
 
     /// Takes out the first entry.
     pub fn pop_first(&mut self) -> Option<(K, V)> {
-        self.0.pop_front()
+        if self.0.is_empty() {
+            return None;
+        }
+        let slot = *self.0.remove(0);
+        Some((slot.key, slot.value))
+    }
+
+    /// Takes out the entries from the middle on.
+    pub(crate) fn split_half(&mut self) -> Self {
+        Self(self.0.split_off(self.0.len() / 2))
+    }
+
+    /// The greatest key.
+    pub(crate) fn last_key(&self) -> Option<&K> {
+        self.0.last().map(|slot| &slot.key)
     }
 
     /// How many entries there are.
@@ -144,11 +187,11 @@ impl<K: Ord, V: Default> SmallMap<K, V> {
         let index = match self.find(&key) {
             Ok(index) => index,
             Err(index) => {
-                self.0.insert(index, (key, V::default()));
+                self.0.insert(index, Box::new(Slot { key, value: V::default() }));
                 index
             }
         };
-        &mut self.0[index].1
+        &mut self.0[index].value
     }
 }
 
@@ -170,10 +213,10 @@ impl<K: Ord, V> Extend<(K, V)> for SmallMap<K, V> {
 
 impl<K, V> IntoIterator for SmallMap<K, V> {
     type Item = (K, V);
-    type IntoIter = std::collections::vec_deque::IntoIter<(K, V)>;
+    type IntoIter = std::iter::Map<std::vec::IntoIter<Box<Slot<K, V>>>, fn(Box<Slot<K, V>>) -> (K, V)>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.0.into_iter().map(|slot| (slot.key, slot.value))
     }
 }
 

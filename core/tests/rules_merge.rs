@@ -271,7 +271,7 @@ fn rule_20_a_write_that_is_not_concurrent_is_a_tick_later_than_what_it_replaces(
     server.one("anna", 1, patch("1", 1).set("/f", 1).was("/f", 0).at(900).text());
     // Ben saw Anna's value and has a slow clock.
     server.one("ben", 1, patch("1", 2).set("/f", 2).was("/f", 1).at(5).text());
-    let stamp = &server.stored("1").unwrap().paths[&Path::parse("/f").unwrap()].1;
+    let stamp = &server.stored("1").unwrap().paths.get("/f").unwrap().1;
     assert_eq!((stamp.0, stamp.1.as_str()), (Hlc(900, 1), "ben"));
     // Carl did not see it, and wrote in between.
     lost(&server.one("carl", 1, patch("1", 1).set("/f", 3).was("/f", 0).at(900).text()));

@@ -1,13 +1,11 @@
 //! When each leaf of an entity last changed, and what that says about a path.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
-
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Hlc, Stamp};
 use crate::ids::{ReplicaId, Rev};
 use crate::model::path::Path;
+use crate::small::SmallMap;
 
 /// When a leaf path last changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +18,7 @@ pub struct PathRev(
 
 /// By leaf path, removed ones included (rule 14). An object that took the place of another value has an entry of its
 /// own.
-pub type PathRevs = BTreeMap<Path, PathRev>;
+pub type PathRevs = SmallMap<Path, PathRev>;
 
 /// The newest stamp that an author who had seen `base_rev` may have seen (rule 20).
 pub fn stamp_at(paths: &PathRevs, base_rev: Rev) -> Option<Hlc> {
@@ -37,7 +35,7 @@ pub(super) fn at_or_above<'a>(paths: &'a PathRevs, path: &Path) -> impl Iterator
 pub(super) fn below<'a>(paths: &'a PathRevs, path: &Path) -> impl Iterator<Item = (&'a Path, &'a PathRev)> + use<'a> {
     // `0` follows `/`: everything that begins with `path/` lies between.
     let (from, to) = (format!("{path}/"), format!("{path}0"));
-    paths.range::<str, _>((Bound::Included(from.as_str()), Bound::Excluded(to.as_str())))
+    paths.from(from.as_str()).take_while(move |(path, _)| path.as_str() < to.as_str())
 }
 
 /// A path's revision: the greatest of itself, its ancestors and its descendants (rule 14).

@@ -1,7 +1,5 @@
 //! Reads, and how an operation of the app becomes a mutation: from the view, with what the author saw (rule 13).
 
-use std::collections::BTreeMap;
-
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value, json};
 
@@ -20,6 +18,7 @@ use crate::replica::Replica;
 use crate::replica::op::{Op, WriteRequest, shape};
 use crate::small::SmallMap;
 use crate::store::state::Status;
+use crate::table::Table;
 use crate::view::{Seen, see};
 
 impl Replica {
@@ -192,11 +191,10 @@ impl Replica {
     /// `bad-query`.
     pub fn query(&self, query: &Query) -> Result<Answer, CoreError> {
         let name = &query.collection;
-        let known = self.state.entities.get(name).into_iter().flat_map(BTreeMap::keys);
-        let only_provisional = self.writes.touched().filter(|(collection, id)| {
-            collection == name && self.state.entity(collection.as_str(), id.as_str()).is_none()
-        });
-        let rows = known.chain(only_provisional.map(|(_, id)| id)).filter_map(|id| {
+        let known = self.state.entities.get(name).into_iter().flat_map(Table::keys);
+        let touched = self.writes.touched(name);
+        let only_provisional = touched.filter(|id| self.state.entity(name.as_str(), id.as_str()).is_none());
+        let rows = known.chain(only_provisional).filter_map(|id| {
             let seen = self.see(name, id)?;
             Some(Row { id: id.as_str(), doc: seen.doc, rev: seen.rev, at: seen.at, status: self.sync_status(name, id) })
         });

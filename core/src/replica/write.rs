@@ -3,8 +3,6 @@
 //! All un-awaited writes of one tick share an append, and one append of the user's is in flight at a time (rule 4).
 //! If one cannot be stored, the later ones of this tab fail with it: they may build on it.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -17,6 +15,7 @@ use crate::replica::Replica;
 use crate::replica::op::Op;
 use crate::small::SmallMap;
 use crate::store::state::{Entry, Status};
+use crate::table::Table;
 
 /// Writes remembered for `undo` and for verdict events.
 const REMEMBERED_MAX: usize = 10_000;
@@ -39,13 +38,13 @@ pub(crate) struct Write {
 pub struct Writes {
     next_id: u64,
     /// Waiting for an append.
-    waiting: VecDeque<Write>,
+    waiting: Vec<Write>,
     /// In the append that is in flight, by record.
     in_flight: Vec<Vec<Write>>,
     /// Complete, by log key; folded when that key is.
     complete: SmallMap<u64, Vec<Write>>,
     /// Provisional mutations by entity, in order.
-    overlay: BTreeMap<(CollectionName, EntityId), Vec<(u64, Mutation)>>,
+    overlay: SmallMap<CollectionName, Table<EntityId, Vec<(u64, Mutation)>>>,
     /// The write and the index behind a number, for this tab's own.
     names: SmallMap<MutationId, (u64, usize)>,
     /// The inverse of a write, as operations.
@@ -68,8 +67,8 @@ impl Writes {
         self.next_id += 1;
         let id = self.next_id;
         for mutation in &mutations {
-            let key = (mutation.collection.clone(), mutation.id.clone());
-            self.overlay.entry(key).or_default().push((id, mutation.clone()));
+            let table = self.overlay.or_default(mutation.collection.clone());
+            table.or_default(mutation.id.clone()).push((id, mutation.clone()));
         }
         if !undo.is_empty() {
             self.undo.insert(id, undo);
@@ -90,7 +89,7 @@ impl Writes {
             if !atomic && bytes > 0 && bytes + size > RECORD_BYTES {
                 parts += 1;
                 let next = Write { id, mutations: Vec::new(), raw: Vec::new(), atomic, offset, numbers: Vec::new() };
-                self.waiting.push_back(std::mem::replace(&mut part, next));
+                self.waiting.push(std::mem::replace(&mut part, next));
                 bytes = 0;
             }
             bytes += size;
@@ -98,7 +97,7 @@ impl Writes {
             part.mutations.push(mutation);
             part.raw.push(raw);
         }
-        self.waiting.push_back(part);
+        self.waiting.push(part);
         self.parts.insert(id, (parts + 1, Vec::new()));
     }
 
@@ -108,17 +107,18 @@ impl Writes {
         collection: &CollectionName,
         id: &EntityId,
     ) -> impl Iterator<Item = &'a Mutation> + use<'a> {
-        self.overlay.get(&(collection.clone(), id.clone())).into_iter().flatten().map(|(_, mutation)| mutation)
+        let list = self.overlay.get(collection.as_str()).and_then(|table| table.get(id.as_str()));
+        list.into_iter().flatten().map(|(_, mutation)| mutation)
     }
 
-    /// Entities that exist only provisionally, or differ so.
-    pub(crate) fn touched(&self) -> impl Iterator<Item = &(CollectionName, EntityId)> {
-        self.overlay.keys()
+    /// Entities of a collection that exist only provisionally, or differ so.
+    pub(crate) fn touched(&self, collection: &CollectionName) -> impl Iterator<Item = &EntityId> {
+        self.overlay.get(collection.as_str()).into_iter().flat_map(Table::keys)
     }
 
     /// Whether anything is not in the log yet.
     pub(crate) fn is_empty(&self) -> bool {
-        self.overlay.is_empty()
+        self.overlay.values().all(Table::is_empty)
     }
 
     /// Mutations that are not in the log yet.
@@ -144,14 +144,13 @@ impl Writes {
 
     fn forget(&mut self, write: &Write) {
         for mutation in &write.mutations {
-            let key = (mutation.collection.clone(), mutation.id.clone());
-            if let Some(list) = self.overlay.get_mut(&key) {
-                if let Some(index) = list.iter().position(|(id, known)| *id == write.id && known == mutation) {
-                    list.remove(index);
-                }
-                if list.is_empty() {
-                    self.overlay.remove(&key);
-                }
+            let Some(table) = self.overlay.get_mut(mutation.collection.as_str()) else { continue };
+            let Some(list) = table.get_mut(mutation.id.as_str()) else { continue };
+            if let Some(index) = list.iter().position(|(id, known)| *id == write.id && known == mutation) {
+                list.remove(index);
+            }
+            if list.is_empty() {
+                table.remove(mutation.id.as_str());
             }
         }
     }
@@ -223,9 +222,9 @@ impl Replica {
 
     /// The store went away under the append: its writes wait for the next one (rule 2).
     pub(crate) fn keep_writes(&mut self) {
-        for write in std::mem::take(&mut self.writes.in_flight).into_iter().flatten().rev() {
-            self.writes.waiting.push_front(write);
-        }
+        let in_flight = std::mem::take(&mut self.writes.in_flight).into_iter().flatten();
+        let waiting = in_flight.chain(std::mem::take(&mut self.writes.waiting)).collect();
+        self.writes.waiting = waiting;
     }
 
     /// The append failed: its writes and everything written after them are taken back.

@@ -288,12 +288,12 @@ fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
     }
     for (collection, map) in state.entities.iter_mut() {
         let whole = staged.forget_collections.contains(collection);
-        for (id, entity) in map.iter_mut() {
-            let Some(confirmed) = &mut entity.confirmed else { continue };
+        map.retain(|id, entity| {
+            let Some(confirmed) = &mut entity.confirmed else { return entity.is_known() };
             let before = confirmed.groups.len();
             confirmed.groups.retain(|group| !staged.forget_groups.contains(group));
             if before == confirmed.groups.len() && !whole {
-                continue;
+                return true;
             }
             entity.position = key;
             if confirmed.groups.is_empty() || whole {
@@ -301,9 +301,9 @@ fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
             }
             state.dirty.entities.push((collection.clone(), id.clone()));
             effects.touched.push((collection.clone(), id.clone()));
-        }
+            entity.is_known()
+        });
     }
-    drop_empty(state);
 }
 
 /// A reset read everything again: what it did not bring is gone.
@@ -312,19 +312,13 @@ fn forget_all_but(state: &mut State, key: u64, rows: &[(u64, Change)], effects: 
     let mut kept: Vec<(&CollectionName, &EntityId)> = rows.iter().map(|(_, row)| (&row.c, &row.id)).collect();
     kept.sort_unstable();
     for (collection, map) in state.entities.iter_mut() {
-        for (id, entity) in map.iter_mut() {
+        map.retain(|id, entity| {
             if entity.confirmed.take().is_some() && kept.binary_search(&(collection, id)).is_err() {
                 entity.position = key;
                 state.dirty.entities.push((collection.clone(), id.clone()));
                 effects.touched.push((collection.clone(), id.clone()));
             }
-        }
-    }
-    drop_empty(state);
-}
-
-fn drop_empty(state: &mut State) {
-    for map in state.entities.values_mut() {
-        map.retain(|_, entity| entity.confirmed.is_some() || !entity.pending.is_empty());
+            entity.is_known()
+        });
     }
 }

@@ -54,7 +54,7 @@ impl Loading {
         for (n, entry) in state.queue.iter() {
             if entry.status != Status::Void {
                 let map = state.entities.or_default(entry.mutation.collection.clone());
-                map.entry(entry.mutation.id.clone()).or_default().pending.push(*n);
+                map.or_default(entry.mutation.id.clone()).pending.push(*n);
             }
         }
         (state, errors)

@@ -1,7 +1,5 @@
 //! What a tab knows: the fold of segments and log. It holds no timers and no connections; those are the replica's.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -17,6 +15,7 @@ use crate::model::path::Path;
 use crate::model::schema::Settings;
 use crate::model::verdict::HeldReason;
 use crate::small::{SmallMap, SmallSet};
+use crate::table::Table;
 
 /// The fold.
 #[derive(Debug, Default)]
@@ -42,7 +41,7 @@ pub struct State {
     /// The newest reading of the logical clock.
     pub hlc: Hlc,
     /// Confirmed documents and the mutations that lie on them.
-    pub entities: SmallMap<CollectionName, BTreeMap<EntityId, Entity>>,
+    pub entities: SmallMap<CollectionName, Table<EntityId, Entity>>,
     /// Mutations in the view, and those that must still be sent as `void`.
     pub queue: SmallMap<MutationId, Entry>,
     /// Rejected mutations, kept with their reason until the user decides.
@@ -213,6 +212,13 @@ impl Reason {
     }
 }
 
+impl Entity {
+    /// Whether anything is left of it.
+    pub(crate) fn is_known(&self) -> bool {
+        self.confirmed.is_some() || !self.pending.is_empty()
+    }
+}
+
 impl State {
     /// One entity, if this device knows anything of it.
     pub fn entity(&self, collection: &str, id: &str) -> Option<&Entity> {
@@ -221,7 +227,7 @@ impl State {
 
     /// One entity, made if it is not there.
     pub fn entity_mut(&mut self, collection: &CollectionName, id: &EntityId) -> &mut Entity {
-        self.entities.or_default(collection.clone()).entry(id.clone()).or_default()
+        self.entities.or_default(collection.clone()).or_default(id.clone())
     }
 
     /// Whether a mutation may have left the device.
@@ -258,8 +264,8 @@ impl State {
     /// Forgets an entity of which nothing is known any more. Its removal stays marked for the next seal.
     pub(crate) fn drop_if_empty(&mut self, collection: &CollectionName, id: &EntityId) {
         let Some(map) = self.entities.get_mut(collection) else { return };
-        if map.get(id).is_some_and(|entity| entity.pending.is_empty() && entity.confirmed.is_none()) {
-            map.remove(id);
+        if map.get(id.as_str()).is_some_and(|entity| !entity.is_known()) {
+            map.remove(id.as_str());
         }
     }
 }

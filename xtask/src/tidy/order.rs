@@ -6,10 +6,11 @@ use super::Finding;
 use super::lex::line_of;
 
 /// From the bottom (imports nothing) to the top.
-pub const MODULES: [&str; 20] = [
+pub const MODULES: [&str; 21] = [
     "error",
     "limits",
     "small",
+    "table",
     "io",
     "ids",
     "json",
