@@ -128,6 +128,34 @@ async fn one_invalid_among_a_hundred_is_rejected_with_its_path_alone() {
 }
 
 #[tokio::test]
+async fn whoever_may_not_read_an_entity_is_told_nothing_but_that() {
+    let server = Server::start().await;
+    let (alice, bob) = (server.token("alice"), server.token("bob"));
+    server.push(&alice, "ra", 1, &[draft("there", "alice"), draft("gone", "alice"), delete("drafts", "gone", 2)]).await;
+    let mut same = draft("there", "alice");
+    same["set"] = json!({"/ownerId": "alice"});
+    let counted =
+        json!({"c": "drafts", "id": "there", "kind": "patch", "base": 0, "inc": {"/ownerId": 1}, "at": [1, 0]});
+    let mut stale = patch("drafts", "there", 0, "/f", Value::Null, json!(1));
+    stale["if_rev"] = json!(9);
+    let mut late = draft("gone", "bob");
+    late["at"] = json!([1, 0]);
+    let edits = [
+        draft("there", "bob"),
+        same,
+        counted,
+        stale,
+        late,
+        patch("drafts", "gone", 0, "/f", Value::Null, json!(1)),
+        delete("drafts", "gone", 0),
+    ];
+    for (n, edit) in (1..).zip(&edits) {
+        let verdict = &server.push(&bob, "rb", n, std::slice::from_ref(edit)).await[0];
+        assert_eq!(verdict["code"], "forbidden", "{edit} got {verdict}");
+    }
+}
+
+#[tokio::test]
 async fn unknown_collections_and_other_peoples_entities_are_refused() {
     let server = Server::start().await;
     let (alice, bob) = (server.token("alice"), server.token("bob"));
@@ -142,7 +170,7 @@ async fn unknown_collections_and_other_peoples_entities_are_refused() {
     let codes: Vec<_> = verdicts.iter().map(|verdict| verdict["code"].as_str().unwrap_or("none")).collect();
     assert_eq!(codes[0], "forbidden");
     assert_eq!(codes[1], "forbidden");
-    assert!(["forbidden", "exists"].contains(&codes[2]), "{codes:?}");
+    assert_eq!(codes[2], "forbidden");
     assert_eq!(codes[3], "unknown-collection");
     let text = serde_json::to_string(&verdicts).expect("text");
     assert!(!text.contains("alice"), "nothing of the stored document is told: {text}");
