@@ -176,6 +176,11 @@ impl<'a, P: Policy> Decider<'a, P> {
         if edit.kind != Kind::Insert && !made_here && self.is_waiting(edit) {
             return Ok(Decision::Held(HeldReason::After));
         }
+        if let Some(stored) = &stored
+            && let Err(error) = self.policy.check_access(self.user, &edit.collection, &edit.id, &stored.doc)
+        {
+            return Ok(Decision::Refused(error));
+        }
         let base = stored.as_ref().and_then(|stored| merge::stamp_at(&stored.paths, edit.base_rev));
         let time = self.exchange.server_time(edit.at, edit.synced_clock, base);
         let stamp = Stamp(time, self.replica.clone(), n);

@@ -191,6 +191,16 @@ impl Policy for OpenPolicy {
         &self.settings
     }
 
+    fn check_access(
+        &self,
+        _user: &Owner,
+        _collection: &CollectionName,
+        _id: &EntityId,
+        _stored: &Value,
+    ) -> Result<(), CoreError> {
+        Ok(())
+    }
+
     fn check_write(
         &self,
         _user: &Owner,

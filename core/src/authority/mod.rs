@@ -63,7 +63,19 @@ pub trait Policy {
     fn collection(&self, name: &CollectionName) -> Option<&CollectionSettings> {
         self.settings().get(name)
     }
-    /// Whether the collection exists and the user may write `doc` (`None`: delete) over `stored` in it.
+    /// Whether the user may change what is stored, tombstones included. Asked first: whoever may not is told nothing
+    /// else of it.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    fn check_access(
+        &self,
+        user: &Owner,
+        collection: &CollectionName,
+        id: &EntityId,
+        stored: &Value,
+    ) -> Result<(), CoreError>;
+    /// Whether the collection exists and the user, who has access, may write `doc` (`None`: delete) over `stored`.
     ///
     /// # Errors
     /// `unknown-collection`, `forbidden` or `invalid` with the path.

@@ -36,6 +36,16 @@ impl Policy for Strict<'_> {
         self.0.settings()
     }
 
+    fn check_access(
+        &self,
+        user: &Owner,
+        collection: &CollectionName,
+        id: &EntityId,
+        stored: &Value,
+    ) -> Result<(), CoreError> {
+        self.0.check_access(user, collection, id, stored)
+    }
+
     fn check_write(
         &self,
         user: &Owner,

@@ -104,18 +104,28 @@ impl Policy for ServerPolicy {
         self.settings.get(name).or(self.any_settings.as_ref())
     }
 
-    fn check_write(
+    fn check_access(
         &self,
         user: &Owner,
         collection: &CollectionName,
         id: &EntityId,
-        stored: Option<&Value>,
+        stored: &Value,
+    ) -> Result<(), CoreError> {
+        if self.may_read(user, collection, id, stored) {
+            return Ok(());
+        }
+        Err(CoreError::new(Code::Forbidden, "you may not change this entity"))
+    }
+
+    fn check_write(
+        &self,
+        _user: &Owner,
+        collection: &CollectionName,
+        _id: &EntityId,
+        _stored: Option<&Value>,
         doc: Option<&Value>,
     ) -> Result<(), CoreError> {
         let config = self.find(collection)?;
-        if stored.is_some_and(|stored| !self.may_read(user, collection, id, stored)) {
-            return Err(CoreError::new(Code::Forbidden, "you may not change this entity"));
-        }
         doc.map_or(Ok(()), |doc| check_document(config, doc))
     }
 

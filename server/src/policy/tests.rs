@@ -32,8 +32,10 @@ fn user(subject: &str) -> Owner {
 
 fn check(collection: &str, stored: Option<Value>, doc: Option<Value>) -> Result<(), (Code, Option<String>)> {
     let id = EntityId::parse("x").expect("an id");
-    policy()
-        .check_write(&user("alice"), &name(collection), &id, stored.as_ref(), doc.as_ref())
+    let (policy, alice, collection) = (policy(), user("alice"), name(collection));
+    let access = stored.as_ref().map_or(Ok(()), |stored| policy.check_access(&alice, &collection, &id, stored));
+    access
+        .and_then(|()| policy.check_write(&alice, &collection, &id, stored.as_ref(), doc.as_ref()))
         .map_err(|error| (error.code, error.path.clone()))
 }
 
