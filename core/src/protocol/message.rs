@@ -172,8 +172,9 @@ pub enum ClientMessage {
     Pong,
 }
 
-/// What the server says on the live channel.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// What the server says on the live channel. A client reads it with [`Live::read`](super::read::Live::read), which
+/// leaves the documents as they are.
+#[derive(Debug, Clone, Serialize)]
 #[serde(tag = "t", rename_all = "lowercase")]
 pub enum ServerMessage {
     /// Authenticated; frames follow that chain from this cursor.
