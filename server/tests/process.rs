@@ -162,6 +162,31 @@ fn a_taken_port_ends_with_98() {
 }
 
 #[test]
+fn a_second_server_on_a_data_directory_ends_with_2_until_the_first_is_gone() {
+    let data = TempDir::new().expect("a directory");
+    let directory = data.path().to_str().expect("text");
+    let first = Process::start(data.path());
+    let mut second = command(&["--dev", "--port", "0", "--data", directory]).spawn().expect("it starts");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while second.try_wait().expect("a state").is_none() {
+        if Instant::now() > deadline {
+            second.kill().expect("killed");
+            second.wait().expect("ended");
+            panic!("two servers on one directory");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let output = second.wait_with_output().expect("ended");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains(directory) && errors.contains("--data") && errors.contains("stop"), "{errors}");
+    assert!(output.stdout.is_empty(), "it promised no port");
+    // The system frees the lock of a process that died.
+    first.kill();
+    assert!(!Process::start(data.path()).token().is_empty());
+}
+
+#[test]
 fn mistakes_end_with_2_and_say_what_to_do() {
     let directory = TempDir::new().expect("a directory");
     let file = directory.path().join("tidewire.toml");
