@@ -3,6 +3,7 @@
 //! Readers see one snapshot each and never wait for the writer. The writer takes what has come in meanwhile into one
 //! database transaction, so that many pushes share one sync of the disk.
 
+mod lock;
 mod prune;
 mod read;
 mod regroup;
@@ -25,6 +26,7 @@ pub use schema::SCHEMA_VERSION;
 
 use super::StoreError;
 use crate::policy::ServerPolicy;
+use lock::DirectoryLock;
 use writer::{Job, Writer};
 
 /// Reader connections that are kept open when idle.
@@ -52,17 +54,18 @@ impl Store {
     /// Opens the database in a directory, which is created if need be.
     ///
     /// # Errors
-    /// The directory or the file cannot be used, or a newer release made it.
+    /// The directory or the file cannot be used, another server uses it, or a newer release made it.
     pub fn open(directory: &Path, policy: Arc<ServerPolicy>) -> Result<Self, StoreError> {
         std::fs::create_dir_all(directory).map_err(|e| {
             let directory = directory.display();
             StoreError::Directory(format!("cannot create the data directory {directory} (--data, server.data): {e}"))
         })?;
+        let lock = DirectoryLock::take(directory)?;
         let path = directory.join("tidewire.sqlite");
         let (mut connection, history) = connect(&path)?;
         regroup::run(&mut connection, &policy)?;
         let wakers = Wakers::default();
-        let writer = Writer::start(connection, policy, wakers.clone());
+        let writer = Writer::start(connection, lock, policy, wakers.clone());
         Ok(Self { inner: Arc::new(Inner { path, history, writer, readers: Mutex::default(), wakers }) })
     }
 
@@ -140,7 +143,7 @@ impl Store {
         tokio::task::spawn_blocking(move || store.read(work)).await.unwrap_or(Err(StoreError::Closed))
     }
 
-    /// Finishes what was accepted and closes the writer. Later pushes are refused.
+    /// Finishes what was accepted, closes the writer and frees the directory. Later pushes are refused.
     pub async fn close(&self) {
         let _ = self.inner.writer.call(|reply| Job::Stop { reply }).await;
     }

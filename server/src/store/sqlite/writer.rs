@@ -15,6 +15,7 @@ use tidewire_core::ids::Owner;
 use tidewire_core::protocol::message::{Push, PushAnswer};
 use tokio::sync::oneshot;
 
+use super::lock::DirectoryLock;
 use super::rows::SqliteRows;
 use super::{Wakers, prune, savepoint, schema};
 use crate::policy::ServerPolicy;
@@ -49,12 +50,25 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, policy: Arc<ServerPolicy>, wakers: Wakers) -> Self {
+    pub(super) fn start(
+        connection: Connection,
+        lock: DirectoryLock,
+        policy: Arc<ServerPolicy>,
+        wakers: Wakers,
+    ) -> Self {
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         let waiting = Arc::new(AtomicUsize::new(0));
+        let waits = Arc::clone(&waiting);
         let mut thread =
-            Thread { connection, policy, wakers, queue, waiting: Arc::clone(&waiting), pruned: Instant::now() };
-        let thread = std::thread::spawn(move || thread.run());
+            Thread { connection, _lock: lock, policy, wakers, queue, waiting: waits, pruned: Instant::now() };
+        let thread = std::thread::spawn(move || {
+            let stopped = thread.run();
+            // Who is told that it has stopped may open the directory again.
+            drop(thread);
+            if let Some(reply) = stopped {
+                let _ = reply.send(());
+            }
+        });
         Self { jobs, waiting, thread }
     }
 
@@ -82,6 +96,8 @@ impl Writer {
 
 struct Thread {
     connection: Connection,
+    /// Freed after the connection is closed.
+    _lock: DirectoryLock,
     policy: Arc<ServerPolicy>,
     wakers: Wakers,
     queue: Receiver<Job>,
@@ -97,7 +113,8 @@ struct Pending {
 }
 
 impl Thread {
-    fn run(&mut self) {
+    /// Works until it is told to stop, or nobody is left to ask; returns whom to tell.
+    fn run(&mut self) -> Option<oneshot::Sender<()>> {
         loop {
             let mut next = match self.queue.recv_timeout(IDLE) {
                 Ok(job) => Some(job),
@@ -105,7 +122,7 @@ impl Thread {
                     self.prune_if_due();
                     continue;
                 }
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return None,
             };
             // A push collects those behind it; the job that ends the batch is done after it.
             while let Some(job) = next.take() {
@@ -125,8 +142,7 @@ impl Thread {
                         if let Err(error) = self.connection.pragma_update(None, "wal_checkpoint", "truncate") {
                             tracing::warn!(%error, "the write-ahead log is left to the next start");
                         }
-                        let _ = reply.send(());
-                        return;
+                        return Some(reply);
                     }
                 }
             }
