@@ -50,7 +50,7 @@ async function runTests(files) {
   ];
   const env = { ...process.env, TIDEWIRE_TEST_PIDS: pids };
   const child = spawn(process.execPath, args, { stdio: "inherit", env });
-  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => child.kill(signal));
   const code = await new Promise((resolve) => child.once("exit", (status) => resolve(status ?? 1)));
   for (const pid of existsSync(pids) ? readFileSync(pids, "utf8").split("\n").filter(Boolean) : [])
     endLeftOver(Number(pid));

@@ -7,18 +7,41 @@ import { until } from "./until.mjs";
 /** Quick retries: a test must not wait for a backoff of seconds. */
 const OPTIONS = { retry: { initialMs: 100, maxMs: 800 }, timeoutMs: 5_000, pollMs: { visible: 1_000, hidden: 1_000 } };
 
+/**
+ * @typedef {object} Parts
+ * @property {string} name
+ * @property {Awaited<ReturnType<typeof import("./proxy.mjs").startProxy>>} proxy
+ * @property {string} address
+ * @property {() => any} newTab
+ * @property {() => Promise<void>} close
+ * @property {import("playwright-core").BrowserContext} [context]
+ */
+
 export class Device {
+  /** @type {Tab[]} */
   tabs = [];
   #newTab;
   #close;
 
+  /** @param {Parts} parts */
   constructor({ name, proxy, address, newTab, close, context }) {
-    Object.assign(this, { name, proxy, address, context });
+    this.name = name;
+    this.proxy = proxy;
+    this.address = address;
+    this.context = context;
     this.#newTab = newTab;
     this.#close = close;
   }
 
-  /** The settings of the test page, as the part of its address after `#`. */
+  /**
+   * The settings of the test page, as the part of its address after `#`.
+   *
+   * @param {string} page
+   * @param {{
+   *   proxy: Parts["proxy"], token: string, renewed?: string | number, collections: object, options?: object,
+   *   name?: string,
+   * }} settings
+   */
   static address(page, { proxy, token, renewed, collections, options, name = "tests" }) {
     const settings = { name, url: proxy.url, token, renewed, collections, options: { ...OPTIONS, ...options } };
     return `${page}/#${encodeURIComponent(JSON.stringify(settings))}`;

@@ -8,14 +8,21 @@ import { appendFileSync } from "node:fs";
 
 const running = new Set();
 
-/** Starts a program and collects what it says. `ready` gets each line; the promise resolves with its first answer. */
+/**
+ * Starts a program and collects what it says. `ready` gets each line; the promise resolves with its first answer.
+ *
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {{ ready?: (line: string) => unknown, env?: object, name?: string, timeoutMs?: number }} [options]
+ */
 export function start(command, args, { ready, env = {}, name = command, timeoutMs = 30_000 } = {}) {
   const child = spawn(command, args, {
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
     env: { ...process.env, ...env },
   });
-  const started = { name, child, lines: [], pid: child.pid, stop: (signal) => stop(started, signal) };
+  const started = /** @type {any} */ ({ name, child, lines: [], pid: child.pid });
+  started.stop = (signal) => stop(started, signal);
   started.exited = new Promise((resolve) => {
     child.once("exit", (code, signal) => {
       running.delete(started);

@@ -168,7 +168,11 @@ class Exchange {
     });
   }
 
-  /** Answers with what `forward` gave or with something made up. */
+  /**
+   * Answers with what `forward` gave or with something made up.
+   *
+   * @param {{ status: number, headers?: http.IncomingHttpHeaders, body?: string | Buffer }} answer
+   */
   reply({ status, headers = {}, body = "" }) {
     this.entry.status = status;
     if (this.#response.destroyed) return;

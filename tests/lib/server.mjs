@@ -5,7 +5,11 @@ import path from "node:path";
 
 import { start } from "./processes.mjs";
 
-/** Starts it. `config` is TOML text; `files` a directory that it serves. */
+/**
+ * Starts it. `config` is TOML text; `files` a directory that it serves.
+ *
+ * @param {{ config?: string, files?: string }} [options]
+ */
 export async function startServer({ config = "", files } = {}) {
   const directory = await mkdtemp(path.join(os.tmpdir(), "tidewire-server-"));
   const server = new Server(directory, files);
@@ -19,6 +23,8 @@ export async function startServer({ config = "", files } = {}) {
 
 class Server {
   log = [];
+  /** @type {string | undefined} */
+  configFile;
   #directory;
   #files;
   #process;

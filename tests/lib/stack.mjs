@@ -18,9 +18,14 @@ const HERE = fileURLToPath(new URL("..", import.meta.url));
 export const PAGE = path.join(HERE, "dist");
 const ARTIFACTS = path.join(HERE, "artifacts");
 
-/** Registers the hooks of this file and returns what its scenarios use. */
+/**
+ * Registers the hooks of this file and returns what its scenarios use.
+ *
+ * @param {{ engine?: string, config?: string, files?: string, page?: string }} [options]
+ *   `config` and `files` are the server's; `page` is the directory of the page under test.
+ */
 export function useStack({ engine = "chromium", config, files, page = PAGE } = {}) {
-  const stack = { engine };
+  const stack = /** @type {any} */ ({ engine });
   before(
     async () => {
       stack.server = await startServer({ config, files });
@@ -78,7 +83,14 @@ class World {
     return this.#stack.page.url;
   }
 
-  /** A device of `user` with one tab open. `line` is what happens to its line before that. */
+  /**
+   * A device of `user` with one tab open. `line` is what happens to its line before that.
+   *
+   * @param {{
+   *   user?: string, name?: string, collections?: object, options?: object, tabs?: number, tokenSeconds?: number,
+   *   line?: (proxy: Awaited<ReturnType<typeof startProxy>>) => void,
+   * }} [settings]
+   */
   async device({ user = "ann", name = user, collections = { todos: {} }, options, line, tabs = 1, tokenSeconds } = {}) {
     const proxy = await startProxy(() => this.server.port);
     line?.(proxy);

@@ -17,13 +17,14 @@ const TYPES = {
 
 export async function serveFiles(root) {
   const server = http.createServer((request, response) => void send(root, request, response));
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
   const close = () =>
     new Promise((resolve) => {
       server.close(resolve);
       server.closeAllConnections();
     });
-  return { url: `http://localhost:${server.address().port}`, close };
+  return { url: `http://localhost:${port}`, close };
 }
 
 async function send(root, request, response) {

@@ -8,6 +8,7 @@ import { add, collection, inc, openDb, remove, set, unset } from "tidewire";
 import { useLiveQuery } from "tidewire/react";
 
 /** A validator that takes every object: these tests are about sync. */
+/** @type {any} */
 const anything = { "~standard": { version: 1, vendor: "tests", validate: (value) => ({ value }) } };
 
 const EVENTS = [
@@ -23,6 +24,7 @@ const EVENTS = [
 ];
 
 const settings = JSON.parse(decodeURIComponent(location.hash.slice(1)));
+/** @type {any} */
 const tw = { add, inc, remove, set, unset, settings, events: [], asked: [], states: [], loads: {}, errors: [] };
 addEventListener("error", (event) => tw.errors.push(`${event.message} ${event.error?.stack ?? ""}`));
 addEventListener("unhandledrejection", ({ reason }) => tw.errors.push(`${reason?.code} ${reason?.stack ?? reason}`));
@@ -64,6 +66,6 @@ function Loads({ name }) {
 }
 
 const watchers = Object.keys(collections).map((name) => createElement(Loads, { key: name, name }));
-createRoot(document.getElementById("root")).render(watchers);
+createRoot(/** @type {HTMLElement} */ (document.getElementById("root"))).render(watchers);
 
 window.tw = tw;

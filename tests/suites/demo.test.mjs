@@ -1,6 +1,5 @@
 /** The demo as a person uses it: opened from the server and from another port, offline, reloaded, and back. */
 import assert from "node:assert/strict";
-import path from "node:path";
 import { describe } from "node:test";
 import { fileURLToPath } from "node:url";
 

@@ -176,7 +176,6 @@ async function profile(world, directory, name) {
     await quit();
     await rm(directory, { recursive: true, force: true, maxRetries: 5 });
   };
-  const device = new Device({ name, proxy, address, newTab, close });
-  device.quit = quit;
+  const device = Object.assign(new Device({ name, proxy, address, newTab, close }), { quit });
   return world.owns(device);
 }

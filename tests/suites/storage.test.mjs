@@ -8,8 +8,8 @@ import { scenario, useStack } from "../lib/stack.mjs";
 async function insertAndReadLog(title) {
   const { db } = window.tw;
   await db.todos.insert({ title });
-  const name = (await indexedDB.databases()).map((one) => one.name).find((one) => one.startsWith("tidewire:"));
-  const open = indexedDB.open(name);
+  const names = (await indexedDB.databases()).map((one) => one.name ?? "");
+  const open = indexedDB.open(names.find((name) => name.startsWith("tidewire:")) ?? "no store of Tidewire");
   const stored = await new Promise((resolve, reject) => {
     open.onerror = () => reject(open.error);
     open.onsuccess = () => {
@@ -29,8 +29,9 @@ async function insertAndReadLog(title) {
 function faults() {
   const proto = IDBTransaction.prototype;
   const { commit } = proto;
-  const reason = Object.getOwnPropertyDescriptor(proto, "error");
-  const complete = Object.getOwnPropertyDescriptor(proto, "oncomplete");
+  const accessor = (name) => /** @type {any} */ (Object.getOwnPropertyDescriptor(proto, name));
+  const reason = accessor("error");
+  const complete = accessor("oncomplete");
   const { transaction } = IDBDatabase.prototype;
   const full = new WeakSet();
   const take = (fault) => window.fault === fault && ((window.fault = undefined), true);
@@ -54,9 +55,9 @@ function faults() {
       complete.set.call(this, lie ? (event) => this.onabort(event) : handler);
     },
   });
-  IDBDatabase.prototype.transaction = function (...args) {
-    if (args[1] === "readwrite" && take("dead")) throw new DOMException("closing", "InvalidStateError");
-    return transaction.apply(this, args);
+  IDBDatabase.prototype.transaction = function (stores, mode, options) {
+    if (mode === "readwrite" && take("dead")) throw new DOMException("closing", "InvalidStateError");
+    return transaction.call(this, stores, mode, options);
   };
 }
 

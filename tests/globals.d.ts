@@ -1,0 +1,6 @@
+/** What the pages of these tests put on `window`: see `page/main.js` and `suites/storage.test.mjs`. */
+interface Window {
+  /** Rows of any shape are written and read: these tests are about sync. */
+  tw: any;
+  fault: any;
+}
