@@ -3,8 +3,8 @@ import test from "node:test";
 import { load } from "./load.mjs";
 
 const { describeStatus } = await load("src/lib/status-words.ts");
-const { entryKey, entryValues, entryWords } = await load("src/data/queue.ts");
-const { fold, formatBytes, formatDuration, initials } = await load("src/lib/format.ts");
+const { entryKey, entryValues, entryWords, queueSummary } = await load("src/data/queue.ts");
+const { fold, formatBytes, formatDuration, initials, sentence } = await load("src/lib/format.ts");
 const { parseRoute } = await load("src/lib/route.ts");
 
 const around = { workOffline: false, browserOnline: true, now: 1_000_000 };
@@ -62,12 +62,25 @@ test("a queue entry is shown by its fields, not by its pointers", () => {
   assert.equal(entryKey(edit), "5.0");
 });
 
+test("a new entry is shown by what it says, not by its empty fields", () => {
+  const entry = { kind: "insert", set: { "/name": "Ada", "/city": "", "/tags": [], "/calls": 0, "/done": false } };
+  assert.equal(entryWords(entry), "name: Ada · calls: 0 · done: false");
+  assert.equal(entryWords({ ...entry, kind: "patch", set: { "/city": "" } }), "city: (empty)");
+});
+
+test("the queue is summed up in a few words", () => {
+  const summaries = [[0, 0], [1, 0], [0, 2], [3, 1]].map((numbers) => queueSummary(...numbers));
+  assert.deepEqual(summaries, ["Nothing waits", "1 change waiting", "2 refused", "3 changes waiting, 1 refused"]);
+});
+
 test("searching folds case and accents", () => {
   assert.equal(fold("Łódź Café"), "łodz cafe");
   assert.equal(fold(null), "");
 });
 
 test("small things read well", () => {
+  assert.equal(sentence("read it and decide anew"), "Read it and decide anew.");
+  assert.equal(sentence("Is it there?"), "Is it there?");
   assert.equal(initials("Ada Maria Lindqvist"), "AL");
   assert.equal(initials("  "), "?");
   assert.equal(formatBytes(2_345_678), "2.2 MB");

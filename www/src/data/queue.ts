@@ -1,5 +1,6 @@
 /** The queue as the page shows it: what waits, what failed, and what an entry wants to write. */
 import type { Json, QueueEntry } from "tidewire";
+import { count, formatNumber } from "../lib/format.ts";
 
 export type { QueueEntry };
 
@@ -23,11 +24,19 @@ export function entryValues(entry: QueueEntry): Record<string, Json> {
   return values;
 }
 
+/** How many changes wait and how many were refused. */
+export function queueSummary(waiting: number, failed: number): string {
+  const parts = [waiting > 0 && `${count(waiting, "change")} waiting`, failed > 0 && `${formatNumber(failed)} refused`];
+  return parts.filter(Boolean).join(", ") || "Nothing waits";
+}
+
 /** One line that says what an entry does. */
 export function entryWords(entry: QueueEntry): string {
   if (entry.kind === "delete") return "Removes the entry";
+  // A new entry sets every field; only those that say something are worth a line.
+  const set = Object.entries(entry.set ?? {}).filter(([, value]) => entry.kind !== "insert" || !isBlank(value));
   const parts = [
-    ...Object.entries(entry.set ?? {}).map(([pointer, value]) => `${toField(pointer)}: ${short(value)}`),
+    ...set.map(([pointer, value]) => `${toField(pointer)}: ${short(value)}`),
     ...Object.entries(entry.inc ?? {}).map(
       ([pointer, by]) => `${toField(pointer)} ${by < 0 ? "−" : "+"}${Math.abs(by)}`,
     ),
@@ -42,6 +51,10 @@ function toField(pointer: string): string {
   return (
     pointer.replace(/^\//, "").replaceAll("/", ".").replaceAll("~1", "/").replaceAll("~0", "~") || "everything"
   );
+}
+
+function isBlank(value: Json): boolean {
+  return value === "" || value === null || (Array.isArray(value) && value.length === 0);
 }
 
 function short(value: unknown): string {

@@ -49,3 +49,8 @@ export function initials(name: string): string {
   const last = words.length > 1 ? words.at(-1) : "";
   return (Array.from(words[0] ?? "")[0] ?? "?").toUpperCase() + (Array.from(last ?? "")[0] ?? "").toUpperCase();
 }
+
+/** A message of the core or the server as a sentence: they begin small and end without a full stop. */
+export function sentence(text: string): string {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+}

@@ -2,33 +2,20 @@
 import { add, inc, remove } from "tidewire";
 import { useEntity, useLiveQuery } from "tidewire/react";
 import { db, type Customer } from "../data/db.ts";
-import { removeWithUndo } from "../data/remove.ts";
 import { customerStatuses } from "../data/schema.ts";
-import { count, formatMoney, formatTime } from "../lib/format.ts";
+import { count, formatMoney } from "../lib/format.ts";
 import { hrefTo } from "../lib/route.ts";
 import { showError } from "../lib/toasts.ts";
+import { EntityPanel, MissingPanel } from "../ui/entity-panel.tsx";
 import { capital, Choice, Field } from "../ui/fields.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { Chip } from "../ui/marks.tsx";
-import { Panel } from "../ui/panel.tsx";
-import { RowNote } from "../ui/row-note.tsx";
-import { Empty, Loading } from "../ui/states.tsx";
 import { Tags } from "../ui/tags.tsx";
 import { proposalTone } from "./proposal-tone.ts";
 
 export function CustomerDetail({ id }: { id: string }) {
   const { row, status } = useEntity(db.customers, id);
-  if (!row) {
-    return (
-      <Panel page="customers" title="Customer">
-        {status === "loading" || status === "partial" ? (
-          <Loading what="the customer" />
-        ) : (
-          <Empty title="This customer is not here">It was deleted, or it belongs to somebody else.</Empty>
-        )}
-      </Panel>
-    );
-  }
+  if (!row) return <MissingPanel page="customers" what="customer" status={status} />;
   return <Loaded row={row} />;
 }
 
@@ -37,25 +24,7 @@ function Loaded({ row }: { row: Customer }) {
   const quick = (patch: Parameters<typeof update>[0]) =>
     void update(patch).then(undefined, (error: unknown) => showError("This change could not be stored.", error));
   return (
-    <Panel
-      page="customers"
-      title={row.name}
-      sync={row.$sync.status}
-      note={<RowNote sync={row.$sync} />}
-      footer={
-        <>
-          <small>Changed {formatTime(row.$updatedAt)}</small>
-          <button
-            type="button"
-            className="button danger"
-            data-testid="delete"
-            onClick={() => removeWithUndo("customers", row.name, () => db.customers.delete(row.id))}
-          >
-            <Icon name="trash" /> Delete
-          </button>
-        </>
-      }
-    >
+    <EntityPanel page="customers" row={row} title={row.name} remove={() => db.customers.delete(row.id)}>
       <div className="fields">
         <Field label="Name" name="name" value={row.name} save={(name) => update({ name })} />
         <Field label="Company" name="company" value={row.company} save={(company) => update({ company })} />
@@ -86,7 +55,7 @@ function Loaded({ row }: { row: Customer }) {
       />
       <Field label="Notes" name="notes" rows={5} value={row.notes} save={(notes) => update({ notes })} />
       <Proposals customerId={row.id} />
-    </Panel>
+    </EntityPanel>
   );
 }
 
@@ -94,7 +63,7 @@ function Proposals({ customerId }: { customerId: string }) {
   const { rows } = useLiveQuery(db.proposals.where({ customerId }).orderBy("$updatedAt", "desc"));
   return (
     <section className="related" aria-label="Proposals of this customer">
-      <h3>{rows.length === 0 ? "No proposals" : count(rows.length, "proposal")}</h3>
+      <h2>{rows.length === 0 ? "No proposals" : count(rows.length, "proposal")}</h2>
       <ul>
         {rows.map((row) => (
           <li key={row.id}>

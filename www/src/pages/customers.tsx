@@ -8,13 +8,12 @@ import { initials } from "../lib/format.ts";
 import { goTo, hrefTo } from "../lib/route.ts";
 import { showError } from "../lib/toasts.ts";
 import { capital } from "../ui/fields.tsx";
-import { FirstSync } from "../ui/first-sync.tsx";
+import { EntityList } from "../ui/entity-list.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { ListPage, Pick, SearchBox } from "../ui/list-page.tsx";
 import { Chip, SyncMark } from "../ui/marks.tsx";
-import { Empty, Failure } from "../ui/states.tsx";
+import { Empty } from "../ui/states.tsx";
 import { summarize, useSearch } from "../ui/use-search.ts";
-import { VirtualList } from "../ui/virtual-list.tsx";
 import { CustomerDetail } from "./customer-detail.tsx";
 import { NewCustomer } from "./new-customer.tsx";
 
@@ -57,61 +56,23 @@ export function CustomersPage({ id }: { id: string | undefined }) {
       }
       toolbar={toolbar}
       list={
-        <CustomerRows
+        <EntityList
+          page="customers"
+          what="customer"
           rows={shown}
           loading={loading}
           filtered={text !== "" || status !== ""}
           id={id}
           resetKey={`${text}|${status}|${order}`}
-        />
+          empty={<NoCustomers />}
+          start={<StartActions />}
+          advice="Try fewer letters or another filter."
+        >
+          {(row) => <CustomerRow row={row} />}
+        </EntityList>
       }
       detail={id === "new" ? <NewCustomer /> : id ? <CustomerDetail key={id} id={id} /> : undefined}
     />
-  );
-}
-
-interface RowsProps {
-  rows: readonly Customer[];
-  loading: string;
-  filtered: boolean;
-  id: string | undefined;
-  resetKey: string;
-}
-
-function CustomerRows({ rows, loading, filtered, id, resetKey }: RowsProps) {
-  if (loading === "error")
-    return (
-      <Failure
-        title="The customers cannot be read"
-        text="This browser refused its own storage. Nothing was deleted."
-      />
-    );
-  if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered) {
-    return (
-      <FirstSync what="customers" status={loading}>
-        <StartActions />
-      </FirstSync>
-    );
-  }
-  if (rows.length === 0)
-    return filtered ? (
-      <Empty icon="search" title="No customer matches">
-        Try fewer letters or another filter.
-      </Empty>
-    ) : (
-      <NoCustomers />
-    );
-  return (
-    <VirtualList
-      rows={rows}
-      rowHeight={68}
-      label="Customers"
-      testId="customer-list"
-      selectedId={id}
-      resetKey={resetKey}
-    >
-      {(row) => <CustomerRow row={row} selected={row.id === id} />}
-    </VirtualList>
   );
 }
 
@@ -146,15 +107,9 @@ function StartActions() {
 
 const chipTone = { lead: "blue", active: "green", former: "gray" } as const;
 
-function CustomerRow({ row, selected }: { row: Customer; selected: boolean }) {
+function CustomerRow({ row }: { row: Customer }) {
   return (
-    <a
-      className="row"
-      href={hrefTo("customers", row.id)}
-      data-testid="customer-row"
-      data-id={row.id}
-      aria-current={selected ? "true" : undefined}
-    >
+    <>
       <span className="avatar" aria-hidden="true">
         {initials(row.name)}
       </span>
@@ -164,7 +119,7 @@ function CustomerRow({ row, selected }: { row: Customer; selected: boolean }) {
       </span>
       <SyncMark status={row.$sync.status} />
       <Chip tone={chipTone[row.status]}>{capital(row.status)}</Chip>
-    </a>
+    </>
   );
 }
 

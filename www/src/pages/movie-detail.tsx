@@ -1,55 +1,22 @@
 /** One movie: all sixteen fields, each kept in the kind that it has (a title that is a number stays one if it can). */
 import { useEntity } from "tidewire/react";
 import { db, type Movie } from "../data/db.ts";
-import { removeWithUndo } from "../data/remove.ts";
 import { movieFields, type MovieField } from "../data/schema.ts";
-import { formatTime } from "../lib/format.ts";
+import { EntityPanel, MissingPanel } from "../ui/entity-panel.tsx";
 import { Field } from "../ui/fields.tsx";
-import { Icon } from "../ui/icons.tsx";
-import { Panel } from "../ui/panel.tsx";
-import { RowNote } from "../ui/row-note.tsx";
-import { Empty, Loading } from "../ui/states.tsx";
 import { movieTitle } from "./movies.tsx";
 
 export function MovieDetail({ id }: { id: string }) {
   const { row, status } = useEntity(db.movies, id);
-  if (!row) {
-    return (
-      <Panel page="movies" title="Movie">
-        {status === "loading" || status === "partial" ? (
-          <Loading what="the movie" />
-        ) : (
-          <Empty title="This movie is not here">It was deleted.</Empty>
-        )}
-      </Panel>
-    );
-  }
+  if (!row) return <MissingPanel page="movies" what="movie" status={status} />;
   return (
-    <Panel
-      page="movies"
-      title={movieTitle(row)}
-      sync={row.$sync.status}
-      note={<RowNote sync={row.$sync} />}
-      footer={
-        <>
-          <small>Changed {formatTime(row.$updatedAt)}</small>
-          <button
-            type="button"
-            className="button danger"
-            data-testid="delete"
-            onClick={() => removeWithUndo("movies", movieTitle(row), () => db.movies.delete(row.id))}
-          >
-            <Icon name="trash" /> Delete
-          </button>
-        </>
-      }
-    >
+    <EntityPanel page="movies" row={row} title={movieTitle(row)} remove={() => db.movies.delete(row.id)}>
       <div className="fields">
         {movieFields.map((name) => (
           <MovieFieldInput key={name} row={row} name={name} />
         ))}
       </div>
-    </Panel>
+    </EntityPanel>
   );
 }
 

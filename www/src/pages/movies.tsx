@@ -5,15 +5,13 @@ import { db, type Movie } from "../data/db.ts";
 import { isImporting, importJob } from "../import/job.ts";
 import { importSampleData } from "../import/sample.ts";
 import { formatNumber } from "../lib/format.ts";
-import { hrefTo } from "../lib/route.ts";
 import { useStore } from "../lib/store.ts";
-import { FirstSync } from "../ui/first-sync.tsx";
+import { EntityList } from "../ui/entity-list.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { ListPage, Pick, SearchBox } from "../ui/list-page.tsx";
 import { SyncMark } from "../ui/marks.tsx";
-import { Empty, Failure } from "../ui/states.tsx";
+import { Empty } from "../ui/states.tsx";
 import { summarize, useSearch } from "../ui/use-search.ts";
-import { VirtualList } from "../ui/virtual-list.tsx";
 import { MovieDetail } from "./movie-detail.tsx";
 
 const orders = [
@@ -67,13 +65,19 @@ export function MoviesPage({ id }: { id: string | undefined }) {
         </>
       }
       list={
-        <MovieRows
+        <EntityList
+          page="movies"
+          what="movie"
           rows={shown}
           loading={loading}
           filtered={text !== "" || genre !== ""}
           id={id}
           resetKey={`${text}|${genre}|${order}`}
-        />
+          empty={<NoMovies />}
+          advice="Try fewer letters or another genre."
+        >
+          {(row) => <MovieRow row={row} />}
+        </EntityList>
       }
       detail={id ? <MovieDetail key={id} id={id} /> : undefined}
     />
@@ -94,57 +98,25 @@ export function SampleButton({ busy }: { busy: boolean }) {
   );
 }
 
-interface RowsProps {
-  rows: readonly Movie[];
-  loading: string;
-  filtered: boolean;
-  id: string | undefined;
-  resetKey: string;
+function NoMovies() {
+  return (
+    <Empty icon="movies" title="No movies yet">
+      <p>Import 3,201 records of a public data set, nulls and odd titles included. It works offline too.</p>
+    </Empty>
+  );
 }
 
-function MovieRows({ rows, loading, filtered, id, resetKey }: RowsProps) {
-  if (loading === "error")
-    return (
-      <Failure
-        title="The movies cannot be read"
-        text="This browser refused its own storage. Nothing was deleted."
-      />
-    );
-  if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered)
-    return <FirstSync what="movies" status={loading} />;
-  if (rows.length === 0) {
-    return filtered ? (
-      <Empty icon="search" title="No movie matches">
-        Try fewer letters or another genre.
-      </Empty>
-    ) : (
-      <Empty icon="movies" title="No movies yet">
-        <p>Import 3,201 records of a public data set, nulls and odd titles included. It works offline too.</p>
-      </Empty>
-    );
-  }
+function MovieRow({ row }: { row: Movie }) {
   return (
-    <VirtualList rows={rows} rowHeight={68} label="Movies" testId="movie-list" selectedId={id} resetKey={resetKey}>
-      {(row) => (
-        <a
-          className="row"
-          href={hrefTo("movies", row.id)}
-          data-testid="movie-row"
-          data-id={row.id}
-          aria-current={row.id === id ? "true" : undefined}
-        >
-          <span className="row-text">
-            <strong>{movieTitle(row)}</strong>
-            <small>
-              {[row["Release Date"], row["Major Genre"], row["MPAA Rating"]].filter(Boolean).join(" · ")}
-            </small>
-          </span>
-          <SyncMark status={row.$sync.status} />
-          <span className="amount">{gross(row)}</span>
-          <span className="rating">{row["IMDB Rating"] ?? "–"}</span>
-        </a>
-      )}
-    </VirtualList>
+    <>
+      <span className="row-text">
+        <strong>{movieTitle(row)}</strong>
+        <small>{[row["Release Date"], row["Major Genre"], row["MPAA Rating"]].filter(Boolean).join(" · ")}</small>
+      </span>
+      <SyncMark status={row.$sync.status} />
+      <span className="amount">{gross(row)}</span>
+      <span className="rating">{row["IMDB Rating"] ?? "–"}</span>
+    </>
   );
 }
 

@@ -2,17 +2,12 @@
 import { useState } from "react";
 import { useEntity } from "tidewire/react";
 import { db, type Customer, type Proposal } from "../data/db.ts";
-import { removeWithUndo } from "../data/remove.ts";
 import { proposalStatuses } from "../data/schema.ts";
 import { explain } from "../lib/errors.ts";
-import { formatTime } from "../lib/format.ts";
 import { hrefTo } from "../lib/route.ts";
 import { CustomerPicker } from "../ui/customer-picker.tsx";
+import { EntityPanel, MissingPanel } from "../ui/entity-panel.tsx";
 import { Choice, Field } from "../ui/fields.tsx";
-import { Icon } from "../ui/icons.tsx";
-import { Panel } from "../ui/panel.tsx";
-import { RowNote } from "../ui/row-note.tsx";
-import { Empty, Loading } from "../ui/states.tsx";
 import { parseAmount } from "./new-proposal.tsx";
 
 interface Props {
@@ -22,17 +17,7 @@ interface Props {
 
 export function ProposalDetail({ id, customers }: Props) {
   const { row, status } = useEntity(db.proposals, id);
-  if (!row) {
-    return (
-      <Panel page="proposals" title="Proposal">
-        {status === "loading" || status === "partial" ? (
-          <Loading what="the proposal" />
-        ) : (
-          <Empty title="This proposal is not here">It was deleted, or it belongs to somebody else.</Empty>
-        )}
-      </Panel>
-    );
-  }
+  if (!row) return <MissingPanel page="proposals" what="proposal" status={status} />;
   return <Loaded row={row} customers={customers} />;
 }
 
@@ -46,25 +31,7 @@ function Loaded({ row, customers }: { row: Proposal; customers: readonly Custome
   }
 
   return (
-    <Panel
-      page="proposals"
-      title={row.title}
-      sync={row.$sync.status}
-      note={<RowNote sync={row.$sync} />}
-      footer={
-        <>
-          <small>Changed {formatTime(row.$updatedAt)}</small>
-          <button
-            type="button"
-            className="button danger"
-            data-testid="delete"
-            onClick={() => removeWithUndo("proposals", row.title, () => db.proposals.delete(row.id))}
-          >
-            <Icon name="trash" /> Delete
-          </button>
-        </>
-      }
-    >
+    <EntityPanel page="proposals" row={row} title={row.title} remove={() => db.proposals.delete(row.id)}>
       <div className="fields">
         <Field wide label="Title" name="title" value={row.title} save={(title) => update({ title })} />
         <CustomerPicker customers={customers} value={row.customerId} onChange={pick} error={pickError} />
@@ -89,6 +56,6 @@ function Loaded({ row, customers }: { row: Proposal; customers: readonly Custome
           Open the customer
         </a>
       </p>
-    </Panel>
+    </EntityPanel>
   );
 }

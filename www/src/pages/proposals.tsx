@@ -6,13 +6,12 @@ import { proposalStatuses } from "../data/schema.ts";
 import { formatMoney } from "../lib/format.ts";
 import { hrefTo } from "../lib/route.ts";
 import { capital } from "../ui/fields.tsx";
-import { FirstSync } from "../ui/first-sync.tsx";
+import { EntityList } from "../ui/entity-list.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { ListPage, Pick, SearchBox } from "../ui/list-page.tsx";
 import { Chip, SyncMark } from "../ui/marks.tsx";
-import { Empty, Failure } from "../ui/states.tsx";
+import { Empty } from "../ui/states.tsx";
 import { summarize, useSearch } from "../ui/use-search.ts";
-import { VirtualList } from "../ui/virtual-list.tsx";
 import { NewProposal } from "./new-proposal.tsx";
 import { ProposalDetail } from "./proposal-detail.tsx";
 import { proposalTone } from "./proposal-tone.ts";
@@ -62,14 +61,19 @@ export function ProposalsPage({ id }: { id: string | undefined }) {
         </>
       }
       list={
-        <ProposalRows
+        <EntityList
+          page="proposals"
+          what="proposal"
           rows={shown}
-          names={names}
           loading={loading}
           filtered={text !== "" || status !== ""}
           id={id}
           resetKey={`${text}|${status}|${order}`}
-        />
+          empty={<NoProposals />}
+          advice="Try fewer letters or another filter."
+        >
+          {(row) => <ProposalRow row={row} customer={names.get(row.customerId)} />}
+        </EntityList>
       }
       detail={
         id === "new" ? (
@@ -82,65 +86,27 @@ export function ProposalsPage({ id }: { id: string | undefined }) {
   );
 }
 
-interface RowsProps {
-  rows: readonly Proposal[];
-  names: ReadonlyMap<string, string>;
-  loading: string;
-  filtered: boolean;
-  id: string | undefined;
-  resetKey: string;
+function NoProposals() {
+  return (
+    <Empty icon="proposals" title="No proposals yet">
+      <p>A proposal belongs to a customer. Write the first one.</p>
+      <a className="button primary" href={hrefTo("proposals", "new")}>
+        New proposal
+      </a>
+    </Empty>
+  );
 }
 
-function ProposalRows({ rows, names, loading, filtered, id, resetKey }: RowsProps) {
-  if (loading === "error")
-    return (
-      <Failure
-        title="The proposals cannot be read"
-        text="This browser refused its own storage. Nothing was deleted."
-      />
-    );
-  if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered)
-    return <FirstSync what="proposals" status={loading} />;
-  if (rows.length === 0) {
-    return filtered ? (
-      <Empty icon="search" title="No proposal matches">
-        Try fewer letters or another filter.
-      </Empty>
-    ) : (
-      <Empty icon="proposals" title="No proposals yet">
-        <p>A proposal belongs to a customer. Write the first one.</p>
-        <a className="button primary" href={hrefTo("proposals", "new")}>
-          New proposal
-        </a>
-      </Empty>
-    );
-  }
+function ProposalRow({ row, customer }: { row: Proposal; customer: string | undefined }) {
   return (
-    <VirtualList
-      rows={rows}
-      rowHeight={68}
-      label="Proposals"
-      testId="proposal-list"
-      selectedId={id}
-      resetKey={resetKey}
-    >
-      {(row) => (
-        <a
-          className="row"
-          href={hrefTo("proposals", row.id)}
-          data-testid="proposal-row"
-          data-id={row.id}
-          aria-current={row.id === id ? "true" : undefined}
-        >
-          <span className="row-text">
-            <strong>{row.title}</strong>
-            <small>{names.get(row.customerId) ?? "(deleted customer)"}</small>
-          </span>
-          <SyncMark status={row.$sync.status} />
-          <span className="amount">{formatMoney(row.amount)}</span>
-          <Chip tone={proposalTone[row.status]}>{capital(row.status)}</Chip>
-        </a>
-      )}
-    </VirtualList>
+    <>
+      <span className="row-text">
+        <strong>{row.title}</strong>
+        <small>{customer ?? "(deleted customer)"}</small>
+      </span>
+      <SyncMark status={row.$sync.status} />
+      <span className="amount">{formatMoney(row.amount)}</span>
+      <Chip tone={proposalTone[row.status]}>{capital(row.status)}</Chip>
+    </>
   );
 }

@@ -1,9 +1,9 @@
 /** The queue: what waits for the server, and what the server refused, with the reason and the ways out. */
 import { useMemo, useState } from "react";
 import { db } from "../data/db.ts";
-import { entryKey, entryTitle, entryWords, type QueueEntry } from "../data/queue.ts";
+import { entryKey, entryTitle, entryWords, queueSummary, type QueueEntry } from "../data/queue.ts";
 import { fieldName } from "../lib/errors.ts";
-import { count, formatNumber, formatTime } from "../lib/format.ts";
+import { count, formatNumber, formatTime, sentence } from "../lib/format.ts";
 import { showError, showToast } from "../lib/toasts.ts";
 import { useLive } from "../lib/use-live.ts";
 import { capital } from "../ui/fields.tsx";
@@ -26,9 +26,7 @@ export function QueuePage() {
         <div>
           <h1>Sync</h1>
           <p className="page-summary" data-testid="queue-summary">
-            {waiting && failed
-              ? `${count(waiting.length, "change")} waiting, ${formatNumber(failed.length)} refused`
-              : "Loading"}
+            {waiting && failed ? queueSummary(waiting.length, failed.length) : "Loading"}
           </p>
         </div>
         <SyncTabs page="queue" />
@@ -125,13 +123,14 @@ function FailedEntry({ entry }: { entry: QueueEntry }) {
   const [editing, setEditing] = useState(false);
   const { n, error } = entry;
   const path = fieldName(error?.path);
+  const reason = error?.message ?? "The server gave no reason";
 
   async function run(what: string, action: () => PromiseLike<unknown>): Promise<void> {
     try {
       await action();
       showToast(what);
-    } catch (reason) {
-      showError("That did not work.", reason);
+    } catch (problem) {
+      showError("That did not work.", problem);
     }
   }
 
@@ -142,7 +141,7 @@ function FailedEntry({ entry }: { entry: QueueEntry }) {
         <Chip tone="red">{error?.code ?? "refused"}</Chip>
       </div>
       <p className="entry-reason" data-testid="queue-reason">
-        {path && <code data-testid="queue-path">{path}</code>} {error?.message ?? "The server gave no reason."}
+        {path && <code data-testid="queue-path">{path}</code>} {path ? reason : sentence(reason)}
       </p>
       <p>{entryWords(entry)}</p>
       <small>

@@ -2,18 +2,15 @@
 import { useState } from "react";
 import { useEntity, useLiveQuery } from "tidewire/react";
 import { db, type ImportedRecord } from "../data/db.ts";
-import { removeWithUndo } from "../data/remove.ts";
 import { formatNumber } from "../lib/format.ts";
 import { hrefTo } from "../lib/route.ts";
-import { FirstSync } from "../ui/first-sync.tsx";
+import { EntityList } from "../ui/entity-list.tsx";
+import { EntityPanel, MissingPanel } from "../ui/entity-panel.tsx";
 import { Icon } from "../ui/icons.tsx";
 import { ListPage, Pick, SearchBox } from "../ui/list-page.tsx";
 import { SyncMark } from "../ui/marks.tsx";
-import { Panel } from "../ui/panel.tsx";
-import { RowNote } from "../ui/row-note.tsx";
-import { Empty, Failure, Loading } from "../ui/states.tsx";
+import { Empty } from "../ui/states.tsx";
 import { summarize, useSearch } from "../ui/use-search.ts";
-import { VirtualList } from "../ui/virtual-list.tsx";
 
 const orders = [
   ["n asc", "Place in the file"],
@@ -43,111 +40,64 @@ export function RecordsPage({ id }: { id: string | undefined }) {
         </>
       }
       list={
-        <RecordRows rows={shown} loading={loading} filtered={text !== ""} id={id} resetKey={`${text}|${order}`} />
+        <EntityList
+          page="records"
+          what="record"
+          rows={shown}
+          loading={loading}
+          filtered={text !== ""}
+          id={id}
+          resetKey={`${text}|${order}`}
+          empty={<NoRecords />}
+          advice="Try fewer letters."
+        >
+          {(row) => <RecordRow row={row} />}
+        </EntityList>
       }
       detail={id ? <RecordDetail key={id} id={id} /> : undefined}
     />
   );
 }
 
-interface RowsProps {
-  rows: readonly ImportedRecord[];
-  loading: string;
-  filtered: boolean;
-  id: string | undefined;
-  resetKey: string;
+function NoRecords() {
+  return (
+    <Empty icon="records" title="No records yet">
+      <p>Import a JSON or CSV file: its rows appear here as they are.</p>
+      <a className="button primary" href={hrefTo("import")}>
+        Import a file
+      </a>
+    </Empty>
+  );
 }
 
-function RecordRows({ rows, loading, filtered, id, resetKey }: RowsProps) {
-  if (loading === "error")
-    return (
-      <Failure
-        title="The records cannot be read"
-        text="This browser refused its own storage. Nothing was deleted."
-      />
-    );
-  if (rows.length === 0 && (loading === "loading" || loading === "partial") && !filtered)
-    return <FirstSync what="records" status={loading} />;
-  if (rows.length === 0) {
-    return filtered ? (
-      <Empty icon="search" title="No record matches">
-        Try fewer letters.
-      </Empty>
-    ) : (
-      <Empty icon="records" title="No records yet">
-        <p>Import a JSON or CSV file: its rows appear here as they are.</p>
-        <a className="button primary" href={hrefTo("import")}>
-          Import a file
-        </a>
-      </Empty>
-    );
-  }
+function RecordRow({ row }: { row: ImportedRecord }) {
   return (
-    <VirtualList
-      rows={rows}
-      rowHeight={68}
-      label="Records"
-      testId="record-list"
-      selectedId={id}
-      resetKey={resetKey}
-    >
-      {(row) => (
-        <a
-          className="row"
-          href={hrefTo("records", row.id)}
-          data-testid="record-row"
-          data-id={row.id}
-          aria-current={row.id === id ? "true" : undefined}
-        >
-          <span className="row-number">{formatNumber(row.n)}</span>
-          <span className="row-text">
-            <strong>{preview(row)}</strong>
-            <small>{row.source}</small>
-          </span>
-          <SyncMark status={row.$sync.status} />
-        </a>
-      )}
-    </VirtualList>
+    <>
+      <span className="row-number">{formatNumber(row.n)}</span>
+      <span className="row-text">
+        <strong>{preview(row)}</strong>
+        <small>{row.source}</small>
+      </span>
+      <SyncMark status={row.$sync.status} />
+    </>
   );
 }
 
 function RecordDetail({ id }: { id: string }) {
   const { row, status } = useEntity(db.records, id);
-  const title = row ? `Row ${formatNumber(row.n)}` : "Record";
+  if (!row) return <MissingPanel page="records" what="record" status={status} />;
   return (
-    <Panel
+    <EntityPanel
       page="records"
-      title={title}
-      sync={row?.$sync.status}
-      note={row && <RowNote sync={row.$sync} />}
-      footer={
-        row && (
-          <>
-            <small>{row.source}</small>
-            <button
-              type="button"
-              className="button danger"
-              data-testid="delete"
-              onClick={() => removeWithUndo("records", title, () => db.records.delete(row.id))}
-            >
-              <Icon name="trash" /> Delete
-            </button>
-          </>
-        )
-      }
+      row={row}
+      title={`Row ${formatNumber(row.n)}`}
+      remove={() => db.records.delete(row.id)}
+      source={row.source}
     >
-      {row && (
-        <pre className="json" tabIndex={0} aria-label="Content as JSON">
-          {JSON.stringify(row.data, null, 2)}
-        </pre>
-      )}
-      {!row &&
-        (status === "loading" || status === "partial" ? (
-          <Loading what="the record" />
-        ) : (
-          <Empty title="This record is not here">It was deleted.</Empty>
-        ))}
-    </Panel>
+      <pre className="json" tabIndex={0} aria-label="Content as JSON">
+        {JSON.stringify(row.data, null, 2)}
+      </pre>
+    </EntityPanel>
   );
 }
 

@@ -12,12 +12,14 @@ interface Props {
 }
 
 export function ListPage({ title, summary, actions, toolbar, list, detail }: Props) {
+  // A page has one main heading: of what is open, else of the list. On a phone the other one is not there.
+  const Heading = detail ? "h2" : "h1";
   return (
     <div className="list-page" data-detail={detail ? true : undefined}>
       <section className="list-side" aria-label={title}>
         <header className="page-head">
           <div>
-            <h1>{title}</h1>
+            <Heading className="page-title">{title}</Heading>
             <p className="page-summary" data-testid="list-summary" aria-live="polite">
               {summary}
             </p>

@@ -1,17 +1,23 @@
 /** A form for a new entity: shows the error of each field, and a general one when no field is at fault. */
 import { useId, useState, type FormEvent, type ReactNode } from "react";
+import type { Write } from "tidewire";
+import { offerUndo } from "../data/remove.ts";
 import { explain } from "../lib/errors.ts";
-import type { PageName } from "../lib/route.ts";
-import { hrefTo } from "../lib/route.ts";
+import { goTo, hrefTo, type PageName } from "../lib/route.ts";
+import { Panel } from "./panel.tsx";
 
 interface Props {
   page: PageName;
-  submitLabel: string;
-  onSubmit(): PromiseLike<void>;
+  /** What is made, in small letters. */
+  what: string;
+  /** How the new entity is called. */
+  name: string;
+  /** Makes it; may throw. */
+  create(): Write;
   fields(errorOf: (path: string) => string | undefined): ReactNode;
 }
 
-export function NewForm({ page, submitLabel, onSubmit, fields }: Props) {
+export function NewForm({ page, what, name, create, fields }: Props) {
   const [error, setError] = useState<{ path: string | undefined; text: string } | undefined>(undefined);
   const [busy, setBusy] = useState(false);
 
@@ -19,7 +25,10 @@ export function NewForm({ page, submitLabel, onSubmit, fields }: Props) {
     event.preventDefault();
     setBusy(true);
     try {
-      await onSubmit();
+      const write = create();
+      await write;
+      goTo(page, write.id);
+      offerUndo(`${name} added.`, write, () => goTo(page));
     } catch (reason) {
       const { path, text } = explain(reason);
       setError({ path, text });
@@ -29,37 +38,41 @@ export function NewForm({ page, submitLabel, onSubmit, fields }: Props) {
   }
 
   return (
-    <form className="new-form" onSubmit={(event) => void submit(event)} noValidate>
-      {fields((path) => (error?.path === path ? error.text : undefined))}
-      {error && !error.path && (
-        <p className="note" data-tone="bad" role="alert">
-          {error.text}
-        </p>
-      )}
-      <div className="form-actions">
-        <button type="submit" className="button primary" disabled={busy} data-testid="create">
-          {submitLabel}
-        </button>
-        <a className="button" href={hrefTo(page)}>
-          Cancel
-        </a>
-      </div>
-    </form>
+    <Panel page={page} title={`New ${what}`}>
+      <form className="new-form" onSubmit={(event) => void submit(event)} noValidate>
+        {fields((path) => (error?.path === path ? error.text : undefined))}
+        {error && !error.path && (
+          <p className="note" data-tone="bad" role="alert">
+            {error.text}
+          </p>
+        )}
+        <div className="form-actions">
+          <button type="submit" className="button primary" disabled={busy} data-testid="create">
+            Add {what}
+          </button>
+          <a className="button" href={hrefTo(page)}>
+            Cancel
+          </a>
+        </div>
+      </form>
+    </Panel>
   );
 }
 
 interface InputProps {
   label: string;
   name: string;
-  value: string;
-  onChange(text: string): void;
-  error?: string | undefined;
+  /** What `useState("")` gave. */
+  text: readonly [value: string, change: (text: string) => void];
+  errorOf(path: string): string | undefined;
   autoFocus?: boolean;
   inputMode?: "decimal" | "email";
 }
 
-export function FormInput({ label, name, value, onChange, error, autoFocus, inputMode }: InputProps) {
+export function FormInput({ label, name, text, errorOf, autoFocus, inputMode }: InputProps) {
   const id = useId();
+  const [value, change] = text;
+  const error = errorOf(name);
   return (
     <div className="field" data-invalid={error ? true : undefined}>
       <div className="field-head">
@@ -75,7 +88,7 @@ export function FormInput({ label, name, value, onChange, error, autoFocus, inpu
         aria-invalid={error ? true : undefined}
         aria-describedby={`${id}-note`}
         data-testid={`field-${name}`}
-        onChange={(event) => onChange(event.target.value)}
+        onChange={(event) => change(event.target.value)}
       />
       <p className="field-note" id={`${id}-note`} aria-live="polite">
         {error}

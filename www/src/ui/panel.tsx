@@ -40,9 +40,9 @@ export function Panel({ page, title, sync, note, children, footer }: Props) {
           <Icon name="back" />
         </button>
         <div className="panel-title">
-          <h2 ref={heading} tabIndex={-1}>
+          <h1 ref={heading} tabIndex={-1}>
             {title}
-          </h2>
+          </h1>
           {sync && <SyncMark status={sync} verbose />}
         </div>
       </header>

@@ -1,4 +1,5 @@
 /** Says in words when a row did not reach the server, or somebody else changed it too. */
+import { sentence } from "../lib/format.ts";
 import { hrefTo } from "../lib/route.ts";
 import type { RowSync } from "./marks.tsx";
 
@@ -10,7 +11,7 @@ export function RowNote({ sync }: Props) {
   if (sync.status === "failed") {
     return (
       <div className="note" data-tone="bad" role="alert" data-testid="row-failed">
-        <p>{sync.error?.message ?? "The server refused a change."} Your values are kept.</p>
+        <p>{sentence(sync.error?.message ?? "The server refused a change")} Your values are kept.</p>
         <a href={hrefTo("queue")}>Repair it in the queue</a>
       </div>
     );
