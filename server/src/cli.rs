@@ -15,7 +15,8 @@ The Tidewire sync server
 Usage: tidewire-server [--config FILE] [--dev] [--host IP] [--port N] [--data DIR] [--static DIR]
 
   --config FILE   a TOML file; docs/OPERATIONS.md has every key
-  --dev           try things out: demo tokens for anybody, any collection, any page on this machine
+  --dev           try things out: demo tokens for anybody, any page on this machine, and any
+                  collection while the file declares none
   --host IP       listen here instead of server.host (127.0.0.1)
   --port N        listen here instead of server.port (8787); 0 takes a free port
   --data DIR      the database's directory, instead of server.data (.tidewire)
