@@ -279,9 +279,30 @@ async fn files_are_served_with_the_right_headers() {
         assert!(answer.header("content-type").starts_with(kind), "{path}: {}", answer.header("content-type"));
         let policy = answer.header("content-security-policy");
         assert!(policy.contains("script-src 'self' 'wasm-unsafe-eval';"), "{policy}");
-        assert!(policy.contains("connect-src 'self' https://api.example;"), "{policy}");
+        assert!(policy.contains("connect-src 'self' https://api.example "), "{policy}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
     }
     assert_eq!(server.send(Method::POST, "/index.html", &[], Body::empty()).await.status.as_u16(), 405);
     assert_eq!(server.send(Method::GET, "/api/x", &[], Body::empty()).await.refused(), (404, "not-found".into()));
+}
+
+#[tokio::test]
+async fn a_served_page_may_connect_to_the_origins_of_the_file_and_with_dev_to_this_machine() {
+    let site = tempfile::TempDir::new().expect("a directory");
+    std::fs::write(site.path().join("index.html"), "<p>").expect("written");
+    let connect = r#"connect = ["https://api.example", "http://b.example:8787", "wss://c.example"]"#;
+    let toml = format!("[server]\nstatic = {:?}\n{connect}\n{TOML}", site.path());
+    let page = |server: Server| async move {
+        let answer = server.send(Method::GET, "/", &[], Body::empty()).await;
+        let policy = answer.header("content-security-policy").to_owned();
+        let directive = policy.split("; ").find_map(|part| part.strip_prefix("connect-src "));
+        directive.unwrap_or_else(|| panic!("no connect-src in {policy}")).to_owned()
+    };
+    // A socket has a scheme of its own: an origin is allowed for both.
+    let configured = "'self' https://api.example wss://api.example http://b.example:8787 ws://b.example:8787 \
+                      wss://c.example";
+    assert_eq!(page(Server::without_dev(&toml).await).await, configured);
+    let dev = page(Server::start_with(&toml, Timeouts::default()).await).await;
+    let here = "http://localhost:* ws://localhost:* http://127.0.0.1:* ws://127.0.0.1:*";
+    assert_eq!(dev, format!("{configured} {here}"));
 }

@@ -66,9 +66,17 @@ impl Server {
     }
 
     pub async fn open(directory: TempDir, toml: &str, timeouts: Timeouts) -> Self {
+        Self::open_as(directory, toml, timeouts, true).await
+    }
+
+    pub async fn without_dev(toml: &str) -> Self {
+        Self::open_as(TempDir::new().expect("a directory"), toml, Timeouts::default(), false).await
+    }
+
+    async fn open_as(directory: TempDir, toml: &str, timeouts: Timeouts, dev: bool) -> Self {
         let mut config = Config::parse("test.toml", toml).expect("a configuration");
         config.server.data = directory.path().to_owned();
-        let state = State::open(config, true, timeouts).await.expect("a store");
+        let state = State::open(config, dev, timeouts).await.expect("a store");
         Self { router: app(state.clone()), state, directory }
     }
 
