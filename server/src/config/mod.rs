@@ -52,7 +52,7 @@ pub struct ServerConfig {
     pub static_files: Option<PathBuf>,
     /// The web pages that may call this server.
     pub origins: Vec<Origin>,
-    /// Further addresses that the served page may connect to (CSP `connect-src`).
+    /// Further origins that the served page may connect to, sockets included (CSP `connect-src`).
     pub connect: Vec<Origin>,
     /// Bytes of one push.
     pub max_push_bytes: usize,

@@ -12,6 +12,16 @@ impl Origin {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The origin of its sockets, if its scheme is not one of theirs: a content security policy asks for both.
+    pub fn of_sockets(&self) -> Option<String> {
+        let (scheme, host) = self.0.split_once("://")?;
+        match scheme {
+            "http" => Some(format!("ws://{host}")),
+            "https" => Some(format!("wss://{host}")),
+            _ => None,
+        }
+    }
 }
 
 impl TryFrom<String> for Origin {

@@ -21,12 +21,16 @@ use crate::state::AppState;
 /// Letters of a content hash in a file's name.
 const HASH_LENGTH_MIN: usize = 8;
 
+/// With `--dev` a page may talk to any server on this machine, such as another one of these (`?server=` in the demo).
+/// The policy's grammar has no IPv6 addresses.
+const THIS_MACHINE: &str = " http://localhost:* ws://localhost:* http://127.0.0.1:* ws://127.0.0.1:*";
+
 pub(super) fn add(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let Some(directory) = &state.config.static_files else {
         return router.fallback(|| async { Error::new(Code::NotFound, "no such address").into_response() });
     };
     let files = ServeDir::new(directory);
-    let policy = content_security_policy(&state.config);
+    let policy = content_security_policy(&state.config, state.dev);
     let site = Router::new()
         .fallback(move |request: Request| serve(files.clone(), request))
         .layer(middleware::from_fn(move |request: Request, next: Next| headers(policy.clone(), request, next)));
@@ -61,8 +65,17 @@ async fn headers(policy: HeaderValue, request: Request, next: Next) -> Response 
     response
 }
 
-fn content_security_policy(config: &ServerConfig) -> HeaderValue {
-    let connect: String = config.connect.iter().map(|origin| format!(" {}", origin.as_str())).collect();
+fn content_security_policy(config: &ServerConfig, dev: bool) -> HeaderValue {
+    let mut connect = String::new();
+    for origin in &config.connect {
+        connect.push_str(&format!(" {}", origin.as_str()));
+        if let Some(socket) = origin.of_sockets() {
+            connect.push_str(&format!(" {socket}"));
+        }
+    }
+    if dev {
+        connect.push_str(THIS_MACHINE);
+    }
     let text = format!(
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'{connect}; \
          img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
