@@ -83,7 +83,7 @@ export class FakeClient {
     for (const op of request.ops) this.#apply(op);
     const number = (this.writes += 1);
     this.lastRequest = request;
-    this.pending.push({ number, request });
+    this.pending.push({ number, request, at: Date.now() });
     if (this.autoDurable) queueMicrotask(() => this.settle(number));
     return JSON.stringify({ write: number, ids });
   }
@@ -100,7 +100,7 @@ export class FakeClient {
   settle(number, { report = true } = {}) {
     const index = this.pending.findIndex((entry) => entry.number === number);
     if (index < 0) return;
-    const [{ request }] = this.pending.splice(index, 1);
+    const [{ request, at: made }] = this.pending.splice(index, 1);
     const key = (this.store.key += 1);
     request.ops.forEach((op, at) => {
       const row = this.view_.get(`${op.c}/${op.id}`);
@@ -111,9 +111,9 @@ export class FakeClient {
         n: [key, at],
         collection: op.c,
         id: op.id,
-        kind: op.op,
+        kind: op.op === "replace" ? "patch" : op.op,
         status: "queued",
-        at: Date.now(),
+        at: made,
         attempts: 0,
         set,
         unset,

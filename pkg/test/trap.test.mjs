@@ -134,3 +134,62 @@ test("after a restart rows are what the log says, not what was cached", async ()
   assert.notEqual(db.todos.peek("a"), held);
   assert.equal(db.todos.peek("a").title, "by another tab meanwhile");
 });
+
+/** What another tab wrote while this one had no instance: in the log and in the rows. */
+function byAnotherTab(store, edit, row) {
+  store.queue.push({ n: [(store.key += 1), 0], status: "queued", at: Date.now(), attempts: 0, ...edit });
+  Object.assign(store.rows.get(`${edit.collection}/${edit.id}`), row);
+}
+
+test("an equal increment that another tab makes meanwhile is not taken for one that was lost", async () => {
+  const { db, factory } = open({ autoDurable: false });
+  const insert = db.todos.insert({ title: "a", id: "a", votes: 1 });
+  await settled();
+  factory.client.settle(1);
+  await insert;
+  const write = db.todos.update("a", { votes: inc(1) });
+  await settled();
+  byAnotherTab(factory.store, { collection: "todos", id: "a", kind: "patch", inc: { "/votes": 1 } }, { votes: 2 });
+  factory.trapped(0);
+  await settled();
+  for (const { number } of [...factory.client.pending]) factory.client.settle(number);
+  await write;
+  assert.equal((await db.todos.get("a")).votes, 3);
+});
+
+test("an edit that was stored is not made again over what another tab wrote since", async () => {
+  const { db, factory } = open({ autoDurable: false });
+  const insert = db.todos.insert({ title: "a", id: "a" });
+  await settled();
+  factory.client.settle(1);
+  await insert;
+  const write = db.todos.update("a", { title: "ours" });
+  factory.client.settle(2, { report: false });
+  await settled();
+  const theirs = { collection: "todos", id: "a", kind: "patch", set: { "/title": "theirs" } };
+  byAnotherTab(factory.store, theirs, { title: "theirs" });
+  factory.trapped(0);
+  await settled();
+  for (const { number } of [...factory.client.pending]) factory.client.settle(number);
+  await write;
+  assert.equal((await db.todos.get("a")).title, "theirs");
+});
+
+test("what stands in the log before a write that was stored was stored too, whatever became of it there", async () => {
+  const { db, factory } = open({ autoDurable: false });
+  const insert = db.todos.insert({ title: "a", id: "a", votes: 1 });
+  await settled();
+  factory.client.settle(1);
+  await insert;
+  const first = db.todos.update("a", { votes: inc(1) });
+  const second = db.todos.update("a", { title: "b" });
+  factory.client.settle(2, { report: false });
+  factory.client.settle(3, { report: false });
+  factory.store.queue.splice(1, 1); // the first is on the server already: it left the queue
+  factory.trapped(0);
+  await settled();
+  for (const { number } of [...factory.client.pending]) factory.client.settle(number);
+  await Promise.all([first, second]);
+  const { votes, title } = await db.todos.get("a");
+  assert.deepEqual([votes, title], [2, "b"]);
+});
