@@ -3,11 +3,11 @@
  * are kept until they are durable, so that a trap of the wasm instance loses none.
  *
  * Invariant: a write is given to a fresh instance again only if nothing shows that it was stored: it was not reported
- * durable, and the queue that the fresh instance read from the log does not hold it.
+ * durable, and the queue that the fresh instance read from the log holds neither it nor a later one of this tab. (A tab
+ * appends its writes in order, so what is stored of them is a beginning.)
  */
 import { isTrap, TidewireError, toTidewireError, type ErrorDetails } from "./errors.js";
 import type { Verdict } from "./events.js";
-import { canonicalJson, type Json } from "./json.js";
 import type { Session } from "./session.js";
 import type { MutationName, WireClient, WireError, WireOp } from "./wasm/wire.js";
 
@@ -29,7 +29,8 @@ export class Submission {
   number: number | undefined;
   request: Request | undefined;
   attempts = 0;
-  givenAt = 0;
+  /** When it was made, at the earliest and at the latest: the mutations in the log carry a time between. */
+  made: readonly [number, number] = [0, 0];
   /** Which instance `number` belongs to. */
   epoch = -1;
   /** Set when no verdict can come any more. */
@@ -60,8 +61,9 @@ interface StoredEntry {
   readonly n: MutationName | null;
   readonly collection: string;
   readonly id: string;
+  readonly kind: string;
   readonly at: number;
-  readonly inc?: { readonly [pointer: string]: Json };
+  readonly inc?: { readonly [pointer: string]: number };
 }
 
 /** Writes whose verdict somebody may still ask for; beyond this, those that nobody holds are dropped. */
@@ -93,10 +95,11 @@ export class WriteLane {
   /** The store is open, perhaps again. */
   opened(): void {
     const replay = this.#replay;
+    const entries = replay.length > 0 ? this.#storedEntries() : new Map<string, StoredEntry[]>();
     this.#replay = [];
-    const stored = replay.some(hasIncrement) ? this.#storedEntries() : [];
-    for (const submission of replay) {
-      if (takeStored(submission, stored)) submission.resolve();
+    const last = replay.map((submission) => takeStored(submission, entries)).lastIndexOf(true);
+    for (const [index, submission] of replay.entries()) {
+      if (index <= last) submission.resolve();
       else this.#give(submission, true);
     }
     const waiting = this.#waiting;
@@ -185,9 +188,10 @@ export class WriteLane {
   #give(submission: Submission, again: boolean): void {
     const request = submission.request as Request;
     submission.attempts += 1;
-    if (!again) submission.givenAt = Date.now();
+    const began = Date.now();
     try {
       const answer = this.session.call((client) => send(client, request));
+      submission.made = [began, Date.now()];
       this.#accepted(submission, request, JSON.parse(answer) as { write: number; ids?: string[] });
     } catch (thrown) {
       const error = toTidewireError(thrown, aboutOf(request));
@@ -220,15 +224,21 @@ export class WriteLane {
   }
 
   /**
-   * What the log holds of this tab's writes that it had not been told of. Keys grow, so older writes are not
-   * among it.
+   * What came into the log after the last write that this tab was told of, by entity. Keys grow, so what is not
+   * reported is among it.
    */
-  #storedEntries(): StoredEntry[] {
+  #storedEntries(): Map<string, StoredEntry[]> {
     const view = JSON.parse(this.session.call((client) => client.view("queue"))) as {
       pending: StoredEntry[];
       failed: StoredEntry[];
     };
-    return [...view.pending, ...view.failed].filter((entry) => entry.n !== null && entry.n[0] > this.#lastDurableKey);
+    const fresh = [...view.pending, ...view.failed].filter(({ n }) => n !== null && n[0] > this.#lastDurableKey);
+    const byEntity = new Map<string, StoredEntry[]>();
+    for (const entry of fresh) {
+      const key = `${entry.collection}/${entry.id}`;
+      byEntity.set(key, [...(byEntity.get(key) ?? []), entry]);
+    }
+    return byEntity;
   }
 }
 
@@ -247,29 +257,25 @@ function isFinal(verdict: Verdict): boolean {
   return verdict.verdict !== "held";
 }
 
-function incrementsOf(submission: Submission): readonly (WireOp & { readonly op: "patch" })[] {
-  const { request } = submission;
-  if (request === undefined || !("ops" in request)) return [];
-  return request.ops.filter((op): op is WireOp & { readonly op: "patch" } => op.op === "patch" && op.inc !== undefined);
+/** Whether the log holds this write: then what it holds of it is taken out of `entries`. */
+function takeStored({ request, made: [earliest, latest] }: Submission, entries: Map<string, StoredEntry[]>): boolean {
+  const ops = request !== undefined && "ops" in request ? request.ops : [];
+  const taken = ops.filter((op) => {
+    const ofEntity = entries.get(`${op.c}/${op.id}`) ?? [];
+    const index = ofEntity.findIndex(
+      ({ kind, at, inc }) => kind === kindOf(op) && at >= earliest && at <= latest && sameIncrement(op, inc),
+    );
+    return index >= 0 && ofEntity.splice(index, 1).length > 0;
+  });
+  return taken.length > 0;
 }
 
-/** Only increments can do harm when they are given twice: everything else leaves the same row, or is refused. */
-function hasIncrement(submission: Submission): boolean {
-  return incrementsOf(submission).length > 0;
+function kindOf({ op }: WireOp): string {
+  return op === "replace" ? "patch" : op;
 }
 
-/** Whether the log holds this write already. A request is one record, so one of its edits stands for all. */
-function takeStored(submission: Submission, stored: StoredEntry[]): boolean {
-  const first = incrementsOf(submission)[0];
-  if (first === undefined) return false;
-  const inc = canonicalJson(first.inc as Json);
-  const index = stored.findIndex(
-    (entry) =>
-      entry.collection === first.c &&
-      entry.id === first.id &&
-      entry.at >= submission.givenAt &&
-      canonicalJson(entry.inc ?? null) === inc,
-  );
-  if (index >= 0) stored.splice(index, 1);
-  return index >= 0;
+/** Two tabs may edit one entity within a millisecond; only of increments is it harm to take one for the other. */
+function sameIncrement(op: WireOp, inc: StoredEntry["inc"]): boolean {
+  const asked = op.op === "patch" ? (op.inc ?? {}) : {};
+  return Object.entries(asked).every(([pointer, by]) => inc?.[pointer] === by);
 }
