@@ -177,31 +177,24 @@ export class DbCollection<I, T> implements Collection<I, T> {
   }
 
   #one(make: () => Intent, knownId = ""): Write {
-    try {
-      const intent = make();
-      return startWrite(
-        this.session,
-        intent.id,
-        () => ({ ops: this.#resolve([intent]), atomic: false }),
-        () => undefined,
-      );
-    } catch (error) {
-      return refusedWrite(this.session, knownId, toTidewireError(error));
-    }
+    return this.#write(() => [make()], () => undefined, knownId);
   }
 
   #many(make: () => readonly Intent[]): Write<readonly string[]> {
+    return this.#write(make, (ids) => ids, "");
+  }
+
+  #write<R>(make: () => readonly Intent[], result: (ids: readonly string[]) => R, knownId: string): Write<R> {
     try {
       const intents = make();
       const ids = Object.freeze(intents.map((intent) => intent.id));
-      return startWrite(
-        this.session,
-        ids[0] ?? "",
-        () => ({ ops: this.#resolve(intents), atomic: false }),
-        () => ids,
-      );
+      const request = (): { ops: readonly WireOp[]; atomic: boolean } => ({
+        ops: this.#resolve(intents),
+        atomic: false,
+      });
+      return startWrite(this.session, ids[0] ?? "", request, () => result(ids));
     } catch (error) {
-      return refusedWrite(this.session, "", toTidewireError(error));
+      return refusedWrite(this.session, knownId, toTidewireError(error));
     }
   }
 

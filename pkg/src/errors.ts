@@ -115,3 +115,14 @@ export function isTrap(thrown: unknown): boolean {
 export function abortedError(signal: AbortSignal): TidewireError {
   return new TidewireError("aborted", "The signal given to this call was aborted.", { cause: signal.reason });
 }
+
+/** Calls what is not ours: if it throws, the page hears of it, and nobody else is disturbed. */
+export function guarded(fn: () => void): void {
+  try {
+    fn();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}

@@ -1,4 +1,5 @@
 /** Events: what happened, for those who want to know as it happens. State belongs to the live values, not here. */
+import { guarded } from "./errors.js";
 import type { Json } from "./json.js";
 import type { MutationName, WireError } from "./wasm/wire.js";
 
@@ -79,13 +80,7 @@ export class Emitter {
 
   emit(event: string, value: object): void {
     for (const listener of [...(this.#listeners.get(event) ?? [])]) {
-      try {
-        listener(value as never);
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
+      guarded(() => listener(value as never));
     }
   }
 }

@@ -3,10 +3,10 @@
  * open, one after the other, each seeing what those before it in the same request did.
  */
 import { TidewireError } from "./errors.js";
-import { canonicalJson, cleanObject, type JsonObject } from "./json.js";
+import { canonicalJson, cleanObject, escapeToken, isJsonObject, type JsonObject } from "./json.js";
 import { applyEdits, wirePatch, type Edit } from "./patch.js";
 import { entityOf, type AnyRow } from "./rows.js";
-import { validateUpdate, type StandardSchema } from "./schema.js";
+import { isPromise, validateUpdate, type StandardSchema } from "./schema.js";
 import type { WireOp } from "./wasm/wire.js";
 
 /** One thing that a write asks for. Values of inserts are validated already. */
@@ -102,11 +102,6 @@ export class Resolver {
   }
 }
 
-/** Whether a function that must be synchronous was not. */
-export function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
-}
-
 function need(entity: JsonObject | undefined, collection: string, id: string): JsonObject {
   if (entity === undefined)
     throw new TidewireError("not-found", `"${collection}" has no entity with the id ${id}.`, { collection, id });
@@ -121,14 +116,10 @@ function revision(ifRev: number | undefined): { ifRev?: number } {
 function changedKeys(before: JsonObject, after: JsonObject, prefix = ""): string[] {
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
   return [...keys].flatMap((key) => {
-    const pointer = `${prefix}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`;
-    const [old, fresh] = [
-      Object.hasOwn(before, key) ? before[key] : undefined,
-      Object.hasOwn(after, key) ? after[key] : undefined,
-    ];
+    const pointer = `${prefix}/${escapeToken(key)}`;
+    const [old, fresh] = [before, after].map((entity) => (Object.hasOwn(entity, key) ? entity[key] : undefined));
     if (old === undefined || fresh === undefined) return old === fresh ? [] : [pointer];
     if (canonicalJson(old) === canonicalJson(fresh)) return [];
-    const nested = [old, fresh].every((value) => typeof value === "object" && value !== null && !Array.isArray(value));
-    return nested ? changedKeys(old as JsonObject, fresh as JsonObject, pointer) : [pointer];
+    return isJsonObject(old) && isJsonObject(fresh) ? changedKeys(old, fresh, pointer) : [pointer];
   });
 }

@@ -5,7 +5,7 @@
  * `peek` is always current: it recomputes if it must, and returns the same object as before if nothing changed. Only
  * the *delivery* waits for a frame. A subscriber that throws disturbs nobody else.
  */
-import { abortedError, toTidewireError, type TidewireError } from "./errors.js";
+import { abortedError, guarded, toTidewireError, type TidewireError } from "./errors.js";
 
 /** A value that changes. `undefined` from `peek` means: not known yet. */
 export interface Live<T> {
@@ -174,14 +174,4 @@ export function liveOf<T>(source: () => Source<T>): Live<T> {
 /** Whether two lists hold the same objects in the same order. */
 export function sameItems(old: readonly unknown[], fresh: readonly unknown[]): boolean {
   return old.length === fresh.length && old.every((item, index) => item === fresh[index]);
-}
-
-function guarded(fn: () => void): void {
-  try {
-    fn();
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
-  }
 }

@@ -98,14 +98,8 @@ export class CollectionQuery<T> implements Query<T> {
   count(): Live<number> {
     const { c, where } = this.request;
     const request: WireQuery = { c, ...(where === undefined ? {} : { where }), limit: 0 };
-    return liveOf(() =>
-      this.host.session.source<number>({
-        key: `count/${textOf(request)}`,
-        topics: [topics.collection(c)],
-        compute: () => ask(this.host.session, request).total,
-        same: Object.is,
-      }),
-    );
+    const { session } = this.host;
+    return liveOf(() => sourceOf<number>("count", session, request, ({ total }) => total, Object.is));
   }
 
   update(patch: Patch<T> | PatchEntries<T>): Write<readonly string[]> {
@@ -152,23 +146,30 @@ export function loadState(session: Session, collection: string): "partial" | "co
 }
 
 function rowsSource<T>(session: Session, request: WireQuery): Source<readonly Row<T>[]> {
-  return session.source<readonly Row<T>[]>({
-    key: `rows/${textOf(request)}`,
-    topics: [topics.collection(request.c)],
-    compute: () => rowsOf<T>(session, request.c, ask(session, request).ids),
-    same: sameItems,
-  });
+  return sourceOf("rows", session, request, ({ ids }) => rowsOf<T>(session, request.c, ids), sameItems);
 }
 
 function pageSource<T>(session: Session, request: WireQuery): Source<Page<T>> {
-  return session.source<Page<T>>({
-    key: `page/${textOf(request)}`,
+  const page = ({ ids, next, total }: WireResult): Page<T> =>
+    Object.freeze({ rows: rowsOf<T>(session, request.c, ids), total, ...(next == null ? {} : { next }) });
+  const same = (old: Page<T>, fresh: Page<T>): boolean =>
+    old.next === fresh.next && old.total === fresh.total && sameItems(old.rows, fresh.rows);
+  return sourceOf("page", session, request, page, same);
+}
+
+/** What is made of the answer to a request. */
+function sourceOf<T>(
+  what: string,
+  session: Session,
+  request: WireQuery,
+  make: (answer: WireResult) => T,
+  same: (old: T, fresh: T) => boolean,
+): Source<T> {
+  return session.source<T>({
+    key: `${what}/${textOf(request)}`,
     topics: [topics.collection(request.c)],
-    compute: () => {
-      const { ids, next, total } = ask(session, request);
-      return Object.freeze({ rows: rowsOf<T>(session, request.c, ids), total, ...(next == null ? {} : { next }) });
-    },
-    same: (old, fresh) => old.next === fresh.next && old.total === fresh.total && sameItems(old.rows, fresh.rows),
+    compute: () => make(ask(session, request)),
+    same,
   });
 }
 

@@ -4,8 +4,7 @@
  * The types below are the specification's own shape, inlined so that the package has no dependency.
  */
 import { TidewireError } from "./errors.js";
-import { cleanObject, type JsonObject } from "./json.js";
-import { escapeToken } from "./json.js";
+import { cleanObject, escapeToken, type JsonObject } from "./json.js";
 import { overlaps } from "./path.js";
 
 /** A validator: Standard Schema, version 1. */
@@ -107,17 +106,20 @@ export function validateUpdate(
 
 function run(schema: StandardSchema, value: JsonObject, collection: string): StandardResult<unknown> {
   const result = schema["~standard"].validate(value);
-  if (result instanceof Promise || typeof (result as { then?: unknown }).then === "function") {
+  if (isPromise(result)) {
     void Promise.resolve(result).catch(() => undefined);
     throw new TidewireError(
       "async-schema",
       `The validator of "${collection}" is asynchronous; a local write needs a synchronous one.`,
-      {
-        collection,
-      },
+      { collection },
     );
   }
-  return result as StandardResult<unknown>;
+  return result;
+}
+
+/** Whether a function that must be synchronous was not. */
+export function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
 function issuePointer(issue: StandardIssue): string {

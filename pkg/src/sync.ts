@@ -5,7 +5,7 @@ import { compilePatch, wirePatch } from "./patch.js";
 import { topics, type Session } from "./session.js";
 import type { Health, Metrics, QueueEntry, QueueView, SyncStatus, SyncView } from "./status.js";
 import type { MutationName } from "./wasm/wire.js";
-import { startWrite, waitFor, type WaitOptions, type Write } from "./write.js";
+import { startWrite, waitFor, withTimeout, type WaitOptions, type Write } from "./write.js";
 
 /** The queue: a live view of it, and what can be done with what the server refused. */
 export interface Queue extends Live<QueueView> {
@@ -97,18 +97,9 @@ function queueOf(session: Session, tell: (body: object) => Promise<void>): Queue
   });
 }
 
-const TIMEOUT_MS = 10_000;
-
-function limits(session: Session, options: WaitOptions): WaitOptions {
-  return {
-    ...options,
-    timeoutMs: options.timeoutMs ?? (session.config["timeoutMs"] as number | undefined) ?? TIMEOUT_MS,
-  };
-}
-
 function syncNow(session: Session, options: WaitOptions, ask: () => unknown): Promise<void> {
   const started = Date.now();
-  return waitFor<void>(session, limits(session, options), (settle) => {
+  return waitFor<void>(session, withTimeout(session, options), (settle) => {
     const stops: (() => void)[] = [];
     const begin = (): void => {
       if (settle.over()) return;

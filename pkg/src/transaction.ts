@@ -1,9 +1,9 @@
 /** Transactions: several edits with one fate, on this device and on the server. */
 import { TidewireError, toTidewireError } from "./errors.js";
 import { Intents, type Draft, type EditOptions } from "./collection.js";
-import { isPromise, Resolver, type Intent, type IntentTarget } from "./intents.js";
+import { Resolver, type Intent, type IntentTarget } from "./intents.js";
 import { deepFreeze } from "./json.js";
-import type { InputOf, OutputOf } from "./schema.js";
+import { isPromise, type InputOf, type OutputOf } from "./schema.js";
 import type { Session } from "./session.js";
 import type { Collections, DeepReadonly, NewEntity, Patch, PatchEntries, SchemaOf } from "./types.js";
 import type { WireOp } from "./wasm/wire.js";

@@ -40,16 +40,10 @@ export function startWrite<R>(session: Session, id: string, make: MakeRequest, r
 
 /** A write that was refused before it began. */
 export function refusedWrite<R>(session: Session, id: string, error: TidewireError): Write<R> {
-  return startWrite<R>(
-    session,
-    id,
-    () => {
-      throw error;
-    },
-    () => {
-      throw error;
-    },
-  );
+  const refuse = (): never => {
+    throw error;
+  };
+  return startWrite<R>(session, id, refuse, refuse);
 }
 
 class PendingWrite<R> implements Write<R> {
@@ -82,8 +76,7 @@ class PendingWrite<R> implements Write<R> {
   async server(options: WaitOptions = {}): Promise<Verdict> {
     const { submission, session } = this;
     this.#promise.catch(() => undefined);
-    const timeoutMs = options.timeoutMs ?? (session.config["timeoutMs"] as number | undefined) ?? TIMEOUT_MS;
-    return waitFor(session, { ...options, timeoutMs }, (settle) => {
+    return waitFor(session, withTimeout(session, options), (settle) => {
       const look = (): void => {
         const verdict = decided(submission);
         if (verdict !== undefined) settle.resolve(verdict);
@@ -120,6 +113,12 @@ function decided(submission: Submission): Verdict | undefined {
   if (verdicts.length === 0) return undefined;
   if (verdicts.some((verdict) => verdict === undefined || verdict.verdict === "held")) return undefined;
   return verdicts.find((verdict) => verdict?.verdict !== "applied") ?? verdicts.at(-1);
+}
+
+/** The options with the time that a request may take, where they name none. */
+export function withTimeout(session: Session, options: WaitOptions): WaitOptions {
+  const usual = (session.config["timeoutMs"] as number | undefined) ?? TIMEOUT_MS;
+  return { ...options, timeoutMs: options.timeoutMs ?? usual };
 }
 
 interface Settle<T> {
