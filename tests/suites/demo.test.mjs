@@ -57,6 +57,27 @@ describe("the demo", () => {
     );
   }
 
+  scenario(stack, "every page has one main heading, beside the list and on a phone over it", async (world) => {
+    const ours = await open(world, stack, "ours", atServer("alice"));
+    const name = `Ada of ${world.tenant}`;
+    const customer = await addCustomer(ours, name);
+    const headings = { customers: "Customers", [`customers/${customer}`]: name, "customers/new": "New customer" };
+    for (const viewport of [
+      { width: 390, height: 844 },
+      { width: 1280, height: 800 },
+    ]) {
+      await ours.page.setViewportSize(viewport);
+      for (const [address, heading] of Object.entries({ ...headings, import: "Import", queue: "Sync" })) {
+        await ours.page.evaluate((hash) => void (location.hash = hash), `#/${address}`);
+        await until(`${address} at ${viewport.width} has the heading ${heading}`, async () => {
+          const shown = await ours.page.locator("h1:visible").allInnerTexts();
+          if (shown.length !== 1 || shown[0] !== heading) throw new Error(JSON.stringify(shown));
+          return true;
+        });
+      }
+    }
+  });
+
   scenario(
     stack,
     "the sample data goes in with one button, through the queue, and the other window gets all of it",

@@ -85,7 +85,7 @@ function HealthCard({ health }: { health: Health }) {
             <tr key={name}>
               <th scope="row">{name}</th>
               <td>{formatNumber(one.count)}</td>
-              <td>{one.lastSyncedAt ? formatAgo(one.lastSyncedAt) : "not yet"}</td>
+              <td>{one.lastSyncedAt ? formatAgo(one.lastSyncedAt) : "not complete"}</td>
             </tr>
           ))}
         </tbody>
