@@ -14,6 +14,8 @@ pub(crate) struct Server {
     pub history: String,
     pub policy_version: String,
     pub now: u64,
+    /// How far its clock is ahead of the world's.
+    pub ahead_ms: u64,
     /// Rows between two checkpoints of a pull.
     pub page: usize,
     /// Tokens that are refused.
@@ -79,6 +81,7 @@ impl Default for Server {
             history: "h1".into(),
             policy_version: "p1".into(),
             now: 0,
+            ahead_ms: 0,
             page: 3,
             refused: Vec::new(),
             pulls: 0,

@@ -1,0 +1,102 @@
+//! The network between tabs and server: requests with faults and latency, sockets, frames.
+
+use serde_json::{Value, json};
+use tidewire_core::io::{Fetch, Input};
+
+use super::{Fault, World};
+
+impl World {
+    pub(super) fn fetch(&mut self, tab: usize, token: u64, request: Fetch) {
+        let body: Value = serde_json::from_str(request.body.as_deref().unwrap_or("null")).unwrap();
+        let is_push = request.path == "push";
+        let faults = if is_push { &mut self.push_faults } else { &mut self.pull_faults };
+        let fault = if self.network { faults.pop_front() } else { Some(Fault::Lost) };
+        if is_push {
+            self.tabs[tab].pushes.push(body.clone());
+        }
+        let lost = || Input::NetFailed { token, message: "gone".into() };
+        let (up, down) = self.tabs[tab].latency;
+        let answer = |world: &mut Self| {
+            let text = request.body.as_deref().unwrap_or_default();
+            world.pass(up);
+            world.server.now = world.now.wall_ms + world.server.ahead_ms;
+            let answer = world.server.answer(&request.path, request.bearer.as_deref(), text);
+            world.pass(down);
+            answer
+        };
+        let (status, retry_after_ms, json, text) = match fault {
+            Some(Fault::Silent) => return,
+            Some(Fault::Lost) => return self.tabs[tab].engine.handle(self.now, lost()),
+            Some(Fault::AnswerLost) => {
+                answer(self);
+                return self.tabs[tab].engine.handle(self.now, lost());
+            }
+            Some(Fault::Status(status, retry)) => {
+                (status, retry, true, r#"{"code":"server-error","message":""}"#.to_owned())
+            }
+            Some(Fault::Portal) => (200, None, false, "<html>Welcome to the hotel</html>".to_owned()),
+            Some(Fault::Twice) => {
+                answer(self);
+                let (status, text) = answer(self);
+                (status, None, true, text)
+            }
+            Some(Fault::Cut(bytes)) => {
+                let (status, text) = answer(self);
+                let engine = &mut self.tabs[tab].engine;
+                engine.handle(self.now, Input::Response { token, status, retry_after_ms: None, json: true });
+                engine
+                    .handle(self.now, Input::Chunk { token, bytes: text.as_bytes()[..bytes.min(text.len())].to_vec() });
+                return engine.handle(self.now, lost());
+            }
+            None => {
+                let (status, text) = answer(self);
+                (status, None, true, text)
+            }
+        };
+        let engine = &mut self.tabs[tab].engine;
+        engine.handle(self.now, Input::Response { token, status, retry_after_ms, json });
+        for piece in text.as_bytes().chunks(700) {
+            engine.handle(self.now, Input::Chunk { token, bytes: piece.to_vec() });
+        }
+        engine.handle(self.now, Input::Finished { token });
+    }
+
+    pub(super) fn open_socket(&mut self, tab: usize, token: u64) {
+        if !self.network || !self.sockets {
+            return self.tabs[tab].engine.handle(self.now, Input::SocketClosed { token, code: 1006 });
+        }
+        self.tabs[tab].socket = Some((token, None));
+        self.tabs[tab].engine.handle(self.now, Input::SocketOpen { token });
+    }
+
+    pub(super) fn socket_says(&mut self, tab: usize, token: u64, text: &str) {
+        let message: Value = serde_json::from_str(text).unwrap();
+        if message["t"] != "auth" {
+            return;
+        }
+        let (up, down) = self.tabs[tab].latency;
+        self.pass(up);
+        self.server.now = self.now.wall_ms + self.server.ahead_ms;
+        let ready = self.server.ready(&message);
+        self.pass(down);
+        self.tabs[tab].socket = Some((token, Some(json!({"auth": message, "at": ready["cursor"]}))));
+        self.tabs[tab].engine.handle(self.now, Input::SocketMessage { token, text: ready.to_string() });
+    }
+
+    /// One frame to one socket that is behind.
+    pub(super) fn deliver_frames(&mut self) -> bool {
+        for tab in 0..self.tabs.len() {
+            let Some((token, Some(subscription))) = self.tabs[tab].socket.clone() else { continue };
+            if self.tabs[tab].dead {
+                continue;
+            }
+            if let Some(frame) = self.server.frame(&subscription["auth"], &subscription["at"]) {
+                self.tabs[tab].socket =
+                    Some((token, Some(json!({"auth": subscription["auth"], "at": frame["cursor"]}))));
+                self.tabs[tab].engine.handle(self.now, Input::SocketMessage { token, text: frame.to_string() });
+                return true;
+            }
+        }
+        false
+    }
+}
