@@ -28,6 +28,10 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const PATH_BYTES_MAX: usize = 1_024;
 /// How far a stamp may run ahead of the server after correction.
 pub const CLOCK_AHEAD_MS_MAX: u64 = 60_000;
+/// A push that was sent longer ago than this, by what its sender knows of the server's clock, is timed by its arrival.
+pub const PUSH_TRAVEL_MS_MAX: u64 = 60_000;
+/// What is known of the server's clock is forgotten after this time: by then two clocks may be 180 ms further apart.
+pub const SERVER_CLOCK_AGE_MS_MAX: u64 = 30 * 60_000;
 /// Stored size of one segment: Chromium puts values over 64 KiB into a blob, which doubles the cost of a read.
 pub const SEGMENT_BYTES_MAX: usize = 60 * 1024;
 /// Raw bytes that fill a segment before LZ4; real documents halve.

@@ -253,15 +253,19 @@ fn rule_20_the_offset_of_the_exchange_is_taken_out() {
 
 #[test]
 fn rule_20_a_stamp_is_not_above_now_nor_below_what_its_author_had_seen() {
-    let even = Exchange { sender_now: 500, server_now: 500 };
+    let even = Exchange { sender_now: 500, sent_at: None, server_now: 500 };
     assert_eq!(even.server_time(Hlc(900, 3), false, None), Hlc(500, 3));
     assert_eq!(even.server_time(Hlc(900, 3), true, None), Hlc(900, 3));
     assert_eq!(even.server_time(Hlc(90_000, 3), true, None), Hlc(60_500, 3));
     assert_eq!(even.server_time(Hlc(5, 0), false, Some(Hlc(7, 9))), Hlc(7, 9));
-    let hostile = Exchange { sender_now: 0, server_now: 500 };
+    let hostile = Exchange { sender_now: 0, sent_at: None, server_now: 500 };
     assert_eq!(hostile.server_time(Hlc(u64::MAX, u32::MAX), true, None), Hlc(60_500, u32::MAX));
     assert_eq!(Hlc(1, u32::MAX).next(), Hlc(2, 0));
-    let behind = Exchange { sender_now: u64::MAX, server_now: 500 };
+    let near = |sent_at| Exchange { sender_now: 500, sent_at: Some(sent_at), server_now: 100_500 };
+    for (sent_at, then) in [(100_300, 100_200), (100_501, 100_400), (40_500, 40_400), (40_499, 100_400), (0, 100_400)] {
+        assert_eq!(near(sent_at).server_time(Hlc(400, 0), false, None), Hlc(then, 0), "sent at {sent_at}");
+    }
+    let behind = Exchange { sender_now: u64::MAX, sent_at: None, server_now: 500 };
     assert_eq!(behind.server_time(Hlc(3, 0), false, None), Hlc(0, 0));
 }
 

@@ -121,7 +121,7 @@ pub fn decide_push<R: Rows, P: Policy>(
     if answer.forked.is_some() {
         return Ok(answer);
     }
-    let exchange = Exchange { sender_now: push.now, server_now: now_ms };
+    let exchange = Exchange { sender_now: push.now, sent_at: push.sent_at, server_now: now_ms };
     let mut decider = Decider::new(policy, user, &push.replica, exchange, rows.horizon()?);
     for unit in items.chunk_by(|a, b| a.tx.is_some() && a.tx == b.tx && a.n < b.n) {
         answer.verdicts.extend(decider.unit(rows, unit)?);

@@ -32,6 +32,9 @@ pub struct Push {
     pub floor: MutationId,
     /// The sender's raw clock now, in milliseconds since 1970 (rule 20).
     pub now: u64,
+    /// What the server's clock shows now, if the sender knows it from earlier exchanges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<u64>,
     /// In the order of their numbers.
     pub mutations: Vec<PushItem>,
 }

@@ -32,6 +32,8 @@ struct Socket {
     token: Token,
     ready: bool,
     opened_ms: u64,
+    /// The first message was sent.
+    asked_ms: u64,
     /// Something came.
     heard_ms: u64,
     pinged_ms: u64,
@@ -57,8 +59,16 @@ impl Replica {
             if self.live.backoff.is_ready(now.mono_ms) {
                 let token = self.token();
                 self.output(Output::SocketOpen { token });
-                let (opened_ms, heard_ms, pinged_ms) = (now.mono_ms, now.mono_ms, now.mono_ms);
-                self.live.socket = Some(Socket { token, ready: false, opened_ms, heard_ms, pinged_ms });
+                let at_ms = now.mono_ms;
+                let socket = Socket {
+                    token,
+                    ready: false,
+                    opened_ms: at_ms,
+                    asked_ms: at_ms,
+                    heard_ms: at_ms,
+                    pinged_ms: at_ms,
+                };
+                self.live.socket = Some(socket);
                 self.wish(now.mono_ms + self.config.timeout_ms);
             } else {
                 self.wish(self.live.backoff.not_before_ms);
@@ -121,6 +131,7 @@ impl Replica {
         };
         if let Some(socket) = &mut self.live.socket {
             socket.heard_ms = now.mono_ms;
+            socket.asked_ms = now.mono_ms;
         }
         let collections = self.declared.keys().cloned().collect();
         let owner = self.state.owner.clone();
@@ -174,7 +185,8 @@ impl Replica {
     }
 
     fn live_ready(&mut self, now: Now, cursor: &Cursor, server_now: u64, user: &Owner) {
-        if !self.met(now, server_now, user) {
+        let asked_ms = self.live.socket.as_ref().map_or(now.mono_ms, |socket| socket.asked_ms);
+        if !self.met(asked_ms, now, server_now, user) {
             return;
         }
         self.live.backoff.reset();

@@ -210,7 +210,8 @@ impl Replica {
     }
 
     fn take_header(&mut self, now: Now, token: Token, header: PullHeader) -> Result<(), CoreError> {
-        if !self.met(now, header.now, &header.user) {
+        let Some(started_ms) = self.stream(token).map(|stream| stream.started_ms) else { return Ok(()) };
+        if !self.met(started_ms, now, header.now, &header.user) {
             return Err(CoreError::new(Code::WrongUser, "this store belongs to another user"));
         }
         self.warn_of_settings(&header);

@@ -239,6 +239,7 @@ impl Replica {
             fence: self.tabs.fence(),
             floor: self.state.floor(),
             now: now.wall_ms,
+            sent_at: self.session.clock.and_then(|clock| clock.read(now)),
             mutations: ns.iter().filter_map(item).collect(),
         };
         let Ok(body) = serde_json::to_string(&push) else { return };

@@ -78,7 +78,7 @@ impl Replica {
             remove: SmallMap::new(),
             was: SmallMap::new(),
             at: draft.mutations.last().map_or(self.state.hlc, |m| m.at).tick(now.wall_ms),
-            synced_clock: self.session.offset_ms.is_some(),
+            synced_clock: self.session.clock.is_some(),
             retry_of: None,
             collection,
             id,

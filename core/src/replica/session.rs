@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::clock::ServerClock;
 use crate::error::Code;
 use crate::ids::Owner;
 use crate::io::{Durability, Now, Output, TokenWhy};
@@ -22,8 +23,8 @@ pub struct Session {
     pub(crate) paused: bool,
     /// Why nothing more is sent until something changes.
     pub(crate) blocked: Option<Blocked>,
-    /// The device's clock less the server's, in milliseconds.
-    pub(crate) offset_ms: Option<i64>,
+    /// What is known of the server's clock.
+    pub(crate) clock: Option<ServerClock>,
     /// When the server was last reached, by both clocks.
     pub(crate) reached: Option<Now>,
     /// When it was last not reached.
@@ -58,7 +59,7 @@ impl Default for Session {
             visible: true,
             paused: false,
             blocked: None,
-            offset_ms: None,
+            clock: None,
             reached: None,
             lost_ms: None,
             backoff: Backoff::default(),
@@ -166,9 +167,11 @@ impl Replica {
         self.session.lost_ms.get_or_insert(now.wall_ms);
     }
 
-    /// Measures the clocks' offset and learns whom this store belongs to. Returns whether it is this user's.
-    pub(crate) fn met(&mut self, now: Now, server_now: u64, user: &Owner) -> bool {
-        self.session.offset_ms = Some(now.wall_ms.cast_signed() - server_now.cast_signed());
+    /// Learns what the server's clock shows and whom this store belongs to, from an exchange that began at `sent_ms`.
+    /// Returns whether it is this user's.
+    pub(crate) fn met(&mut self, sent_ms: u64, now: Now, server_now: u64, user: &Owner) -> bool {
+        let clock = ServerClock::measure(sent_ms, now, server_now);
+        self.session.clock = Some(self.session.clock.map_or(clock, |known| known.or_better(clock, now)));
         match &self.state.owner {
             Some(owner) if owner != user => {
                 self.block(

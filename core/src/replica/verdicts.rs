@@ -71,7 +71,7 @@ impl Replica {
 
     fn push_answered(&mut self, now: Now, flight: &Flight, answer: PushAnswer) {
         self.reached(now);
-        if !self.met(now, answer.now, &answer.user) {
+        if !self.met(flight.started_ms, now, answer.now, &answer.user) {
             return;
         }
         if answer.forked.is_some() {

@@ -161,6 +161,7 @@ impl Server {
             fence: 0,
             floor: self.floor,
             now: self.sender_now,
+            sent_at: None,
             mutations: items.iter().map(one).collect(),
         };
         let mut rows = self.store.rows(user, &replica);
