@@ -138,12 +138,14 @@ impl Step<'_> {
 
 /// The steps of a mutation, one per path that it touches.
 pub fn steps(mutation: &Mutation) -> impl Iterator<Item = (&Path, Step<'_>)> {
-    let set = mutation.set.iter().map(|(path, value)| (path, Step::Set(value)));
-    let unset = mutation.unset.iter().map(|path| (path, Step::Unset));
-    let inc = mutation.inc.iter().map(|(path, by)| (path, Step::Inc(*by)));
-    let add = mutation.add.iter().map(|(path, items)| (path, Step::Add(items)));
-    let remove = mutation.remove.iter().map(|(path, items)| (path, Step::Remove(items)));
-    set.chain(unset).chain(inc).chain(add).chain(remove)
+    // A list and not five chained iterators, which are a lot of code wherever they are used.
+    let mut steps = Vec::new();
+    steps.extend(mutation.set.iter().map(|(path, value)| (path, Step::Set(value))));
+    steps.extend(mutation.unset.iter().map(|path| (path, Step::Unset)));
+    steps.extend(mutation.inc.iter().map(|(path, by)| (path, Step::Inc(*by))));
+    steps.extend(mutation.add.iter().map(|(path, items)| (path, Step::Add(items))));
+    steps.extend(mutation.remove.iter().map(|(path, items)| (path, Step::Remove(items))));
+    steps.into_iter()
 }
 
 /// What a mutation makes of an entity where nothing is concurrent. `None`: there is no entity.

@@ -25,7 +25,7 @@ pub fn next(state: &State, limits: Limits, waits: &dyn Fn(MutationId, &Entry) ->
     }
     let mut seen = SmallSet::new();
     for (n, entry) in state.undecided() {
-        if entry.tx.is_some_and(|tx| seen.insert(tx, ()).is_some()) {
+        if entry.tx.is_some_and(|tx| seen.insert(tx, ())) {
             continue;
         }
         let unit = unit(state, *n, entry);

@@ -1,7 +1,5 @@
 //! Opening: meta, directories and log in one transaction, then the segments in waves, then the log is folded.
 
-use std::collections::VecDeque;
-
 use serde_json::json;
 
 use crate::error::{Code, CoreError};
@@ -30,7 +28,8 @@ pub struct Boot {
     loading: Loading,
     directories: Directories,
     log: Vec<(u64, Vec<u8>)>,
-    wanted: VecDeque<u64>,
+    /// Segments that are not read yet, the last one first.
+    wanted: Vec<u64>,
 }
 
 impl Replica {
@@ -83,7 +82,7 @@ impl Replica {
         if boot.summary.upto < self.state.last && !holds_last {
             return self.log_emptied(now, boot);
         }
-        boot.wanted = boot.directories.keys().copied().collect();
+        boot.wanted = boot.directories.keys().rev().copied().collect();
         self.next_wave(boot);
     }
 
@@ -107,13 +106,13 @@ impl Replica {
     fn next_wave(&mut self, mut boot: Boot) {
         let mut keys = Vec::new();
         let mut bytes = 0;
-        while let Some(key) = boot.wanted.front().copied() {
+        while let Some(key) = boot.wanted.last().copied() {
             bytes += boot.directories.get(&key).map_or(0, |directory| directory.bytes);
             if !keys.is_empty() && bytes > WAVE_BYTES {
                 break;
             }
             keys.push(key);
-            boot.wanted.pop_front();
+            boot.wanted.pop();
         }
         self.start_job(StoreOp::ReadSegments { keys }, Job::LoadSegments(Box::new(boot)));
     }
@@ -175,13 +174,7 @@ impl Replica {
     }
 
     fn touch_everything(&mut self) {
-        let all: Vec<_> = self
-            .state
-            .entities
-            .iter()
-            .flat_map(|(collection, map)| map.keys().map(move |id| (collection.clone(), id.clone())))
-            .collect();
-        for (collection, id) in all {
+        for (collection, id) in self.state.entity_keys() {
             self.touch(&collection, &id, true);
         }
     }

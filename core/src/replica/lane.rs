@@ -4,8 +4,6 @@
 //! An append reads nothing. When it is complete its first key is compared: last + 1 → its records are folded;
 //! greater → the gap is read first, everything in key order; not above last and not known → the store was replaced.
 
-use std::collections::VecDeque;
-
 use serde_json::json;
 
 use crate::error::CoreError;
@@ -21,7 +19,7 @@ use crate::store::fold::fold;
 pub struct Lane {
     job: Option<(Token, Job)>,
     /// Records of the server's data and of the queue, each inner list in one transaction.
-    server: VecDeque<Batch>,
+    server: Vec<Batch>,
     /// Another tab wrote something that was not in its message.
     pub(crate) wants_read: bool,
     /// Failures of the store in a row, and when to try again.
@@ -82,7 +80,7 @@ impl Lane {
 impl Replica {
     /// Queues records that are appended together.
     pub(crate) fn append(&mut self, records: Vec<Record>, durability: Durability) {
-        self.lane.server.push_back(Batch { records, durability });
+        self.lane.server.push(Batch { records, durability });
     }
 
     pub(crate) fn start_job(&mut self, op: StoreOp, job: Job) {
@@ -110,7 +108,8 @@ impl Replica {
             let durability = self.config.write_durability();
             return self.start_append(records, durability, true);
         }
-        if let Some(batch) = self.lane.server.pop_front() {
+        if !self.lane.server.is_empty() {
+            let batch = self.lane.server.remove(0);
             let records = batch.records.iter().map(Record::encode).collect();
             return self.start_append(records, batch.durability, false);
         }

@@ -26,8 +26,6 @@ pub mod tabs;
 pub mod verdicts;
 pub mod write;
 
-use std::collections::VecDeque;
-
 use serde_json::{Value, json};
 
 use crate::ids::{CollectionName, EntityId, MutationId};
@@ -64,7 +62,9 @@ pub struct Replica {
     pub(crate) maintenance: Maintenance,
     pub(crate) metrics: Metrics,
     pub(crate) random: Random,
-    out: VecDeque<Output>,
+    /// What the shell takes out now, and what came after that began.
+    ready: std::vec::IntoIter<Output>,
+    out: Vec<Output>,
     tokens: Token,
     changed: Vec<(CollectionName, bool, EntityId)>,
     wake_at_ms: Option<u64>,
@@ -104,7 +104,8 @@ impl Replica {
             maintenance: Maintenance::default(),
             metrics: Metrics::default(),
             random: Random::new(entropy),
-            out: VecDeque::new(),
+            ready: Vec::new().into_iter(),
+            out: Vec::new(),
             tokens: 0,
             changed: Vec::new(),
             wake_at_ms: None,
@@ -114,7 +115,10 @@ impl Replica {
 
     /// The next thing for the shell to do.
     pub fn poll(&mut self) -> Option<Output> {
-        self.out.pop_front()
+        if self.ready.as_slice().is_empty() {
+            self.ready = std::mem::take(&mut self.out).into_iter();
+        }
+        self.ready.next()
     }
 
     /// Starts whatever is due. Called after every input and every call of the app.
@@ -137,11 +141,11 @@ impl Replica {
     }
 
     pub(crate) fn output(&mut self, output: Output) {
-        self.out.push_back(output);
+        self.out.push(output);
     }
 
     pub(crate) fn event(&mut self, event: Value) {
-        self.out.push_back(Output::Event(Event::Json(event)));
+        self.out.push(Output::Event(Event::Json(event)));
     }
 
     pub(crate) fn token(&mut self) -> Token {

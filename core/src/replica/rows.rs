@@ -191,10 +191,11 @@ impl Replica {
     /// `bad-query`.
     pub fn query(&self, query: &Query) -> Result<Answer, CoreError> {
         let name = &query.collection;
-        let known = self.state.entities.get(name).into_iter().flat_map(Table::keys);
-        let touched = self.writes.touched(name);
-        let only_provisional = touched.filter(|id| self.state.entity(name.as_str(), id.as_str()).is_none());
-        let rows = known.chain(only_provisional).filter_map(|id| {
+        let mut ids = self.state.entities.get(name).map(Table::keys).unwrap_or_default();
+        let mut only_provisional = self.writes.touched(name);
+        only_provisional.retain(|id| self.state.entity(name.as_str(), id.as_str()).is_none());
+        ids.append(&mut only_provisional);
+        let rows = ids.into_iter().filter_map(|id| {
             let seen = self.see(name, id)?;
             Some(Row { id: id.as_str(), doc: seen.doc, rev: seen.rev, at: seen.at, status: self.sync_status(name, id) })
         });

@@ -1,7 +1,5 @@
 //! What the app may know: one status, the queue, health with reasons, counters.
 
-use std::collections::VecDeque;
-
 use serde_json::{Map, Value, json};
 
 use crate::health::{Measures, judge};
@@ -22,8 +20,8 @@ pub struct Metrics {
     pub(crate) bytes_up: u64,
     pub(crate) bytes_down: u64,
     pub(crate) recoveries: u64,
-    pushes: VecDeque<u64>,
-    pulls: VecDeque<u64>,
+    pushes: Vec<u64>,
+    pulls: Vec<u64>,
 }
 
 impl Metrics {
@@ -41,15 +39,15 @@ impl Metrics {
     }
 }
 
-fn keep(samples: &mut VecDeque<u64>, ms: u64) {
+fn keep(samples: &mut Vec<u64>, ms: u64) {
     if samples.len() == SAMPLES_MAX {
-        samples.pop_front();
+        samples.remove(0);
     }
-    samples.push_back(ms);
+    samples.push(ms);
 }
 
-fn percentiles(samples: &VecDeque<u64>) -> Value {
-    let mut sorted: Vec<u64> = samples.iter().copied().collect();
+fn percentiles(samples: &[u64]) -> Value {
+    let mut sorted = samples.to_vec();
     sorted.sort_unstable();
     let at = |share: usize| sorted.get((sorted.len() * share / 100).min(sorted.len().saturating_sub(1)));
     json!({"p50": at(50), "p99": at(99)})
@@ -118,7 +116,7 @@ impl Replica {
     /// Mutations that the server has not decided.
     fn pending(&self) -> usize {
         let queued = self.state.undecided().filter(|(_, entry)| entry.status != Status::Void).count();
-        queued + self.writes.provisional().count()
+        queued + self.writes.provisional().len()
     }
 
     /// `db.sync.queue`.
@@ -134,12 +132,14 @@ impl Replica {
             };
             self.entry_view(Some(*n), None, &entry.mutation, status)
         });
-        let writing =
-            self.writes.provisional().map(|(write, mutation)| self.entry_view(None, Some(write), mutation, "writing"));
+        let mut pending: Vec<Value> = queued.collect();
+        for (write, mutation) in self.writes.provisional() {
+            pending.push(self.entry_view(None, Some(write), mutation, "writing"));
+        }
         let failed = self.state.letters.iter().map(|(n, letter)| {
             with(self.entry_view(Some(*n), None, &letter.mutation, "failed"), "error", json!(letter.reason))
         });
-        json!({"pending": queued.chain(writing).collect::<Vec<_>>(), "failed": failed.collect::<Vec<_>>()})
+        json!({"pending": pending, "failed": failed.collect::<Vec<_>>()})
     }
 
     fn entry_view(&self, n: Option<MutationId>, write: Option<u64>, mutation: &Mutation, status: &str) -> Value {
@@ -178,8 +178,7 @@ impl Replica {
         };
         let mut collections = Map::new();
         for name in self.declared.keys() {
-            let count =
-                self.state.entities.get(name).map_or(0, |map| map.values().filter(|e| e.confirmed.is_some()).count());
+            let count = self.state.entities.get(name).map_or(0, |table| table.count(&|e| e.confirmed.is_some()));
             let unsettled = self.state.undecided().any(|(_, entry)| &entry.mutation.collection == name)
                 || self.state.letters.values().any(|letter| &letter.mutation.collection == name);
             let synced = self.pulling.done.filter(|_| !unsettled).map(|done| done.wall_ms);

@@ -112,8 +112,8 @@ impl Writes {
     }
 
     /// Entities of a collection that exist only provisionally, or differ so.
-    pub(crate) fn touched(&self, collection: &CollectionName) -> impl Iterator<Item = &EntityId> {
-        self.overlay.get(collection.as_str()).into_iter().flat_map(Table::keys)
+    pub(crate) fn touched(&self, collection: &CollectionName) -> Vec<&EntityId> {
+        self.overlay.get(collection.as_str()).map(Table::keys).unwrap_or_default()
     }
 
     /// Whether anything is not in the log yet.
@@ -122,9 +122,27 @@ impl Writes {
     }
 
     /// Mutations that are not in the log yet.
-    pub(crate) fn provisional(&self) -> impl Iterator<Item = (u64, &Mutation)> {
-        let written = self.complete.values().flatten().chain(self.in_flight.iter().flatten()).chain(&self.waiting);
-        written.flat_map(|write| write.mutations.iter().map(move |mutation| (write.id, mutation)))
+    pub(crate) fn provisional(&self) -> Vec<(u64, &Mutation)> {
+        let mut all = Vec::new();
+        let mut groups: Vec<&Vec<Write>> = self.complete.values().collect();
+        groups.extend(&self.in_flight);
+        groups.push(&self.waiting);
+        for group in groups {
+            for write in group {
+                all.extend(write.mutations.iter().map(|mutation| (write.id, mutation)));
+            }
+        }
+        all
+    }
+
+    /// Everything that is not in the log, in order; nothing is left here.
+    fn take_unwritten(&mut self) -> Vec<Write> {
+        let mut all = Vec::new();
+        for mut group in std::mem::take(&mut self.in_flight) {
+            all.append(&mut group);
+        }
+        all.append(&mut self.waiting);
+        all
     }
 
     /// The write and index behind a number, if this tab wrote it.
@@ -222,17 +240,13 @@ impl Replica {
 
     /// The store went away under the append: its writes wait for the next one (rule 2).
     pub(crate) fn keep_writes(&mut self) {
-        let in_flight = std::mem::take(&mut self.writes.in_flight).into_iter().flatten();
-        let waiting = in_flight.chain(std::mem::take(&mut self.writes.waiting)).collect();
-        self.writes.waiting = waiting;
+        self.writes.waiting = self.writes.take_unwritten();
     }
 
     /// The append failed: its writes and everything written after them are taken back.
     pub(crate) fn fail_writes(&mut self, error: StoreError) {
-        let in_flight = std::mem::take(&mut self.writes.in_flight).into_iter().flatten();
-        let failed: Vec<Write> = in_flight.chain(std::mem::take(&mut self.writes.waiting)).collect();
         let mut touched = Vec::new();
-        for write in failed {
+        for write in self.writes.take_unwritten() {
             self.writes.forget(&write);
             touched.extend(write.mutations.iter().map(|m| (m.collection.clone(), m.id.clone())));
             let message = match error {

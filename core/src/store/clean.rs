@@ -9,7 +9,6 @@ use crate::limits::{CLEAN_DEAD_PERCENT, CLEAN_SEGMENTS_SLICE, SEGMENT_BYTES_MAX}
 use crate::small::SmallMap;
 use crate::store::segment::{Directory, Row, Space};
 use crate::store::state::State;
-use crate::table::Table;
 
 /// The segments of a store, by key.
 pub type Directories = SmallMap<u64, Directory>;
@@ -21,7 +20,7 @@ const WORTH_BYTES: u64 = 1024 * 1024;
 pub fn is_due(state: &State, directories: &Directories) -> bool {
     let bytes: u64 = directories.values().map(|d| d.bytes).sum();
     let rows: u64 = directories.values().map(|d| d.rows).sum();
-    let confirmed = state.entities.values().flat_map(Table::values).filter(|e| e.confirmed.is_some()).count();
+    let confirmed: usize = state.entities.values().map(|table| table.count(&|e| e.confirmed.is_some())).sum();
     let living = (confirmed + state.queue.len() + state.letters.len()) as u64;
     let small = directories.values().filter(|d| d.bytes < SEGMENT_BYTES_MAX as u64 / 4).count();
     (bytes > WORTH_BYTES && rows.saturating_sub(living) * 100 > rows * CLEAN_DEAD_PERCENT)

@@ -252,7 +252,7 @@ fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
     }
     if done {
         for collection in &cursor.scope.collections {
-            if state.loaded.insert(collection.clone(), ()).is_none() {
+            if !state.loaded.insert(collection.clone(), ()) {
                 effects.loaded.push(collection.clone());
             }
         }
@@ -288,7 +288,7 @@ fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
     }
     for (collection, map) in state.entities.iter_mut() {
         let whole = staged.forget_collections.contains(collection);
-        map.retain(|id, entity| {
+        map.retain(&mut |id, entity| {
             let Some(confirmed) = &mut entity.confirmed else { return entity.is_known() };
             let before = confirmed.groups.len();
             confirmed.groups.retain(|group| !staged.forget_groups.contains(group));
@@ -312,7 +312,7 @@ fn forget_all_but(state: &mut State, key: u64, rows: &[(u64, Change)], effects: 
     let mut kept: Vec<(&CollectionName, &EntityId)> = rows.iter().map(|(_, row)| (&row.c, &row.id)).collect();
     kept.sort_unstable();
     for (collection, map) in state.entities.iter_mut() {
-        map.retain(|id, entity| {
+        map.retain(&mut |id, entity| {
             if entity.confirmed.take().is_some() && kept.binary_search(&(collection, id)).is_err() {
                 entity.position = key;
                 state.dirty.entities.push((collection.clone(), id.clone()));

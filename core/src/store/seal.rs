@@ -160,8 +160,8 @@ pub fn sealed(state: &mut State) {
 
 /// What is stored is not to be trusted: the next seal, which is due at once, writes everything.
 pub fn seal_all(state: &mut State) {
-    let ids = state.entities.iter().flat_map(|(collection, map)| map.keys().map(|id| (collection.clone(), id.clone())));
-    state.dirty.entities.extend(ids);
+    let entities = state.entity_keys();
+    state.dirty.entities.extend(entities);
     state.dirty.mutations.extend(state.queue.iter().map(|(n, _)| *n));
     state.dirty.mutations.extend(state.letters.iter().map(|(n, _)| *n));
     state.unsealed.records = state.unsealed.records.max(SEAL_RECORDS_FORCED);

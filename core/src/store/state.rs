@@ -230,6 +230,15 @@ impl State {
         self.entities.or_default(collection.clone()).or_default(id.clone())
     }
 
+    /// All entities.
+    pub fn entity_keys(&self) -> Vec<(CollectionName, EntityId)> {
+        let mut keys = Vec::new();
+        for (collection, table) in self.entities.iter() {
+            keys.extend(table.keys().into_iter().map(|id| (collection.clone(), id.clone())));
+        }
+        keys
+    }
+
     /// Whether a mutation may have left the device.
     pub fn was_sent(&self, n: MutationId) -> bool {
         n <= self.sent_through
