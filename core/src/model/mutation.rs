@@ -200,7 +200,7 @@ impl Mutation {
     fn check_overlap(&self) -> Result<(), CoreError> {
         let mut paths: Vec<&Path> = self.paths().collect();
         // By segments, not by text: then what a path covers stands right behind it.
-        paths.sort_by(|a, b| a.segments().cmp(b.segments()));
+        paths.sort_unstable_by(|a, b| a.segments().cmp(b.segments()));
         for (path, next) in paths.iter().zip(paths.iter().skip(1)) {
             if path.covers(next) {
                 return Err(CoreError::new(Code::BadPath, "one edit touches this path twice: make it two edits")

@@ -45,7 +45,7 @@ pub fn run<'a>(query: &Query, rows: impl Iterator<Item = Row<'a>>) -> Result<Ans
         .map(|row| (query.order.iter().map(|(field, _)| value(field, &row).unwrap_or_default()).collect(), row.id))
         .collect();
     let total = found.len();
-    found.sort_by(|a, b| compare_keys(query, a, b));
+    found.sort_unstable_by(|a, b| compare_keys(query, a, b));
     if let Some(after) = &query.after {
         let last = read_page(after)
             .ok_or_else(|| CoreError::new(Code::BadQuery, "`after` is the `next` of an earlier page, unchanged"))?;
