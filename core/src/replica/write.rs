@@ -33,6 +33,15 @@ pub(crate) struct Write {
     numbers: Vec<MutationId>,
 }
 
+/// A mutation that is not in the log yet.
+#[derive(Debug)]
+struct Provisional {
+    /// The call, and which of its mutations.
+    write: u64,
+    index: usize,
+    mutation: Mutation,
+}
+
 /// What is written and not yet folded, and what is remembered of what was.
 #[derive(Debug, Default)]
 pub struct Writes {
@@ -44,7 +53,7 @@ pub struct Writes {
     /// Complete, by log key; folded when that key is.
     complete: SmallMap<u64, Vec<Write>>,
     /// Provisional mutations by entity, in order.
-    overlay: SmallMap<CollectionName, Table<EntityId, Vec<(u64, Mutation)>>>,
+    overlay: SmallMap<CollectionName, Table<EntityId, Vec<Provisional>>>,
     /// The write and the index behind a number, for this tab's own.
     names: SmallMap<MutationId, (u64, usize)>,
     /// The inverse of a write, as operations.
@@ -66,9 +75,10 @@ impl Writes {
     ) -> u64 {
         self.next_id += 1;
         let id = self.next_id;
-        for mutation in &mutations {
+        for (index, mutation) in mutations.iter().enumerate() {
             let table = self.overlay.or_default(mutation.collection.clone());
-            table.or_default(mutation.id.clone()).push((id, mutation.clone()));
+            let provisional = Provisional { write: id, index, mutation: mutation.clone() };
+            table.or_default(mutation.id.clone()).push(provisional);
         }
         if !undo.is_empty() {
             self.undo.insert(id, undo);
@@ -108,7 +118,7 @@ impl Writes {
         id: &EntityId,
     ) -> impl Iterator<Item = &'a Mutation> + use<'a> {
         let list = self.overlay.get(collection.as_str()).and_then(|table| table.get(id.as_str()));
-        list.into_iter().flatten().map(|(_, mutation)| mutation)
+        list.into_iter().flatten().map(|provisional| &provisional.mutation)
     }
 
     /// Entities of a collection that exist only provisionally, or differ so.
@@ -161,12 +171,10 @@ impl Writes {
     }
 
     fn forget(&mut self, write: &Write) {
-        for mutation in &write.mutations {
+        for (index, mutation) in (write.offset..).zip(&write.mutations) {
             let Some(table) = self.overlay.get_mut(mutation.collection.as_str()) else { continue };
             let Some(list) = table.get_mut(mutation.id.as_str()) else { continue };
-            if let Some(index) = list.iter().position(|(id, known)| *id == write.id && known == mutation) {
-                list.remove(index);
-            }
+            list.retain(|known| (known.write, known.index) != (write.id, index));
             if list.is_empty() {
                 table.remove(mutation.id.as_str());
             }
