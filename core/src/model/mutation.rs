@@ -189,8 +189,9 @@ impl Mutation {
             }
             _ => {}
         }
-        if let Some((path, by)) = self.inc.iter().find(|(_, by)| !by.is_finite()) {
-            return Err(CoreError::new(Code::BadMutation, format!("`{by}` is no amount to add")).at(path.as_str()));
+        if let Some((path, _)) = self.inc.iter().find(|(_, by)| !by.is_finite()) {
+            // Without the value: writing a float as text costs kilobytes (see `health`).
+            return Err(CoreError::new(Code::BadMutation, "an amount to add is a finite number").at(path.as_str()));
         }
         self.check_overlap()?;
         self.check_values()
