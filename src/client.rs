@@ -1,113 +1,50 @@
-//! The one exported class. Every method parses nothing, decides nothing and returns or throws what the engine said.
+//! The one exported class: calls of the app, which return or throw what the engine said, and what the host tells.
 
 use std::cell::RefCell;
-use std::pin::Pin;
-use std::rc::Rc;
 
-use js_sys::{Function, Promise, Reflect};
 use tidewire_core::engine::Engine;
-use tidewire_core::error::{Code, CoreError};
-use tidewire_core::io::Now;
+use tidewire_core::error::CoreError;
+use tidewire_core::io::{Input, Now, StoreError, StoreReply};
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 use crate::driver::Driver;
-use crate::error;
-use crate::net::entity;
-use crate::trap;
+use crate::host::Host;
 
-#[wasm_bindgen]
-extern "C" {
-    /// What the TypeScript face offers to the client.
-    #[wasm_bindgen(typescript_type = "Host")]
-    #[derive(Clone)]
-    pub type Host;
-
-    #[wasm_bindgen(method, catch, js_name = event)]
-    fn call_event(this: &Host, json: &str) -> Result<(), JsValue>;
-
-    #[wasm_bindgen(method, catch, js_name = token)]
-    fn call_token(this: &Host, why: &str) -> Result<JsValue, JsValue>;
-}
-
-#[wasm_bindgen(typescript_custom_section)]
-const HOST: &str = r#"
-/** What the client needs of its owner. */
-export interface Host {
-  /** A batch of events, as a JSON array. Never called while a method of the client is on the stack. */
-  event(json: string): void;
-  /** A token for the server, or null when signed out. */
-  token(why: "start" | "expiring" | "rejected"): Promise<string | null>;
-}
-"#;
-
-impl Host {
-    pub(crate) fn event(&self, json: &str) -> Result<(), JsValue> {
-        self.call_event(json)
-    }
-
-    /// The function `event` with its receiver, for when this instance can make no calls any more.
-    pub(crate) fn event_function(&self) -> Option<Function> {
-        let function = Reflect::get(self, &"event".into()).ok()?.dyn_into::<Function>().ok()?;
-        Some(function.bind0(self))
-    }
-
-    pub(crate) async fn ask_token(&self, why: &str) -> Result<Option<String>, String> {
-        let token = self.call_token(why).map_err(|thrown| error::text_of(&thrown))?;
-        let token = JsFuture::from(Promise::resolve(&token)).await.map_err(|thrown| error::text_of(&thrown))?;
-        Ok(token.as_string().filter(|token| !token.is_empty()))
-    }
-}
-
-/// A database, seen from JavaScript. All structured data crosses as JSON text.
+/// An engine, seen from JavaScript. All structured data crosses as JSON text.
 #[wasm_bindgen]
 pub struct Client {
-    config: String,
-    host: Host,
-    phase: Rc<RefCell<Phase>>,
+    driver: Driver,
+    /// What the host has handed over of the answer that follows: keys, and bytes where there are some.
+    parts: RefCell<Vec<(u64, Option<Vec<u8>>)>>,
 }
 
-/// A client is opened once and closed once.
-#[derive(Default)]
-enum Phase {
-    #[default]
-    New,
-    Opening,
-    Open(Rc<Driver>),
-    Closed,
-}
-
+/// Calls of the app.
 #[wasm_bindgen]
 impl Client {
-    /// Takes the settings; `open` does the rest.
+    /// Takes the settings and the engine's only entropy, sixteen random bytes.
     #[wasm_bindgen(constructor)]
-    pub fn new(config: String, host: Host) -> Self {
-        Self { config, host, phase: Rc::default() }
+    pub fn new(config: &str, entropy: &[u8], host: Host) -> Result<Self, JsValue> {
+        if cfg!(debug_assertions) {
+            // A release panics without text.
+            std::panic::set_hook(Box::new(|info| web_sys::console::error_1(&info.to_string().into())));
+        }
+        let mut seed = [0; 16];
+        seed.iter_mut().zip(entropy).for_each(|(to, from)| *to = *from);
+        match Engine::new(config, seed) {
+            Ok(engine) => Ok(Self { driver: Driver::new(engine, host), parts: RefCell::default() }),
+            Err(error) => Err(host.thrown(&error)),
+        }
     }
 
-    /// Opens the store and folds the log; afterwards everything else works.
-    #[wasm_bindgen(unchecked_return_type = "Promise<string>")]
-    pub fn open(&self) -> Promise {
-        let (config, host, phase) = (self.config.clone(), self.host.clone(), self.phase.clone());
-        promise(Box::pin(async move {
-            if !matches!(&*phase.borrow(), Phase::New) {
-                return Err(CoreError::new(Code::Closed, "a client is opened once: make a new one"));
-            }
-            phase.replace(Phase::Opening);
-            let opened = Driver::open(&config, host).await;
-            if matches!(&*phase.borrow(), Phase::Closed) {
-                // Closed while it opened.
-                if let Ok(driver) = opened {
-                    driver.close().await;
-                }
-                return Err(error::closed());
-            }
-            let driver = opened.inspect_err(|_| drop(phase.replace(Phase::Closed)))?;
-            let about = format!(r#"{{"storage":"{}"}}"#, driver.storage().as_str());
-            phase.replace(Phase::Open(driver));
-            Ok(about.into())
-        }))
+    /// Folds the log; the host hears of the end of it. Afterwards everything else works.
+    pub fn open(&self) {
+        self.driver.with(Engine::open);
+    }
+
+    /// Lets the engine write down what it has.
+    pub fn close(&self) {
+        self.driver.with(Engine::close);
     }
 
     /// Accepts a write: visible at once, durable later (event `durable`).
@@ -135,17 +72,9 @@ impl Client {
         self.call(|engine, _| engine.query(request))
     }
 
-    /// `status`, `queue`, `health`, `metrics` or `conflicts`.
+    /// `status`, `queue`, `health` or `metrics`.
     pub fn view(&self, what: &str) -> Result<String, JsValue> {
-        let view = self.call(|engine, now| engine.view(now, what))?;
-        let storage = self.driver().map(|driver| driver.storage());
-        match (what, storage, view.strip_prefix('{')) {
-            // Both name the store, which the engine does not know.
-            ("status" | "health", Ok(storage), Some(rest)) => {
-                Ok(format!(r#"{{"storage":"{}",{rest}"#, storage.as_str()))
-            }
-            _ => Ok(view),
-        }
+        self.call(|engine, now| engine.view(now, what))
     }
 
     /// Pause, resume, now, and what can be done with a failed mutation.
@@ -159,50 +88,76 @@ impl Client {
         self.call(|engine, _| engine.export())
     }
 
-    /// Reads one entity from the server, whether it is replicated or not.
-    #[wasm_bindgen(js_name = fetchEntity, unchecked_return_type = "Promise<string | undefined>")]
-    pub fn fetch_entity(&self, collection: String, id: String) -> Promise {
-        let driver = self.driver();
-        promise(Box::pin(async move { entity::fetch(&*driver?, &collection, &id).await.map(JsValue::from) }))
-    }
-
-    /// Waits for what is being stored and lets everything go. Closing twice is allowed.
-    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
-    pub fn close(&self) -> Promise {
-        let phase = self.phase.replace(Phase::Closed);
-        promise(Box::pin(async move {
-            if let Phase::Open(driver) = phase {
-                driver.close().await;
-            }
-            Ok(JsValue::UNDEFINED)
-        }))
-    }
-
-    /// Closes, and deletes the store.
-    #[wasm_bindgen(unchecked_return_type = "Promise<void>")]
-    pub fn erase(&self) -> Promise {
-        let driver = self.driver();
-        self.phase.replace(Phase::Closed);
-        promise(Box::pin(async move { driver?.erase().await.map(|()| JsValue::UNDEFINED) }))
-    }
-
-    fn driver(&self) -> Result<Rc<Driver>, CoreError> {
-        if trap::message().is_some() {
-            return Err(error::lost());
-        }
-        match &*self.phase.borrow() {
-            Phase::Open(driver) => Ok(driver.clone()),
-            _ => Err(error::closed()),
-        }
-    }
-
     fn call<T>(&self, call: impl FnOnce(&mut Engine, Now) -> Result<T, CoreError>) -> Result<T, JsValue> {
-        let result = self.driver().and_then(|driver| driver.with(call)?);
-        result.map_err(|error| error::to_js(&error))
+        self.driver.with(call).map_err(|error| self.driver.host.thrown(&error))
     }
 }
 
-/// Boxed, so that the module holds the way from a future to a promise once and not once per export.
-fn promise(future: Pin<Box<dyn Future<Output = Result<JsValue, CoreError>>>>) -> Promise {
-    future_to_promise(async move { future.await.map_err(|error| error::to_js(&error)) })
+/// What the host tells, never from a call of the app. The numbers stand in `pkg/src/host/module.ts`.
+#[wasm_bindgen]
+impl Client {
+    /// Does what the calls of this turn asked for.
+    pub fn turn(&self) {
+        self.driver.pump();
+    }
+
+    /// A part of the answer that follows.
+    pub fn part(&self, key: f64, bytes: Option<Vec<u8>>) {
+        self.parts.borrow_mut().push((key as u64, bytes));
+    }
+
+    /// A store operation ended. Two of the answers have numbers: the fence and how many parts are directories, or the
+    /// first key.
+    pub fn stored(&self, token: f64, answer: u32, number: f64, directories: u32) {
+        let mut parts = self.parts.take();
+        let result = match answer {
+            0 => {
+                let state = parts.remove(0).1;
+                let log = whole(parts.split_off(directories as usize));
+                Ok(StoreReply::Loaded { state, fence: number as u64, directories: whole(parts), log })
+            }
+            1 => Ok(StoreReply::Segments(parts)),
+            2 => Ok(StoreReply::Log(whole(parts))),
+            3 => Ok(StoreReply::Appended { first_key: number as u64 }),
+            4 => Ok(StoreReply::Written { keys: parts.into_iter().map(|(key, _)| key).collect() }),
+            5 => Ok(StoreReply::Refused),
+            6 => Err(StoreError::Quota),
+            7 => Err(StoreError::Wiped),
+            8 => Err(StoreError::FormatNewer),
+            _ => Err(StoreError::Failed),
+        };
+        self.driver.feed(Input::Stored { token: token as u64, result });
+    }
+
+    /// The head of an answer.
+    pub fn response(&self, token: f64, status: u16, retry_after_ms: Option<f64>, json: bool) {
+        let retry_after_ms = retry_after_ms.map(|ms| ms as u64);
+        self.driver.feed(Input::Response { token: token as u64, status, retry_after_ms, json });
+    }
+
+    /// Anything else.
+    pub fn tell(&self, what: u32, token: f64, number: u32, text: Option<String>) {
+        let token = token as u64;
+        let bytes = || self.parts.take().pop().and_then(|(_, bytes)| bytes).unwrap_or_default();
+        self.driver.feed(match what {
+            0 => Input::Chunk { token, bytes: bytes() },
+            1 => Input::Finished { token },
+            2 => Input::NetFailed { token, message: text.unwrap_or_default() },
+            3 => Input::SocketOpen { token },
+            4 => Input::SocketMessage { token, text: text.unwrap_or_default() },
+            5 => Input::SocketClosed { token, code: number as u16 },
+            6 => Input::Token { result: Ok(text) },
+            7 => Input::Token { result: Err(text.unwrap_or_default()) },
+            8 => Input::Message(bytes()),
+            9 => Input::LockHeld,
+            10 => Input::LockLost,
+            11 => Input::Online(number != 0),
+            12 => Input::Visible(number != 0),
+            _ => Input::Wake,
+        });
+    }
+}
+
+fn whole(parts: Vec<(u64, Option<Vec<u8>>)>) -> Vec<(u64, Vec<u8>)> {
+    parts.into_iter().map(|(key, bytes)| (key, bytes.unwrap_or_default())).collect()
 }

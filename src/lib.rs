@@ -1,34 +1,20 @@
-//! The browser around `tidewire-core`: IndexedDB, fetch, WebSocket, tabs and timers.
+//! The engine in the browser: `tidewire-core` behind one exported class, and the pump that drives it.
 //!
-//! It decides nothing. The engine says what to do ([`tidewire_core::io::Output`]), this crate does it and says what
-//! came of it ([`tidewire_core::io::Input`]). The invariant: no JavaScript of the app runs while the engine is
-//! borrowed, so the app may call back into [`Client`] from every event.
+//! It decides nothing and knows nothing of the browser but its clocks. The engine says what to do
+//! ([`tidewire_core::io::Output`]); the host, which is TypeScript (`pkg/src/host`), does it and says what came of it
+//! ([`tidewire_core::io::Input`]). The invariant: no JavaScript of the app runs while the engine is borrowed, so the
+//! app may call back into [`Client`] from every event.
 //!
 //! ```text
-//!  client ── driver ──┬── storage ── idb | memory
-//!  (exports)  (pump)  ├── net ────── http | socket
-//!                     ├── tabs ───── lock | channel
-//!                     └── env ────── time | online | visibility | random
+//!  client ──── driver ──── host ──── pkg/src/host: IndexedDB, fetch, WebSocket, tabs, timers
+//!  (exports)   (pump)      (imports)
 //! ```
+//!
+//! A panic is a trap: whatever was borrowed stays borrowed, and this instance is lost. The host, which holds all locks,
+//! sockets and databases, sees the trap, lets them go and runs on with a fresh instance from the log.
 
 mod client;
-mod convert;
 mod driver;
-mod env;
-mod error;
-mod idb;
-mod net;
-mod storage;
-mod tabs;
-mod trap;
+mod host;
 
 pub use client::Client;
-pub use trap::abandon;
-
-use wasm_bindgen::prelude::wasm_bindgen;
-
-/// Runs once per instance.
-#[wasm_bindgen(start)]
-pub fn start() {
-    trap::install();
-}

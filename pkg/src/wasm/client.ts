@@ -2,10 +2,12 @@
  * The one door to the generated bindings.
  *
  * The bindings keep one WebAssembly instance per page, which every database of the page shares. After a trap that
- * instance is dead for all of them: each reports it here with the generation that it was opened in, and the first
- * report of a generation resets the bindings.
+ * instance is dead for all of them: whoever sees it reports it here with the generation that it was opened in, and the
+ * first report of a generation lets go of what all its clients hold of the browser. The next client resets the
+ * bindings. No timer, promise or event calls into the module past its host, so every trap is seen.
  */
 import { TidewireError } from "../errors.js";
+import { Host } from "../host/host.js";
 import { loadModule, type WasmSource } from "./load.js";
 import type { WireClient, WireHost } from "./wire.js";
 
@@ -27,27 +29,30 @@ export interface ClientFactory {
 type Bindings = typeof import("./tidewire.js");
 
 let bindings: Promise<Bindings> | undefined;
-let running: Bindings | undefined;
 let generation = 0;
 let dead = -1;
 
 const listeners = new Set<(generation: number) => void>();
+/** The hosts of the present generation that may hold something. */
+const hosts = new Set<Host>();
 
 /** The real factory. */
 export function wasmFactory(source: WasmSource | undefined): ClientFactory {
   return {
-    async create(config, host) {
+    async create(config, owner) {
       const { Client } = await load(source);
-      return { client: new Client(config, host), generation };
+      const mine = generation;
+      const host = new Host(Client, config, owner, {
+        trapped: () => report(mine),
+        over: () => hosts.delete(host),
+      });
+      hosts.add(host);
+      return { client: host, generation: mine };
     },
     trapped: report,
     onTrap(fn) {
-      if (listeners.size === 0) listenForStrayTraps(true);
       listeners.add(fn);
-      return () => {
-        listeners.delete(fn);
-        if (listeners.size === 0) listenForStrayTraps(false);
-      };
+      return () => listeners.delete(fn);
     },
   };
 }
@@ -55,30 +60,8 @@ export function wasmFactory(source: WasmSource | undefined): ClientFactory {
 function report(which: number): void {
   if (which <= dead) return;
   dead = which;
-  try {
-    running?.abandon();
-  } catch {
-    // The instance is so broken that it cannot even let go; the browser does when the page goes.
-  }
+  for (const host of [...hosts]) host.abandon();
   for (const listener of [...listeners]) listener(which);
-}
-
-/** A trap in a task of the module's own (a timer, a socket) reaches no caller, only the page's error events. */
-function listenForStrayTraps(on: boolean): void {
-  const change = on ? globalThis.addEventListener : globalThis.removeEventListener;
-  change?.("error", strayTrap);
-  change?.("unhandledrejection", strayTrap);
-}
-
-function strayTrap(event: Event): void {
-  const { error, reason } = event as Event & { error?: unknown; reason?: unknown };
-  if ([error, reason].some(isLeftOver)) return event.preventDefault();
-  if ([error, reason].some((thrown) => thrown instanceof WebAssembly.RuntimeError)) report(generation);
-}
-
-/** A timer or a promise of a replaced instance came due: the bindings refuse it, and nothing is lost. */
-function isLeftOver(thrown: unknown): boolean {
-  return dead >= 0 && thrown instanceof Error && /previous wasm instance/i.test(thrown.message);
 }
 
 async function load(source: WasmSource | undefined): Promise<Bindings> {
@@ -99,7 +82,6 @@ async function load(source: WasmSource | undefined): Promise<Bindings> {
 async function start(source: WasmSource | undefined): Promise<Bindings> {
   const [module, loaded] = await Promise.all([loadModule(source), importBindings()]);
   await loaded.default({ module_or_path: module });
-  running = loaded;
   return loaded;
 }
 

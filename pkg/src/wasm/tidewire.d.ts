@@ -1,9 +1,7 @@
 /** What `cargo xtask build` puts beside the compiled loader; the generated file has the same exports. */
-import type { WireClient, WireHost } from "./wire.js";
+import type { ModuleClass } from "../host/module.js";
 
 export default function init(input: { module_or_path: WebAssembly.Module }): Promise<unknown>;
 /** Replaces the instance by a fresh one: after a trap the old one cannot be used. */
 export function __wbg_reset_state(): void;
-export const Client: new (config: string, host: WireHost) => WireClient;
-/** Lets go of the locks, sockets and databases of an instance that trapped, and says what its panic said. */
-export function abandon(): string | undefined;
+export const Client: ModuleClass;

@@ -1,10 +1,10 @@
 /**
- * The boundary between this package and the wasm class `Client`. All structured data crosses as JSON text; the types
- * here say what the texts hold.
+ * The boundary between the face and a client: the host, and behind it the wasm class. All structured data crosses as
+ * JSON text; the types here say what the texts hold.
  */
 import type { Json, JsonObject } from "../json.js";
 
-/** The wasm class. `write` and `command` throw errors with `code`, `retryable`, `hint` and what they are about. */
+/** A client. `write` and `command` throw errors with `code`, `retryable`, `hint` and what they are about. */
 export interface WireClient {
   open(): Promise<string>;
   write(request: string): string;
@@ -19,13 +19,13 @@ export interface WireClient {
   erase(): Promise<void>;
 }
 
-/** What the wasm class calls back. Never while one of its own methods is running. */
+/** What a client calls back. Never while one of its own methods is running. */
 export interface WireHost {
   event(json: string): void;
   token(why: "start" | "expiring" | "rejected"): Promise<string | null>;
 }
 
-/** The JSON given to the constructor of `Client`. */
+/** The JSON that a client is made from. */
 export interface ClientConfig {
   readonly name: string;
   readonly url: string | null;

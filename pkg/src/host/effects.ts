@@ -1,0 +1,320 @@
+/**
+ * What the module asks of the browser: everything that it cannot do itself. It decides nothing: it does what the engine
+ * asks for and tells what came of it.
+ *
+ * It holds the store, the socket, the lock and the timer, so that they can be let go when the module has trapped and
+ * cannot be called any more. The invariants: the module is only told of things through `#tell`, so a trap is always
+ * seen; nothing that the module calls here throws; and what belongs to the page is named without `globalThis`, which
+ * in a page that was left is the next page of the window.
+ */
+import { TidewireError } from "../errors.js";
+import type { WireHost } from "../wasm/wire.js";
+import { Lock } from "./lock.js";
+import * as module from "./module.js";
+import type { ModuleClient, ModuleHost } from "./module.js";
+import { exchange, openSocket, type Socket } from "./net.js";
+import { whyOf } from "./request.js";
+import type { Reply, Store } from "./store.js";
+
+/** Store operations under way beyond which the body of an answer is not read on. */
+const STORES_AHEAD_MAX = 4;
+/** Browsers fire a longer timeout at once. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+
+/** What `stored` says of a failure; of all others, `FAILED`. */
+const ANSWERS: { readonly [why: string]: number | undefined } = {
+  quota: module.QUOTA,
+  wiped: module.WIPED,
+  newer: module.NEWER,
+};
+
+/** See the module's text. */
+export class Effects implements ModuleHost {
+  client: ModuleClient | undefined;
+  store: Store | undefined;
+  /** Whether everything was let go: then the module is neither called nor heard. */
+  #over = false;
+  #scheduled = false;
+  #opened: { resolve(): void; reject(error: unknown): void } | undefined;
+  #storesUnderWay = 0;
+  /** Those who wait until the store has nothing to do, and until it has little to do. */
+  #idle: (() => void)[] = [];
+  #room: (() => void)[] = [];
+  /** What the store operation that follows is about. */
+  #parts: Uint8Array[] = [];
+  #keys: number[] = [];
+  readonly #requests = new Map<number, AbortController>();
+  #socket: { readonly token: number; readonly socket: Socket } | undefined;
+  #wake: ReturnType<typeof setTimeout> | undefined;
+  #lock: Lock | undefined;
+  #channel: BroadcastChannel | undefined;
+  /** Ends all listeners at once. */
+  readonly #alive = new AbortController();
+
+  /** `trapped` hears when the module fails in a task of its own. */
+  constructor(
+    private readonly name: string,
+    private readonly url: string,
+    private readonly owner: WireHost,
+    private readonly trapped: () => void,
+  ) {}
+
+  get kind(): Store["kind"] | undefined {
+    return this.store?.kind;
+  }
+
+  /** Starts the engine and waits until it has read its log. */
+  async start(client: ModuleClient, store: Store): Promise<void> {
+    this.store = store;
+    // Let go while the store opened: what was let go then did not have the store yet.
+    if (this.#over) return store.close();
+    this.client = client;
+    const name = store.kind === "memory" ? undefined : `tidewire:${this.name}`;
+    this.#lock = new Lock(name, (held) => this.#say(held ? module.LOCK_HELD : module.LOCK_LOST));
+    // A store in memory is this tab's alone: what others say of theirs means nothing here.
+    if (name !== undefined) this.#join(name);
+    const opened = new Promise<void>((resolve, reject) => (this.#opened = { resolve, reject }));
+    this.#tell((module) => module.open());
+    this.#listen();
+    await opened;
+  }
+
+  /** Lets the engine write down what it has, and waits for the store. */
+  async finish(): Promise<void> {
+    if (this.#over) return;
+    const idle = new Promise<void>((resolve) => this.#idle.push(resolve));
+    this.#tell((client) => client.close());
+    await idle;
+  }
+
+  /** Lets everything go; those who wait are let go too. */
+  release(error: TidewireError): void {
+    this.#over = true;
+    this.client = undefined;
+    this.#alive.abort();
+    this.#lock?.release();
+    for (const request of this.#requests.values()) request.abort();
+    this.#requests.clear();
+    this.#socket?.socket.close();
+    clearTimeout(this.#wake);
+    this.#channel?.close();
+    this.store?.close();
+    this.#opened?.reject(error);
+    for (const wait of [...this.#idle.splice(0), ...this.#room.splice(0)]) wait();
+  }
+
+  /** Tells the face something that the engine does not know. */
+  eventSoon(event: object): void {
+    queueMicrotask(() => this.#over || this.event(JSON.stringify([event])));
+  }
+
+  // What the module calls.
+
+  event(json: string): void {
+    try {
+      this.owner.event(json);
+    } catch (thrown) {
+      console.error("tidewire: an event handler threw", thrown);
+    }
+  }
+
+  opened(failure: unknown): void {
+    if (failure === undefined) this.#opened?.resolve();
+    else this.#opened?.reject(failure);
+  }
+
+  soon(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#tell((client) => client.turn());
+    });
+  }
+
+  error(code: string, retryable: boolean, message: string, path: string | undefined): unknown {
+    return new TidewireError(code, message, { retryable, path });
+  }
+
+  part(bytes: Uint8Array): void {
+    this.#parts.push(bytes);
+  }
+
+  key(key: number): void {
+    this.#keys.push(key);
+  }
+
+  load(token: number): void {
+    this.#run(token, (store) => store.load());
+  }
+
+  readLog(token: number, after: number): void {
+    this.#run(token, (store) => store.readLog(after));
+  }
+
+  readSegments(token: number): void {
+    const keys = this.#keys.splice(0);
+    this.#run(token, (store) => store.readSegments(keys));
+  }
+
+  append(token: number, strict: boolean): void {
+    const records = this.#parts.splice(0);
+    this.#run(token, (store) => store.append(records, strict));
+  }
+
+  seal(token: number, expect: number, upto: number, fence: number): void {
+    const parts = this.#parts.splice(0);
+    this.#run(token, (store) => store.seal({ expect, upto, fence, parts }));
+  }
+
+  clean(token: number, fence: number): void {
+    const [keys, parts] = [this.#keys.splice(0), this.#parts.splice(0)];
+    this.#run(token, (store) => store.clean(fence, keys, parts));
+  }
+
+  fetch(token: number, path: string, body: string | undefined, bearer: string | undefined): void {
+    const abort = new AbortController();
+    this.#requests.set(token, abort);
+    const answer = {
+      head: (status: number, retryAfterMs: number | undefined, json: boolean) =>
+        this.#tell((client) => client.response(token, status, retryAfterMs, json)),
+      piece: async (bytes: Uint8Array) => {
+        this.#say(module.CHUNK, token, 0, undefined, bytes);
+        // A fast network must not fill the memory.
+        if (this.#storesUnderWay >= STORES_AHEAD_MAX) await new Promise<void>((resolve) => this.#room.push(resolve));
+      },
+    };
+    const done = (what: number, message?: string): void => {
+      if (this.#requests.delete(token)) this.#say(what, token, 0, message);
+    };
+    exchange(this.#endpoint(path), body, bearer, abort.signal, answer).then(
+      () => done(module.FINISHED),
+      (thrown: unknown) => done(module.NET_FAILED, textOf(thrown)),
+    );
+  }
+
+  abort(token: number): void {
+    const request = this.#requests.get(token);
+    this.#requests.delete(token);
+    request?.abort();
+  }
+
+  socketOpen(token: number): void {
+    this.#socket?.socket.close();
+    const socket = openSocket(this.#endpoint("live"), {
+      open: () => this.#say(module.SOCKET_OPEN, token),
+      text: (text) => this.#say(module.SOCKET_MESSAGE, token, 0, text),
+      closed: (code) => this.#say(module.SOCKET_CLOSED, token, code),
+    });
+    this.#socket = { token, socket };
+  }
+
+  socketSend(token: number, text: string): void {
+    if (this.#socket?.token === token) this.#socket.socket.send(text);
+  }
+
+  socketClose(token: number): void {
+    if (this.#socket?.token !== token) return;
+    this.#socket.socket.close();
+    this.#socket = undefined;
+  }
+
+  askToken(why: Parameters<WireHost["token"]>[0]): void {
+    // In a microtask: `auth` is the app's own function.
+    void Promise.resolve()
+      .then(() => this.owner.token(why))
+      .then(
+        (token) => this.#say(module.TOKEN, 0, 0, typeof token === "string" && token !== "" ? token : undefined),
+        (thrown: unknown) => this.#say(module.TOKEN_FAILED, 0, 0, textOf(thrown)),
+      );
+  }
+
+  broadcast(bytes: Uint8Array): void {
+    try {
+      this.#channel?.postMessage(bytes);
+    } catch {
+      // It is closed; a message is a hint.
+    }
+  }
+
+  lock(wanted: boolean): void {
+    if (wanted) this.#lock?.request();
+    else this.#lock?.release();
+  }
+
+  wake(atMs: number): void {
+    clearTimeout(this.#wake);
+    // One more: a wake-up before its time would be asked for again at once. One that is farther away than a timer can
+    // wait comes early, and the engine asks again.
+    const delay = Math.min(Math.max(0, atMs - Math.floor(performance.now())) + 1, TIMEOUT_MS_MAX);
+    this.#wake = setTimeout(() => this.#say(module.WAKE), delay);
+  }
+
+  /** Other tabs; where the browser has no channel they meet in the log alone. */
+  #join(name: string): void {
+    if (typeof BroadcastChannel !== "function") return;
+    this.#channel = new BroadcastChannel(name);
+    this.#channel.onmessage = ({ data }) => {
+      if (data instanceof Uint8Array) this.#say(module.MESSAGE, 0, 0, undefined, data);
+    };
+  }
+
+  /** Tells what the browser believes of the network and the page, now and whenever that changes. */
+  #listen(): void {
+    const on = (target: EventTarget | undefined, names: string[], say: () => void): void => {
+      say();
+      for (const name of names) target?.addEventListener(name, say, { signal: this.#alive.signal });
+    };
+    const page = typeof document === "object" ? document : undefined;
+    const online = (): void => this.#say(module.ONLINE, 0, typeof navigator === "object" && !navigator.onLine ? 0 : 1);
+    const visible = (): void => this.#say(module.VISIBLE, 0, page?.visibilityState === "hidden" ? 0 : 1);
+    on(page?.defaultView ?? undefined, ["online", "offline"], online);
+    // A page that was frozen or in the back-forward cache says "visible" again when it returns.
+    on(page, ["visibilitychange", "resume"], visible);
+    page?.defaultView?.addEventListener("pageshow", visible, { signal: this.#alive.signal });
+  }
+
+  #endpoint(path: string): string {
+    return `${this.url.replace(/\/+$/, "")}/api/sync/${path}`;
+  }
+
+  /** Does one piece of work of the store. */
+  #run(token: number, work: (store: Store) => Promise<Reply>): void {
+    this.#storesUnderWay += 1;
+    void work(this.store as Store)
+      .catch((error: unknown): Reply => ({ answer: ANSWERS[whyOf(error)] ?? module.FAILED }))
+      .then(({ answer, number = 0, parts = [], directories = 0 }) => {
+        this.#storesUnderWay -= 1;
+        for (const wait of this.#room.splice(0)) wait();
+        this.#tell((client) => {
+          for (const [key, bytes] of parts) client.part(key, bytes);
+          client.stored(token, answer, number, directories);
+        });
+      });
+  }
+
+  #say(what: number, token = 0, number = 0, text?: string, bytes?: Uint8Array): void {
+    this.#tell((client) => {
+      if (bytes !== undefined) client.part(0, bytes);
+      client.tell(what, token, number, text);
+    });
+  }
+
+  /** Tells the module something. Whatever it throws is a trap, and then this instance is lost. */
+  #tell(say: (client: ModuleClient) => void): void {
+    if (this.#over || this.client === undefined) return;
+    try {
+      say(this.client);
+    } catch (error) {
+      console.error("tidewire: the module failed and is started anew", error);
+      return this.trapped();
+    }
+    if (this.#storesUnderWay === 0 && !this.#scheduled) for (const wait of this.#idle.splice(0)) wait();
+  }
+}
+
+/** What a thrown value says. */
+function textOf(thrown: unknown): string {
+  const message = (thrown as Partial<Error> | null | undefined)?.message ?? thrown;
+  return typeof message === "string" ? message : "something that is no error was thrown";
+}

@@ -1,0 +1,162 @@
+/**
+ * One client as the face sees it: opened once, closed once, and between that the calls of the app, which the module
+ * answers at once. What the module asks of the browser is done in `effects.ts`.
+ */
+import { TidewireError } from "../errors.js";
+import type { ClientConfig, WireClient, WireHost } from "../wasm/wire.js";
+import { Effects } from "./effects.js";
+import type { ModuleCalls, ModuleClass } from "./module.js";
+import { whyOf } from "./request.js";
+import { openStore } from "./store.js";
+
+/** Who hears how a host ends. */
+export interface HostLife {
+  /** The module failed in a task of its own. */
+  trapped(): void;
+  /** Everything was let go. */
+  over(): void;
+}
+
+type Phase = "new" | "opening" | "open" | "closed";
+
+/** See the module's text. */
+export class Host implements WireClient {
+  readonly #config: ClientConfig;
+  readonly #effects: Effects;
+  #phase: Phase = "new";
+
+  constructor(
+    private readonly Client: ModuleClass,
+    private readonly settings: string,
+    owner: WireHost,
+    private readonly life: HostLife,
+  ) {
+    this.#config = JSON.parse(settings) as ClientConfig;
+    const { name, url } = this.#config;
+    this.#effects = new Effects(name, url ?? "", owner, () => {
+      this.abandon();
+      life.trapped();
+    });
+  }
+
+  async open(): Promise<string> {
+    if (this.#phase !== "new") throw new TidewireError("closed", "A client is opened once: make a new one.");
+    this.#phase = "opening";
+    try {
+      await this.#open(this.#config);
+      if (!this.#becomesOpen()) {
+        // Closed while it opened.
+        await this.#finish();
+        throw closedError();
+      }
+    } catch (error) {
+      this.abandon();
+      throw error;
+    }
+    const storage = this.#effects.kind;
+    if (storage !== this.#config.storage) this.#effects.eventSoon({ type: "storage", storage, code: "storage" });
+    return JSON.stringify({ storage });
+  }
+
+  write(request: string): string {
+    return this.#calls.write(request);
+  }
+
+  undo(write: number): string {
+    return this.#calls.undo(write);
+  }
+
+  row(collection: string, id: string): string | undefined {
+    return this.#calls.row(collection, id);
+  }
+
+  rows(collection: string, ids: string): string {
+    return this.#calls.rows(collection, ids);
+  }
+
+  query(request: string): string {
+    return this.#calls.query(request);
+  }
+
+  view(what: Parameters<WireClient["view"]>[0]): string {
+    const view = this.#calls.view(what);
+    if (what !== "status" && what !== "health") return view;
+    // Both name the store, which the engine does not know.
+    return `{"storage":"${this.#effects.kind}",${view.slice(1)}`;
+  }
+
+  command(request: string): string {
+    return this.#calls.command(request);
+  }
+
+  exportData(): string {
+    return this.#calls.exportData();
+  }
+
+  async close(): Promise<void> {
+    const open = this.#phase === "open";
+    this.#phase = "closed";
+    if (open) await this.#finish();
+  }
+
+  async erase(): Promise<void> {
+    if (this.#phase !== "open") throw closedError();
+    await this.close();
+    await this.#effects.store?.erase().catch((error: unknown) => {
+      throw storageError(error, "The database could not be deleted: close other tabs.");
+    });
+  }
+
+  /** Lets everything of the browser go, and does not touch the module again. */
+  abandon(): void {
+    this.#phase = "closed";
+    this.#effects.release(closedError());
+    this.life.over();
+  }
+
+  get #calls(): ModuleCalls {
+    const { client } = this.#effects;
+    if (this.#phase !== "open" || client === undefined) throw closedError();
+    return client;
+  }
+
+  async #open({ name, storage }: ClientConfig): Promise<void> {
+    if (storage !== "indexeddb" && storage !== "memory")
+      throw new TidewireError("bad-config", '`storage` is "indexeddb" or "memory".');
+    const entropy = crypto.getRandomValues(new Uint8Array(16));
+    const client = new this.Client(this.settings, entropy, this.#effects);
+    const store = await openStore(name, storage).catch((error: unknown) => {
+      throw storageError(error, "The browser's storage cannot be opened: reload, or free some space.");
+    });
+    await this.#effects.start(client, store);
+  }
+
+  #becomesOpen(): boolean {
+    const wanted = this.#phase === "opening";
+    if (wanted) this.#phase = "open";
+    return wanted;
+  }
+
+  /** Lets the engine write down what it has, waits for the store, and lets everything go. */
+  async #finish(): Promise<void> {
+    await this.#effects.finish();
+    this.abandon();
+  }
+}
+
+/** The error codes of failures of the store; of all others, `storage`. */
+const CODES: { readonly [why: string]: string | undefined } = {
+  quota: "quota",
+  wiped: "storage-wiped",
+  newer: "format-newer",
+};
+
+function storageError(error: unknown, hint: string): TidewireError {
+  const code = CODES[whyOf(error)] ?? "storage";
+  return new TidewireError(code, hint, { retryable: code !== "format-newer", cause: error });
+}
+
+/** The error of every call that comes before `open()` or after `close()`. */
+function closedError(): TidewireError {
+  return new TidewireError("closed", "This database is not open: call `openDb` again.");
+}

@@ -1,0 +1,59 @@
+/**
+ * The Web Lock that makes one tab the leader. It is held by a promise that resolves when the tab lets go; a closed or
+ * crashed tab lets go by itself. A stolen lock is reported as lost; the engine's fence keeps that safe.
+ */
+
+/** The lock of one store. */
+export class Lock {
+  /** Lets go of the lock that was asked for, or stops the waiting. */
+  #end: (() => void) | undefined;
+
+  /** `name` is absent for a store of this tab alone. */
+  constructor(
+    private readonly name: string | undefined,
+    private readonly tell: (held: boolean) => void,
+  ) {}
+
+  /**
+   * Asks for it. Where there are no locks (an insecure context, an old browser) every tab leads: the fence keeps the
+   * log right, and only requests are doubled.
+   */
+  request(): void {
+    if (this.#end !== undefined) return;
+    // By its bare name: WebKit rejects the lock of a page that is left, and this code asks again. `globalThis` would
+    // lead it to the next page of the window, where it would hold the lock for ever.
+    const locks = typeof navigator === "object" ? (navigator.locks as LockManager | undefined) : undefined;
+    if (this.name === undefined || locks === undefined) return this.tell(true);
+    const cancel = new AbortController();
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    let held = false;
+    let givenBack = false;
+    const end = (): void => {
+      givenBack = true;
+      cancel.abort();
+      release();
+    };
+    this.#end = end;
+    const granted = (): Promise<void> => {
+      if (!givenBack) {
+        held = true;
+        // Not from inside the browser's callback: it must return the promise whatever the engine does.
+        queueMicrotask(() => this.tell(true));
+      }
+      return released;
+    };
+    // Rejected when cancelled (then it was not held) or stolen.
+    const over = (): void => {
+      if (this.#end === end) this.#end = undefined;
+      if (held && !givenBack) this.tell(false);
+    };
+    locks.request(this.name, { signal: cancel.signal }, granted).then(over, over);
+  }
+
+  /** Lets go, or stops waiting. */
+  release(): void {
+    this.#end?.();
+    this.#end = undefined;
+  }
+}

@@ -1,0 +1,60 @@
+/** Where the log is kept: IndexedDB, or memory where there is none. */
+import { IndexedDb } from "./indexeddb.js";
+import { Memory } from "./memory.js";
+import { Failure } from "./request.js";
+
+/** A key, and bytes where there are some. */
+export type Part = readonly [key: number, bytes?: Uint8Array | undefined];
+
+/** What a store answers: a number of `module.ts` and what belongs to it. */
+export interface Reply {
+  readonly answer: number;
+  /** The fence, or the first key. */
+  readonly number?: number;
+  readonly parts?: readonly Part[];
+  /** How many of the parts, after the first, are directories; the others are the log. */
+  readonly directories?: number;
+}
+
+/** Turns log into segments; see `StoreOp::Seal` in `core/src/io.rs`. */
+export interface Seal {
+  readonly expect: number;
+  readonly upto: number;
+  readonly fence: number;
+  /** The record, the state, and then each segment with its directory. */
+  readonly parts: readonly Uint8Array[];
+}
+
+/** One database; every operation is one transaction. */
+export interface Store {
+  readonly kind: "indexeddb" | "memory";
+  load(): Promise<Reply>;
+  readLog(after: number): Promise<Reply>;
+  readSegments(keys: readonly number[]): Promise<Reply>;
+  append(records: readonly Uint8Array[], strict: boolean): Promise<Reply>;
+  seal(seal: Seal): Promise<Reply>;
+  /** Replaces segments by others, unless the fence has moved or one is gone. */
+  clean(fence: number, victims: readonly number[], parts: readonly Uint8Array[]): Promise<Reply>;
+  /** Deletes everything. The store may be closed. */
+  erase(): Promise<void>;
+  /** Lets the database go; what is under way still ends. */
+  close(): void;
+}
+
+/**
+ * Opens what the settings ask for; memory where the browser has no IndexedDB for this page (private windows of old,
+ * pages without an origin). A database that is there but fails is an error: memory would look as if the data were
+ * gone.
+ */
+export async function openStore(name: string, wanted: Store["kind"]): Promise<Store> {
+  if (wanted === "memory") return new Memory();
+  const store = new IndexedDb(name);
+  try {
+    await store.open();
+    return store;
+  } catch (error) {
+    store.close();
+    if (error instanceof Failure && error.why === "unavailable") return new Memory();
+    throw error;
+  }
+}

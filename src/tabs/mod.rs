@@ -1,4 +1,0 @@
-//! The other tabs of this store: who leads, and what they say.
-
-pub(crate) mod channel;
-pub(crate) mod lock;
