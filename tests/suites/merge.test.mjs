@@ -25,8 +25,8 @@ const COLLECTIONS = {
   stored: { conflict: "server-wins" },
   merged: { conflict: "merge", fields: { votes: "counter" } },
 };
-/** The server knows a device's clock only as well as the time that a request takes: edits closer than that may swap. */
-const CLEARLY_LATER_MS = 2_000;
+/** A device knows the server's clock to half of its fastest round trip: edits closer than that may swap. */
+const CLEARLY_LATER_MS = 250;
 const START = { title: "old", note: "old", votes: 5, tags: ["a"], address: { city: "Bergen", street: "Old road" } };
 
 describe("concurrent edits of different fields", () => {
