@@ -6,9 +6,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-use serde_json::Value;
 use tidewire_core::engine::Engine;
 use tidewire_core::io::{Event, Input, Now, Output, StoreError, StoreOp, Token};
+use tidewire_core::json::Value;
 
 use crate::host::{Host, now};
 

@@ -5,8 +5,8 @@
 //!
 //! Source: Kulkarni et al., "Logical Physical Clocks", 2014.
 
+use crate::json::Value;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::error::CoreError;
 use crate::ids::{MutationId, ReplicaId};

@@ -4,7 +4,7 @@
 
 use crate::small::SmallMap;
 
-use serde_json::{Map, Value};
+use crate::json::{Map, Value};
 
 use crate::error::{Code, CoreError};
 use crate::model::document;
@@ -51,11 +51,11 @@ impl Diff {
 /// `wrong-type` unless both are objects; `bad-path` or `forbidden-key` where a key makes no path.
 ///
 /// ```
-/// use serde_json::json;
+/// use tidewire_core::json;
 /// use tidewire_core::diff::diff;
 /// let (old, new) = (json!({"a": {"x": 1, "y": 2}, "t": [1]}), json!({"a": {"x": 1, "y": 3}}));
 /// let changed = diff(&old, &new)?;
-/// assert_eq!(serde_json::to_value(&changed.set)?, json!({"/a/y": 3}));
+/// assert_eq!(json::to_value(&changed.set), json!({"/a/y": 3}));
 /// assert_eq!(changed.unset[0].as_str(), "/t");
 ///
 /// let mut doc = old;
@@ -72,16 +72,11 @@ pub fn diff(old: &Value, new: &Value) -> Result<Diff, CoreError> {
     Ok(out)
 }
 
-fn compare(
-    at: Option<&Path>,
-    old: &Map<String, Value>,
-    new: &Map<String, Value>,
-    out: &mut Diff,
-) -> Result<(), CoreError> {
+fn compare(at: Option<&Path>, old: &Map, new: &Map, out: &mut Diff) -> Result<(), CoreError> {
     for key in old.keys().filter(|key| !new.contains_key(*key)) {
         out.unset.push(Path::below(at, key)?);
     }
-    for (key, value) in new {
+    for (key, value) in new.iter() {
         match (old.get(key), value) {
             (Some(before), _) if before == value => {}
             (Some(Value::Object(before)), Value::Object(after)) => {

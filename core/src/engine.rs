@@ -33,12 +33,11 @@
 //! # Ok::<(), tidewire_core::error::CoreError>(())
 //! ```
 
-use serde_json::{Map, Value, json};
-
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId};
 use crate::io::{Input, Now, Output};
-use crate::json::{self, JsonLimits};
+use crate::json;
+use crate::json::{JsonLimits, Map, Value};
 use crate::limits::DEPTH_MAX;
 use crate::query::ast::Query;
 use crate::replica::command::Command;

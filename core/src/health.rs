@@ -1,6 +1,6 @@
 //! From counters to a verdict on sync's health, with reasons in words.
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 /// When health is bad.
 #[derive(Debug, Clone, Copy)]

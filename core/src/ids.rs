@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::json::Value;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::error::{Code, CoreError};
-use crate::limits::{ID_BYTES_MAX, NAME_BYTES_MAX};
+use crate::limits::{FORBIDDEN_KEYS, ID_BYTES_MAX, NAME_BYTES_MAX};
 
 /// A tenant's sequence number: one per transaction, commit-ordered. 0 is "before everything".
 pub type Seq = u64;
@@ -117,9 +117,6 @@ fn check_id(text: &str) -> Result<(), CoreError> {
     }
     Err(CoreError::new(Code::BadName, format!("an id has 1 to {ID_BYTES_MAX} bytes and no control characters")))
 }
-
-/// Keys that JavaScript takes for a prototype; refused in documents, paths, ids and names.
-pub const FORBIDDEN_KEYS: [&str; 3] = ["__proto__", "constructor", "prototype"];
 
 /// The name of a mutation within its replica: the key of its log record and its index in it. On the wire `[key,
 /// index]`.

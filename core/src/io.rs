@@ -6,7 +6,7 @@
 #![allow(missing_docs, reason = "the fields of the enums below are named in the line above each")]
 
 use crate::error::{Code, CoreError};
-use serde_json::Value;
+use crate::json::Value;
 
 /// The two clocks, read by the shell at each call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

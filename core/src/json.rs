@@ -7,21 +7,24 @@
 //! Not here: what a document or a mutation may contain; see [`model`](crate::model).
 
 mod fields;
+mod numbers;
+mod raw;
 mod scan;
+mod texts;
+mod value;
 mod write;
 
-use serde_json::value::RawValue;
-use serde_json::{Number, Value};
-
 pub use self::fields::{Fields, list, number, text};
+pub use self::raw::Raw;
+pub use self::texts::to_text;
+pub use self::value::{Map, Value};
 pub use self::write::{write, write_text};
+pub use crate::json;
 
 use self::scan::Scanner;
-use self::write::number_text;
 
 use crate::error::{Code, CoreError};
-use crate::ids::FORBIDDEN_KEYS;
-use crate::limits::{DEPTH_MAX, DOCUMENT_BYTES_MAX};
+use crate::limits::{DEPTH_MAX, DOCUMENT_BYTES_MAX, FORBIDDEN_KEYS};
 
 /// How much JSON is let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,15 +87,18 @@ pub fn items(text: &str) -> Result<Vec<&str>, CoreError> {
     Scanner::new(text.as_bytes(), None)?.items()
 }
 
-/// A text that travels as it is, once it is known to be JSON.
-///
-/// # Errors
-/// `bad-json`.
-pub fn raw(text: &str) -> Result<Box<RawValue>, CoreError> {
-    RawValue::from_string(text.to_owned()).map_err(|_| CoreError::new(Code::BadJson, "not valid JSON"))
+/// Anything that serializes, as a value.
+pub fn to_value<T: serde::Serialize + ?Sized>(value: &T) -> Value {
+    reparse(&to_text(value))
 }
 
-/// Checks a value that some other reader made: depth and keys. Its numbers may still need [`canonical`].
+#[inline(never)]
+fn reparse(text: &str) -> Value {
+    // What the core writes is JSON.
+    parse(text.as_bytes(), JsonLimits { bytes: usize::MAX, depth: usize::MAX }).unwrap_or_default()
+}
+
+/// Checks a value that some other reader made: depth and keys.
 ///
 /// # Errors
 /// `too-deep` or `forbidden-key`.
@@ -103,7 +109,7 @@ pub fn check(value: &Value, depth: usize) -> Result<(), CoreError> {
             Value::Array(_) | Value::Object(_) if depth_left == 0 => return Err(too_deep()),
             Value::Array(items) => waiting.extend(items.iter().map(|item| (item, depth_left - 1))),
             Value::Object(map) => {
-                for (key, item) in map {
+                for (key, item) in map.iter() {
                     check_key(key)?;
                     waiting.push((item, depth_left - 1));
                 }
@@ -114,36 +120,9 @@ pub fn check(value: &Value, depth: usize) -> Result<(), CoreError> {
     Ok(())
 }
 
-/// Gives every number in a checked value its one form.
-pub fn canonical(value: &mut Value) {
-    let mut waiting = vec![value];
-    while let Some(value) = waiting.pop() {
-        match value {
-            Value::Number(number) => {
-                if let Some(float) = number.as_f64() {
-                    *value = number_of(float);
-                }
-            }
-            Value::Array(items) => waiting.extend(items.iter_mut()),
-            Value::Object(map) => waiting.extend(map.values_mut()),
-            _ => {}
-        }
-    }
-}
-
-/// The one form of a number: the one that any reader gets from its canonical text. `null` for what JSON has no number
-/// for, as in JavaScript.
-pub fn number_of(float: f64) -> Value {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let integer = float.fract() == 0.0;
-    if integer && float.abs() <= EXACT {
-        #[expect(clippy::cast_possible_truncation, reason = "an integer within ±2^53")]
-        return Value::Number(Number::from(float as i64));
-    }
-    // JavaScript's digits of a large integer are not those of the nearest `u64`.
-    let digits = if integer { number_text(float) } else { String::new() };
-    let read = digits.parse::<u64>().map(Number::from).or_else(|_| digits.parse::<i64>().map(Number::from)).ok();
-    read.or_else(|| Number::from_f64(float)).map_or(Value::Null, Value::Number)
+/// The one form of a number: 0 has no sign. `null` for what JSON has no number for, as in JavaScript.
+pub fn number_of(number: f64) -> Value {
+    if number.is_finite() { Value::Number(number + 0.0) } else { Value::Null }
 }
 
 fn check_key(key: &str) -> Result<(), CoreError> {

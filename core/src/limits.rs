@@ -86,3 +86,6 @@ pub const HELD_MS_MAX: u64 = 7 * 24 * 3_600_000;
 pub const HORIZON_MS: u64 = 30 * 24 * 3_600_000;
 /// Rows between two checkpoints of a pull.
 pub const PULL_CHECKPOINT_ROWS: usize = 500;
+
+/// Keys that JavaScript takes for a prototype; refused in documents, paths, ids and names.
+pub const FORBIDDEN_KEYS: [&str; 3] = ["__proto__", "constructor", "prototype"];

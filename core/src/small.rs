@@ -185,18 +185,25 @@ impl<K: Ord, V> SmallMap<K, V> {
     }
 }
 
-impl<K: Ord, V: Default> SmallMap<K, V> {
+impl<K: Ord, V> SmallMap<K, V> {
     /// The value under a key, made if there is none.
     #[expect(clippy::indexing_slicing, reason = "the entry was found or made in the line before")]
-    pub fn or_default(&mut self, key: K) -> &mut V {
+    pub fn or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         let index = match self.find(&key) {
             Ok(index) => index,
             Err(index) => {
-                self.0.insert(index, Box::new(Slot { key, value: V::default() }));
+                self.0.insert(index, Box::new(Slot { key, value: make() }));
                 index
             }
         };
         &mut self.0[index].value
+    }
+}
+
+impl<K: Ord, V: Default> SmallMap<K, V> {
+    /// The value under a key, made if there is none.
+    pub fn or_default(&mut self, key: K) -> &mut V {
+        self.or_insert_with(key, V::default)
     }
 }
 

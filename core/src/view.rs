@@ -3,10 +3,8 @@
 //! Server data never overwrites a pending edit, and one's own reads never go backwards: an edit stays in the view
 //! until the server's data that contains it is shown, or until it is rejected.
 
-use serde_json::Value;
-
 use crate::ids::Rev;
-use crate::json::{self, JsonLimits};
+use crate::json::{self, JsonLimits, Value};
 use crate::merge::predict;
 use crate::model::mutation::Mutation;
 use crate::model::schema::CollectionSettings;

@@ -6,9 +6,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
 use tidewire_core::engine::Engine;
 use tidewire_core::io::{Event, Fetch, Input, Now, Output, StoreError, StoreOp, StoreReply};
+use tidewire_core::json;
+use tidewire_core::json::Value;
 use tidewire_core::log::record::Record;
 
 fn run(name: &str) {

@@ -2,8 +2,8 @@
 
 mod world;
 
-use serde_json::json;
 use tidewire_core::io::StoreError;
+use tidewire_core::json;
 use world::{Fault, delete, inc, insert, set, world};
 
 #[test]

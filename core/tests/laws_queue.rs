@@ -5,7 +5,8 @@
 mod world;
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use tidewire_core::json;
+use tidewire_core::json::Value;
 use world::{World, insert, set, world};
 
 fn edits() -> impl Strategy<Value = Vec<Value>> {

@@ -5,9 +5,9 @@
 mod common;
 
 use common::{Item, NOW, Server, delete, insert, patch, user};
-use serde_json::json;
 use tidewire_core::error::Code;
 use tidewire_core::ids::Group;
+use tidewire_core::json;
 use tidewire_core::limits::{DOCUMENT_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_MUTATIONS_MAX};
 use tidewire_core::model::schema::{CollectionSettings, Strategy};
 use tidewire_core::protocol::message::{HeldReason, Verdict};

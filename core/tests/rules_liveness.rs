@@ -3,7 +3,7 @@
 
 mod world;
 
-use serde_json::json;
+use tidewire_core::json;
 use world::{Fault, delete, inc, insert, pair, set, world};
 
 #[test]

@@ -2,9 +2,10 @@
 
 mod world;
 
-use serde_json::json;
 use tidewire_core::ids::MutationId;
 use tidewire_core::io::StoreError;
+use tidewire_core::json;
+use tidewire_core::json::Raw;
 use tidewire_core::log::record::{Changes, Commit, Record, Sent};
 use tidewire_core::model::cursor::{Cursor, Scope};
 use world::{delete, inc, insert, pair, set, world};
@@ -151,7 +152,7 @@ fn rule_03_a_coalesce_behind_a_sent_has_no_effect() {
     let patch = |value: u32| {
         let text =
             json!({"c": "deals", "id": "d1", "kind": "patch", "base": 0, "set": {"/f": value}, "at": [1, value]});
-        serde_json::value::RawValue::from_string(text.to_string()).unwrap()
+        Raw::parse(&text.to_string()).unwrap()
     };
     let joined = |survivor| {
         Record::Coalesce(tidewire_core::log::record::Coalesce {

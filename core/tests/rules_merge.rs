@@ -5,9 +5,10 @@
 mod common;
 
 use common::{NOW, Server, delete, insert, insert_at, patch};
-use serde_json::{Value, json};
 use tidewire_core::clock::{Exchange, Hlc};
 use tidewire_core::error::Code;
+use tidewire_core::json;
+use tidewire_core::json::Value;
 use tidewire_core::merge::predict;
 use tidewire_core::model::mutation::Mutation;
 use tidewire_core::model::path::Path;

@@ -5,9 +5,9 @@
 mod common;
 
 use common::{Item, Server, delete, insert, patch, user};
-use serde_json::json;
 use tidewire_core::error::Code;
 use tidewire_core::ids::{MutationId, ReplicaId};
+use tidewire_core::json;
 use tidewire_core::protocol::message::{HeldReason, Verdict};
 
 const MISSING: Verdict = Verdict::Held { reason: HeldReason::Missing };

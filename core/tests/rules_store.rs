@@ -4,7 +4,7 @@
 
 mod world;
 
-use serde_json::json;
+use tidewire_core::json;
 use world::{World, inc, insert, world};
 
 /// A minute of a tab that has nothing else to do: an operation every two seconds is plenty.

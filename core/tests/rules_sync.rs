@@ -4,8 +4,9 @@
 
 mod world;
 
-use serde_json::{Value, json};
 use tidewire_core::io::Input;
+use tidewire_core::json;
+use tidewire_core::json::Value;
 use world::{Fault, World, insert, pair, set, world};
 
 /// The numbers of a tab's pushes, in order of sending.

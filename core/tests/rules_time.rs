@@ -27,7 +27,7 @@ fn rule_20_the_time_of_an_edit_is_known_to_half_a_round_trip() {
         let mut world = world();
         let a = world.device();
         world.tabs[a].latency = (up, down);
-        world.write(a, insert("d1", serde_json::json!({"f": 0})));
+        world.write(a, insert("d1", tidewire_core::json!({"f": 0})));
         world.run(10_000);
         for value in 1..4 {
             let error = error_of_an_edit(&mut world, a, value);

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tidewire_core::error::{Code, CoreError};
 use tidewire_core::protocol::message::ErrorBody;
 
+use crate::http::answer::Answer;
 use crate::store::StoreError;
 
 /// A refusal or a failure on the way to an answer.
@@ -70,7 +70,7 @@ impl IntoResponse for Error {
             tracing::error!(%error, "a request failed in the store");
         }
         let status = self.status();
-        let mut response = (status, Json(self.body())).into_response();
+        let mut response = (status, Answer(self.body())).into_response();
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

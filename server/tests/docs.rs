@@ -2,9 +2,10 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tidewire_core::error::Code;
 use tidewire_core::ids::Owner;
+use tidewire_core::json;
+use tidewire_core::json::Value;
 use tidewire_core::model::mutation::Mutation;
 use tidewire_core::protocol::message::{
     Change, Checkpoint, ClientMessage, Cursor, ErrorBody, Pull, PullHeader, Push, PushAnswer, ServerMessage,
@@ -28,7 +29,7 @@ fn blocks(page: &str) -> Vec<(&str, &str)> {
 /// Reads an example and writes it again: a field that the type does not know would be gone.
 fn round_trip<T: DeserializeOwned + Serialize>(text: &str) -> (Value, Value) {
     let read: T = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"));
-    let written = serde_json::to_value(&read).expect("JSON");
+    let written = json::to_value(&read);
     (serde_json::from_str(text).expect("JSON"), written)
 }
 
@@ -64,7 +65,7 @@ fn said(text: &str) -> (Value, Value) {
         ("pong", _) => ServerMessage::Pong,
         (other, _) => panic!("`{other}` lacks a part, or nobody says it"),
     };
-    (shown, serde_json::to_value(message).expect("JSON"))
+    (shown, json::to_value(&message))
 }
 
 #[test]

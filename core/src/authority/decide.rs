@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use crate::authority::item::{self, Content, Item};
 use crate::authority::{Policy, Rows, Stored};
 use crate::clock::{Exchange, Stamp};
 use crate::error::{Code, CoreError, Failure};
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
-use crate::json;
+use crate::json::{self, Value};
 use crate::limits::{DOCUMENT_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_MUTATIONS_MAX};
 use crate::merge::{self, Outcome, Refusal};
 use crate::model::mutation::{Kind, Mutation};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use serde_json::Value;
+use crate::json::Value;
 
 use crate::authority::{Policy, Rows, Stored};
 use crate::error::CoreError;

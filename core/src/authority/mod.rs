@@ -8,7 +8,7 @@ mod fork;
 mod item;
 pub mod memory;
 
-use serde_json::Value;
+use crate::json::Value;
 
 use crate::clock::Exchange;
 use crate::error::CoreError;

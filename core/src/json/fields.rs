@@ -2,13 +2,13 @@
 //!
 //! Unknown fields are ignored; `null` is absent. A refusal names the field and never quotes what stood there.
 
-use serde_json::{Map, Value};
+use crate::json::{Map, Value};
 
 use crate::error::{Code, CoreError};
 
 /// The fields of an object.
 #[derive(Debug, Clone, Copy)]
-pub struct Fields<'a>(&'a Map<String, Value>);
+pub struct Fields<'a>(&'a Map);
 
 impl<'a> Fields<'a> {
     /// Those of a value that has to be an object.
@@ -106,7 +106,7 @@ impl<'a> Fields<'a> {
     /// `bad-message`.
     pub fn entries(&self, key: &str) -> Result<impl Iterator<Item = (&'a str, &'a Value)> + use<'a>, CoreError> {
         let map = self.get(key).map(Fields::of).transpose()?;
-        Ok(map.into_iter().flat_map(|fields| fields.0).map(|(key, value)| (key.as_str(), value)))
+        Ok(map.into_iter().flat_map(|fields| fields.0.iter()).map(|(key, value)| (key.as_str(), value)))
     }
 }
 

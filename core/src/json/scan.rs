@@ -1,9 +1,13 @@
 //! Reads JSON text in one pass. The text is UTF-8 before anything looks at it, and nesting is bounded.
 
-use serde_json::{Map, Value};
+use super::value::{Map, Value};
 
 use crate::error::{Code, CoreError};
-use crate::json::{check_key, number_of, too_deep};
+use crate::json::{check_key, number_of, numbers, too_deep};
+
+/// How deep a value may be that is only passed over. Whoever reads it has a limit of its own, and refuses just that
+/// value; this one keeps the stack small.
+const PASSED_DEPTH_MAX: usize = 512;
 
 /// A place in a text.
 pub(super) struct Scanner<'a> {
@@ -36,6 +40,13 @@ impl<'a> Scanner<'a> {
         })?;
         self.end()?;
         Ok(items)
+    }
+
+    /// The text of one value and nothing behind it, passed over.
+    pub(super) fn only(mut self) -> Result<&'a str, CoreError> {
+        let text = self.skip()?;
+        self.end()?;
+        Ok(text)
     }
 
     fn value(&mut self, depth: usize) -> Result<Value, CoreError> {
@@ -116,6 +127,11 @@ impl<'a> Scanner<'a> {
     }
 
     fn number(&mut self) -> Result<Value, CoreError> {
+        let number = numbers::parse(self.number_text()?);
+        if number.is_finite() { Ok(number_of(number)) } else { Err(self.bad()) }
+    }
+
+    fn number_text(&mut self) -> Result<&'a str, CoreError> {
         let start = self.at;
         if self.peek() == Some(b'-') {
             self.at += 1;
@@ -136,11 +152,7 @@ impl<'a> Scanner<'a> {
             }
             self.digits()?;
         }
-        let float: f64 = self.since(start).parse().map_err(|_| self.bad())?;
-        if !float.is_finite() {
-            return Err(self.bad());
-        }
-        Ok(number_of(float))
+        Ok(self.since(start))
     }
 
     fn digits(&mut self) -> Result<(), CoreError> {
@@ -209,45 +221,45 @@ impl<'a> Scanner<'a> {
         Ok(unit)
     }
 
-    /// Passes over a value: where it ends is looked for, what is in it is not. Whoever takes the text reads it.
+    /// Passes over a value: it is JSON, and what it says is not looked at. Whoever takes the text reads it.
     fn skip(&mut self) -> Result<&'a str, CoreError> {
         self.peek_token();
         let start = self.at;
-        let mut open = 0_usize;
-        loop {
-            match self.peek() {
-                Some(b'"') => self.skip_string()?,
-                Some(b'{' | b'[') => {
-                    open += 1;
-                    self.at += 1;
-                }
-                Some(b'}' | b']') if open > 0 => {
-                    open -= 1;
-                    self.at += 1;
-                    if open == 0 {
-                        break;
-                    }
-                }
-                Some(b',' | b'}' | b']') | None if open == 0 => break,
-                Some(_) => self.at += 1,
-                None => return Err(self.bad()),
-            }
+        self.skip_value(PASSED_DEPTH_MAX)?;
+        Ok(self.since(start))
+    }
+
+    fn skip_value(&mut self, depth: usize) -> Result<(), CoreError> {
+        match self.peek_token() {
+            Some(b'{' | b'[') if depth == 0 => Err(too_deep()),
+            Some(b'{') => self.each(b'{', b'}', &mut |scanner| {
+                scanner.skip_string()?;
+                scanner.expect(b':')?;
+                scanner.skip_value(depth - 1)
+            }),
+            Some(b'[') => self.each(b'[', b']', &mut |scanner| scanner.skip_value(depth - 1)),
+            Some(b'"') => self.skip_string(),
+            Some(b'n' | b't' | b'f') => self.value(0).map(drop),
+            _ => self.number_text().map(drop),
         }
-        let text = self.since(start).trim_ascii_end();
-        if text.is_empty() { Err(self.bad()) } else { Ok(text) }
     }
 
     fn skip_string(&mut self) -> Result<(), CoreError> {
-        self.at += 1;
+        self.expect(b'"')?;
         loop {
-            match self.peek().ok_or_else(|| self.bad())? {
-                b'"' => break,
-                b'\\' => self.at += 2,
-                _ => self.at += 1,
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => {
+                    self.at += 1;
+                    self.escape()?;
+                }
+                Some(b' '..) => self.at += 1,
+                _ => return Err(self.bad()),
             }
         }
-        self.at += 1;
-        Ok(())
     }
 
     fn end(&mut self) -> Result<(), CoreError> {

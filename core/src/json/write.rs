@@ -1,8 +1,7 @@
 //! JSON as text: one form for equal values.
 
-use std::fmt::Write as _;
-
-use serde_json::{Map, Number, Value};
+use super::numbers;
+use super::value::{Map, Value};
 
 /// The canonical text: keys sorted, no white space, numbers as JavaScript writes them.
 pub fn write(value: &Value) -> Vec<u8> {
@@ -21,7 +20,7 @@ fn write_value(value: &Value, out: &mut String) {
         Value::Null => out.push_str("null"),
         Value::Bool(true) => out.push_str("true"),
         Value::Bool(false) => out.push_str("false"),
-        Value::Number(number) => write_number(number, out),
+        Value::Number(number) => numbers::write(*number, out),
         Value::String(text) => write_string(text, out),
         Value::Array(items) => {
             out.push('[');
@@ -37,14 +36,9 @@ fn write_value(value: &Value, out: &mut String) {
     }
 }
 
-fn write_object(map: &Map<String, Value>, out: &mut String) {
-    // Sorted already unless some dependency switched serde_json's maps to insertion order.
-    let mut entries: Vec<_> = map.iter().collect();
-    if !entries.is_sorted_by_key(|(key, _)| *key) {
-        entries.sort_by_key(|(key, _)| *key);
-    }
+fn write_object(map: &Map, out: &mut String) {
     out.push('{');
-    for (i, (key, item)) in entries.into_iter().enumerate() {
+    for (i, (key, item)) in map.iter().enumerate() {
         if i > 0 {
             out.push(',');
         }
@@ -55,47 +49,31 @@ fn write_object(map: &Map<String, Value>, out: &mut String) {
     out.push('}');
 }
 
-fn write_string(text: &str, out: &mut String) {
+pub(super) fn write_string(text: &str, out: &mut String) {
+    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            c if c < ' ' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let byte = special.bytes().next().unwrap_or_default();
+        out.push('\\');
+        let letter = match byte {
+            b'\n' => 'n',
+            b'\r' => 'r',
+            b'\t' => 't',
+            0x8 => 'b',
+            0xc => 'f',
+            b'"' | b'\\' => char::from(byte),
+            _ => {
+                out.push_str("u00");
+                out.push(if byte < 16 { '0' } else { '1' });
+                HEX.get(usize::from(byte % 16)).copied().unwrap_or_default()
             }
-            c => out.push(c),
-        }
+        };
+        out.push(letter);
+        rest = special.get(1..).unwrap_or_default();
     }
+    out.push_str(rest);
     out.push('"');
-}
-
-fn write_number(number: &Number, out: &mut String) {
-    const EXACT: u64 = 1 << 53;
-    match number.as_i64() {
-        Some(integer) if integer.unsigned_abs() <= EXACT => {
-            let _ = write!(out, "{integer}");
-        }
-        _ => out.push_str(&number_text(number.as_f64().unwrap_or_default())),
-    }
-}
-
-/// `Number::toString` of ECMAScript: the shortest digits that read back the same, an exponent from 1e21 and below 1e-6.
-pub(super) fn number_text(float: f64) -> String {
-    if float == 0.0 {
-        return "0".to_owned();
-    }
-    if (1e-6..1e21).contains(&float.abs()) {
-        return format!("{float}");
-    }
-    let text = format!("{float:e}");
-    match text.split_once('e') {
-        Some((digits, power)) if !power.starts_with('-') => format!("{digits}e+{power}"),
-        _ => text,
-    }
 }

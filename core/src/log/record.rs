@@ -5,12 +5,10 @@
 //! record, so that a damaged record of the one kind cannot take the other with it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, Group, MutationId, Owner, ReplicaId};
-use crate::json::{self, Fields, JsonLimits};
+use crate::json::{self, Fields, JsonLimits, Raw, Value};
 use crate::log::codec;
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
@@ -44,7 +42,7 @@ pub enum Record {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Commit {
     /// Their bytes, which travel as they are.
-    pub mutations: Vec<Box<RawValue>>,
+    pub mutations: Vec<Raw>,
     /// Atomic transactions: index of the first member and their number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tx: Vec<(u32, u32)>,
@@ -58,7 +56,7 @@ pub struct Coalesce {
     /// The others; they go up as `void`.
     pub absorbed: Vec<MutationId>,
     /// The survivor's new content.
-    pub m: Box<RawValue>,
+    pub m: Raw,
 }
 
 /// One number given up.
@@ -139,18 +137,18 @@ impl Record {
     /// The record as stored bytes.
     pub fn encode(&self) -> Vec<u8> {
         let (kind, body) = match self {
-            Self::Commit(body) => (1, serde_json::to_vec(body)),
-            Self::Coalesce(body) => (2, serde_json::to_vec(body)),
-            Self::Discard(body) => (3, serde_json::to_vec(body)),
-            Self::Sent(body) => (4, serde_json::to_vec(body)),
-            Self::Acks(body) => (5, serde_json::to_vec(body)),
-            Self::Changes(body) => (6, serde_json::to_vec(body)),
-            Self::Replica(body) => (7, serde_json::to_vec(body)),
-            Self::Lead => (8, Ok(Vec::new())),
-            Self::Sealed(body) => (9, serde_json::to_vec(body)),
+            Self::Commit(body) => (1, json::to_text(body)),
+            Self::Coalesce(body) => (2, json::to_text(body)),
+            Self::Discard(body) => (3, json::to_text(body)),
+            Self::Sent(body) => (4, json::to_text(body)),
+            Self::Acks(body) => (5, json::to_text(body)),
+            Self::Changes(body) => (6, json::to_text(body)),
+            Self::Replica(body) => (7, json::to_text(body)),
+            Self::Lead => (8, String::new()),
+            Self::Sealed(body) => (9, json::to_text(body)),
         };
         // Maps with string keys and numbers only: serialising these cannot fail.
-        codec::encode(kind, &body.unwrap_or_default())
+        codec::encode(kind, body.as_bytes())
     }
 
     /// Reads stored bytes.
@@ -179,14 +177,14 @@ impl Record {
             1 => {
                 let mut mutations = Vec::new();
                 for text in json::items(raw.unwrap_or_default())? {
-                    mutations.push(json::raw(text)?);
+                    mutations.push(Raw::trusted(text));
                 }
                 Self::Commit(Commit { mutations, tx: fields.list("tx", read_tx)? })
             }
             2 => Self::Coalesce(Coalesce {
                 survivor: MutationId::read(fields.need("survivor")?)?,
                 absorbed: fields.list("absorbed", MutationId::read)?,
-                m: json::raw(raw.unwrap_or_default())?,
+                m: Raw::trusted(raw.unwrap_or_default()),
             }),
             3 => Self::Discard(Discard { n: MutationId::read(fields.need("n")?)? }),
             4 => {

@@ -1,6 +1,6 @@
 //! A whole entity: insert, patch and delete against what is stored.
 
-use serde_json::{Map, Value};
+use crate::json::{Map, Value};
 
 use crate::clock::{Hlc, Stamp};
 use crate::error::{Code, CoreError};
@@ -17,7 +17,7 @@ use crate::small::SmallMap;
 /// What a checked mutation comes to, on what is stored.
 ///
 /// ```
-/// use serde_json::json;
+/// use tidewire_core::json;
 /// use tidewire_core::clock::{Hlc, Stamp};
 /// use tidewire_core::ids::{MutationId, ReplicaId};
 /// use tidewire_core::merge::merge;

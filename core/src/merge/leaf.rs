@@ -1,6 +1,6 @@
 //! A mutation as leaf steps: setting or removing an object counts as its leaves (rule 14).
 
-use serde_json::Value;
+use crate::json::{Map, Value};
 
 use crate::error::CoreError;
 use crate::model::document::{self, Step};
@@ -74,11 +74,11 @@ fn split_value<'a>(
     let (first, last) = if comes { (step, None) } else { (None, step) };
     out.extend(first);
     if by_field {
-        for (key, value) in before.into_iter().flatten() {
+        for (key, value) in before.into_iter().flat_map(Map::iter) {
             let after = new.and_then(|new| new.get(key));
             split_value(&path.child(key)?, Some(value), after, false, out)?;
         }
-        for (key, value) in new.and_then(Value::as_object).into_iter().flatten() {
+        for (key, value) in new.and_then(Value::as_object).into_iter().flat_map(Map::iter) {
             if before.is_none_or(|before| !before.contains_key(key)) {
                 split_value(&path.child(key)?, None, Some(value), false, out)?;
             }

@@ -16,7 +16,7 @@ mod paths;
 mod predict;
 mod weave;
 
-use serde_json::Value;
+use crate::json::Value;
 
 use crate::clock::{Hlc, Stamp};
 use crate::ids::{ReplicaId, Rev};

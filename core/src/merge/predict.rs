@@ -1,6 +1,6 @@
 //! What the client shows of an edit that the server has not decided.
 
-use serde_json::Value;
+use crate::json::Value;
 
 use crate::ids::Rev;
 use crate::merge::entity::unseen_by_delete;
@@ -18,7 +18,7 @@ use crate::model::schema::{CollectionSettings, DeleteConflict};
 /// except where the server's value wins. A step that does not fit is skipped.
 ///
 /// ```
-/// use serde_json::json;
+/// use tidewire_core::json;
 /// use tidewire_core::merge::predict;
 /// use tidewire_core::model::{mutation::Mutation, schema::CollectionSettings};
 /// let edit = Mutation::parse(

@@ -5,12 +5,10 @@
 //! or would stand, in its place: **a field that no longer fits under its parent loses** (rule 14), whichever came
 //! first.
 
-use serde_json::{Map, Value};
-
 use crate::clock::{Hlc, Stamp};
 use crate::error::{Code, CoreError};
 use crate::ids::{ReplicaId, Rev};
-use crate::json;
+use crate::json::{self, Map, Value};
 use crate::merge::leaf::{LeafStep, Write};
 use crate::merge::{PathRev, PathRevs, paths};
 use crate::model::document;
@@ -175,7 +173,7 @@ impl<'a> Weave<'a> {
         }
         let number = |value: Option<&Value>| value.map_or(Some(0.0), Value::as_f64);
         let stored = number(document::get(&self.doc, &step.path))?;
-        Some(json::number_of(stored + (new.as_f64()? - number(step.was)?))).filter(Value::is_number)
+        Some(json::number_of(stored + (new.as_f64()? - number(step.was)?))).filter(|sum| !sum.is_null())
     }
 
     fn rev(&self, path: &Path) -> Rev {
@@ -256,7 +254,7 @@ fn value_of(write: &Write) -> Option<Value> {
 fn is_written(write: &Write, stored: Option<&Value>) -> bool {
     match write {
         Write::Leaf(value) => stored == Some(value),
-        Write::Object(_) => stored.is_some_and(Value::is_object),
+        Write::Object(_) => stored.is_some_and(|stored| stored.as_object().is_some()),
         Write::Absent => stored.is_none(),
         Write::Operator => false,
     }

@@ -1,11 +1,10 @@
 //! One entity's latest state, as it travels and as the log keeps it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use crate::error::CoreError;
 use crate::ids::{CollectionName, EntityId, Group, ReplicaId, Rev};
-use crate::json::{self, Fields};
+use crate::json::{self, Fields, Raw};
 
 /// One entity's latest state, as a line of a pull or in a live frame. `id` stands first in the line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,7 +26,7 @@ pub struct Change {
     pub g: Vec<Group>,
     /// The document without its id. Absent: deleted, or no longer visible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub doc: Option<Box<RawValue>>,
+    pub doc: Option<Raw>,
 }
 
 impl Change {
@@ -57,7 +56,7 @@ impl Change {
             at: fields.number_or("at", 0)?,
             by: fields.opt("by", ReplicaId::read)?,
             g: fields.list("g", Group::read)?,
-            doc: doc.filter(|doc| *doc != "null").map(json::raw).transpose()?,
+            doc: doc.filter(|doc| *doc != "null").map(Raw::trusted),
         })
     }
 }

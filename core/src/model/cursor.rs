@@ -1,11 +1,10 @@
 //! How far a client has read, and of what.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::error::CoreError;
 use crate::ids::{CollectionName, Group, Seq};
-use crate::json::Fields;
+use crate::json::{Fields, Value};
 
 /// How far a client has read, and of what (rules 23, 24). The client treats it as opaque but for equality and `seq`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,10 +3,8 @@
 //! A *leaf* is a value that is not an object, or an object without keys: what a revision stands at (rule 14).
 //! Concurrency is not decided here; see [`merge`](crate::merge).
 
-use serde_json::{Map, Value};
-
 use crate::error::{Code, CoreError};
-use crate::json;
+use crate::json::{self, Map, Value};
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 
@@ -28,7 +26,7 @@ pub fn set(doc: &mut Value, path: &Path, value: Value) -> bool {
     let mut at = doc;
     for key in path.segments() {
         let Some(map) = at.as_object_mut() else { return false };
-        at = map.entry(key.as_ref()).or_insert_with(|| Value::Object(Map::new()));
+        at = map.or_insert_with(key.into_owned(), || Value::Object(Map::new()));
     }
     *at = value;
     true
@@ -71,7 +69,7 @@ pub fn leaves<'a>(at: Option<&Path>, value: &'a Value) -> Result<Vec<(Path, &'a 
 fn collect<'a>(at: Option<&Path>, value: &'a Value, out: &mut Vec<(Path, &'a Value)>) -> Result<(), CoreError> {
     match (value, at) {
         (Value::Object(map), _) if !map.is_empty() => {
-            for (key, item) in map {
+            for (key, item) in map.iter() {
                 collect(Some(&Path::below(at, key)?), item, out)?;
             }
         }
@@ -108,7 +106,7 @@ impl Step<'_> {
             (Step::Unset, _) => return Ok(None),
             (Step::Inc(by), None) => return Ok(Some(json::number_of(*by))),
             (Step::Inc(by), Some(Value::Number(number))) => {
-                let sum = number.as_f64().unwrap_or_default() + by;
+                let sum = number + by;
                 if !sum.is_finite() {
                     return wrong("this sum is over every number");
                 }
@@ -121,7 +119,9 @@ impl Step<'_> {
         };
         match self {
             Step::Remove(_) if before.is_none() => Ok(None),
-            Step::Remove(gone) => Ok(Some(items.iter().filter(|item| !gone.contains(item)).cloned().collect())),
+            Step::Remove(gone) => {
+                Ok(Some(Value::Array(items.iter().filter(|item| !gone.contains(item)).cloned().collect())))
+            }
             Step::Add(more) => {
                 let mut items = items.to_vec();
                 for item in *more {
@@ -151,7 +151,7 @@ pub fn steps(mutation: &Mutation) -> impl Iterator<Item = (&Path, Step<'_>)> {
 /// What a mutation makes of an entity where nothing is concurrent. `None`: there is no entity.
 ///
 /// ```
-/// use serde_json::json;
+/// use tidewire_core::json;
 /// use tidewire_core::model::{document, mutation::Mutation};
 /// let edit = Mutation::parse(
 ///     br#"{"c":"deals","id":"1","kind":"patch","base":3,"set":{"/city":"Ulm"},"inc":{"/visits":1},"at":[5,0]}"#,

@@ -4,13 +4,12 @@
 //! record holds. Its number is not in it: that is the key of the record, which is known only after the append.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use xxhash_rust::xxh64::xxh64;
 
 use crate::clock::Hlc;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, MutationId, Rev};
-use crate::json::{self, Fields, JsonLimits};
+use crate::json::{self, Fields, JsonLimits, Value};
 use crate::limits::{DEPTH_MAX, TRANSACTION_BYTES_MAX};
 use crate::model::document::{self, Step};
 use crate::model::path::Path;

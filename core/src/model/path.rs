@@ -6,12 +6,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::json::Value;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::error::{Code, CoreError};
-use crate::ids::FORBIDDEN_KEYS;
-use crate::limits::{DEPTH_MAX, PATH_BYTES_MAX};
+use crate::limits::{DEPTH_MAX, FORBIDDEN_KEYS, PATH_BYTES_MAX};
 
 /// A checked JSON Pointer to a field.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,11 +1,10 @@
 //! How a collection settles concurrent writes: settings that both ends read. The server's are the truth.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::error::{Code, CoreError};
 use crate::ids::CollectionName;
-use crate::json::{self, Fields};
+use crate::json::{self, Fields, Value};
 use crate::model::path::Path;
 use crate::small::SmallMap;
 

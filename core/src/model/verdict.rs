@@ -1,11 +1,10 @@
 //! What the server decided about a mutation, and what lost (rule 10).
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::error::{Code, CoreError};
 use crate::ids::{MutationId, ReplicaId, Rev};
-use crate::json::{self, Fields};
+use crate::json::{self, Fields, Value};
 use crate::model::path::Path;
 
 /// One mutation's verdict.

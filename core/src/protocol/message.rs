@@ -2,8 +2,8 @@
 //!
 //! Unknown fields are ignored, so that a newer peer can add to a message; what changes a meaning raises [`VERSION`].
 
+use crate::json::Raw;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use crate::error::Code;
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId};
@@ -50,7 +50,7 @@ pub struct PushItem {
     /// The mutation's bytes as the log has them; left out in a `void`, which says that this number will never carry
     /// content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub m: Option<Box<RawValue>>,
+    pub m: Option<Raw>,
 }
 
 /// The answer to a push: one verdict per item, in the same order.

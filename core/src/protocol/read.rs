@@ -1,10 +1,8 @@
 //! How a client reads what a server says. The server's side, and the tests, read through serde.
 
-use serde_json::Value;
-
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, Group, Owner};
-use crate::json::{self, Fields, JsonLimits};
+use crate::json::{self, Fields, JsonLimits, Value};
 use crate::model::schema::read_settings;
 use crate::protocol::message::{Change, Checkpoint, Cursor, ErrorBody, PullHeader, PushAnswer, VerdictItem};
 

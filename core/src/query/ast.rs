@@ -1,10 +1,8 @@
 //! A query as the face sends it: plain data, so that its canonical JSON is its identity.
 
-use serde_json::Value;
-
 use crate::error::{Code, CoreError};
 use crate::ids::CollectionName;
-use crate::json::{self, Fields, JsonLimits};
+use crate::json::{self, Fields, JsonLimits, Map, Value};
 use crate::model::path::Path;
 
 /// Which entities, in which order, how many.
@@ -126,8 +124,12 @@ impl Query {
     fn read(value: &Value) -> Result<Self, CoreError> {
         const KNOWN: [&str; 6] = ["c", "where", "orderBy", "limit", "offset", "after"];
         let fields = Fields::of(value)?;
-        if let Some(key) =
-            value.as_object().into_iter().flatten().map(|(key, _)| key).find(|key| !KNOWN.contains(&key.as_str()))
+        if let Some(key) = value
+            .as_object()
+            .into_iter()
+            .flat_map(Map::iter)
+            .map(|(key, _)| key)
+            .find(|key| !KNOWN.contains(&key.as_str()))
         {
             return Err(CoreError::new(Code::BadQuery, format!("unknown field `{key}`")));
         }

@@ -2,10 +2,9 @@
 
 use std::cmp::Ordering;
 
-use serde_json::{Number, Value, json};
-
 use crate::error::{Code, CoreError};
-use crate::json::{self, JsonLimits};
+use crate::json;
+use crate::json::{JsonLimits, Value};
 use crate::model::document;
 use crate::query::ast::{Direction, Field, Filter, Op, Query};
 
@@ -88,8 +87,8 @@ fn value(field: &Field, row: &Row<'_>) -> Option<Value> {
     match field {
         Field::Path(path) => document::get(&row.doc, path).cloned(),
         Field::Id => Some(Value::String(row.id.to_owned())),
-        Field::Rev => Some(Value::Number(Number::from(row.rev))),
-        Field::UpdatedAt => Some(Value::Number(Number::from(row.at))),
+        Field::Rev => Some(Value::from(row.rev)),
+        Field::UpdatedAt => Some(Value::from(row.at)),
         Field::Status => Some(Value::String(row.status.to_owned())),
     }
 }
@@ -136,9 +135,7 @@ fn equal(a: &Value, b: &Value) -> bool {
 pub fn compare(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
-        (Value::Number(a), Value::Number(b)) => {
-            a.as_f64().unwrap_or_default().total_cmp(&b.as_f64().unwrap_or_default())
-        }
+        (Value::Number(a), Value::Number(b)) => a.total_cmp(b),
         (Value::String(a), Value::String(b)) => code_units(a, b),
         (Value::Array(a), Value::Array(b)) => compare_all(a.iter().zip(b), a.len().cmp(&b.len())),
         (Value::Object(a), Value::Object(b)) => {

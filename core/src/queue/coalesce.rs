@@ -4,10 +4,8 @@
 //! values (rule 3): so everything that its author had seen stands before it. Members of transactions never take
 //! part, nor edits on either side of one; an insert stays by itself, because other entities may refer to it.
 
-use serde_json::Value;
-
 use crate::ids::{CollectionName, EntityId, MutationId};
-use crate::json;
+use crate::json::{self, Value};
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 use crate::store::state::{Entry, State, Status};

@@ -1,6 +1,6 @@
 //! Opening: meta, directories and log in one transaction, then the segments in waves, then the log is folded.
 
-use serde_json::json;
+use crate::json;
 
 use crate::error::{Code, CoreError};
 use crate::ids::ReplicaId;

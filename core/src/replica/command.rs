@@ -1,11 +1,10 @@
 //! What the app asks for beside reads and writes: pause, now, retry, discard, edit, undo.
 
-use serde_json::{Value, json};
-
 use crate::error::{Code, CoreError};
 use crate::ids::MutationId;
 use crate::io::{Durability, Input, Now, Output};
-use crate::json::Fields;
+use crate::json;
+use crate::json::{Fields, Value};
 use crate::log::record::{Discard, Record};
 use crate::model::mutation::Mutation;
 use crate::replica::op::{Edits, WriteRequest};

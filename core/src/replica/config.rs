@@ -1,11 +1,9 @@
 //! What the app asked for in `openDb`, with the defaults of `limits`.
 
-use serde_json::Value;
-
 use crate::error::{Code, CoreError};
 use crate::health::HealthLimits;
 use crate::io::Durability;
-use crate::json::{self, Fields, JsonLimits};
+use crate::json::{self, Fields, JsonLimits, Value};
 use crate::limits;
 use crate::model::schema::{Settings, read_settings};
 use crate::queue::backoff::Bounds;

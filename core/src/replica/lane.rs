@@ -4,7 +4,7 @@
 //! An append reads nothing. When it is complete its first key is compared: last + 1 → its records are folded;
 //! greater → the gap is read first, everything in key order; not above last and not known → the store was replaced.
 
-use serde_json::json;
+use crate::json;
 
 use crate::error::CoreError;
 use crate::io::{Durability, Now, Output, StoreError, StoreOp, StoreReply, Token};

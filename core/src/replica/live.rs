@@ -1,7 +1,7 @@
 //! The live channel: frames that continue the cursor are applied, everything else is a hint to pull (rule 21).
 //! Correctness never depends on it.
 
-use serde_json::json;
+use crate::json;
 
 use crate::error::Code;
 use crate::ids::Owner;
@@ -96,9 +96,8 @@ impl Replica {
 
     fn say(&mut self, message: &ClientMessage) {
         let Some(token) = self.live.socket.as_ref().map(|socket| socket.token) else { return };
-        if let Ok(text) = serde_json::to_string(message) {
-            self.output(Output::SocketSend { token, text });
-        }
+        let text = json::to_text(message);
+        self.output(Output::SocketSend { token, text });
     }
 
     /// A fresh token goes to the server without a new connection.

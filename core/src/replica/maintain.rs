@@ -193,7 +193,7 @@ impl Replica {
 
     pub(crate) fn erased(&mut self) {
         self.output(Output::ReleaseLock);
-        self.event(serde_json::json!({"type": "erased"}));
+        self.event(crate::json!({"type": "erased"}));
     }
 }
 

@@ -26,7 +26,7 @@ pub mod tabs;
 pub mod verdicts;
 pub mod write;
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::io::{Event, Now, Output, Token};

@@ -1,12 +1,10 @@
 //! An operation as the app calls it, and what it comes to as a mutation: what it does, what stood there, and its
 //! inverse.
 
-use serde_json::Value;
-
 use crate::diff::diff;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Rev};
-use crate::json::{self, Fields};
+use crate::json::{self, Fields, Map, Value};
 use crate::model::document;
 use crate::model::mutation::{Kind, Mutation, PathLists};
 use crate::model::path::Path;
@@ -162,7 +160,7 @@ pub(crate) fn shape(
             let seen = seen.ok_or_else(missing)?;
             mutation.kind = Kind::Delete;
             mutation.if_rev = if_rev;
-            for (key, value) in seen.doc.as_object().into_iter().flatten() {
+            for (key, value) in seen.doc.as_object().into_iter().flat_map(Map::iter) {
                 mutation.was.insert(Path::of_key(key)?, value.clone());
             }
             Ok(Op::Insert { c, id, value: seen.doc.clone() })
@@ -203,7 +201,7 @@ fn shape_patch(
     }
     mutation.unset = fields.unset.into_iter().filter(|path| now(path).is_some()).collect();
     for (path, amount) in fields.inc {
-        if now(&path).is_some_and(|value| !value.is_number()) {
+        if now(&path).is_some_and(|value| value.as_f64().is_none()) {
             return Err(CoreError::new(Code::WrongType, "`inc` needs a number here").at(path.as_str()));
         }
         mutation.inc.insert(path, amount);
@@ -211,7 +209,7 @@ fn shape_patch(
     mutation.add = fields.add;
     mutation.remove = fields.remove;
     for path in mutation.add.keys().chain(mutation.remove.keys()) {
-        if now(path).is_some_and(|value| !value.is_array()) {
+        if now(path).is_some_and(|value| value.as_array().is_none()) {
             return Err(CoreError::new(Code::WrongType, "`add` and `remove` need an array here").at(path.as_str()));
         }
     }

@@ -1,11 +1,10 @@
 //! Reading the server's changes: a stream of lines, made durable checkpoint by checkpoint, shown when it is done
 //! (rules 21, 22).
 
-use serde_json::json;
-
 use crate::error::{Code, CoreError};
 use crate::io::{Durability, Fetch, Now, Output, Token};
-use crate::json::{self, JsonLimits};
+use crate::json;
+use crate::json::JsonLimits;
 use crate::limits::{PUSH_BYTES_MAX, RECORD_BYTES};
 use crate::log::record::{Changes, Record};
 use crate::model::change::Change;
@@ -106,7 +105,7 @@ impl Replica {
             collections: self.declared.keys().cloned().collect(),
             now: now.wall_ms,
         };
-        let Ok(body) = serde_json::to_string(&pull) else { return };
+        let body = json::to_text(&pull);
         self.pulling.wanted = false;
         self.metrics.request_started(body.len());
         let token = self.token();

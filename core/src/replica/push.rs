@@ -7,7 +7,8 @@
 //!   └────────────────────────────────────────┘
 //! ```
 
-use serde_json::json;
+use crate::json;
+use crate::json::Raw;
 
 use crate::error::Code;
 use crate::ids::MutationId;
@@ -156,7 +157,8 @@ impl Replica {
         let Some(through) = ns.last().copied() else { return };
         let mut records = Vec::new();
         for joined in coalesce::plan(&self.state) {
-            if let Ok(m) = serde_json::value::to_raw_value(&joined.mutation) {
+            {
+                let m = Raw::trusted(json::to_text(&joined.mutation));
                 records.push(Record::Coalesce(Coalesce { survivor: joined.survivor, absorbed: joined.absorbed, m }));
             }
         }
@@ -242,7 +244,7 @@ impl Replica {
             sent_at: self.session.clock.and_then(|clock| clock.read(now)),
             mutations: ns.iter().filter_map(item).collect(),
         };
-        let Ok(body) = serde_json::to_string(&push) else { return };
+        let body = json::to_text(&push);
         self.metrics.request_started(body.len());
         if ns.iter().any(|n| self.state.queue.get(n).is_some_and(|e| matches!(e.status, Status::Held { .. }))) {
             self.pushing.held_retry_ms = now.mono_ms + HELD_RETRY_MS;

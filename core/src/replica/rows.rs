@@ -1,12 +1,10 @@
 //! Reads, and how an operation of the app becomes a mutation: from the view, with what the author saw (rule 13).
 
-use serde_json::value::to_raw_value;
-use serde_json::{Map, Value, json};
-
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Rev};
 use crate::io::Now;
 use crate::json;
+use crate::json::{Map, Raw, Value};
 use crate::limits::{TRANSACTION_BYTES_MAX, TRANSACTION_MUTATIONS_MAX};
 use crate::merge::predict;
 use crate::model::mutation::{Kind, Mutation};
@@ -42,11 +40,7 @@ impl Replica {
 
     /// Takes in finished mutations.
     pub(crate) fn commit(&mut self, draft: Draft, atomic: bool) -> Result<u64, CoreError> {
-        let mut raw = Vec::with_capacity(draft.mutations.len());
-        for mutation in &draft.mutations {
-            let text = to_raw_value(mutation);
-            raw.push(text.map_err(|error| CoreError::new(Code::BadMutation, error.to_string()))?);
-        }
+        let raw: Vec<Raw> = draft.mutations.iter().map(|mutation| Raw::trusted(json::to_text(mutation))).collect();
         if atomic && raw.iter().map(|raw| raw.get().len()).sum::<usize>() > TRANSACTION_BYTES_MAX {
             return Err(CoreError::new(Code::TooLarge, "a transaction holds at most 2 MiB: split it"));
         }

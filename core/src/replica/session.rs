@@ -1,6 +1,6 @@
 //! Who we are to the server, and whether we may talk to it now: token, network, pause.
 
-use serde_json::{Value, json};
+use crate::json::{Value, json};
 
 use crate::clock::ServerClock;
 use crate::error::Code;

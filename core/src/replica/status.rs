@@ -1,6 +1,6 @@
 //! What the app may know: one status, the queue, health with reasons, counters.
 
-use serde_json::{Map, Value, json};
+use crate::json::{Map, Value, json};
 
 use crate::health::{Measures, judge};
 use crate::ids::MutationId;
@@ -153,7 +153,7 @@ impl Replica {
         view.insert("status".into(), status.into());
         view.insert("at".into(), mutation.at.0.into());
         view.insert("attempts".into(), attempts.into());
-        if let Ok(Value::Object(all)) = serde_json::to_value(mutation) {
+        if let Value::Object(all) = json::to_value(mutation) {
             let fields = ["set", "unset", "inc", "add", "remove"];
             view.extend(all.into_iter().filter(|(key, _)| fields.contains(&key.as_str())));
         }

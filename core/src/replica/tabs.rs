@@ -1,10 +1,9 @@
 //! The tabs of one profile: one leads and talks to the network, all append to the log. Messages are hints; the log
 //! is the truth.
 
-use serde_json::{Value, json};
-
 use crate::io::{Durability, Now, Output};
-use crate::json::{self, JsonLimits};
+use crate::json;
+use crate::json::{JsonLimits, Value};
 use crate::log::record::Record;
 use crate::replica::Replica;
 

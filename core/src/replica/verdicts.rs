@@ -1,11 +1,10 @@
 //! The answer to a push: verdicts into the log, failures into backoff, smaller batches and suspects (rule 32).
 
-use serde_json::json;
-
 use crate::error::Code;
 use crate::ids::MutationId;
 use crate::io::{Now, Output, Token};
-use crate::json::{self, JsonLimits};
+use crate::json;
+use crate::json::JsonLimits;
 use crate::limits::{
     DEPTH_MAX, HELD_RETRY_MS, PUSH_BYTES_MAX, PUSH_FAILURES_HALVE, RETRY_AFTER_MS_MAX, SUSPECT_FAILURES,
     SUSPECT_RETRY_MS,

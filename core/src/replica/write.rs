@@ -3,11 +3,10 @@
 //! All un-awaited writes of one tick share an append, and one append of the user's is in flight at a time (rule 4).
 //! If one cannot be stored, the later ones of this tab fail with it: they may build on it.
 
-use serde_json::json;
-use serde_json::value::RawValue;
-
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::io::StoreError;
+use crate::json;
+use crate::json::Raw;
 use crate::limits::RECORD_BYTES;
 use crate::log::record::{Commit, Record};
 use crate::model::mutation::Mutation;
@@ -25,7 +24,7 @@ const REMEMBERED_MAX: usize = 10_000;
 pub(crate) struct Write {
     pub(crate) id: u64,
     pub(crate) mutations: Vec<Mutation>,
-    pub(crate) raw: Vec<Box<RawValue>>,
+    pub(crate) raw: Vec<Raw>,
     pub(crate) atomic: bool,
     /// A large call that is no transaction is split: the index of this part's first mutation in it.
     offset: usize,
@@ -66,13 +65,7 @@ pub struct Writes {
 
 impl Writes {
     /// Takes in a write; it is visible from now on.
-    pub(crate) fn add(
-        &mut self,
-        mutations: Vec<Mutation>,
-        raw: Vec<Box<RawValue>>,
-        atomic: bool,
-        undo: Vec<Op>,
-    ) -> u64 {
+    pub(crate) fn add(&mut self, mutations: Vec<Mutation>, raw: Vec<Raw>, atomic: bool, undo: Vec<Op>) -> u64 {
         self.next_id += 1;
         let id = self.next_id;
         for (index, mutation) in mutations.iter().enumerate() {
@@ -91,7 +84,7 @@ impl Writes {
     }
 
     /// Splits what is no transaction, so that no record grows large.
-    fn enqueue(&mut self, id: u64, mutations: Vec<Mutation>, raw: Vec<Box<RawValue>>, atomic: bool) {
+    fn enqueue(&mut self, id: u64, mutations: Vec<Mutation>, raw: Vec<Raw>, atomic: bool) {
         let (mut offset, mut bytes, mut parts) = (0, 0, 0);
         let mut part = Write { id, mutations: Vec::new(), raw: Vec::new(), atomic, offset, numbers: Vec::new() };
         for (mutation, raw) in mutations.into_iter().zip(raw) {

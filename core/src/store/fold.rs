@@ -2,7 +2,7 @@
 //!
 //! Only `Changes` move a confirmed document (rule 1); a record of an older leader has no effect (rule 3).
 
-use serde_json::value::RawValue;
+use crate::json::Raw;
 
 use crate::error::CoreError;
 use crate::ids::{CollectionName, EntityId, MutationId};
@@ -277,7 +277,7 @@ fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects)
     moved.push((c, id));
 }
 
-fn bytes_of(doc: &RawValue) -> Box<[u8]> {
+fn bytes_of(doc: &Raw) -> Box<[u8]> {
     doc.get().as_bytes().into()
 }
 

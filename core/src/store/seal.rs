@@ -8,14 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Hlc;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev};
-use crate::json::{self, Fields, JsonLimits};
+use crate::json::{self, Fields, JsonLimits, Raw};
 use crate::limits::{SEAL_BYTES, SEAL_BYTES_FORCED, SEAL_RECORDS, SEAL_RECORDS_FORCED};
 use crate::log::codec;
 use crate::model::cursor::Cursor;
 use crate::model::schema::{Settings, read_settings};
 use crate::store::segment::{Row, Space};
 use crate::store::state::{Confirmed, Entry, Letter, Reason, State, Status, Unsealed};
-use serde_json::value::RawValue;
 
 const STATE: u8 = 3;
 
@@ -53,8 +52,8 @@ pub(crate) struct EntityHead {
 /// A mutation's row.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum MutationRow {
-    Queued { m: Box<RawValue>, tx: Option<MutationId>, status: Status },
-    Letter { m: Box<RawValue>, reason: Reason },
+    Queued { m: Raw, tx: Option<MutationId>, status: Status },
+    Letter { m: Raw, reason: Reason },
 }
 
 impl EntityHead {
@@ -72,12 +71,12 @@ impl MutationRow {
             let fields = Fields::of(&head)?;
             let tx = fields.opt("tx", MutationId::read)?;
             let status = Status::read(fields.need("status")?)?;
-            return Ok(Self::Queued { m: json::raw(m.unwrap_or_default())?, tx, status });
+            return Ok(Self::Queued { m: Raw::trusted(m.unwrap_or_default()), tx, status });
         }
         let (_, body) = json::parse_around(bytes, "Letter")?;
         let (head, m) = json::parse_around(body.unwrap_or_default().as_bytes(), "m")?;
         let reason = Reason::read(Fields::of(&head)?.need("reason")?)?;
-        Ok(Self::Letter { m: json::raw(m.unwrap_or_default())?, reason })
+        Ok(Self::Letter { m: Raw::trusted(m.unwrap_or_default()), reason })
     }
 }
 
@@ -111,7 +110,7 @@ impl Summary {
 
     /// As stored bytes.
     pub fn encode(&self) -> Vec<u8> {
-        codec::encode(STATE, &serde_json::to_vec(self).unwrap_or_default())
+        codec::encode(STATE, json::to_text(self).as_bytes())
     }
 
     /// Reads stored bytes.
@@ -180,7 +179,7 @@ fn entity_row(state: &State, collection: &CollectionName, id: &EntityId) -> Row 
 
 fn entity_body(confirmed: &Confirmed) -> Vec<u8> {
     let head = EntityHead { rev: confirmed.rev, at: confirmed.at, g: confirmed.groups.clone() };
-    let head = serde_json::to_vec(&head).unwrap_or_default();
+    let head = json::to_text(&head).into_bytes();
     let mut body = Vec::with_capacity(4 + head.len() + confirmed.doc.len());
     body.extend_from_slice(&u32::try_from(head.len()).unwrap_or_default().to_le_bytes());
     body.extend_from_slice(&head);
@@ -203,6 +202,6 @@ fn mutation_row(state: &State, n: MutationId) -> Row {
         position,
         collection: String::new(),
         id: n.to_string(),
-        body: row.and_then(|row| serde_json::to_vec(&row).ok()),
+        body: row.map(|row| json::to_text(&row).into_bytes()),
     }
 }

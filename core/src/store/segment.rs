@@ -11,10 +11,9 @@
 //! ```
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::error::{Code, CoreError};
-use crate::json::{self, JsonLimits};
+use crate::json::{self, JsonLimits, Value};
 use crate::limits::SEGMENT_RAW_BYTES;
 use crate::log::codec;
 
@@ -171,7 +170,7 @@ impl Reader<'_> {
 impl Directory {
     /// As stored bytes.
     pub fn encode(&self) -> Vec<u8> {
-        codec::encode(DIRECTORY, &serde_json::to_vec(self).unwrap_or_default())
+        codec::encode(DIRECTORY, json::to_text(self).as_bytes())
     }
 
     /// Reads stored bytes.

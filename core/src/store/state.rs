@@ -1,13 +1,11 @@
 //! What a tab knows: the fold of segments and log. It holds no timers and no connections; those are the replica's.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::clock::Hlc;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev};
-use crate::json::{self, Fields};
+use crate::json::{self, Fields, Raw, Value};
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
 use crate::model::mutation::Mutation;
@@ -119,7 +117,7 @@ pub struct Entry {
     /// What it does.
     pub mutation: Mutation,
     /// The bytes that travel.
-    pub raw: Box<RawValue>,
+    pub raw: Raw,
     /// The first member of its transaction.
     pub tx: Option<MutationId>,
     /// Where it stands.
@@ -153,7 +151,7 @@ pub struct Letter {
     /// What it would have done.
     pub mutation: Mutation,
     /// Its bytes.
-    pub raw: Box<RawValue>,
+    pub raw: Raw,
     /// Why not.
     pub reason: Reason,
     /// The log key that last moved it.

@@ -10,11 +10,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use tidewire_core::authority::memory::{MemoryStore, OpenPolicy};
 use tidewire_core::authority::{Stored, decide_push};
 use tidewire_core::ids::{CollectionName, EntityId, MutationId, Owner, ReplicaId};
+use tidewire_core::json;
+use tidewire_core::json::Raw;
+use tidewire_core::json::Value;
 use tidewire_core::model::schema::CollectionSettings;
 use tidewire_core::protocol::message::{Push, PushAnswer, PushItem, Verdict};
 
@@ -152,7 +153,7 @@ impl Server {
         let one = |(n, tx, text): &Item<'_>| PushItem {
             n: id(*n),
             tx: tx.map(id),
-            m: text.map(|text| RawValue::from_string(text.to_owned()).unwrap()),
+            m: text.map(|text| serde_json::from_str::<Raw>(text).unwrap()),
         };
         let push = Push {
             v: 1,

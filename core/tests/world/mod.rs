@@ -16,9 +16,10 @@ pub mod server;
 
 use std::collections::VecDeque;
 
-use serde_json::{Value, json};
 use tidewire_core::engine::Engine;
 use tidewire_core::io::{Event, Input, Now, Output, StoreError, StoreOp};
+use tidewire_core::json;
+use tidewire_core::json::{Map, Value};
 
 use disk::Disk;
 #[allow(unused_imports, reason = "each test file uses a part of it")]
@@ -101,7 +102,7 @@ pub fn world() -> World {
 pub fn pair() -> (World, usize, usize) {
     let mut world = world();
     let (a, b) = (world.device(), world.device());
-    world.write(a, insert("d1", serde_json::json!({"f": 0, "g": 0})));
+    world.write(a, insert("d1", json!({"f": 0, "g": 0})));
     world.run(1_000);
     (world, a, b)
 }
@@ -122,7 +123,7 @@ impl World {
     pub fn tab_with(&mut self, profile: usize, options: Value) -> usize {
         self.entropy += 1;
         let mut config = json!({"name": "test", "url": "http://localhost", "collections": {"deals": {}, "people": {}}});
-        for (key, value) in options.as_object().into_iter().flatten() {
+        for (key, value) in options.as_object().into_iter().flat_map(Map::iter) {
             config[key] = value.clone();
         }
         let engine = Engine::new(&config.to_string(), [self.entropy; 16]).unwrap();

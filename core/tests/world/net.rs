@@ -1,7 +1,8 @@
 //! The network between tabs and server: requests with faults and latency, sockets, frames.
 
-use serde_json::{Value, json};
 use tidewire_core::io::{Fetch, Input};
+use tidewire_core::json;
+use tidewire_core::json::Value;
 
 use super::{Fault, World};
 

@@ -1,7 +1,8 @@
 //! Operations of the app, as it calls them.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use serde_json::{Value, json};
+use tidewire_core::json;
+use tidewire_core::json::Value;
 
 pub fn insert(id: &str, value: Value) -> Value {
     json!({"op": "insert", "c": "deals", "id": id, "value": value})

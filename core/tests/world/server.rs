@@ -1,10 +1,13 @@
 //! The server's half of the wire over `MemoryStore`: push by the authority, pull in pages, frames.
 
-use serde_json::{Value, json};
 use tidewire_core::authority::memory::{MemoryStore, OpenPolicy};
 use tidewire_core::authority::{Policy, decide_push};
 use tidewire_core::error::{Code, CoreError};
 use tidewire_core::ids::{CollectionName, EntityId, Group, Owner};
+use tidewire_core::json;
+use tidewire_core::json::Value;
+use tidewire_core::model::document;
+use tidewire_core::model::path::Path;
 use tidewire_core::model::schema::{CollectionSettings, Settings};
 use tidewire_core::protocol::message::{Pull, Push};
 
@@ -57,7 +60,7 @@ impl Policy for Strict<'_> {
         doc: Option<&Value>,
     ) -> Result<(), CoreError> {
         match (self.1, doc) {
-            (Some((path, bad)), Some(doc)) if doc.pointer(path) == Some(bad) => {
+            (Some((path, bad)), Some(doc)) if document::get(doc, &Path::parse(path).unwrap()) == Some(bad) => {
                 Err(CoreError::new(Code::Invalid, "this value is refused").at(path.as_str()))
             }
             _ => self.0.check_write(user, collection, id, stored, doc),
@@ -133,7 +136,7 @@ impl Server {
         let policy = Strict(&self.policy, &self.reject);
         let mut rows = self.store.rows(&user, &push.replica);
         let Ok(answer) = decide_push(&mut rows, &policy, &user, &push, self.now);
-        (200, serde_json::to_string(&answer).unwrap())
+        (200, json::to_text(&answer))
     }
 
     pub(crate) fn cursor(&self, user: &Owner, collections: &[String], seq: u64) -> Value {
@@ -225,7 +228,7 @@ impl Server {
 }
 
 fn subscriber(auth: &Value) -> (Owner, Vec<String>) {
-    (owner(auth["token"].as_str().unwrap()), serde_json::from_value(auth["collections"].clone()).unwrap())
+    (owner(auth["token"].as_str().unwrap()), serde_json::from_str(&auth["collections"].to_string()).unwrap())
 }
 
 /// `json!` sorts keys; a change's line begins with its id.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
+use tidewire_core::json::Value;
 use tidewire_core::limits::DOCUMENT_BYTES_MAX;
 use tidewire_core::model::path::Path;
 use tidewire_core::model::schema::{DeleteConflict, FieldStrategy, Strategy};
@@ -103,14 +103,12 @@ impl JsonType {
     /// Whether a value is of this type.
     pub fn fits(self, value: &Value) -> bool {
         match self {
-            Self::String => value.is_string(),
-            Self::Number => value.is_number(),
-            Self::Integer => {
-                value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0)
-            }
-            Self::Boolean => value.is_boolean(),
-            Self::Array => value.is_array(),
-            Self::Object => value.is_object(),
+            Self::String => value.as_str().is_some(),
+            Self::Number => value.as_f64().is_some(),
+            Self::Integer => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+            Self::Boolean => value.as_bool().is_some(),
+            Self::Array => value.as_array().is_some(),
+            Self::Object => value.as_object().is_some(),
         }
     }
 

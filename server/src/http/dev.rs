@@ -1,6 +1,5 @@
 //! `POST /api/dev/token`: demo tokens for anybody who asks. There only with `--dev`.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -10,6 +9,7 @@ use tidewire_core::error::Code;
 use super::body;
 use crate::config::is_loopback_name;
 use crate::error::Error;
+use crate::http::answer::Answer;
 use crate::state::{AppState, now_ms};
 
 /// A name and two numbers.
@@ -38,7 +38,7 @@ pub(super) async fn token(
     State(state): State<AppState>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<TokenAnswer>, Error> {
+) -> Result<Answer<TokenAnswer>, Error> {
     check_caller(&state, &headers)?;
     let bytes = body::read(&headers, body, TOKEN_REQUEST_BYTES_MAX, state.timeouts.body).await?;
     let request: TokenRequest = body::parse(&bytes)?;
@@ -52,7 +52,7 @@ pub(super) async fn token(
     if request.ttl_seconds != Some(0) {
         state.auth.check(&token, now).map_err(|error| Error::new(Code::BadMessage, error.into_parts().message))?;
     }
-    Ok(Json(TokenAnswer { token, expires_at }))
+    Ok(Answer(TokenAnswer { token, expires_at }))
 }
 
 /// A page elsewhere may reach this machine by a name of its own that leads here (DNS rebinding): it gets no token.

@@ -1,5 +1,6 @@
 //! The routes. Thin: parse, ask the store or the core, answer.
 
+pub(crate) mod answer;
 mod body;
 mod cors;
 mod dev;

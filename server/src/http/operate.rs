@@ -2,18 +2,19 @@
 
 use std::sync::atomic::Ordering;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
-use serde_json::{Value, json};
 use tidewire_core::authority::Policy;
 use tidewire_core::error::Code;
 use tidewire_core::ids::{CollectionName, EntityId, Owner, Seq};
+use tidewire_core::json;
+use tidewire_core::json::Value;
 use tidewire_core::model::schema::Settings;
 use tidewire_core::protocol::message::{Change, VERSION};
 
 use crate::error::Error;
+use crate::http::answer::Answer;
 use crate::state::{AppState, now_ms};
 
 /// `GET entities/{collection}/{id}`. What the reader may not see is not told from what is not there.
@@ -21,7 +22,7 @@ pub(super) async fn entity(
     State(state): State<AppState>,
     headers: HeaderMap,
     Path((collection, id)): Path<(String, String)>,
-) -> Result<Json<Change>, Error> {
+) -> Result<Answer<Change>, Error> {
     let user = state.identify(&headers)?.owner;
     let collection = CollectionName::parse(&collection)?;
     let id = EntityId::parse(&id)?;
@@ -29,7 +30,7 @@ pub(super) async fn entity(
     let groups = state.policy.reader_groups(&user);
     let found =
         state.store.read_async(move |snapshot| snapshot.entity(&user.tenant, &groups, &collection, &id)).await?;
-    found.map(Json).ok_or_else(|| Error::new(Code::NotFound, "no such entity, or you may not see it"))
+    found.map(Answer).ok_or_else(|| Error::new(Code::NotFound, "no such entity, or you may not see it"))
 }
 
 #[derive(Serialize)]
@@ -46,11 +47,11 @@ pub(super) struct Status {
 }
 
 /// `GET status`: where the tenant's log stands, and the server's settings.
-pub(super) async fn status(State(state): State<AppState>, headers: HeaderMap) -> Result<Json<Status>, Error> {
+pub(super) async fn status(State(state): State<AppState>, headers: HeaderMap) -> Result<Answer<Status>, Error> {
     let user = state.identify(&headers)?.owner;
     let tenant = user.tenant.clone();
     let top = state.store.read_async(move |snapshot| snapshot.top(&tenant)).await?;
-    Ok(Json(Status {
+    Ok(Answer(Status {
         v: VERSION,
         version: env!("CARGO_PKG_VERSION"),
         now: now_ms(),
@@ -64,11 +65,11 @@ pub(super) async fn status(State(state): State<AppState>, headers: HeaderMap) ->
 }
 
 /// `GET health`: how the server does.
-pub(super) async fn health(State(state): State<AppState>, headers: HeaderMap) -> Result<Json<Value>, Error> {
+pub(super) async fn health(State(state): State<AppState>, headers: HeaderMap) -> Result<Answer<Value>, Error> {
     let user = state.identify(&headers)?.owner;
     let started = std::time::Instant::now();
     state.store.read_async(move |snapshot| snapshot.top(&user.tenant)).await?;
-    Ok(Json(json!({
+    Ok(Answer(json!({
         "status": "ok",
         "version": env!("CARGO_PKG_VERSION"),
         "uptimeSeconds": state.uptime_seconds(),
@@ -79,10 +80,10 @@ pub(super) async fn health(State(state): State<AppState>, headers: HeaderMap) ->
 }
 
 /// `GET /healthz`, for load balancers: whether the store can be read and written. Says nothing else.
-pub(super) async fn healthz(State(state): State<AppState>) -> (StatusCode, Json<Value>) {
+pub(super) async fn healthz(State(state): State<AppState>) -> (StatusCode, Answer<Value>) {
     match state.store.read_async(|snapshot| snapshot.top("")).await {
         Ok(_) if !state.store.is_writing() => failed(),
-        Ok(_) => (StatusCode::OK, Json(json!({"status": "ok"}))),
+        Ok(_) => (StatusCode::OK, Answer(json!({"status": "ok"}))),
         Err(error) => {
             tracing::error!(%error, "the store cannot be read");
             failed()
@@ -90,6 +91,6 @@ pub(super) async fn healthz(State(state): State<AppState>) -> (StatusCode, Json<
     }
 }
 
-fn failed() -> (StatusCode, Json<Value>) {
-    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "failed"})))
+fn failed() -> (StatusCode, Answer<Value>) {
+    (StatusCode::SERVICE_UNAVAILABLE, Answer(json!({"status": "failed"})))
 }

@@ -24,6 +24,7 @@ use crate::state::{AppState, check_owner, check_version, now_ms};
 use crate::store::plan::Plan;
 use crate::store::sqlite::Snapshot;
 use crate::store::{StoreError, Top};
+use tidewire_core::json;
 
 /// A pull's request is names and one cursor.
 const PULL_BYTES_MAX: usize = 64 * 1024;
@@ -179,7 +180,7 @@ impl<'a> Stream<'a> {
 
     fn write_line<T: Serialize>(&mut self, line: &T) -> Result<usize, StoreError> {
         let before = self.buffer.len();
-        serde_json::to_writer(&mut self.buffer, line).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+        self.buffer.extend_from_slice(json::to_text(line).as_bytes());
         self.buffer.push(b'\n');
         Ok(self.buffer.len() - before)
     }

@@ -1,6 +1,5 @@
 //! `POST push`: mutations in, a verdict for each out, after they are on the disk.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -10,13 +9,14 @@ use tidewire_core::protocol::message::{Push, PushAnswer};
 
 use super::body;
 use crate::error::Error;
+use crate::http::answer::Answer;
 use crate::state::{AppState, check_owner, check_version, now_ms};
 
 pub(super) async fn push(
     State(state): State<AppState>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<PushAnswer>, Error> {
+) -> Result<Answer<PushAnswer>, Error> {
     let identity = state.identify(&headers)?;
     let bytes = body::read(&headers, body, state.config.max_push_bytes, state.timeouts.body).await?;
     // The server's clock at arrival: the sender's stamps are corrected by the difference (rule 20).
@@ -24,7 +24,7 @@ pub(super) async fn push(
     let push = parse(&bytes)?;
     check(&push, state.config.max_push_mutations)?;
     check_owner(push.owner.as_ref(), &identity.owner)?;
-    Ok(Json(state.store.push(identity.owner, push, now).await?))
+    Ok(Answer(state.store.push(identity.owner, push, now).await?))
 }
 
 /// A message of another version may look otherwise, so its version is asked for first if it cannot be read.

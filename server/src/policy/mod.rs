@@ -7,16 +7,17 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
 use tidewire_core::authority::Policy;
 use tidewire_core::error::{Code, CoreError};
 use tidewire_core::ids::{CollectionName, EntityId, Group, Owner};
+use tidewire_core::json::Value;
 use tidewire_core::model::document;
 use tidewire_core::model::schema::{CollectionSettings, Settings};
 use tidewire_core::protocol::message::Scope;
 use xxhash_rust::xxh64::xxh64;
 
 use crate::config::{CollectionConfig, GroupRule};
+use tidewire_core::json;
 
 /// The group that holds everybody of a tenant.
 const TENANT_GROUP: &str = "tenant";
@@ -158,7 +159,7 @@ fn group_of(rule: &GroupRule, doc: &Value) -> Option<Group> {
 }
 
 fn check_document(config: &CollectionConfig, doc: &Value) -> Result<(), CoreError> {
-    let size = serde_json::to_vec(doc).map_or(usize::MAX, |bytes| bytes.len());
+    let size = json::write(doc).len();
     if size > config.max_bytes {
         let most = config.max_bytes;
         return Err(CoreError::new(

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
 use tidewire_core::authority::Policy;
 use tidewire_core::error::Code;
 use tidewire_core::ids::{CollectionName, EntityId, Owner};
+use tidewire_core::json;
+use tidewire_core::json::Value;
 
 use super::ServerPolicy;
 use crate::config::Config;
@@ -60,7 +61,7 @@ fn documents_are_checked_with_a_path() {
 #[test]
 fn documents_at_the_size_limit_pass_and_one_byte_more_does_not() {
     let empty = json!({"title": "", "ownerId": "alice"});
-    let room = 200 - serde_json::to_vec(&empty).expect("json").len();
+    let room = 200 - json::write(&empty).len();
     let doc = |n: usize| json!({"title": "x".repeat(n), "ownerId": "alice"});
     assert_eq!(check("notes", None, Some(doc(room))), Ok(()));
     assert_eq!(check("notes", None, Some(doc(room + 1))), Err((Code::TooLarge, None)));

@@ -11,6 +11,7 @@ use tidewire_core::protocol::message::{Cursor, Scope, ServerMessage};
 use crate::store::plan::Plan;
 use crate::store::sqlite::Snapshot;
 use crate::store::{Store, StoreError, Top};
+use tidewire_core::json;
 
 /// A mark that no commit has: the frames of a socket that asked for some ids only do not add up to a cursor.
 const PARTIAL_MARK: &str = "partial";
@@ -78,7 +79,7 @@ impl Reader {
             None => ServerMessage::Pull,
         };
         self.told = cursor;
-        let text = serde_json::to_string(&message).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+        let text = json::to_text(&message);
         let text = if text.len() > LIVE_FRAME_BYTES_MAX { pull_text() } else { text };
         Ok((Some(text), self))
     }
@@ -117,5 +118,5 @@ fn told(position: &Cursor, partial: bool) -> Cursor {
 }
 
 fn pull_text() -> String {
-    serde_json::to_string(&ServerMessage::Pull).unwrap_or_default()
+    json::to_text(&ServerMessage::Pull)
 }

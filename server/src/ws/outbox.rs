@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tidewire_core::json;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::SinkExt;
@@ -42,7 +43,7 @@ impl Outbox {
 
     pub(super) fn send(&self, message: &ServerMessage) -> Result<(), Full> {
         // Our own messages always serialize: their keys are text and their documents are JSON already.
-        let text = serde_json::to_string(message).unwrap_or_default();
+        let text = json::to_text(message);
         self.send_text(text)
     }
 

@@ -4,13 +4,14 @@ use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
 use rusqlite::{Connection, OptionalExtension, Row, Rows, Statement, ToSql, params};
-use serde_json::value::RawValue;
 use tidewire_core::ids::{CollectionName, EntityId, Group, ReplicaId, Seq};
 use tidewire_core::protocol::message::Change;
 
 use super::rows::{from_json, int};
 use crate::store::plan::Plan;
 use crate::store::{StoreError, Top};
+use tidewire_core::json;
+use tidewire_core::json::Raw;
 
 /// One snapshot. Everything that is read through it belongs together.
 pub struct Snapshot<'a> {
@@ -90,7 +91,7 @@ impl<'a> Snapshot<'a> {
                 plan.scope.collections.iter().partition(|c| plan.lower(group, c.as_str()) == 0);
             for (lower, collections) in [(0, gained), (plan.start(), others)] {
                 if !collections.is_empty() {
-                    let names = serde_json::to_string(&collections).unwrap_or_default();
+                    let names = json::to_text(&collections);
                     let count: i64 =
                         statement.query_row(params![tenant, group.as_str(), int(lower), names], |row| row.get(0))?;
                     total += count.cast_unsigned();
@@ -191,8 +192,8 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-fn raw(text: String) -> Result<Box<RawValue>, StoreError> {
-    RawValue::from_string(text).map_err(|e| StoreError::Unreadable(e.to_string()))
+fn raw(text: String) -> Result<Raw, StoreError> {
+    Raw::parse(&text).map_err(|e| StoreError::Unreadable(e.to_string()))
 }
 
 /// Merges the memberships of several groups by `seq`.

@@ -10,6 +10,7 @@ use tidewire_core::ids::{CollectionName, EntityId};
 use super::rows::from_json;
 use crate::policy::ServerPolicy;
 use crate::store::StoreError;
+use tidewire_core::json;
 
 /// The row of `meta` that says which policy the groups follow.
 const META: &str = "policy";
@@ -36,7 +37,7 @@ pub(super) fn run(connection: &mut Connection, policy: &ServerPolicy) -> Result<
             let name = CollectionName::parse(&collection).map_err(unreadable)?;
             let entity = EntityId::parse(&id).map_err(unreadable)?;
             let groups = policy.groups(&name, &entity, &from_json(&doc)?);
-            let text = serde_json::to_string(&groups).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+            let text = json::to_text(&groups);
             update.execute(params![rowid, text])?;
             for group in &groups {
                 insert.execute(params![tenant, group.as_str(), collection, id, rev])?;

@@ -1,7 +1,6 @@
 //! What the authority asks of a store, inside one transaction of one tenant and for one push.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tidewire_core::authority::{Rows, Stored};
 use tidewire_core::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
@@ -113,8 +112,8 @@ impl Rows for SqliteRows<'_> {
                 stored.by.as_str(),
                 stored.deleted,
                 document(&stored.doc)?,
-                to_json(&stored.paths)?,
-                to_json(&groups)?,
+                json::to_text(&stored.paths),
+                json::to_text(&groups),
             ])?;
         Ok(())
     }
@@ -180,7 +179,7 @@ impl Rows for SqliteRows<'_> {
                 int(n.0),
                 n.1,
                 digest.map(u64::cast_signed),
-                to_json(verdict)?,
+                json::to_text(verdict),
                 int(self.now_ms),
             ])?;
         Ok(())
@@ -239,10 +238,6 @@ pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError
 }
 
 /// A document in its canonical form, as it travels.
-fn document(doc: &serde_json::Value) -> Result<String, StoreError> {
+fn document(doc: &json::Value) -> Result<String, StoreError> {
     String::from_utf8(json::write(doc)).map_err(|e| StoreError::Unreadable(e.to_string()))
-}
-
-fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|e| StoreError::Unreadable(e.to_string()))
 }
