@@ -5,8 +5,7 @@
 use proptest::prelude::*;
 use tidewire_core::error::Code;
 use tidewire_core::json;
-use tidewire_core::json::JsonLimits;
-use tidewire_core::json::Value;
+use tidewire_core::json::{JsonLimits, Raw, Value};
 use tidewire_core::model::mutation::Mutation;
 
 fn code(text: &[u8]) -> Code {
@@ -201,6 +200,23 @@ proptest! {
         // And what another writer made of it is read as the same.
         let other = serde_json::to_vec(&value).unwrap();
         prop_assert_eq!(json::parse(&other, JsonLimits::DOCUMENT).unwrap(), value);
+    }
+
+    #[test]
+    fn what_is_passed_over_is_json_too(
+        value in any_json(),
+        at in any::<prop::sample::Index>(),
+        byte in prop::sample::select(b" ,:{}[]\"\\\n0-e.tn".to_vec()),
+    ) {
+        let mut text = json::write(&value);
+        let raw = Raw::parse(&value.to_string()).unwrap();
+        prop_assert_eq!(raw.get(), value.to_string());
+        let place = at.index(text.len());
+        text[place] = byte;
+        if let Ok(text) = String::from_utf8(text) {
+            let ours = Raw::parse(&text).is_ok();
+            prop_assert_eq!(ours, serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok(), "{}", text);
+        }
     }
 
     #[test]
