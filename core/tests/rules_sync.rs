@@ -318,3 +318,26 @@ fn rule_26_an_entity_that_leaves_ones_groups_is_erased_and_never_pushed_as_a_del
     assert!(!stored.deleted);
     assert_eq!(stored.doc["secret"], "canary");
 }
+
+#[test]
+fn synced_is_not_said_before_the_first_pulls_rows_are_shown() {
+    let (mut world, _, _) = pair();
+    world.network = false;
+    let leader = world.device();
+    let follower = world.tab(world.tabs[leader].profile);
+    world.network = true;
+    world.tabs[leader].engine.handle(world.now, Input::Online(false));
+    world.tabs[leader].engine.handle(world.now, Input::Online(true));
+    let mut synced = [false; 2];
+    while world.step() {
+        for (tab, synced) in [leader, follower].into_iter().zip(&mut synced) {
+            let status = world.view(tab, "status");
+            if status["state"] == "synced" {
+                *synced = true;
+                assert_eq!(status["loaded"].as_array().unwrap().len(), 2, "{status}");
+                assert!(world.row(tab, "d1").is_some(), "the row is there when the status says so");
+            }
+        }
+    }
+    assert_eq!(synced, [true; 2]);
+}
