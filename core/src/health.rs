@@ -85,6 +85,8 @@ mod tests {
         let view = judge(&Measures { failed: 2, ..Measures::default() }, &limits, true);
         assert_eq!(view["healthy"], false);
         assert!(view["reasons"][0].as_str().unwrap().starts_with("2 writes were rejected"));
+        let view = judge(&Measures { failed: 1, ..Measures::default() }, &limits, true);
+        assert_eq!(view["reasons"][0], "1 write was rejected: see db.sync.queue.failed");
     }
 
     #[test]
