@@ -135,6 +135,7 @@ impl Replica {
             // The network parts may have left records for the log.
             self.advance_lane(now);
         }
+        self.pulling.landing &= self.lane.has_server_records();
         self.flush_changed();
         self.publish_status(now);
         self.schedule();

@@ -25,6 +25,8 @@ pub struct Pulling {
     pub(crate) backoff: Backoff,
     /// When the last pull was complete, by both clocks.
     pub(crate) done: Option<Now>,
+    /// What it brought is not in the log yet, so nobody sees it.
+    pub(crate) landing: bool,
 }
 
 /// A pull under way.
@@ -271,6 +273,7 @@ impl Replica {
             }
             self.pulling.backoff.reset();
             self.pulling.done = Some(now);
+            self.pulling.landing = true;
             self.metrics.pull_done(now.mono_ms - started_ms);
             self.reached(now);
             self.pushing.other_succeeded();

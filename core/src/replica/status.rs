@@ -93,7 +93,8 @@ impl Replica {
         }
         let undecided =
             self.state.undecided().filter(|(n, e)| !self.pushing.is_suspect(**n) && e.status == Status::Queued);
-        if self.pushing.is_busy() || self.pulling.done.is_none() || undecided.count() > 0 || !self.writes.is_empty() {
+        let reading = self.pulling.done.is_none() || self.pulling.landing;
+        if reading || self.pushing.is_busy() || undecided.count() > 0 || !self.writes.is_empty() {
             return json!({"state": "syncing"});
         }
         json!({"state": "synced", "at": session.reached.map(|at| at.wall_ms / 1000 * 1000)})
@@ -107,6 +108,10 @@ impl Replica {
             (Some(status), true) => status.clone(),
             _ => mine,
         };
+        // The leader's word comes before its rows do: up to date over an empty list would be wrong.
+        let empty = self.state.loaded.is_empty() && !self.declared.is_empty();
+        let early = empty && status.get("state").and_then(Value::as_str) == Some("synced");
+        let status = if early { json!({"state": "syncing"}) } else { status };
         let status = with(status, "pending", self.pending());
         let status = with(status, "failed", self.state.letters.len());
         let status = with(status, "leader", self.tabs.leads());
