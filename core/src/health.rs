@@ -45,10 +45,12 @@ pub struct Measures {
 pub fn judge(measures: &Measures, limits: &HealthLimits, synced: bool) -> Value {
     let mut reasons = Vec::new();
     if measures.failed > 0 {
-        reasons.push(format!("{} writes were rejected: see db.sync.queue.failed", measures.failed));
+        let were = if measures.failed == 1 { " was" } else { "s were" };
+        reasons.push(format!("{} write{were} rejected: see db.sync.queue.failed", measures.failed));
     }
     if measures.stuck >= limits.stuck.max(1) {
-        reasons.push(format!("{} writes do not get through", measures.stuck));
+        let wait = if measures.stuck == 1 { " does" } else { "s do" };
+        reasons.push(format!("{} write{wait} not get through", measures.stuck));
     }
     if measures.refusals > REFUSALS_USUAL {
         reasons.push(format!(
