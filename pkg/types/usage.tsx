@@ -42,6 +42,10 @@ export const db = openDb({
   },
 });
 
+// A record: its keys are not known, so an id cannot be among them by name.
+const open = openDb({ name: "open", collections: { things: collection(z.record(z.string(), z.number())) } });
+open.things.insert({ a: 1 });
+
 const w = db.todos.insert({ title: "Buy milk", votes: 0, tags: [] });
 is<Equal<typeof w, Write>>();
 export async function journey(): Promise<void> {
