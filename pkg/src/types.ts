@@ -128,9 +128,12 @@ export interface TypeProblem<Message extends string> {
 type NotJson<Field extends string> =
   TypeProblem<`The field "${Field}" of the validator's output is not JSON. Dates are RFC 3339 strings.`>;
 
+/** The fields that a type names; an index signature names none. */
+type NamedField<T> = keyof { [K in keyof T as string extends K ? never : K]: true };
+
 /** `unknown` for a usable validator; else a problem that names the field. */
 export type SchemaCheck<S extends StandardSchema> = [OutputOf<S>] extends [object]
-  ? "id" extends keyof OutputOf<S>
+  ? "id" extends NamedField<OutputOf<S>>
     ? TypeProblem<'Leave "id" out of the validator: Tidewire makes and keeps it.'>
     : [NonJsonField<OutputOf<S>>] extends [never]
       ? [OutputOf<S>] extends [InputOf<S>]
