@@ -90,8 +90,9 @@ impl Driver {
             }
             Output::AskToken { why } => host.ask_token(why.as_str()),
             Output::Broadcast(bytes) => host.broadcast(bytes),
-            Output::RequestLock => host.lock(true),
-            Output::ReleaseLock => host.lock(false),
+            Output::RequestLock => host.lock("ask"),
+            Output::StealLock => host.lock("steal"),
+            Output::ReleaseLock => host.lock("leave"),
             Output::Wake { at_mono_ms } => host.wake(at_mono_ms as f64),
             Output::Event(Event::Json(event)) => self.events.borrow_mut().push(event),
             Output::Event(Event::Opened) => host.opened(None),

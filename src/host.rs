@@ -60,9 +60,9 @@ extern "C" {
     pub(crate) fn ask_token(this: &Host, why: &str);
     #[wasm_bindgen(method)]
     pub(crate) fn broadcast(this: &Host, bytes: Vec<u8>);
-    /// Asks for the leader's lock, or gives it back.
+    /// Asks for the leader's lock (`ask`), takes it from whoever holds it (`steal`), or gives it back (`leave`).
     #[wasm_bindgen(method)]
-    pub(crate) fn lock(this: &Host, wanted: bool);
+    pub(crate) fn lock(this: &Host, what: &str);
     #[wasm_bindgen(method)]
     pub(crate) fn wake(this: &Host, at_mono_ms: f64);
 

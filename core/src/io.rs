@@ -43,6 +43,9 @@ pub enum Output {
     Broadcast(Vec<u8>),
     /// Ask for the leader's lock; answered by [`Input::LockHeld`], maybe much later.
     RequestLock,
+    /// Take it from a leader that says nothing any more; answered by [`Input::LockHeld`], and there by
+    /// [`Input::LockLost`].
+    StealLock,
     /// Give it back.
     ReleaseLock,
     /// Call `handle(now, Input::Wake)` at this monotonic time; replaces the wake-up asked for before.

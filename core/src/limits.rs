@@ -60,6 +60,11 @@ pub const SEND_BUFFER_BYTES_MAX: usize = 256 * 1024;
 pub const SOCKET_AUTH_MS: u64 = 5_000;
 /// Heartbeat of the live channel in both directions; two missed close it.
 pub const SOCKET_HEARTBEAT_MS: u64 = 20_000;
+/// A follower asks the leader for a word when it has heard none for so long. Answers are messages, which browsers do
+/// not hold back in hidden tabs as they do timers.
+pub const LEADER_SILENT_MS: u64 = 10_000;
+/// ... and takes the lead when none comes in so long.
+pub const LEADER_ANSWER_MS: u64 = 10_000;
 /// Wait for an answer, or for the next bytes of one.
 pub const REQUEST_TIMEOUT_MS: u64 = 10_000;
 /// First backoff.

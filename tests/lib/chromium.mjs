@@ -59,4 +59,16 @@ export class ChromiumTab {
     session.send("Page.crash").catch(() => undefined);
     await crashed;
   }
+
+  /** Stops the page as a freeze does: it runs nothing, and keeps its lock. Returns what lets it go on. */
+  async freeze() {
+    const session = await this.page.context().newCDPSession(this.page);
+    await session.send("Debugger.enable");
+    // It takes hold at the next task of the page.
+    await session.send("Debugger.pause");
+    return async () => {
+      await session.send("Debugger.disable");
+      await session.detach();
+    };
+  }
 }

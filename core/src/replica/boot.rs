@@ -160,6 +160,7 @@ impl Replica {
             self.output(Output::Event(Event::Opened));
             if self.config.url.is_some() {
                 self.output(Output::RequestLock);
+                self.heard_of_leader(now);
                 self.greet();
             }
         }

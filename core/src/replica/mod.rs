@@ -136,6 +136,9 @@ impl Replica {
             self.advance_lane(now);
         }
         self.pulling.landing &= self.lane.has_server_records();
+        if self.phase == Phase::Open && self.config.url.is_some() {
+            self.watch_leader(now);
+        }
         self.flush_changed();
         self.publish_status(now);
         self.schedule();

@@ -4,6 +4,7 @@
 use crate::io::{Durability, Now, Output};
 use crate::json;
 use crate::json::{JsonLimits, Value};
+use crate::limits::{LEADER_ANSWER_MS, LEADER_SILENT_MS};
 use crate::log::record::Record;
 use crate::replica::Replica;
 
@@ -14,6 +15,9 @@ pub struct Tabs {
     /// What the leader last said of the connection, for a follower's status.
     pub(crate) leader_status: Option<Value>,
     last_said: Option<Value>,
+    /// When the leader was last heard of, by the monotonic clock, and when it was asked for a word since.
+    heard_ms: u64,
+    asked_ms: Option<u64>,
     /// The queue's version and the number of writes not yet stored, as last told.
     queue_said: (u64, usize),
 }
@@ -107,6 +111,34 @@ impl Replica {
         self.output(Output::Broadcast(Message::Do("hello".to_owned()).encode()));
     }
 
+    /// A follower sees to it that somebody leads: a frozen tab keeps its lock and does nothing. What it still sends
+    /// when it wakes is refused by its fence, or known by its number.
+    pub(crate) fn watch_leader(&mut self, now: Now) {
+        if self.tabs.role != Role::Follower {
+            return;
+        }
+        let due = match self.tabs.asked_ms {
+            Some(asked) => asked + LEADER_ANSWER_MS,
+            None => self.tabs.heard_ms + LEADER_SILENT_MS,
+        };
+        if now.mono_ms < due {
+            return self.wish(due);
+        }
+        if self.tabs.asked_ms.is_some() {
+            self.heard_of_leader(now);
+            self.output(Output::StealLock);
+        } else {
+            self.tabs.asked_ms = Some(now.mono_ms);
+            self.greet();
+        }
+        self.watch_leader(now);
+    }
+
+    pub(crate) fn heard_of_leader(&mut self, now: Now) {
+        self.tabs.heard_ms = now.mono_ms;
+        self.tabs.asked_ms = None;
+    }
+
     /// The next round tells the other tabs the status again.
     pub(crate) fn say_status_again(&mut self) {
         self.tabs.last_said = None;
@@ -115,6 +147,7 @@ impl Replica {
     /// Somebody took the lock: nothing of ours leaves any more.
     pub(crate) fn lock_lost(&mut self, now: Now) {
         self.tabs.role = Role::Follower;
+        self.heard_of_leader(now);
         self.lane.forget_server_records();
         self.stop_network(now);
         self.output(Output::RequestLock);
@@ -146,13 +179,13 @@ impl Replica {
                 }
             }
             Some(Message::Written { key }) => self.lane.wants_read |= key > self.state.last,
-            Some(Message::Status(status))
-                if !self.tabs.leads() && self.tabs.leader_status.as_ref() != Some(&status) =>
-            {
-                self.tabs.leader_status = Some(status);
-                self.event(json!({"type": "status"}));
+            Some(Message::Status(status)) => {
+                self.heard_of_leader(now);
+                if !self.tabs.leads() && self.tabs.leader_status.as_ref() != Some(&status) {
+                    self.tabs.leader_status = Some(status);
+                    self.event(json!({"type": "status"}));
+                }
             }
-            Some(Message::Status(_)) => {}
             Some(Message::Do(what)) => self.act(&what),
             None => {}
         }

@@ -53,6 +53,8 @@ pub struct Tab {
     pub events: Vec<Value>,
     pub opened: bool,
     pub dead: bool,
+    /// Frozen by the browser: it runs nothing and keeps the lock; what comes meanwhile waits here.
+    pub frozen: Option<Vec<Input>>,
     pub tokens: VecDeque<Option<String>>,
     pub asked: Vec<&'static str>,
     pub socket: Option<(u64, Option<Value>)>,
@@ -62,6 +64,12 @@ pub struct Tab {
     pub latency: (u64, u64),
     /// The next store operations fail so.
     pub store_faults: VecDeque<StoreError>,
+}
+
+impl Tab {
+    fn runs(&self) -> bool {
+        !self.dead && self.frozen.is_none()
+    }
 }
 
 pub struct World {
@@ -135,6 +143,7 @@ impl World {
             events: Vec::new(),
             opened: false,
             dead: false,
+            frozen: None,
             tokens: VecDeque::new(),
             asked: Vec::new(),
             socket: None,
@@ -159,6 +168,27 @@ impl World {
         }
     }
 
+    /// The browser freezes a tab: its socket is cut, its lock stays.
+    pub fn freeze(&mut self, tab: usize) {
+        let closed = self.tabs[tab].socket.take();
+        let closed = closed.map(|(token, _)| Input::SocketClosed { token, code: 1006 });
+        self.tabs[tab].frozen = Some(closed.into_iter().collect());
+    }
+
+    /// It goes on as if nothing had been.
+    pub fn thaw(&mut self, tab: usize) {
+        for input in self.tabs[tab].frozen.take().unwrap_or_default() {
+            self.tabs[tab].engine.handle(self.now, input);
+        }
+    }
+
+    fn tell(&mut self, tab: usize, input: Input) {
+        match &mut self.tabs[tab].frozen {
+            Some(waiting) => waiting.push(input),
+            None => self.tabs[tab].engine.handle(self.now, input),
+        }
+    }
+
     /// Kills a profile's tabs and opens a fresh one.
     pub fn reload(&mut self, tab: usize) -> usize {
         let profile = self.tabs[tab].profile;
@@ -173,7 +203,7 @@ impl World {
     fn release(&mut self, profile: usize) {
         self.locks[profile].0 = self.locks[profile].1.pop_front();
         if let Some(next) = self.locks[profile].0 {
-            self.tabs[next].engine.handle(self.now, Input::LockHeld);
+            self.tell(next, Input::LockHeld);
         }
     }
 
@@ -233,11 +263,11 @@ impl World {
         let end = self.now.mono_ms + ms;
         self.settle();
         loop {
-            let next = self.tabs.iter().filter(|tab| !tab.dead).filter_map(|tab| tab.wake).min();
+            let next = self.tabs.iter().filter(|tab| tab.runs()).filter_map(|tab| tab.wake).min();
             let Some(at) = next.filter(|at| *at <= end) else { break };
             self.pass(at.saturating_sub(self.now.mono_ms));
             for tab in 0..self.tabs.len() {
-                if !self.tabs[tab].dead && self.tabs[tab].wake.is_some_and(|wake| wake <= self.now.mono_ms) {
+                if self.tabs[tab].runs() && self.tabs[tab].wake.is_some_and(|wake| wake <= self.now.mono_ms) {
                     self.tabs[tab].wake = None;
                     self.tabs[tab].engine.handle(self.now, Input::Wake);
                 }
@@ -255,7 +285,7 @@ impl World {
     /// Carries out one output of one tab. Returns whether there was one.
     pub fn step(&mut self) -> bool {
         for tab in 0..self.tabs.len() {
-            if self.tabs[tab].dead {
+            if !self.tabs[tab].runs() {
                 continue;
             }
             while let Some(output) = self.tabs[tab].engine.poll() {
@@ -294,7 +324,7 @@ impl World {
             Output::Broadcast(bytes) => {
                 for other in 0..self.tabs.len() {
                     if other != tab && self.tabs[other].profile == profile && !self.tabs[other].dead {
-                        self.tabs[other].engine.handle(self.now, Input::Message(bytes.clone()));
+                        self.tell(other, Input::Message(bytes.clone()));
                     }
                 }
             }
@@ -305,6 +335,13 @@ impl World {
                 } else {
                     self.locks[profile].1.push_back(tab);
                 }
+            }
+            Output::StealLock => {
+                self.locks[profile].1.retain(|waiting| *waiting != tab);
+                if let Some(robbed) = self.locks[profile].0.replace(tab) {
+                    self.tell(robbed, Input::LockLost);
+                }
+                self.tell(tab, Input::LockHeld);
             }
             Output::ReleaseLock if self.locks[profile].0 == Some(tab) => self.release(profile),
             Output::Wake { at_mono_ms } => self.tabs[tab].wake = Some(at_mono_ms),

@@ -88,7 +88,7 @@ impl World {
     pub(super) fn deliver_frames(&mut self) -> bool {
         for tab in 0..self.tabs.len() {
             let Some((token, Some(subscription))) = self.tabs[tab].socket.clone() else { continue };
-            if self.tabs[tab].dead {
+            if !self.tabs[tab].runs() {
                 continue;
             }
             if let Some(frame) = self.server.frame(&subscription["auth"], &subscription["at"]) {

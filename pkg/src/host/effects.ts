@@ -237,9 +237,9 @@ export class Effects implements ModuleHost {
     }
   }
 
-  lock(wanted: boolean): void {
-    if (wanted) this.#lock?.request();
-    else this.#lock?.release();
+  lock(what: "ask" | "steal" | "leave"): void {
+    if (what === "leave") this.#lock?.release();
+    else this.#lock?.request(what === "steal");
   }
 
   wake(atMs: number): void {

@@ -15,10 +15,13 @@ export class Lock {
   ) {}
 
   /**
-   * Asks for it. Where there are no locks (an insecure context, an old browser) every tab leads: the fence keeps the
-   * log right, and only requests are doubled.
+   * Asks for it, or takes it from a tab that is frozen: browsers leave such a tab its lock. Where there are no locks
+   * (an insecure context, an old browser) every tab leads: the fence keeps the log right, and only requests are
+   * doubled.
    */
-  request(): void {
+  request(steal = false): void {
+    // Who waits in the line leaves it: stealing goes past it.
+    if (steal) this.release();
     if (this.#end !== undefined) return;
     // By its bare name: WebKit rejects the lock of a page that is left, and this code asks again. `globalThis` would
     // lead it to the next page of the window, where it would hold the lock for ever.
@@ -48,7 +51,8 @@ export class Lock {
       if (this.#end === end) this.#end = undefined;
       if (held && !givenBack) this.tell(false);
     };
-    locks.request(this.name, { signal: cancel.signal }, granted).then(over, over);
+    // The two options exclude each other, and stealing never waits.
+    locks.request(this.name, steal ? { steal } : { signal: cancel.signal }, granted).then(over, over);
   }
 
   /** Lets go, or stops waiting. */

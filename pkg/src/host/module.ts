@@ -50,7 +50,7 @@ export interface ModuleHost {
   socketClose(token: number): void;
   askToken(why: Parameters<WireHost["token"]>[0]): void;
   broadcast(bytes: Uint8Array): void;
-  lock(wanted: boolean): void;
+  lock(what: "ask" | "steal" | "leave"): void;
   wake(atMs: number): void;
 }
 
