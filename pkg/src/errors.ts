@@ -25,6 +25,7 @@ export const FACE_CODES = [
   "paused",
   "server-side",
   "timeout",
+  "too-deep",
   "transaction-over",
   "unknown-collection",
   "wasm-load",

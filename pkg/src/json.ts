@@ -91,7 +91,7 @@ function clean(value: unknown, pointer: string, parents: object[]): Json {
 
 function cleanNested(value: object, pointer: string, parents: object[]): Json {
   if (parents.includes(value)) throw refuse(pointer, "the value contains itself");
-  if (parents.length >= DEPTH_MAX) throw refuse(pointer, `nested deeper than ${DEPTH_MAX} levels`);
+  if (parents.length >= DEPTH_MAX) throw refuse(pointer, `nested deeper than ${DEPTH_MAX} levels`, "too-deep");
   const chain = [...parents, value];
   if (Array.isArray(value)) {
     return Array.from(value, (item: unknown, index) => clean(item, `${pointer}/${index}`, chain));
@@ -105,6 +105,7 @@ function cleanNested(value: object, pointer: string, parents: object[]): Json {
   for (const [key, member] of Object.entries(value)) {
     const at = `${pointer}/${escapeToken(key)}`;
     if (FORBIDDEN_KEYS.has(key)) throw refuse(at, `the key ${JSON.stringify(key)} is not allowed`, "forbidden-key");
+    if (hasLoneSurrogate(key)) throw refuse(at, "a lone surrogate is no text");
     if (member !== undefined) members.push([key, clean(member, at, chain)]);
   }
   return Object.fromEntries(members);
