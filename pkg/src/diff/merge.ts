@@ -1,0 +1,163 @@
+/**
+ * Three-way merge of a document, by the rules and with the answers of the core's `merge`: `theirs` is what the server
+ * has, `mine` is what arrives, and both began at `base`.
+ *
+ * Invariant: **no value is lost silently.** Each value of mine is in the result, or equal to what is there, or in
+ * `overwritten`; each value of theirs that gave way to mine is in `displaced`.
+ */
+import { TidewireError } from "../errors.js";
+import { isJsonObject, type Json, type JsonObject } from "../json.js";
+import { overlaps, toPointer } from "../path.js";
+import type { Strategy } from "../types.js";
+import { documentOf } from "./diff.js";
+import { type Draft, getField, isBlocked, isEqual, putField, removeField } from "./document.js";
+import { type Step, stepsBetween } from "./steps.js";
+
+/** How concurrent edits of one field are settled. */
+export type FieldStrategy = Strategy | "counter";
+
+/** How a merge decides. */
+export interface MergeStrategies {
+  /** For every field that `fields` does not name; `last-write-wins` if left out. */
+  readonly conflict?: Strategy;
+  /** By dotted path, for the field and everything below it; the longest path counts. */
+  readonly fields?: { readonly [path: string]: FieldStrategy };
+  /** Which side wrote last, for `last-write-wins` and for what `merge` cannot join. Mine if left out. */
+  readonly later?: "mine" | "theirs";
+}
+
+/** A value that lost. */
+export interface Lost {
+  /** JSON Pointer of the field. */
+  readonly path: string;
+  /** What its author wrote; absent if that was to remove the field. */
+  readonly yours?: Json;
+  /** What is there instead; absent if nothing is. */
+  readonly kept?: Json;
+}
+
+/** What became of two edits of one document. */
+export interface Merged {
+  readonly value: JsonObject;
+  /** Values of mine that lost. */
+  readonly overwritten: readonly Lost[];
+  /** Values of theirs that lost. */
+  readonly displaced: readonly Lost[];
+}
+
+/** Merges two documents that both began as `base`. */
+export function merge(base: unknown, mine: unknown, theirs: unknown, strategies: MergeStrategies = {}): Merged {
+  const from = documentOf(base, "base");
+  const [here, there] = [documentOf(mine, "mine"), documentOf(theirs, "theirs")];
+  const weave = new Weave(documentOf(there, "theirs") as Draft, touchedPaths(from, there), rulesOf(strategies));
+  for (const step of stepsBetween(from, here)) weave.take(step);
+  return { value: weave.document, overwritten: weave.overwritten, displaced: weave.displaced };
+}
+
+interface Rules {
+  readonly conflict: Strategy;
+  /** By JSON Pointer, the longest first. */
+  readonly fields: readonly (readonly [string, FieldStrategy])[];
+  readonly mineIsLater: boolean;
+}
+
+const STRATEGIES: readonly string[] = ["last-write-wins", "merge", "client-wins", "server-wins"];
+
+/** Carries out my steps on their document. */
+class Weave {
+  readonly overwritten: Lost[] = [];
+  readonly displaced: Lost[] = [];
+  /** Objects of mine that lost: their fields lose with them. */
+  readonly #lost: string[] = [];
+
+  constructor(
+    readonly document: Draft,
+    /** The leaf paths that they changed. */
+    private readonly touched: readonly string[],
+    private readonly rules: Rules,
+  ) {}
+
+  take(step: Step): void {
+    const { path, keys, now } = step;
+    if (this.#lost.some((lost) => covers(lost, path))) return;
+    if (isBlocked(this.document, keys)) {
+      if (now !== undefined) this.#lose(step);
+      return;
+    }
+    const stored = getField(this.document, keys);
+    const unseen = this.touched.some((other) => overlaps(other, path));
+    const sum = unseen ? this.#count(step, stored) : undefined;
+    if (sum !== undefined) return putField(this.document, keys, sum);
+    if (isJsonObject(now) ? isJsonObject(stored) : isEqual(stored, now)) return;
+    if (now === undefined && isJsonObject(stored) && isJsonObject(step.was)) {
+      // What is left in it was written by others and stays.
+      if (Object.keys(stored).length === 0) removeField(this.document, keys);
+      return;
+    }
+    const concurrent = unseen && !isEqual(stored, step.was);
+    if (concurrent && !this.#wins(path)) return this.#lose(step);
+    if (concurrent) this.displaced.push(lost(path, stored, now));
+    if (now === undefined) removeField(this.document, keys);
+    else putField(this.document, keys, isJsonObject(now) ? {} : now);
+  }
+
+  #wins(path: string): boolean {
+    const strategy = this.#strategy(path);
+    if (strategy === "client-wins" || strategy === "server-wins") return strategy === "client-wins";
+    // What they changed below it does not count: a value and the fields of an object in its place are settled by what
+    // fits.
+    return this.rules.mineIsLater || !this.touched.some((other) => covers(other, path));
+  }
+
+  #strategy(path: string): FieldStrategy {
+    return this.rules.fields.find(([field]) => covers(field, path))?.[1] ?? this.rules.conflict;
+  }
+
+  /** A new value of a counter is its difference to what its author saw: two who count from 3 to 4 have counted to 5. */
+  #count({ path, was, now }: Step, stored: Json | undefined): number | undefined {
+    if (this.#strategy(path) !== "counter" || typeof now !== "number") return undefined;
+    const [before, there] = [was ?? 0, stored ?? 0];
+    if (was === null || stored === null || typeof before !== "number" || typeof there !== "number") return undefined;
+    const sum = there + (now - before);
+    return Number.isFinite(sum) ? sum : undefined;
+  }
+
+  #lose({ path, keys, now }: Step): void {
+    if (isJsonObject(now)) this.#lost.push(path);
+    this.overwritten.push(lost(path, now, getField(this.document, keys)));
+  }
+}
+
+/** The leaf paths at which an edit changed a document. */
+function touchedPaths(before: JsonObject, after: JsonObject): readonly string[] {
+  return stepsBetween(before, after).map((step) => step.path);
+}
+
+function rulesOf(strategies: MergeStrategies): Rules {
+  const { conflict = "last-write-wins", fields = {}, later = "mine" } = strategies;
+  const known = (strategy: string, more: readonly string[] = []): void => {
+    if (STRATEGIES.includes(strategy) || more.includes(strategy)) return;
+    throw badConfig(`there is no strategy ${JSON.stringify(strategy)}; use ${[...STRATEGIES, ...more].join(", ")}`);
+  };
+  known(conflict);
+  if (later !== "mine" && later !== "theirs") throw badConfig('"later" is "mine" or "theirs"');
+  const byPointer = Object.entries(fields).map(([path, strategy]) => {
+    known(strategy, ["counter"]);
+    return [toPointer(path), strategy] as const;
+  });
+  const depth = (pointer: string): number => pointer.split("/").length;
+  byPointer.sort(([one], [other]) => depth(other) - depth(one));
+  return { conflict, fields: byPointer, mineIsLater: later === "mine" };
+}
+
+function covers(path: string, other: string): boolean {
+  return path === other || other.startsWith(`${path}/`);
+}
+
+function lost(path: string, yours: Json | undefined, kept: Json | undefined): Lost {
+  return { path, ...(yours === undefined ? {} : { yours }), ...(kept === undefined ? {} : { kept }) };
+}
+
+function badConfig(what: string): TidewireError {
+  return new TidewireError("bad-config", `merge(): ${what}.`);
+}
