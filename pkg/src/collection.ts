@@ -8,7 +8,8 @@ import { compilePatch } from "./patch.js";
 import { CollectionQuery, loadState, SOURCE, type Query } from "./query.js";
 import { isRowKey } from "./rows.js";
 import { validateInsert, type StandardSchema } from "./schema.js";
-import { topics, type Session } from "./session.js";
+import type { Session } from "./session.js";
+import { topics } from "./topics.js";
 import type {
   AnyCollectionOptions,
   CollectionDef,

@@ -15,6 +15,7 @@ import { Session } from "./session.js";
 import { syncOf, type Sync } from "./sync.js";
 import { runTransaction, type Transaction } from "./transaction.js";
 import type { Collections, SchemaOf } from "./types.js";
+import { signIn, signOut, type SignOutOptions } from "./users.js";
 import { wasmFactory, type ClientFactory } from "./wasm/client.js";
 import type { Write } from "./write.js";
 
@@ -32,6 +33,14 @@ export interface DbBase<C extends Collections> {
   transaction<R>(fn: (tx: Transaction<C>) => R extends PromiseLike<unknown> ? never : R): Write<R>;
   /** Calls `fn` at each such event; returns how to stop. */
   on<E extends keyof DbEvents>(event: E, fn: (event: DbEvents[E]) => void): () => void;
+  /**
+   * Goes on with the store of `user`: each user has one of their own, and what is queued in it is never pushed as
+   * anybody else. Resolves when it is open; until then reads and writes belong to the store before. Call it when the
+   * page starts, too, and let `auth` give the token of the user that it is asked for.
+   */
+  signIn(user: string): Promise<void>;
+  /** Goes on with the store of whoever has not signed in. */
+  signOut(options?: SignOutOptions): Promise<void>;
   /** Everything in the store and in the queue. */
   export(): Promise<Export>;
   /**
@@ -107,20 +116,23 @@ function makeInstance(
   auth: DbSettings["auth"],
   factory: ClientFactory | undefined,
 ): Instance {
-  const session = new Session(config, factory, async (why) => (await instance.auth?.(why)) ?? null);
+  const session = new Session(config, factory, async (why) => (await instance.auth?.(why, session.user)) ?? null);
   const target = (name: string) => (): IntentTarget => ({
     name,
     schema: (instance.parts.get(name) as CollectionParts).schema,
   });
   const targets = new Map([...parts.keys()].map((name) => [name, target(name)]));
   const collections = Object.fromEntries([...targets].map(([name, of]) => [name, new DbCollection(session, of)]));
+  const sync = syncOf(session);
   const base: DbBase<Collections> = {
-    sync: syncOf(session),
+    sync,
     transaction: (fn) => runTransaction(session, targets, fn as unknown as (tx: never) => never),
     on: (event, fn) => {
       session.start();
       return session.events.on(event, fn);
     },
+    signIn: (user) => signIn(session, user),
+    signOut: (options = {}) => signOut(session, options, sync.done),
     export: async () => {
       await session.whenOpen();
       return JSON.parse(session.call((client) => client.exportData())) as Export;

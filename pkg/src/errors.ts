@@ -120,6 +120,23 @@ export function abortedError(signal: AbortSignal): TidewireError {
   return new TidewireError("aborted", "The signal given to this call was aborted.", { cause: signal.reason });
 }
 
+/** The error of every call on a server. */
+export function serverSideError(): TidewireError {
+  return new TidewireError(
+    "server-side",
+    "Data lives in the browser: on a server, render from a snapshot of your own and pass it as { initial }.",
+  );
+}
+
+/** The error of an instance that a fresh one does not mend. */
+export function failingCoreError(): TidewireError {
+  return new TidewireError(
+    "internal",
+    "Tidewire's core failed several times in a minute. Reload the page; nothing stored is lost.",
+    { retryable: false },
+  );
+}
+
 /** Calls what is not ours: if it throws, the page hears of it, and nobody else is disturbed. */
 export function guarded(fn: () => void): void {
   try {

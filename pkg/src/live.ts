@@ -81,6 +81,14 @@ export class Source<T> {
     this.#dirty = true;
   }
 
+  /** What it was must not be shown any more: another store is behind it. */
+  forget(): void {
+    this.#dirty = true;
+    this.#known = false;
+    this.#value = undefined;
+    this.#error = undefined;
+  }
+
   /** The current value; the last known one while a fresh instance is being made. */
   snapshot(): T | undefined {
     this.host.start();

@@ -16,8 +16,11 @@ export interface DbSettings {
   readonly name: string;
   /** The server. Leave it out for a database that stays on the device. */
   readonly url?: string;
-  /** Gives the token for the server; null: signed out, syncing pauses. */
-  readonly auth?: (why: TokenReason) => string | null | Promise<string | null>;
+  /**
+   * Gives the token for the server; null: signed out, syncing pauses. `user` is the one of `db.signIn`, or null; never
+   * give it a token of another user.
+   */
+  readonly auth?: (why: TokenReason, user: string | null) => string | null | Promise<string | null>;
   readonly storage?: "indexeddb" | "memory";
   /** `strict` (default): a write that has resolved survives a power cut. */
   readonly durability?: "strict" | "relaxed";

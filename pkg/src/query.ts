@@ -5,7 +5,8 @@
 import { TidewireError } from "./errors.js";
 import { canonicalJson, type Json } from "./json.js";
 import { liveOf, sameItems, type Live, type Source, type SubscribeOptions } from "./live.js";
-import { topics, type Session } from "./session.js";
+import type { Session } from "./session.js";
+import { topics } from "./topics.js";
 import type { OrderPath, Patch, PatchEntries, Row, Where } from "./types.js";
 import type { WireQuery, WireResult } from "./wasm/wire.js";
 import { bothWhere, normaliseWhere, queryPath } from "./where.js";

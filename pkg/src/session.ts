@@ -7,13 +7,14 @@
  *
  * Invariant: the client is only touched through `call`, so a trap is always seen.
  */
-import { abortedError, isTrap, TidewireError, toTidewireError } from "./errors.js";
+import { abortedError, failingCoreError, isTrap, serverSideError, TidewireError, toTidewireError } from "./errors.js";
 import { Emitter, type WireEvent } from "./events.js";
 import { deepFreeze } from "./json.js";
 import { Source, type Recipe, type SourceHost } from "./live.js";
 import { RowCache } from "./rows.js";
 import { Scheduler } from "./scheduler.js";
 import { parseStatus, type SyncView } from "./status.js";
+import { topics } from "./topics.js";
 import type { ClientFactory, LoadedClient } from "./wasm/client.js";
 import type { ClientConfig, WireClient, WireHost } from "./wasm/wire.js";
 import { WriteLane } from "./writes.js";
@@ -22,15 +23,6 @@ import { WriteLane } from "./writes.js";
 const IDLE_SOURCES_MAX = 200;
 /** More traps than this within a minute are not mended by one more instance. */
 const TRAPS_PER_MINUTE_MAX = 5;
-
-/** What a live value can depend on. */
-export const topics = {
-  collection: (name: string): string => `c/${name}`,
-  row: (collection: string, id: string): string => `r/${collection}/${id}`,
-  status: "status",
-  queue: "queue",
-  health: "health",
-} as const;
 
 /** How long to wait before a store that could not be opened is tried again; doubled each time. */
 const REOPEN_FIRST_MS = 1_000;
@@ -54,6 +46,8 @@ export class Session implements SourceHost {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #traps: number[] = [];
   #stopListening: (() => void) | undefined;
+  #user: string | null = null;
+  #switching: Promise<unknown> = Promise.resolve();
 
   /** `factory` is absent on a server: then nothing ever opens. */
   constructor(
@@ -99,6 +93,21 @@ export class Session implements SourceHost {
     return this.#failure;
   }
 
+  /** Whose store this is; null: that of whoever has not signed in. */
+  get user(): string | null {
+    return this.#user;
+  }
+
+  /**
+   * Goes on with the store of `user`. What was written before is durable in the old store first; `leave` ends that
+   * one. Switches run one after the other.
+   */
+  switchTo(user: string | null, leave: (client: WireClient) => Promise<void>): Promise<void> {
+    const turn = this.#switching.then(() => this.#switch(user, leave));
+    this.#switching = turn.catch(() => undefined);
+    return turn;
+  }
+
   /** Begins to open the store, if that has not begun. After a failure only `again` does: a render must not. */
   start(again = false): void {
     if (this.factory === undefined) return;
@@ -135,12 +144,7 @@ export class Session implements SourceHost {
   /** Why nothing can be done with this session, now and later. */
   refusal(): TidewireError | undefined {
     if (this.#phase === "closed") return new TidewireError("closed", "This database was closed; call openDb() again.");
-    if (this.factory === undefined) {
-      return new TidewireError(
-        "server-side",
-        "Data lives in the browser: on a server, render from a snapshot of your own and pass it as { initial }.",
-      );
-    }
+    if (this.factory === undefined) return serverSideError();
     if (this.#phase === "failed" && this.#failure?.retryable === false) return this.#failure;
     return undefined;
   }
@@ -230,13 +234,48 @@ export class Session implements SourceHost {
     }
   }
 
+  async #switch(user: string | null, leave: (client: WireClient) => Promise<void>): Promise<void> {
+    const refusal = this.#phase === "failed" ? undefined : this.refusal();
+    if (refusal !== undefined) throw refusal;
+    // A store that cannot be opened keeps nobody from signing in to another.
+    if (this.#phase !== "idle") await this.whenOpen().catch(() => undefined);
+    if (user !== this.#user && !this.closed) {
+      while (this.writes.busy) await this.writes.settled();
+      await this.#leave(leave).finally(() => (this.#user = user));
+    }
+    await this.whenOpen();
+  }
+
+  async #leave(leave: (client: WireClient) => Promise<void>): Promise<void> {
+    const client = this.#phase === "open" ? this.#loaded?.client : undefined;
+    // What is written from now on waits for the next store.
+    if (client !== undefined) this.#phase = "opening";
+    clearTimeout(this.#retry);
+    try {
+      if (client !== undefined) await leave(client);
+    } finally {
+      if (!this.closed) this.#phase = "idle";
+      this.#loaded = undefined;
+      this.writes.left();
+      // Nobody is shown what somebody else's store held.
+      this.rows.invalidateAll();
+      for (const source of this.#sources.values()) source.forget();
+    }
+  }
+
+  /** The settings of the client, with the name of this user's store. */
+  #settings(): ClientConfig {
+    const { name } = this.config;
+    return this.#user === null ? this.config : { ...this.config, name: `${name}@${encodeURIComponent(this.#user)}` };
+  }
+
   async #open(factory: ClientFactory): Promise<void> {
     this.#phase = "opening";
     this.#failure = undefined;
     let loaded: LoadedClient | undefined;
     try {
       const host: WireHost = { event: (json) => this.#events(json, loaded), token: this.token };
-      loaded = await factory.create(JSON.stringify(this.config), host);
+      loaded = await factory.create(JSON.stringify(this.#settings()), host);
       this.#loaded = loaded;
       await loaded.client.open();
       if (this.closed) return void (await loaded.client.close());
@@ -271,23 +310,12 @@ export class Session implements SourceHost {
     this.#loaded = undefined;
     this.writes.trapped();
     if (!this.#mayRecover()) {
-      this.#fail(
-        new TidewireError(
-          "internal",
-          "Tidewire's core failed several times in a minute. Reload the page; nothing stored is lost.",
-          { retryable: false },
-        ),
-      );
+      this.#fail(failingCoreError());
       this.touch(this.#topics.keys(), false);
       return;
     }
     void this.#open(this.factory);
     this.events.emit("watchdog", { code: "internal", message: "The core failed and was restarted." });
-  }
-
-  /** The instance says itself that it cannot go on. */
-  #instanceLost(): void {
-    if (this.#loaded !== undefined) this.factory?.trapped(this.#loaded.generation);
   }
 
   #mayRecover(): boolean {
@@ -300,12 +328,12 @@ export class Session implements SourceHost {
     if (this.closed || from === undefined || from !== this.#loaded) return;
     const touched = new Set<string>();
     const later: (() => void)[] = [];
-    for (const event of JSON.parse(json) as WireEvent[]) this.#event(event, touched, later);
+    for (const event of JSON.parse(json) as WireEvent[]) this.#event(event, from, touched, later);
     this.touch(touched, false);
     for (const tell of later) tell();
   }
 
-  #event(event: WireEvent, touched: Set<string>, later: (() => void)[]): void {
+  #event(event: WireEvent, from: LoadedClient, touched: Set<string>, later: (() => void)[]): void {
     switch (event.type) {
       case "changed":
         // A row changes with what is queued for it or was refused, and the status counts both.
@@ -335,7 +363,8 @@ export class Session implements SourceHost {
         later.push(() => this.writes.verdict(event.write, event.index, event.verdict));
         return;
       case "watchdog":
-        if (event.code === "internal") later.push(() => this.#instanceLost());
+        // The instance says itself that it cannot go on.
+        if (event.code === "internal") later.push(() => this.factory?.trapped(from.generation));
         else later.push(() => this.events.emit(event.type, event));
         return;
       default:

@@ -2,8 +2,9 @@
 import { TidewireError } from "./errors.js";
 import { liveOf, sameItems, type Live, type Source } from "./live.js";
 import { compilePatch, wirePatch } from "./patch.js";
-import { topics, type Session } from "./session.js";
+import type { Session } from "./session.js";
 import type { Health, Metrics, QueueEntry, QueueView, SyncStatus, SyncView } from "./status.js";
+import { topics } from "./topics.js";
 import type { MutationName } from "./wasm/wire.js";
 import { startWrite, waitFor, withTimeout, type WaitOptions, type Write } from "./write.js";
 

@@ -122,10 +122,35 @@ export class WriteLane {
         );
     }
     this.#unstored.clear();
-    const error = new TidewireError(
-      "internal",
-      "The core was restarted before the server's verdict was known; look at db.sync.queue.",
+    this.#noVerdicts(
+      new TidewireError(
+        "internal",
+        "The core was restarted before the server's verdict was known; look at db.sync.queue.",
+      ),
     );
+  }
+
+  /** Whether a write is on its way into the store. */
+  get busy(): boolean {
+    return this.#waiting.length + this.#unstored.size + this.#replay.length > 0;
+  }
+
+  /** Waits for the writes that are on their way now, however they end. */
+  async settled(): Promise<void> {
+    const all = [...this.#waiting, ...this.#unstored.values(), ...this.#replay];
+    await Promise.allSettled(all.map((submission) => submission.durable));
+  }
+
+  /** The store that comes next is another user's: numbers and names of this one mean nothing there. */
+  left(): void {
+    this.#epoch += 1;
+    this.#lastDurableKey = -1;
+    this.#noVerdicts(
+      new TidewireError("closed", "The user signed out before the server's verdict was known; the edit stays queued."),
+    );
+  }
+
+  #noVerdicts(error: TidewireError): void {
     for (const ref of this.#awaiting.values()) {
       const submission = ref.deref();
       if (submission === undefined) continue;

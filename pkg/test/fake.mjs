@@ -17,7 +17,10 @@ export function fakeFactory(options = {}) {
     async create(config, host) {
       factory.configs.push(JSON.parse(config));
       if (factory.dead === factory.generation) factory.generation += 1;
-      const client = new FakeClient(factory, store, JSON.parse(config), host, options);
+      // `stores`: one for each name, as in a browser.
+      const { name } = JSON.parse(config);
+      const named = options.stores && (options.stores[name] ??= { rows: new Map(), queue: [], key: 0 });
+      const client = new FakeClient(factory, named ?? store, JSON.parse(config), host, options);
       factory.clients.push(client);
       return { client, generation: factory.generation };
     },

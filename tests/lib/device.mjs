@@ -38,12 +38,12 @@ export class Device {
    *
    * @param {string} page
    * @param {{
-   *   proxy: Parts["proxy"], token: string, renewed?: string | number, collections: object, options?: object,
-   *   name?: string,
+   *   proxy: Parts["proxy"], token: string, tokens?: object, renewed?: string | number, collections: object,
+   *   options?: object, name?: string,
    * }} settings
    */
-  static address(page, { proxy, token, renewed, collections, options, name = "tests" }) {
-    const settings = { name, url: proxy.url, token, renewed, collections, options: { ...OPTIONS, ...options } };
+  static address(page, { proxy, token, tokens, renewed, collections, options, name = "tests" }) {
+    const settings = { name, url: proxy.url, token, tokens, renewed, collections, options: { ...OPTIONS, ...options } };
     return `${page}/#${encodeURIComponent(JSON.stringify(settings))}`;
   }
 

@@ -136,7 +136,9 @@ class Exchange {
     this.#request = request;
     this.#response = response;
     this.#body = body;
-    this.entry = { method: request.method, path: pathOf(request), body: body.toString("utf8"), at: performance.now() };
+    const { method, headers } = request;
+    const bearer = headers.authorization;
+    this.entry = { method, path: pathOf(request), bearer, body: body.toString("utf8"), at: performance.now() };
     response.on("error", () => response.destroy());
   }
 

@@ -88,15 +88,26 @@ class World {
    *
    * @param {{
    *   user?: string, name?: string, collections?: object, options?: object, tabs?: number, tokenSeconds?: number,
-   *   line?: (proxy: Awaited<ReturnType<typeof startProxy>>) => void,
-   * }} [settings]
+   *   line?: (proxy: Awaited<ReturnType<typeof startProxy>>) => void, accounts?: string[],
+   * }} [settings] `accounts` sign in on this device, each with a token of their own.
    */
-  async device({ user = "ann", name = user, collections = { todos: {} }, options, line, tabs = 1, tokenSeconds } = {}) {
+  async device({
+    user = "ann",
+    name = user,
+    collections = { todos: {} },
+    options,
+    line,
+    tabs = 1,
+    tokenSeconds,
+    accounts,
+  } = {}) {
     const proxy = await startProxy(() => this.server.port);
     line?.(proxy);
     const token = await this.server.token(user, this.tenant, tokenSeconds);
     const renewed = tokenSeconds && (await this.server.token(user, this.tenant));
-    const address = Device.address(this.page, { proxy, token, renewed, collections, options });
+    const tokenOf = async (account) => [account, await this.server.token(account, this.tenant)];
+    const tokens = accounts && Object.fromEntries(await Promise.all(accounts.map(tokenOf)));
+    const address = Device.address(this.page, { proxy, token, tokens, renewed, collections, options });
     const device = new Device({
       name: `${name}-${this.devices.length + 1}`,
       proxy,

@@ -30,8 +30,10 @@ addEventListener("error", (event) => tw.errors.push(`${event.message} ${event.er
 addEventListener("unhandledrejection", ({ reason }) => tw.errors.push(`${reason?.code} ${reason?.stack ?? reason}`));
 tw.token = sessionStorage.getItem("token") ?? settings.token;
 
-function auth(why) {
+function auth(why, user) {
   tw.asked.push(why);
+  // A test with several accounts on one device says whose token is whose.
+  if (settings.tokens) return settings.tokens[user] ?? null;
   if (why !== "start" && settings.renewed) tw.token = settings.renewed;
   return tw.token;
 }
