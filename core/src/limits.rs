@@ -89,6 +89,8 @@ pub const HELD_RETRY_MS: u64 = 15_000;
 pub const HELD_MS_MAX: u64 = 7 * 24 * 3_600_000;
 /// Verdicts below a replica's floor are kept so long by the server, and so are tombstones, leave markers and marks.
 pub const HORIZON_MS: u64 = 30 * 24 * 3_600_000;
+/// Items of an array that are merged one by one; each is compared with each, so 1,000 take some milliseconds.
+pub const MERGE_ITEMS_MAX: usize = 1_000;
 /// Rows between two checkpoints of a pull.
 pub const PULL_CHECKPOINT_ROWS: usize = 500;
 

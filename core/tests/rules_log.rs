@@ -5,7 +5,7 @@ mod world;
 use tidewire_core::ids::MutationId;
 use tidewire_core::io::StoreError;
 use tidewire_core::json;
-use tidewire_core::json::Raw;
+use tidewire_core::json::{Raw, Value};
 use tidewire_core::log::record::{Changes, Commit, Record, Sent};
 use tidewire_core::model::cursor::{Cursor, Scope};
 use world::{delete, inc, insert, pair, set, world};
@@ -174,6 +174,34 @@ fn rule_03_a_coalesce_behind_a_sent_has_no_effect() {
         let survivor = state.queue.get(&MutationId(1, 1)).unwrap();
         assert_eq!(survivor.raw.get().contains(r#""/f":3"#), !sent);
     }
+}
+
+#[test]
+fn rule_03_edits_join_only_where_the_second_saw_what_the_first_had_left() {
+    use tidewire_core::queue::coalesce::plan;
+    use tidewire_core::store::fold::fold;
+    use tidewire_core::store::state::State;
+    let joined = |first: Value, second: Value| {
+        let text = |part: Value| {
+            let mut edit = json!({"c": "deals", "id": "d1", "kind": "patch", "base": 1, "at": [1, 0]});
+            for (key, value) in part.as_object().unwrap().iter() {
+                edit[key] = value.clone();
+            }
+            Raw::parse(&edit.to_string()).unwrap()
+        };
+        let mut state = State::default();
+        let commit = Commit { mutations: vec![text(first), text(second)], tx: vec![] };
+        fold(&mut state, 1, Record::Commit(commit), 0).unwrap();
+        plan(&state).len() == 1
+    };
+    let first = || json!({"set": {"/tags": ["a", "b"]}, "was": {"/tags": ["a"]}});
+    assert!(joined(first(), json!({"set": {"/tags": ["b"]}, "was": {"/tags": ["a", "b"]}})));
+    // Somebody's `x` came in between, and the second edit removes it: joined, nobody would hear of that.
+    assert!(!joined(first(), json!({"set": {"/tags": ["a", "b"]}, "was": {"/tags": ["a", "b", "x"]}})));
+    let counted = || json!({"inc": {"/n": 1}, "was": {"/n": 3}});
+    assert!(joined(counted(), json!({"set": {"/n": 9}, "was": {"/n": 4}})));
+    assert!(!joined(counted(), json!({"set": {"/n": 9}, "was": {"/n": 14}})));
+    assert!(joined(counted(), json!({"inc": {"/n": 1}, "was": {"/n": 14}})), "amounts add up whatever there is");
 }
 
 #[test]

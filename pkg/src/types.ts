@@ -94,7 +94,10 @@ export type OrderPath<T> = Path<T> | MetaPath | PathKeys;
 
 /** How concurrent edits of one field are settled. */
 export type Strategy = "last-write-wins" | "merge" | "client-wins" | "server-wins";
-type FieldStrategy<V> = Strategy | ([NonNullable<V>] extends [number] ? "counter" : never);
+type FieldStrategy<V> =
+  | Strategy
+  | ([NonNullable<V>] extends [number] ? "counter" : never)
+  | ([NonNullable<V>] extends [readonly unknown[]] ? "union" : never);
 
 /** The settings of a collection. The server's settings are the truth; these predict them. */
 export interface CollectionOptions<T> {
@@ -109,7 +112,7 @@ export interface CollectionOptions<T> {
 /** Options after the compiler has checked them against the entity. */
 export interface AnyCollectionOptions {
   readonly conflict?: Strategy;
-  readonly fields?: { readonly [path: string]: Strategy | "counter" | undefined };
+  readonly fields?: { readonly [path: string]: Strategy | "counter" | "union" | undefined };
   readonly onDeleteConflict?: "delete-wins" | "update-wins";
   readonly onReject?: "undo" | "keep";
 }

@@ -106,3 +106,6 @@ useEntity("todos", "id");
 // @ts-expect-error 36: the row of one collection is not that of another
 const row: Entity<typeof db.projects> = db.todos.peek("id")!;
 export { row };
+
+// @ts-expect-error 37: a set is an array
+collection(todo, { fields: { title: "union" } });

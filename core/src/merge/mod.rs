@@ -10,6 +10,7 @@
 //!
 //! Not here: numbers, verdicts and transactions; see [`authority`](crate::authority).
 
+mod arrays;
 mod entity;
 mod leaf;
 mod paths;

@@ -10,7 +10,7 @@ use crate::error::{Code, CoreError};
 use crate::ids::{ReplicaId, Rev};
 use crate::json::{self, Map, Value};
 use crate::merge::leaf::{LeafStep, Write};
-use crate::merge::{PathRev, PathRevs, paths};
+use crate::merge::{PathRev, PathRevs, arrays, paths};
 use crate::model::document;
 use crate::model::path::Path;
 use crate::model::schema::{CollectionSettings, FieldStrategy, Strategy};
@@ -95,15 +95,17 @@ impl<'a> Weave<'a> {
             return Ok(());
         }
         let concurrent = unseen && stored != step.was;
+        if concurrent && self.combine(step) {
+            return Ok(());
+        }
         if concurrent && !self.wins(&step.path) {
             self.lose(step);
             return Ok(());
         }
         if concurrent {
-            let by = self.replica();
+            let yours = document::get(&self.doc, &step.path).cloned();
             let kept = value_of(&step.write);
-            let yours = stored.cloned();
-            self.displaced.push(Overwritten { path: step.path.clone(), yours, kept, by });
+            self.displace(&step.path, yours, kept);
         }
         let value = match &step.write {
             Write::Object(_) => Some(Value::Object(Map::new())),
@@ -111,6 +113,27 @@ impl<'a> Weave<'a> {
         };
         self.put(&step.path, value, concurrent);
         Ok(())
+    }
+
+    /// Makes one value of two concurrent ones, where the strategy knows how. Where both changed the same part, one of
+    /// them lost it and is told so.
+    fn combine(&mut self, step: &LeafStep<'_>) -> bool {
+        let Write::Leaf(mine) = &step.write else { return false };
+        let Some(theirs) = document::get(&self.doc, &step.path).cloned() else { return false };
+        let mine_wins = self.wins(&step.path);
+        let combined = match self.strategy(&step.path) {
+            FieldStrategy::Union => arrays::union(step.was, mine, &theirs),
+            FieldStrategy::Merge => arrays::by_id(step.was, mine, &theirs, mine_wins),
+            _ => None,
+        };
+        let Some(combined) = combined else { return false };
+        self.put(&step.path, Some(combined.value.clone()), false);
+        if combined.clash && mine_wins {
+            self.displace(&step.path, Some(theirs), Some(combined.value));
+        } else if combined.clash {
+            self.lose(step);
+        }
+        true
     }
 
     /// `inc`, `add` and `remove` act on whatever stands there: they commute (rule 16).
@@ -135,7 +158,7 @@ impl<'a> Weave<'a> {
             FieldStrategy::ClientWins => true,
             FieldStrategy::ServerWins => false,
             // Objects were split into their leaves; what cannot be merged falls to the later stamp.
-            FieldStrategy::LastWriteWins | FieldStrategy::Merge | FieldStrategy::Counter => match self.known {
+            _ => match self.known {
                 Known::Rev(_) => true,
                 Known::Paths(_, mine) => self.unseen_rival(path).is_none_or(|theirs| *mine > theirs.1),
             },
@@ -223,10 +246,7 @@ impl<'a> Weave<'a> {
         if let Write::Object(_) = step.write {
             self.lost.push(step.path.clone());
         }
-        let by = match self.known {
-            Known::Paths(paths, _) => paths::author(paths, &step.path),
-            Known::Rev(_) => None,
-        };
+        let by = self.author(&step.path);
         self.overwritten.push(Overwritten {
             path: step.path.clone(),
             yours: value_of(&step.write),
@@ -235,9 +255,18 @@ impl<'a> Weave<'a> {
         });
     }
 
-    fn replica(&self) -> Option<ReplicaId> {
-        match self.known {
+    /// A stored value lost to this mutation.
+    fn displace(&mut self, path: &Path, yours: Option<Value>, kept: Option<Value>) {
+        let by = match self.known {
             Known::Paths(_, mine) => Some(mine.1.clone()),
+            Known::Rev(_) => None,
+        };
+        self.displaced.push(Overwritten { path: path.clone(), yours, kept, by });
+    }
+
+    fn author(&self, path: &Path) -> Option<ReplicaId> {
+        match self.known {
+            Known::Paths(paths, _) => paths::author(paths, path),
             Known::Rev(_) => None,
         }
     }

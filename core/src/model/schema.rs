@@ -15,7 +15,7 @@ pub enum Strategy {
     /// The later stamp wins; ties by replica, then by number.
     #[default]
     LastWriteWins,
-    /// Three-way: objects by path; `union`, `counter` and `text` by field; the rest by the later stamp.
+    /// Three-way: objects by path, arrays of objects by their `id`; the rest by the later stamp.
     Merge,
     /// The incoming value wins.
     ClientWins,
@@ -29,7 +29,7 @@ pub enum Strategy {
 pub enum FieldStrategy {
     /// The later stamp wins.
     LastWriteWins,
-    /// Three-way by path.
+    /// Three-way: objects by path, arrays of objects by their `id`; the rest by the later stamp.
     Merge,
     /// The incoming value wins.
     ClientWins,
@@ -37,6 +37,8 @@ pub enum FieldStrategy {
     ServerWins,
     /// A number: a concurrent set counts as its difference to `was` (rule 16).
     Counter,
+    /// An array as a set: what either added is in it, what either removed is not.
+    Union,
 }
 
 /// Delete against a concurrent update.
@@ -74,6 +76,7 @@ impl FieldStrategy {
             "client-wins" => Self::ClientWins,
             "server-wins" => Self::ServerWins,
             "counter" => Self::Counter,
+            "union" => Self::Union,
             other => return Err(unknown("strategy", other)),
         })
     }
@@ -86,7 +89,9 @@ impl Strategy {
             FieldStrategy::Merge => Self::Merge,
             FieldStrategy::ClientWins => Self::ClientWins,
             FieldStrategy::ServerWins => Self::ServerWins,
-            FieldStrategy::Counter => return Err(unknown("strategy of a collection", "counter")),
+            FieldStrategy::Counter | FieldStrategy::Union => {
+                return Err(unknown("strategy of a collection", json::text(value)?));
+            }
         })
     }
 }

@@ -79,7 +79,8 @@ fn is_free(state: &State, n: MutationId, entry: &Entry) -> bool {
         && mutation.remove.is_empty()
 }
 
-/// Two patches as one, if each path of the second is either new or exactly one of the first's.
+/// Two patches as one, if each path of the second is either new or exactly one of the first's, and shows there what
+/// the first had left: server data between the two is what the second one's author saw, and a merge has to know it.
 fn join(first: &Mutation, second: &Mutation) -> Option<Mutation> {
     let earlier: Vec<_> = first.paths().collect();
     for path in second.paths() {
@@ -90,6 +91,9 @@ fn join(first: &Mutation, second: &Mutation) -> Option<Mutation> {
     // Setting a field makes the objects on its way, and these stay when it is unset again.
     let makes_parents = |path: &Path| earlier.contains(&path) && !first.was.contains_key(path) && path.depth() > 1;
     if second.unset.iter().any(makes_parents) {
+        return None;
+    }
+    if second.set.keys().any(|path| earlier.contains(&path) && !follows(first, second, path)) {
         return None;
     }
     let mut all = first.clone();
@@ -123,6 +127,17 @@ fn join(first: &Mutation, second: &Mutation) -> Option<Mutation> {
         }
     }
     Some(all)
+}
+
+/// Whether the second's author saw at this path what the first made of it.
+fn follows(first: &Mutation, second: &Mutation, path: &Path) -> bool {
+    let was = second.was.get(path);
+    match first.inc.get(path) {
+        Some(amount) => {
+            first.was.get(path).map_or_else(|| Some(json::number_of(*amount)), |n| sum(n, *amount)).as_ref() == was
+        }
+        None => first.set.get(path) == was,
+    }
 }
 
 /// The sum as JSON, if it is a number that JSON can hold.

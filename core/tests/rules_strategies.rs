@@ -1,0 +1,140 @@
+//! The strategies that make one value of two concurrent ones.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+mod common;
+
+use common::{Server, insert, patch};
+use tidewire_core::json;
+use tidewire_core::json::Value;
+use tidewire_core::model::path::Path;
+use tidewire_core::model::schema::{CollectionSettings, FieldStrategy};
+use tidewire_core::protocol::message::{Overwritten, Verdict};
+
+fn field(path: &str, strategy: FieldStrategy) -> CollectionSettings {
+    CollectionSettings { fields: [(Path::parse(path).unwrap(), strategy)].into_iter().collect(), ..Default::default() }
+}
+
+/// A server with one entity at revision 1.
+fn server(settings: CollectionSettings, doc: Value) -> Server {
+    let mut server = Server::with(settings);
+    assert_eq!(server.one("maker", 1, insert("1", doc)), Verdict::Applied { rev: 1 });
+    server
+}
+
+fn lost(verdict: &Verdict) -> (Vec<Overwritten>, Vec<Overwritten>) {
+    match verdict {
+        Verdict::Merged { overwritten, displaced, .. } => (overwritten.clone(), displaced.clone()),
+        other => panic!("nothing was lost: {other:?}"),
+    }
+}
+
+/// Both saw the same document and wrote `/f`: Anna's arrives first, Ben's is later.
+fn meet(settings: CollectionSettings, was: Value, hers: Value, his: Value) -> (Value, Verdict) {
+    let mut server = server(settings, json!({"f": was.clone()}));
+    let edit = |value: Value, at| patch("1", 1).set("/f", value).was("/f", was.clone()).at(at).text();
+    server.one("anna", 1, edit(hers, 20));
+    let verdict = server.one("ben", 1, edit(his, 30));
+    (server.doc("1")["f"].clone(), verdict)
+}
+
+fn merged_field() -> CollectionSettings {
+    field("/f", FieldStrategy::Merge)
+}
+
+#[test]
+fn union_keeps_what_either_added_and_drops_what_either_removed() {
+    let union = || field("/f", FieldStrategy::Union);
+    let (tags, verdict) =
+        meet(union(), json!(["a", "b", "c"]), json!(["b", "c", "x", "y"]), json!(["z", "a", "x", "c"]));
+    assert_eq!(tags, json!(["c", "x", "y", "z"]));
+    assert_eq!(verdict, Verdict::Applied { rev: 3 }, "nobody lost anything");
+    // Both made the field.
+    let mut made = server(union(), json!({}));
+    made.one("anna", 1, patch("1", 1).set("/f", json!(["a"])).text());
+    made.one("ben", 1, patch("1", 1).set("/f", json!(["b"])).text());
+    assert_eq!(made.doc("1"), json!({"f": ["a", "b"]}));
+    // What is no array falls to the later stamp.
+    let (kept, verdict) = meet(union(), json!(["a"]), json!("none"), json!(["a", "b"]));
+    assert_eq!((kept, lost(&verdict).1.len()), (json!(["a", "b"]), 1));
+}
+
+#[test]
+fn union_holds_through_a_chain_of_ones_own_offline_edits() {
+    let mut server = server(field("/f", FieldStrategy::Union), json!({"f": ["a", "b"]}));
+    server.one("anna", 1, patch("1", 1).set("/f", json!(["a", "b", "x"])).was("/f", json!(["a", "b"])).text());
+    server.one("ben", 1, patch("1", 1).set("/f", json!(["a", "b", "c"])).was("/f", json!(["a", "b"])).text());
+    server.one("ben", 2, patch("1", 1).set("/f", json!(["b", "c"])).was("/f", json!(["a", "b", "c"])).text());
+    assert_eq!(server.doc("1"), json!({"f": ["b", "x", "c"]}));
+}
+
+#[test]
+fn merge_takes_arrays_of_objects_by_their_id() {
+    let was = json!([{"id": 1, "n": "a", "done": false}, {"id": 2, "n": "b"}, {"id": 3, "n": "c"}]);
+    let hers = json!([{"id": 1, "n": "a", "done": true}, {"id": 3, "n": "c"}, {"id": 4}]);
+    let his = json!([{"id": 1, "n": "A", "done": false}, {"id": 2, "n": "b"}, {"id": 3, "n": "c"}, {"id": 5}]);
+    let (items, verdict) = meet(merged_field(), was, hers, his);
+    assert_eq!(items, json!([{"id": 1, "n": "A", "done": true}, {"id": 3, "n": "c"}, {"id": 4}, {"id": 5}]));
+    assert_eq!(verdict, Verdict::Applied { rev: 3 });
+}
+
+#[test]
+fn merge_by_id_keeps_an_order_that_one_changed_and_tells_of_one_that_lost() {
+    let list = |ids: &[i32]| Value::from(ids.iter().map(|id| json!({"id": *id})).collect::<Vec<_>>());
+    for (hers, his, kept, losses) in [
+        (&[3, 1, 2][..], &[1, 2, 3, 4][..], &[3, 1, 2, 4][..], 0),
+        (&[1, 2, 3, 4], &[3, 1, 2], &[3, 1, 2, 4], 0),
+        (&[3, 1, 2], &[3, 1, 2, 5], &[3, 1, 2, 5], 0),
+        (&[3, 1, 2], &[2, 1, 3], &[2, 1, 3], 1),
+    ] {
+        let (items, verdict) = meet(merged_field(), list(&[1, 2, 3]), list(hers), list(his));
+        assert_eq!(items, list(kept), "{hers:?} and {his:?}");
+        let displaced = if losses == 0 { 0 } else { lost(&verdict).1.len() };
+        assert_eq!(displaced, losses);
+    }
+}
+
+#[test]
+fn merge_by_id_settles_a_field_that_both_changed_by_the_later_stamp_and_returns_the_other() {
+    let item = |n: &str, done: bool| json!([{"id": "x", "n": n, "done": done}]);
+    let (items, verdict) = meet(merged_field(), item("a", false), item("anna", true), item("ben", false));
+    assert_eq!(items, item("ben", true));
+    let (_, displaced) = lost(&verdict);
+    assert_eq!((displaced[0].yours.clone(), displaced[0].kept.clone()), (Some(item("anna", true)), Some(items)));
+    // The earlier one arrives later.
+    let mut late = server(merged_field(), json!({"f": item("a", false)}));
+    let edit = |value: Value, at| patch("1", 1).set("/f", value).was("/f", item("a", false)).at(at).text();
+    late.one("ben", 1, edit(item("ben", false), 30));
+    let (overwritten, _) = lost(&late.one("anna", 1, edit(item("anna", true), 20)));
+    assert_eq!(late.doc("1")["f"], item("ben", true));
+    assert_eq!(overwritten[0].yours, Some(item("anna", true)));
+    assert_eq!(overwritten[0].by.as_ref().unwrap().as_str(), "ben");
+    // Removed by one and changed by the other.
+    let (items, verdict) = meet(merged_field(), item("a", false), json!([]), item("ben", false));
+    assert_eq!((items, lost(&verdict).1[0].yours.clone()), (item("ben", false), Some(json!([]))));
+}
+
+#[test]
+fn arrays_without_ids_of_their_own_are_one_value() {
+    let same_twice = json!([{"id": 1}, {"id": 1}]);
+    for (was, hers, his) in [
+        (json!([1]), json!([1, 2]), json!([1, 3])),
+        (json!([{"n": 1}]), json!([{"n": 2}]), json!([{"n": 1}, {"n": 3}])),
+        (json!([]), json!([{"id": 2}]), same_twice),
+    ] {
+        let (kept, verdict) = meet(merged_field(), was, hers.clone(), his.clone());
+        assert_eq!((kept, lost(&verdict).1[0].yours.clone()), (his, Some(hers)));
+    }
+}
+
+#[test]
+fn an_array_over_the_limit_of_items_is_one_value() {
+    use tidewire_core::limits::MERGE_ITEMS_MAX;
+    let numbers = |count: usize| Value::from((0..count as u32).map(Value::from).collect::<Vec<_>>());
+    for (items, merged) in [(MERGE_ITEMS_MAX, true), (MERGE_ITEMS_MAX + 1, false)] {
+        let union = field("/f", FieldStrategy::Union);
+        let (kept, verdict) = meet(union, json!([]), json!(["hers"]), numbers(items));
+        assert_eq!(kept.as_array().unwrap().len(), items + usize::from(merged));
+        assert_eq!(verdict == Verdict::Applied { rev: 3 }, merged);
+    }
+}
