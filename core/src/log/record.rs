@@ -36,6 +36,8 @@ pub enum Record {
     Lead,
     /// Everything up to a key is in segments.
     Sealed(Sealed),
+    /// This store is a copy of another: it goes on under a name of its own (rule 8).
+    Fork(Fork),
 }
 
 /// Local mutations, named `(key of this record, index)`.
@@ -133,6 +135,15 @@ pub struct Sealed {
     pub upto: u64,
 }
 
+/// A new replica id. Numbers are names within a replica, so all that is queued is renamed by it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Fork {
+    /// The writer's fence.
+    pub fence: u64,
+    /// Random, made here.
+    pub id: ReplicaId,
+}
+
 impl Record {
     /// The record as stored bytes.
     pub fn encode(&self) -> Vec<u8> {
@@ -146,6 +157,7 @@ impl Record {
             Self::Replica(body) => (7, json::to_text(body)),
             Self::Lead => (8, String::new()),
             Self::Sealed(body) => (9, json::to_text(body)),
+            Self::Fork(body) => (10, json::to_text(body)),
         };
         // Maps with string keys and numbers only: serialising these cannot fail.
         codec::encode(kind, body.as_bytes())
@@ -169,7 +181,7 @@ impl Record {
             2 => json::parse_around(body, "m")?,
             6 => json::parse_around(body, "rows")?,
             8 => return Ok(Self::Lead),
-            10.. => return Err(newer()),
+            11.. => return Err(newer()),
             _ => (json::parse(body, JsonLimits::MESSAGE)?, None),
         };
         let fields = Fields::of(&value)?;
@@ -201,6 +213,7 @@ impl Record {
                 owner: fields.opt("owner", Owner::read)?,
             }),
             9 => Self::Sealed(Sealed { upto: fields.number("upto")? }),
+            10 => Self::Fork(Fork { fence: fields.number("fence")?, id: ReplicaId::read(fields.need("id")?)? }),
             _ => return Err(newer()),
         })
     }
@@ -208,7 +221,9 @@ impl Record {
     /// The fence of the tab that wrote it, for records that only a leader writes.
     pub fn fence(&self) -> Option<u64> {
         match self {
-            Self::Sent(Sent { fence, .. }) | Self::Acks(Acks { fence, .. }) => Some(*fence),
+            Self::Sent(Sent { fence, .. }) | Self::Acks(Acks { fence, .. }) | Self::Fork(Fork { fence, .. }) => {
+                Some(*fence)
+            }
             Self::Changes(changes) => Some(changes.fence),
             _ => None,
         }

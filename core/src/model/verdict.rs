@@ -93,23 +93,34 @@ impl VerdictItem {
     /// `bad-message`.
     pub fn read(value: &Value) -> Result<Self, CoreError> {
         let fields = Fields::of(value)?;
-        let verdict = match fields.text("verdict")? {
-            "applied" => Verdict::Applied { rev: fields.number("rev")? },
-            "merged" => Verdict::Merged {
+        let n = MutationId::read(fields.need("n")?)?;
+        Ok(Self { n, duplicate: fields.flag("duplicate")?, verdict: Verdict::read(value)? })
+    }
+}
+
+impl Verdict {
+    /// Reads it from JSON.
+    ///
+    /// # Errors
+    /// `bad-message`.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        let fields = Fields::of(value)?;
+        Ok(match fields.text("verdict")? {
+            "applied" => Self::Applied { rev: fields.number("rev")? },
+            "merged" => Self::Merged {
                 rev: fields.number("rev")?,
                 overwritten: fields.list("overwritten", Overwritten::read)?,
                 displaced: fields.list("displaced", Overwritten::read)?,
             },
-            "rejected" => Verdict::Rejected {
+            "rejected" => Self::Rejected {
                 code: Code::parse(fields.text("code")?),
                 path: fields.opt("path", Path::read)?,
                 message: fields.opt("message", json::text)?.unwrap_or_default().to_owned(),
             },
-            "held" => Verdict::Held { reason: HeldReason::read(fields.need("reason")?)? },
-            "void" => Verdict::Void,
+            "held" => Self::Held { reason: HeldReason::read(fields.need("reason")?)? },
+            "void" => Self::Void,
             _ => return Err(CoreError::new(Code::BadMessage, "a verdict of a later release")),
-        };
-        Ok(Self { n: MutationId::read(fields.need("n")?)?, duplicate: fields.flag("duplicate")?, verdict })
+        })
     }
 }
 

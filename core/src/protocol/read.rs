@@ -1,13 +1,15 @@
 //! How a client reads what a server says. The server's side, and the tests, read through serde.
 
 use crate::error::{Code, CoreError};
-use crate::ids::{CollectionName, Group, Owner};
+use crate::ids::{CollectionName, Group, MutationId, Owner};
 use crate::json::{self, Fields, JsonLimits, Value};
 use crate::model::schema::read_settings;
-use crate::protocol::message::{Change, Checkpoint, Cursor, ErrorBody, PullHeader, PushAnswer, VerdictItem};
+use crate::protocol::message::{
+    Change, Checkpoint, Cursor, ErrorBody, ForkedItem, PullHeader, PushAnswer, Verdict, VerdictItem,
+};
 
 impl PushAnswer {
-    /// Reads an answer. Of a fork only that it is one counts.
+    /// Reads an answer.
     ///
     /// # Errors
     /// `bad-message`.
@@ -17,8 +19,19 @@ impl PushAnswer {
             v: version(&fields)?,
             now: fields.number("now")?,
             user: Owner::read(fields.need("user")?)?,
-            forked: fields.get("forked").map(|_| Vec::new()),
+            forked: fields.get("forked").map(|list| json::list(list, ForkedItem::read)).transpose()?,
             verdicts: fields.list("verdicts", VerdictItem::read)?,
+        })
+    }
+}
+
+impl ForkedItem {
+    fn read(value: &Value) -> Result<Self, CoreError> {
+        let fields = Fields::of(value)?;
+        Ok(Self {
+            n: MutationId::read(fields.need("n")?)?,
+            same: fields.opt("same", Verdict::read)?,
+            differs: fields.flag("differs")?,
         })
     }
 }

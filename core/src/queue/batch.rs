@@ -64,6 +64,7 @@ pub fn unit<'a>(state: &'a State, n: MutationId, entry: &'a Entry) -> Vec<(Mutat
     }
 }
 
-fn item_bytes(entry: &Entry) -> usize {
+/// About what an item adds to a push.
+pub fn item_bytes(entry: &Entry) -> usize {
     if entry.status == Status::Void { 24 } else { entry.raw.get().len() + 48 }
 }

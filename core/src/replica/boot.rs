@@ -168,10 +168,15 @@ impl Replica {
 
     /// The first record of a new store: who it is.
     fn introduce(&mut self) {
-        let text = format!("r{:016x}{:016x}", self.random.number(), self.random.number());
-        if let Ok(id) = ReplicaId::parse(&text) {
+        if let Some(id) = self.new_id() {
             self.append(vec![Record::Replica(Identity { id, owner: None })], Durability::Strict);
         }
+    }
+
+    /// A name that nobody has.
+    pub(crate) fn new_id(&mut self) -> Option<ReplicaId> {
+        let text = format!("r{:016x}{:016x}", self.random.number(), self.random.number());
+        ReplicaId::parse(&text).ok()
     }
 
     fn touch_everything(&mut self) {

@@ -13,6 +13,7 @@
 pub mod boot;
 pub mod command;
 pub mod config;
+pub mod fork;
 pub mod lane;
 pub mod live;
 pub mod maintain;
@@ -182,6 +183,9 @@ impl Replica {
         }
         if effects.reset {
             self.event(json!({"type": "reset"}));
+        }
+        if effects.forked {
+            self.renamed();
         }
         for (collection, id, overwritten) in &effects.overwritten {
             self.event(json!({"type": "conflict", "collection": collection, "id": id, "overwritten": overwritten}));

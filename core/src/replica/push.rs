@@ -20,6 +20,7 @@ use crate::protocol::message::{Push, PushItem, VERSION};
 use crate::queue::backoff::Backoff;
 use crate::queue::{batch, coalesce};
 use crate::replica::Replica;
+use crate::replica::fork::Fork;
 use crate::small::SmallMap;
 use crate::store::state::{Entry, Status};
 
@@ -39,6 +40,8 @@ pub struct Pushing {
     pub(crate) held_retry_ms: u64,
     /// Failed attempts by mutation, for the queue view.
     pub(crate) attempts: SmallMap<MutationId, u32>,
+    /// The server knows this store's numbers with other content.
+    pub(crate) fork: Option<Fork>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -174,6 +177,9 @@ impl Replica {
     fn choose(&self, now: Now) -> Vec<MutationId> {
         let mut limits = self.config.limits();
         limits.count = self.pushing.count_max.unwrap_or(limits.count);
+        if let Some(fork) = &self.pushing.fork {
+            return fork.question(&self.state, limits);
+        }
         let pushing = &self.pushing;
         let waits = |n: MutationId, entry: &Entry| match pushing.alone.get(&n) {
             Some(alone) if alone.failures >= SUSPECT_FAILURES => alone.not_before_ms > now.mono_ms,

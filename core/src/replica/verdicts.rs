@@ -73,11 +73,10 @@ impl Replica {
         if !self.met(flight.started_ms, now, answer.now, &answer.user) {
             return;
         }
-        if answer.forked.is_some() {
-            let message =
-                "this browser profile was copied: both copies use one identity; nothing was lost, the queue waits";
-            return self.block("upgrade", Code::Forked, message);
+        if let Some(items) = answer.forked {
+            return self.forked(now, flight, items);
         }
+        self.pushing.fork = None;
         self.metrics.push_done(now.mono_ms - flight.started_ms);
         self.pushing.backoff.reset();
         self.pushing.others_succeed = false;
@@ -178,6 +177,7 @@ impl Replica {
 
     /// Forgets the push that is under way; the server will know it again by its numbers.
     pub(crate) fn abort_push(&mut self) {
+        self.pushing.fork = None;
         if let Step::InFlight(flight) = std::mem::take(&mut self.pushing.step) {
             self.output(Output::Abort { token: flight.token });
         }

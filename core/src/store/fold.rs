@@ -33,6 +33,8 @@ pub struct Effects {
     pub loaded: Vec<CollectionName>,
     /// A reset took effect.
     pub reset: bool,
+    /// The store has another replica id now.
+    pub forked: bool,
 }
 
 /// Folds one record that stands at `key`.
@@ -58,10 +60,15 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
         Record::Acks(acks) => fold_acks(state, key, acks, &mut effects),
         Record::Changes(changes) => fold_changes(state, key, *changes, &mut effects),
         Record::Replica(replica) => {
-            state.replica = Some(replica.id);
+            // Only a fork gives a store that has an id another one.
+            state.replica.get_or_insert(replica.id);
             state.owner = replica.owner;
         }
         Record::Lead => state.fence = key,
+        Record::Fork(fork) => {
+            state.replica = Some(fork.id);
+            effects.forked = true;
+        }
         Record::Sealed(_) => {
             // What was staged is not in the segments: the pull goes on from the cursor that is shown.
             state.staged = Staged::default();

@@ -123,6 +123,14 @@ impl World {
         self.tab(self.disks.len() - 1)
     }
 
+    /// A copy of a profile, as it is on the disk, with one open tab.
+    pub fn copy_of(&mut self, tab: usize) -> usize {
+        let disk = self.disks[self.tabs[tab].profile].clone();
+        self.disks.push(disk);
+        self.locks.push((None, VecDeque::new()));
+        self.tab(self.disks.len() - 1)
+    }
+
     /// Another tab of a profile.
     pub fn tab(&mut self, profile: usize) -> usize {
         self.tab_with(profile, json!({}))
