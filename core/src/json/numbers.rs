@@ -220,8 +220,11 @@ fn nearest(decimal: &Decimal) -> f64 {
 }
 
 /// `Number::toString` of ECMAScript: the shortest digits that read back the same, the nearest of them; an exponent
-/// from 1e21 and below 1e-6.
+/// from 1e21 and below 1e-6. `null` for what JSON has no number for.
 pub(super) fn write(number: f64, out: &mut String) {
+    if !number.is_finite() {
+        return out.push_str("null");
+    }
     if number < 0.0 {
         out.push('-');
     }
@@ -362,6 +365,11 @@ mod tests {
             assert_eq!(text(number), expected(number), "2^{power}");
         }
         assert_eq!(text(2_f64.powi(-25)), "2.9802322387695312e-8");
+    }
+
+    #[test]
+    fn what_is_no_number_is_written_as_javascript_does() {
+        assert_eq!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0].map(text), ["null", "null", "null", "0"]);
     }
 
     proptest! {
