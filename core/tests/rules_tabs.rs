@@ -73,3 +73,61 @@ fn of_three_tabs_one_leads_after_a_freeze() {
     assert_eq!(world.row(1, "d1").unwrap()["n"], 5);
     assert_eq!(world.view(third, "status")["pending"], 0);
 }
+
+#[test]
+fn rule_1_three_tabs_that_write_at_once_get_numbers_of_their_own_and_one_socket() {
+    let (mut world, _, _) = two_tabs();
+    let third = world.tab(0);
+    let tabs = [0, 1, third];
+    for round in 0..20 {
+        for tab in tabs {
+            world.write(tab, inc("d1", "/n", 1));
+            world.write(tab, insert(&format!("d-{tab}-{round}"), json!({"by": tab})));
+        }
+        // All three have their append in flight at once.
+        world.settle();
+    }
+    world.run(10_000);
+    let numbers: Vec<_> = world.tabs.iter().flat_map(|tab| &tab.pushes).flat_map(numbers_of).collect();
+    let mut unique = numbers.clone();
+    unique.sort();
+    unique.dedup();
+    assert_eq!(unique.len(), numbers.len(), "no number stands for two mutations");
+    assert_eq!(world.server.store.entities.len(), 61);
+    for tab in tabs {
+        assert_eq!(world.row(tab, "d1").unwrap()["n"], 60);
+        assert_eq!(world.view(tab, "status")["pending"], 0);
+        for other in tabs {
+            let id = format!("d-{other}-19");
+            assert_eq!(world.row(tab, &id), world.row(third, &id));
+        }
+    }
+    assert_eq!(world.tabs.iter().filter(|tab| tab.socket.is_some()).count(), 1, "one socket per profile");
+}
+
+fn numbers_of(push: &json::Value) -> Vec<String> {
+    push["mutations"].as_array().unwrap().iter().map(|mutation| mutation["n"].to_string()).collect()
+}
+
+#[test]
+fn a_follower_that_slept_through_a_seal_catches_up_when_it_wakes() {
+    let (mut world, leader, follower) = two_tabs();
+    world.freeze(follower);
+    for n in 0..1_200 {
+        world.write(leader, insert(&format!("new{n}"), json!({"n": n})));
+        if n % 50 == 0 {
+            world.run(100);
+        }
+    }
+    world.write(leader, inc("d1", "/n", 7));
+    world.run(7_200_000);
+    assert!(world.disks[0].seals > 0, "what the follower knows of the log is gone");
+    world.thaw(follower);
+    world.run(1_000);
+    assert_eq!(world.row(follower, "d1").unwrap()["n"], 7);
+    assert_eq!(world.row(follower, "new1199").unwrap()["n"], 1_199);
+    assert_eq!(leads(&world, leader), (true, false));
+    world.write(follower, inc("d1", "/n", 1));
+    world.run(5_000);
+    assert_eq!(world.row(leader, "d1").unwrap()["n"], 8);
+}
