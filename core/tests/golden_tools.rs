@@ -47,6 +47,26 @@ fn merges() {
     check("tools-merge", cases.collect());
 }
 
+/// Lists of few items, so that two edits often meet in one: as sets, and by the `id` of their items.
+#[test]
+fn array_merges() {
+    let cases = (0..400).map(|seed| {
+        let mut draw = Draw(2_000_000 + seed);
+        let base = draw.list(seed % 2 == 0);
+        let (mine, theirs) = (draw.edited_list(&base), draw.edited_list(&base));
+        let document = |list: &Value| json!({"list": list.clone()});
+        let (base, mine, theirs) = (document(&base), document(&mine), document(&theirs));
+        let strategy = ["union", "merge"][draw.below(2) as usize];
+        let strategies = json!({
+            "conflict": "merge", "later": ["mine", "theirs"][draw.below(2) as usize],
+            "fields": {"list": strategy}, "pointers": {"/list": strategy},
+        });
+        let merged = merged(&base, &mine, &theirs, &strategies);
+        json!({"base": base, "mine": mine, "theirs": theirs, "strategies": strategies, "merged": merged})
+    });
+    check("tools-arrays", cases.collect());
+}
+
 fn check(name: &str, cases: Vec<Value>) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.json"));
     let lines: Vec<String> = cases.iter().map(json::to_text).collect();
@@ -199,6 +219,40 @@ impl Draw {
             out.insert(self.key(), self.value(2));
         }
         Value::Object(out)
+    }
+
+    fn list(&mut self, of_objects: bool) -> Value {
+        let mut items = Vec::new();
+        for id in 0..self.below(5) {
+            items.push(if of_objects { self.item(id) } else { json!(self.below(6)) });
+        }
+        Value::Array(items)
+    }
+
+    fn item(&mut self, id: u64) -> Value {
+        json!({"id": id, "x": self.below(3), "y": {"z": self.below(2)}})
+    }
+
+    /// Items go, come, change, and change places.
+    fn edited_list(&mut self, list: &Value) -> Value {
+        let before = list.as_array().unwrap();
+        let mut items = Vec::new();
+        for item in before {
+            match (self.below(6), item.get("id")) {
+                (0, _) => {}
+                (1 | 2, Some(id)) => items.push(self.item(id.as_u64().unwrap())),
+                _ => items.push(item.clone()),
+            }
+        }
+        if self.below(3) == 0 && items.len() > 1 {
+            let last = items.len() - 1;
+            items.swap(0, last);
+        }
+        if self.below(3) == 0 {
+            let of_objects = before.iter().any(|item| item.get("id").is_some());
+            items.push(if of_objects { self.item(7) } else { json!(self.below(9)) });
+        }
+        Value::Array(items)
     }
 
     /// As the face takes them, with the pointers of the dotted paths that the core takes.

@@ -17,7 +17,7 @@ import {
 const cases = (name) =>
   JSON.parse(readFileSync(new URL(`../../core/tests/golden/${name}.json`, import.meta.url), "utf8"));
 const diffs = cases("tools-diff");
-const merges = cases("tools-merge");
+const merges = [...cases("tools-merge"), ...cases("tools-arrays")];
 const pairs = [
   ...diffs.map(({ before: one, after }) => [one, after]),
   ...merges.flatMap(({ base, mine, theirs }) => [[base, mine], [mine, theirs], [theirs, base]]),

@@ -9,12 +9,13 @@ import { TidewireError } from "../errors.js";
 import { isJsonObject, type Json, type JsonObject } from "../json.js";
 import { overlaps, toPointer } from "../path.js";
 import type { Strategy } from "../types.js";
+import { byId, union } from "./arrays.js";
 import { documentOf } from "./diff.js";
 import { type Draft, getField, isBlocked, isEqual, putField, removeField } from "./document.js";
 import { type Step, stepsBetween } from "./steps.js";
 
 /** How concurrent edits of one field are settled. */
-export type FieldStrategy = Strategy | "counter";
+export type FieldStrategy = Strategy | "counter" | "union";
 
 /** How a merge decides. */
 export interface MergeStrategies {
@@ -62,6 +63,7 @@ interface Rules {
 }
 
 const STRATEGIES: readonly string[] = ["last-write-wins", "merge", "client-wins", "server-wins"];
+const FIELD_STRATEGIES: readonly string[] = ["counter", "union"];
 
 /** Carries out my steps on their document. */
 class Weave {
@@ -95,10 +97,25 @@ class Weave {
       return;
     }
     const concurrent = unseen && !isEqual(stored, step.was);
+    if (concurrent && this.#combine(step, stored)) return;
     if (concurrent && !this.#wins(path)) return this.#lose(step);
     if (concurrent) this.displaced.push(lost(path, stored, now));
     if (now === undefined) removeField(this.document, keys);
     else putField(this.document, keys, isJsonObject(now) ? {} : now);
+  }
+
+  /** Makes one value of two, where the strategy knows how. Where both changed the same part, one of them lost it. */
+  #combine(step: Step, stored: Json | undefined): boolean {
+    const { path, keys, was, now } = step;
+    if (now === undefined || isJsonObject(now) || stored === undefined) return false;
+    const [strategy, wins] = [this.#strategy(path), this.#wins(path)];
+    const asSet = strategy === "union" ? union(was, now, stored) : undefined;
+    const combined = strategy === "merge" ? byId(was, now, stored, wins) : asSet;
+    if (combined === undefined) return false;
+    putField(this.document, keys, combined.value);
+    if (combined.clash && wins) this.displaced.push(lost(path, stored, combined.value));
+    else if (combined.clash) this.#lose(step);
+    return true;
   }
 
   #wins(path: string): boolean {
@@ -142,7 +159,7 @@ function rulesOf(strategies: MergeStrategies): Rules {
   known(conflict);
   if (later !== "mine" && later !== "theirs") throw badConfig('"later" is "mine" or "theirs"');
   const byPointer = Object.entries(fields).map(([path, strategy]) => {
-    known(strategy, ["counter"]);
+    known(strategy, FIELD_STRATEGIES);
     return [toPointer(path), strategy] as const;
   });
   const depth = (pointer: string): number => pointer.split("/").length;
