@@ -21,15 +21,17 @@ const ARTIFACTS = path.join(HERE, "artifacts");
 /**
  * Registers the hooks of this file and returns what its scenarios use.
  *
- * @param {{ engine?: string, config?: string, files?: string, page?: string }} [options]
- *   `config` and `files` are the server's; `page` is the directory of the page under test.
+ * @param {{ engine?: string, config?: string | ((port: string) => string), files?: string, page?: string }} [options]
+ *   `config` (a text, or what makes it from the page's port) and `files` are the server's; `page` is the directory of
+ *   the page under test.
  */
 export function useStack({ engine = "chromium", config, files, page = PAGE } = {}) {
   const stack = /** @type {any} */ ({ engine });
   before(
     async () => {
-      stack.server = await startServer({ config, files });
       stack.page = await serveFiles(page);
+      const text = typeof config === "function" ? config(new URL(stack.page.url).port) : config;
+      stack.server = await startServer({ config: text, files });
       if (engine === "chromium") stack.browser = await launchChromium();
     },
     { timeout: 60_000 },
