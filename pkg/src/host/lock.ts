@@ -7,6 +7,8 @@
 export class Lock {
   /** Lets go of the lock that was asked for, or stops the waiting. */
   #end: (() => void) | undefined;
+  /** Whether it was asked for where there are no locks. */
+  #asked = false;
 
   /** `name` is absent for a store of this tab alone. */
   constructor(
@@ -16,8 +18,8 @@ export class Lock {
 
   /**
    * Asks for it, or takes it from a tab that is frozen: browsers leave such a tab its lock. Where there are no locks
-   * (an insecure context, an old browser) every tab leads: the fence keeps the log right, and only requests are
-   * doubled.
+   * (an insecure context, an old browser) the tab that was opened last leads, by the fence of its record; one that lost
+   * the lead so takes it again only when it hears no leader any more.
    */
   request(steal = false): void {
     // Who waits in the line leaves it: stealing goes past it.
@@ -26,7 +28,11 @@ export class Lock {
     // By its bare name: WebKit rejects the lock of a page that is left, and this code asks again. `globalThis` would
     // lead it to the next page of the window, where it would hold the lock for ever.
     const locks = typeof navigator === "object" ? (navigator.locks as LockManager | undefined) : undefined;
-    if (this.name === undefined || locks === undefined) return this.tell(true);
+    if (this.name === undefined || locks === undefined) {
+      if (steal || !this.#asked) this.tell(true);
+      this.#asked = true;
+      return;
+    }
     const cancel = new AbortController();
     let release = (): void => undefined;
     const released = new Promise<void>((resolve) => (release = resolve));
