@@ -127,7 +127,7 @@ describe("a wall clock that jumps", () => {
       for (const [step, jump] of jumps.entries()) {
         device.offline();
         await device.run((ms) => void (window.jump = ms), jump);
-        await device.run(async ([key, title]) => void (await window.tw.db.todos.update(key, { title })), [id, `${step}`]);
+        await device.run(edit, [id, `${step}`]);
         device.online();
         await device.synced();
         assert.equal((await world.rows("todos")).get(id).title, `${step}`);
@@ -154,6 +154,11 @@ async function increment(tabs, id) {
 
 function insert(device, title) {
   return device.run(async (text) => void (await window.tw.db.todos.insert({ title: text })), title);
+}
+
+/** Runs in the page. */
+async function edit([id, title]) {
+  await window.tw.db.todos.update(id, { title });
 }
 
 /** Runs in the page: what the browser says of it from now on. */
