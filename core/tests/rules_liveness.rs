@@ -3,6 +3,7 @@
 
 mod world;
 
+use tidewire_core::io::Input;
 use tidewire_core::json;
 use world::{Fault, delete, inc, insert, pair, set, world};
 
@@ -111,4 +112,49 @@ fn a_token_that_is_refused_again_and_again_is_a_pause_that_says_so() {
     world.server.refused.clear();
     world.run(60_000);
     assert_eq!(world.view(a, "status")["state"], "synced", "a good token ends it");
+}
+
+#[test]
+fn a_portals_page_is_no_answer_and_the_status_says_that_there_is_no_connection() {
+    let (mut world, a, b) = pair();
+    world.set_network(false);
+    world.sockets = false;
+    world.write(a, set("d1", "/f", 1));
+    world.pull_faults.extend(vec![Fault::Portal; 4]);
+    world.push_faults.extend(vec![Fault::Portal; 4]);
+    world.set_network(true);
+    let mut states = Vec::new();
+    for _ in 0..60 {
+        world.run(500);
+        let state = world.view(a, "status")["state"].as_str().unwrap().to_owned();
+        if states.last() != Some(&state) {
+            states.push(state);
+        }
+        assert_eq!(world.row(a, "d1").unwrap()["f"], 1, "what is shown stays as it is");
+    }
+    assert!(states.iter().any(|state| state == "offline" || state == "connecting"), "{states:?}");
+    assert_eq!(states.last().map(String::as_str), Some("synced"), "{states:?}");
+    assert!(world.events(a, "reset").is_empty());
+    assert_eq!(world.view(a, "queue")["failed"], json!([]));
+    world.run(10_000);
+    assert_eq!(world.row(b, "d1").unwrap()["f"], 1);
+}
+
+#[test]
+fn without_a_socket_the_server_is_asked_every_5_seconds_and_every_5_minutes_when_hidden() {
+    let mut world = world();
+    world.sockets = false;
+    let a = world.device();
+    world.run(1_000);
+    let asked_in = |world: &mut world::World, ms: u64| {
+        let before = world.server.pulls;
+        world.run(ms);
+        world.server.pulls - before
+    };
+    assert!((10..=13).contains(&asked_in(&mut world, 60_000)));
+    world.tabs[a].engine.handle(world.now, Input::Visible(false));
+    world.run(6_000);
+    assert!((3..=4).contains(&asked_in(&mut world, 20 * 60_000)));
+    world.tabs[a].engine.handle(world.now, Input::Visible(true));
+    assert!((1..=2).contains(&asked_in(&mut world, 1_000)), "at once when it is visible again");
 }
