@@ -178,6 +178,8 @@ codes! {
     UpgradeRequired = "upgrade-required", false;
     /// The same mutation number was used with other content: a cloned profile.
     Forked = "forked", false;
+    /// The server was restored from a backup.
+    HistoryChanged = "history-changed", true;
     /// The storage is full.
     Quota = "quota", true;
     /// The storage failed.

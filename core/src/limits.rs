@@ -87,6 +87,10 @@ pub const SUSPECT_RETRY_MS: u64 = 60_000;
 pub const HELD_RETRY_MS: u64 = 15_000;
 /// A held mutation becomes a dead letter after this time.
 pub const HELD_MS_MAX: u64 = 7 * 24 * 3_600_000;
+/// A client keeps acknowledged mutations so long, for a server that is restored from a backup.
+pub const JOURNAL_MS: u64 = 7 * 24 * 3_600_000;
+/// Bytes of acknowledged mutations that a client keeps.
+pub const JOURNAL_BYTES_MAX: usize = 1024 * 1024;
 /// Verdicts below a replica's floor are kept so long by the server, and so are tombstones, leave markers and marks.
 pub const HORIZON_MS: u64 = 30 * 24 * 3_600_000;
 /// Items of an array that are merged one by one; each is compared with each, so 1,000 take some milliseconds.

@@ -13,7 +13,10 @@ pub const HELP: &str = "\
 The Tidewire sync server
 
 Usage: tidewire-server [--config FILE] [--dev] [--host IP] [--port N] [--data DIR] [--static DIR]
+       tidewire-server restore BACKUP [--config FILE] [--data DIR]
 
+  restore BACKUP  put a backup in the place of the database, which is kept beside it, and begin a new
+                  history: clients push again what the backup has not seen. Stop the server first
   --config FILE   a TOML file; docs/OPERATIONS.md has every key
   --dev           try things out: demo tokens for anybody, any page on this machine, and any
                   collection while the file declares none
@@ -36,6 +39,8 @@ pub enum Command {
     Version,
     /// Run.
     Run(Args),
+    /// Put a backup in the place of the database.
+    Restore(Args, PathBuf),
 }
 
 /// The options; each goes before the file's.
@@ -62,6 +67,7 @@ pub struct Args {
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
     let mut parser = lexopt::Parser::from_args(args);
     let mut parsed = Args::default();
+    let mut words: Vec<PathBuf> = Vec::new();
     while let Some(arg) = parser.next()? {
         match arg {
             Long("config") => parsed.config = Some(parser.value()?.into()),
@@ -72,13 +78,27 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt
             Long("static") => parsed.static_files = Some(parser.value()?.into()),
             Long("help") | Short('h') => return Ok(Command::Help),
             Long("version") | Short('V') => return Ok(Command::Version),
+            Value(word) if words.len() < 2 && (!words.is_empty() || word == "restore") => words.push(word.into()),
             _ => return Err(arg.unexpected()),
         }
     }
-    Ok(Command::Run(parsed))
+    match (words.pop(), words.is_empty()) {
+        (None, _) => Ok(Command::Run(parsed)),
+        (Some(backup), false) => Ok(Command::Restore(parsed, backup)),
+        (Some(_), true) => Err("`restore` needs the file of a backup".into()),
+    }
 }
 
 impl Args {
+    /// The directory of the database.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn into_data(self) -> Result<PathBuf, ConfigError> {
+        let config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+        Ok(self.data.unwrap_or(config.server.data))
+    }
+
     /// The file's configuration with these options over it, checked.
     ///
     /// # Errors
@@ -125,6 +145,8 @@ mod tests {
     fn what_is_wrong_is_named() {
         assert!(parsed(&["--prot", "1"]).expect_err("refused").to_string().contains("--prot"));
         assert!(parsed(&["--port", "70000"]).expect_err("refused").to_string().contains("70000"));
+        assert!(parsed(&["restore"]).expect_err("refused").to_string().contains("backup"));
+        assert!(parsed(&["resotre", "x"]).is_err() && parsed(&["restore", "x", "y"]).is_err());
         assert_eq!(parsed(&["--help"]).expect("parses"), Command::Help);
         let without_dev = Args::default().into_config().expect_err("refused").to_string();
         assert!(without_dev.contains("--dev"), "{without_dev}");

@@ -56,6 +56,7 @@ pub fn status_of(code: Code) -> StatusCode {
         Code::Forbidden | Code::WrongUser => StatusCode::FORBIDDEN,
         Code::NotFound | Code::UnknownCollection => StatusCode::NOT_FOUND,
         Code::Timeout => StatusCode::REQUEST_TIMEOUT,
+        Code::HistoryChanged => StatusCode::CONFLICT,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
         Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,

@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use tidewire_server::cli::{self, Args, Command, HELP};
-use tidewire_server::{State, Timeouts, serve};
+use tidewire_server::{State, Timeouts, serve, store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -16,6 +17,7 @@ const EXIT_PORT_TAKEN: u8 = 98;
 fn main() -> ExitCode {
     let args = match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Run(args)) => args,
+        Ok(Command::Restore(args, backup)) => return restore(args, &backup),
         Ok(Command::Help) => return say(HELP),
         Ok(Command::Version) => return say(concat!("tidewire-server ", env!("CARGO_PKG_VERSION"), "\n")),
         Err(error) => return fail(&format!("{error}\n\n{HELP}")),
@@ -25,6 +27,17 @@ fn main() -> ExitCode {
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime.block_on(run(args)),
         Err(error) => fail(&format!("no threads: {error}")),
+    }
+}
+
+fn restore(args: Args, backup: &Path) -> ExitCode {
+    let restored = args
+        .into_data()
+        .map_err(|error| error.to_string())
+        .and_then(|directory| store::sqlite::restore(&directory, backup).map_err(|error| error.to_string()));
+    match restored {
+        Ok(history) => say(&format!("restored; the history is {history} now\n")),
+        Err(error) => fail(&error),
     }
 }
 

@@ -298,3 +298,67 @@ fn drips(mut stream: TcpStream) {
 fn ended_by_reset(error: std::io::Error) -> std::io::Result<usize> {
     if error.kind() == std::io::ErrorKind::ConnectionReset { Ok(0) } else { Err(error) }
 }
+
+fn sync(process: &Process, token: &str, cursor: &Value) -> Vec<Value> {
+    let mut pull = json!({"v": 1, "replica": "r", "now": 1, "collections": ["notes"]});
+    if !cursor.is_null() {
+        pull["cursor"] = cursor.clone();
+    }
+    let mut text = String::new();
+    process.send(&request("/api/sync/pull", token, &pull)).read_to_string(&mut text).expect("an answer");
+    text.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[test]
+fn rule_24_restore_begins_a_new_history_and_takes_back_what_the_backup_had_not_seen() {
+    let data = TempDir::new().expect("a directory");
+    let backups = TempDir::new().expect("a directory");
+    let backup = backups.path().join("backup.sqlite");
+    let restore = || run(&["restore", backup.to_str().expect("text"), "--data", data.path().to_str().expect("text")]);
+    let process = Process::start(data.path());
+    let token = process.token();
+    process.post("/api/sync/push", &token, &push(1, counter()));
+    let file = rusqlite::Connection::open(data.path().join("tidewire.sqlite")).expect("opened");
+    file.execute("VACUUM INTO ?1", [backup.to_str().expect("text")]).expect("a backup");
+    drop(file);
+    process.post("/api/sync/push", &token, &push(2, increment()));
+    let lines = sync(&process, &token, &Value::Null);
+    let cursor = lines.last().expect("a checkpoint")["cursor"].clone();
+    assert_eq!(restore().status.code(), Some(2), "not while the server runs");
+    process.kill();
+    let output = restore();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let process = Process::start(data.path());
+    assert_eq!(count(&process, &token), 0, "the backup is what there is");
+    let mut known = push(3, increment());
+    known["history"] = cursor["history"].clone();
+    assert_eq!(process.post("/api/sync/push", &token, &known)["code"], "history-changed");
+    let lines = sync(&process, &token, &cursor);
+    assert_eq!(lines[0]["pull"]["reset"], true);
+    let history = &lines.last().expect("a checkpoint")["cursor"]["history"];
+    assert_ne!(history, &cursor["history"]);
+
+    let mut journal = push(1, counter());
+    let mut late = push(2, increment())["mutations"][0].clone();
+    late["old"] = json!(true);
+    journal["mutations"].as_array_mut().expect("a list").push(late);
+    journal["history"] = history.clone();
+    let verdicts = process.post("/api/sync/push", &token, &journal)["verdicts"].clone();
+    assert_eq!((&verdicts[0]["duplicate"], &verdicts[1]["verdict"]), (&json!(true), &json!("applied")), "{verdicts}");
+    assert_eq!(count(&process, &token), 1);
+    assert!(data.path().join("replaced.sqlite").exists(), "what was there is kept");
+}
+
+#[test]
+fn a_file_that_is_no_backup_replaces_nothing() {
+    let data = TempDir::new().expect("a directory");
+    Process::start(data.path()).kill();
+    let other = data.path().join("other.sqlite");
+    std::fs::write(&other, b"not a database").expect("written");
+    for file in [other.clone(), data.path().join("missing.sqlite")] {
+        let output = run(&["restore", file.to_str().expect("text"), "--data", data.path().to_str().expect("text")]);
+        assert_eq!(output.status.code(), Some(2));
+    }
+    assert!(data.path().join("tidewire.sqlite").exists() && !data.path().join("replaced.sqlite").exists());
+}

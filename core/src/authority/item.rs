@@ -51,7 +51,12 @@ pub(super) fn read(items: &[PushItem]) -> Vec<Item> {
                 return Content::Clash;
             }
             match Mutation::parse(bytes) {
-                Ok(edit) => Content::Edit { digest, bytes: bytes.len(), edit: Box::new(edit) },
+                Ok(mut edit) => {
+                    if item.old {
+                        edit.base_rev = 0;
+                    }
+                    Content::Edit { digest, bytes: bytes.len(), edit: Box::new(edit) }
+                }
                 Err(error) => Content::Bad { digest, error },
             }
         });

@@ -26,6 +26,9 @@ pub struct Push {
     /// Whom the store belongs to, once known: another user's token on it is `wrong-user` (rule 9).
     #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
+    /// The server's history as the sender knows it: another one answers `history-changed` (rule 24).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<String>,
     /// The sender's fence (rule 12).
     pub fence: u64,
     /// Every verdict below this number is durable at the sender (rule 6).
@@ -51,6 +54,9 @@ pub struct PushItem {
     /// content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub m: Option<Raw>,
+    /// Its `base` is a revision of another history of the server, and counts as 0 (rule 24).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub old: bool,
 }
 
 /// The answer to a push: one verdict per item, in the same order.

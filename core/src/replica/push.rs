@@ -238,12 +238,13 @@ impl Replica {
         let item = |n: &MutationId| {
             let entry = self.state.queue.get(n)?;
             let m = (entry.status != Status::Void).then(|| entry.raw.clone());
-            Some(PushItem { n: *n, tx: entry.tx.filter(|_| m.is_some()), m })
+            Some(PushItem { n: *n, tx: entry.tx.filter(|_| m.is_some()), m, old: entry.old })
         };
         let push = Push {
             v: VERSION,
             replica,
             owner: self.state.owner.clone(),
+            history: self.state.cursor.as_ref().map(|cursor| cursor.history.clone()),
             fence: self.tabs.fence(),
             floor: self.state.floor(),
             now: now.wall_ms,

@@ -106,6 +106,13 @@ impl Replica {
             self.pushing.step = Step::Idle;
             return;
         }
+        if error.is_some_and(|error| error.code == Code::HistoryChanged) {
+            // The pull tells what the server has; then what it lost goes up before all else (rule 24).
+            self.pushing.step = Step::Idle;
+            self.pushing.backoff.fail(now.mono_ms, self.config.bounds(), 0, &mut self.random);
+            self.pulling.wanted = true;
+            return;
+        }
         let Step::InFlight(flight) = &self.pushing.step else { return };
         let ns = flight.ns.clone();
         if status == 413 {

@@ -11,8 +11,8 @@ use crate::model::change::Change;
 use crate::model::cursor::Cursor;
 use crate::model::mutation::Mutation;
 use crate::model::verdict::{Overwritten, Verdict, VerdictItem};
-use crate::store::seal;
 use crate::store::state::{Confirmed, Entry, Letter, Reason, Staged, State, Status};
+use crate::store::{journal, seal};
 
 /// What a record did that somebody may want to know.
 #[derive(Debug, Default)]
@@ -99,7 +99,10 @@ fn fold_commit(state: &mut State, key: u64, commit: Commit, effects: &mut Effect
         state.hlc = state.hlc.max(mutation.at);
         effects.touched.push((mutation.collection.clone(), mutation.id.clone()));
         state.entity_mut(&mutation.collection, &mutation.id).pending.push(n);
-        state.queue.insert(n, Entry { mutation, raw, tx: tx_of(index), status: Status::Queued, position: key });
+        state.queue.insert(
+            n,
+            Entry { mutation, raw, tx: tx_of(index), status: Status::Queued, position: key, old: false, acked: 0 },
+        );
         state.dirty.mutations.push(n);
     }
     Ok(())
@@ -167,13 +170,13 @@ fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
         effects.touched.push((entry.mutation.collection.clone(), entry.mutation.id.clone()));
         state.dirty.mutations.push(item.n);
         match &item.verdict {
-            Verdict::Applied { rev } => settle(state, key, item.n, *rev),
+            Verdict::Applied { rev } => settle(state, key, item.n, *rev, acks.at),
             Verdict::Merged { rev, overwritten, .. } => {
                 if !overwritten.is_empty() {
                     let (collection, id) = (entry.mutation.collection.clone(), entry.mutation.id.clone());
                     effects.overwritten.push((collection, id, overwritten.clone()));
                 }
-                settle(state, key, item.n, *rev);
+                settle(state, key, item.n, *rev, acks.at);
             }
             Verdict::Rejected { code, path, message } => {
                 let reason = Reason { code: *code, path: path.clone(), message: message.clone(), at: acks.at };
@@ -194,15 +197,19 @@ fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
         }
         effects.verdicts.push(item);
     }
+    journal::prune(state, acks.at);
 }
 
-fn settle(state: &mut State, key: u64, n: MutationId, rev: u64) {
+fn settle(state: &mut State, key: u64, n: MutationId, rev: u64, at: u64) {
     let shown = state.cursor.as_ref().is_some_and(|cursor| cursor.seq >= rev);
     let void = state.queue.get(&n).is_some_and(|entry| entry.status == Status::Void);
     if shown || void {
-        state.unqueue(n);
+        if let Some(entry) = state.unqueue(n) {
+            journal::keep(state, n, &entry, at);
+        }
     } else if let Some(entry) = state.queue.get_mut(&n) {
         entry.status = Status::Settled(rev);
+        entry.acked = at;
         entry.position = key;
     }
 }
@@ -236,6 +243,10 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
     let staged = std::mem::take(&mut state.staged);
     if changes.done && staged.reset {
         forget_all_but(state, key, &staged.rows, effects);
+        // Another history, or a cursor that it does not know though the policy is the same: a backup was restored.
+        if state.cursor.as_ref().is_some_and(|c| c.history != cursor.history || c.scope.policy == cursor.scope.policy) {
+            effects.touched.append(&mut journal::requeue(state, key));
+        }
     }
     forget(state, key, &staged, effects);
     for (position, row) in staged.rows {
@@ -254,6 +265,7 @@ fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
         .collect();
     for n in settled {
         if let Some(entry) = state.unqueue(n) {
+            journal::keep(state, n, &entry, entry.acked);
             effects.echoed.push((entry.mutation.collection, entry.mutation.id));
         }
     }
@@ -311,6 +323,7 @@ fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
             entity.is_known()
         });
     }
+    journal::forget(state);
 }
 
 /// A reset read everything again: what it did not bring is gone.

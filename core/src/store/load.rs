@@ -3,6 +3,7 @@
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::model::mutation::Mutation;
+use crate::store::journal::Kept;
 use crate::store::seal::{EntityHead, MutationRow, Summary};
 use crate::store::segment::{Row, Space};
 use crate::store::state::{Confirmed, Entry, Letter, State, Status};
@@ -79,9 +80,15 @@ fn load_mutation(state: &mut State, row: &Row, body: &[u8]) -> Result<(), CoreEr
     let (key, index) = row.id.split_once('.').ok_or_else(corrupt)?;
     let n = MutationId(key.parse().map_err(|_| corrupt())?, index.parse().map_err(|_| corrupt())?);
     match MutationRow::read(body).map_err(|_| corrupt())? {
-        MutationRow::Queued { m, tx, status } => {
-            let mutation = Mutation::parse(m.get().as_bytes())?;
-            state.queue.insert(n, Entry { mutation, raw: m, tx, status, position: row.position });
+        MutationRow::Queued { m, tx, status, old, acked } => {
+            let mut mutation = Mutation::parse(m.get().as_bytes())?;
+            if old {
+                mutation.base_rev = 0;
+            }
+            state.queue.insert(n, Entry { mutation, raw: m, tx, status, position: row.position, old, acked });
+        }
+        MutationRow::Kept { m, tx, old, acked } => {
+            state.journal.insert(n, Kept { raw: m, tx, old, at: acked, position: row.position });
         }
         MutationRow::Letter { m, reason } => {
             let mutation = Mutation::parse(m.get().as_bytes())?;

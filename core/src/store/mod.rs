@@ -10,6 +10,7 @@
 
 pub mod clean;
 pub mod fold;
+pub mod journal;
 pub mod load;
 pub mod seal;
 pub mod segment;

@@ -13,6 +13,7 @@ use crate::limits::{SEAL_BYTES, SEAL_BYTES_FORCED, SEAL_RECORDS, SEAL_RECORDS_FO
 use crate::log::codec;
 use crate::model::cursor::Cursor;
 use crate::model::schema::{Settings, read_settings};
+use crate::store::journal::Kept;
 use crate::store::segment::{Row, Space};
 use crate::store::state::{Confirmed, Entry, Letter, Reason, State, Status, Unsealed};
 
@@ -52,7 +53,8 @@ pub(crate) struct EntityHead {
 /// A mutation's row.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum MutationRow {
-    Queued { m: Raw, tx: Option<MutationId>, status: Status },
+    Queued { m: Raw, tx: Option<MutationId>, status: Status, old: bool, acked: u64 },
+    Kept { m: Raw, tx: Option<MutationId>, old: bool, acked: u64 },
     Letter { m: Raw, reason: Reason },
 }
 
@@ -66,12 +68,17 @@ impl EntityHead {
 
 impl MutationRow {
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, CoreError> {
-        if let (_, Some(body)) = json::parse_around(bytes, "Queued")? {
+        for key in ["Queued", "Kept"] {
+            let (_, Some(body)) = json::parse_around(bytes, key)? else { continue };
             let (head, m) = json::parse_around(body.as_bytes(), "m")?;
             let fields = Fields::of(&head)?;
-            let tx = fields.opt("tx", MutationId::read)?;
-            let status = Status::read(fields.need("status")?)?;
-            return Ok(Self::Queued { m: Raw::trusted(m.unwrap_or_default()), tx, status });
+            let m = Raw::trusted(m.unwrap_or_default());
+            let (tx, old) = (fields.opt("tx", MutationId::read)?, fields.flag("old")?);
+            let (acked, status) = (fields.number("acked")?, fields.opt("status", Status::read)?);
+            return Ok(match status {
+                Some(status) => Self::Queued { m, tx, status, old, acked },
+                None => Self::Kept { m, tx, old, acked },
+            });
         }
         let (_, body) = json::parse_around(bytes, "Letter")?;
         let (head, m) = json::parse_around(body.unwrap_or_default().as_bytes(), "m")?;
@@ -163,6 +170,7 @@ pub fn seal_all(state: &mut State) {
     state.dirty.entities.extend(entities);
     state.dirty.mutations.extend(state.queue.iter().map(|(n, _)| *n));
     state.dirty.mutations.extend(state.letters.iter().map(|(n, _)| *n));
+    state.dirty.mutations.extend(state.journal.iter().map(|(n, _)| *n));
     state.unsealed.records = state.unsealed.records.max(SEAL_RECORDS_FORCED);
 }
 
@@ -188,14 +196,14 @@ fn entity_body(confirmed: &Confirmed) -> Vec<u8> {
 }
 
 fn mutation_row(state: &State, n: MutationId) -> Row {
-    let (position, row) = match (state.queue.get(&n), state.letters.get(&n)) {
-        (Some(Entry { raw, tx, status, position, .. }), _) => {
-            (*position, Some(MutationRow::Queued { m: raw.clone(), tx: *tx, status: *status }))
-        }
-        (None, Some(Letter { raw, reason, position, .. })) => {
-            (*position, Some(MutationRow::Letter { m: raw.clone(), reason: reason.clone() }))
-        }
-        (None, None) => (state.last, None),
+    let (position, row) = if let Some(Entry { raw, tx, status, position, old, acked, .. }) = state.queue.get(&n) {
+        (*position, Some(MutationRow::Queued { m: raw.clone(), tx: *tx, status: *status, old: *old, acked: *acked }))
+    } else if let Some(Letter { raw, reason, position, .. }) = state.letters.get(&n) {
+        (*position, Some(MutationRow::Letter { m: raw.clone(), reason: reason.clone() }))
+    } else if let Some(Kept { raw, tx, old, at, position }) = state.journal.get(&n) {
+        (*position, Some(MutationRow::Kept { m: raw.clone(), tx: *tx, old: *old, acked: *at }))
+    } else {
+        (state.last, None)
     };
     Row {
         space: Space::Mutation,

@@ -13,6 +13,7 @@ use crate::model::path::Path;
 use crate::model::schema::Settings;
 use crate::model::verdict::HeldReason;
 use crate::small::{SmallMap, SmallSet};
+use crate::store::journal::Kept;
 use crate::table::Table;
 
 /// The fold.
@@ -44,6 +45,8 @@ pub struct State {
     pub queue: SmallMap<MutationId, Entry>,
     /// Rejected mutations, kept with their reason until the user decides.
     pub letters: SmallMap<MutationId, Letter>,
+    /// Acknowledged mutations, kept for a server that loses them.
+    pub journal: SmallMap<MutationId, Kept>,
     /// Grows with every change of the queue and of the dead letters: what shows them follows it.
     pub queue_version: u64,
     /// What the next seal has to write.
@@ -124,6 +127,10 @@ pub struct Entry {
     pub status: Status,
     /// The log key that last moved it.
     pub position: u64,
+    /// Its `base_rev` is of another history of the server, and counts as 0.
+    pub old: bool,
+    /// When it was acknowledged, by the device's clock; 0 before.
+    pub acked: u64,
 }
 
 /// Where a queued mutation stands, as far as the log says.

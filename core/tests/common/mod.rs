@@ -107,6 +107,8 @@ pub struct Server {
     /// What the sender's clock shows.
     pub sender_now: u64,
     pub floor: MutationId,
+    /// What is pushed comes from before the server was restored.
+    pub old: bool,
 }
 
 impl Default for Server {
@@ -122,7 +124,14 @@ impl Server {
     pub fn with(settings: CollectionSettings) -> Self {
         let settings = [(CollectionName::parse(DEALS).unwrap(), settings)].into_iter().collect();
         let policy = OpenPolicy { settings, private_to: None };
-        Self { store: MemoryStore::default(), policy, now: NOW, sender_now: NOW, floor: MutationId::default() }
+        Self {
+            store: MemoryStore::default(),
+            policy,
+            now: NOW,
+            sender_now: NOW,
+            floor: MutationId::default(),
+            old: false,
+        }
     }
 
     /// Single mutations.
@@ -154,11 +163,13 @@ impl Server {
             n: id(*n),
             tx: tx.map(id),
             m: text.map(|text| serde_json::from_str::<Raw>(text).unwrap()),
+            old: self.old,
         };
         let push = Push {
             v: 1,
             replica: replica.clone(),
             owner: None,
+            history: None,
             fence: 0,
             floor: self.floor,
             now: self.sender_now,

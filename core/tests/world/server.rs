@@ -133,10 +133,19 @@ impl Server {
         if push.owner.as_ref().is_some_and(|known| *known != user) {
             return (403, json!({"code": "wrong-user", "message": "not yours"}).to_string());
         }
+        if push.history.as_ref().is_some_and(|known| *known != self.history) {
+            return failed(409, "history-changed");
+        }
         let policy = Strict(&self.policy, &self.reject);
         let mut rows = self.store.rows(&user, &push.replica);
         let Ok(answer) = decide_push(&mut rows, &policy, &user, &push, self.now);
         (200, json::to_text(&answer))
+    }
+
+    /// What is older than now is past the horizon: tombstones go, and cursors from before are reset.
+    pub(crate) fn prune(&mut self) {
+        self.store.horizon = self.store.seq;
+        self.store.entities.retain(|_, row| !row.stored.deleted);
     }
 
     pub(crate) fn cursor(&self, user: &Owner, collections: &[String], seq: u64) -> Value {
@@ -184,7 +193,8 @@ impl Server {
         let here = self.cursor(user, &collections, 0);
         let after = pull.cursor.as_ref().map(|cursor| json!(cursor));
         let reset =
-            after.as_ref().is_some_and(|after| after["history"] != here["history"] || after["scope"] != here["scope"]);
+            after.as_ref().is_some_and(|after| after["history"] != here["history"] || after["scope"] != here["scope"])
+                || pull.cursor.as_ref().is_some_and(|c| c.seq < self.store.horizon || c.seq > self.store.seq);
         let above = if reset { 0 } else { pull.cursor.as_ref().map_or(0, |cursor| cursor.seq) };
         let mut at = if reset { None } else { after.clone() };
         let changes = self.changes(user, &collections, above);

@@ -24,6 +24,10 @@ pub(super) async fn push(
     let push = parse(&bytes)?;
     check(&push, state.config.max_push_mutations)?;
     check_owner(push.owner.as_ref(), &identity.owner)?;
+    if push.history.as_ref().is_some_and(|known| known != state.store.history()) {
+        // Its revisions say nothing here; what this server lost has to come first (rule 24).
+        return Err(Error::new(Code::HistoryChanged, "this server was restored from a backup: pull, then push again"));
+    }
     Ok(Answer(state.store.push(identity.owner, push, now).await?))
 }
 

@@ -7,6 +7,7 @@ mod lock;
 mod prune;
 mod read;
 mod regroup;
+mod restore;
 mod rows;
 mod schema;
 mod writer;
@@ -21,6 +22,7 @@ use tidewire_core::protocol::message::{Push, PushAnswer};
 use tokio::sync::watch;
 
 pub use read::Snapshot;
+pub use restore::restore;
 pub use rows::SqliteRows;
 pub use schema::SCHEMA_VERSION;
 
@@ -28,6 +30,9 @@ use super::StoreError;
 use crate::policy::ServerPolicy;
 use lock::DirectoryLock;
 use writer::{Job, Writer};
+
+/// The database in its directory.
+const FILE: &str = "tidewire.sqlite";
 
 /// Reader connections that are kept open when idle.
 const IDLE_READERS_MAX: usize = 16;
@@ -61,7 +66,7 @@ impl Store {
             StoreError::Directory(format!("cannot create the data directory {directory} (--data, server.data): {e}"))
         })?;
         let lock = DirectoryLock::take(directory)?;
-        let path = directory.join("tidewire.sqlite");
+        let path = directory.join(FILE);
         let (mut connection, history) = connect(&path)?;
         regroup::run(&mut connection, &policy)?;
         let wakers = Wakers::default();

@@ -114,6 +114,13 @@ pub(super) fn open(connection: &mut Connection) -> Result<String, StoreError> {
     Ok(history)
 }
 
+/// Begins a new history: every cursor of the old one is reset (rule 24).
+pub(super) fn begin_history(connection: &Connection) -> Result<String, StoreError> {
+    let history = super::random_text(2);
+    connection.execute("UPDATE meta SET value = ?1 WHERE name = 'history'", [&history])?;
+    Ok(history)
+}
+
 /// A value of the `meta` table; `value` is stored if there is none.
 pub(super) fn meta_or_insert(connection: &Connection, name: &str, value: &str) -> Result<String, StoreError> {
     let stored = connection.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()?;

@@ -1,0 +1,95 @@
+//! Mutations that the server acknowledged, kept for some days: a server that was restored from a backup may not know
+//! them, and then they go up again with their numbers (rule 24). What it does know it answers as a duplicate.
+
+use crate::ids::{CollectionName, EntityId, MutationId};
+use crate::json::{self, Raw};
+use crate::limits::{JOURNAL_BYTES_MAX, JOURNAL_MS};
+use crate::model::mutation::Mutation;
+use crate::store::state::{Entry, State, Status};
+
+/// An acknowledged mutation.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// The bytes that travelled.
+    pub raw: Raw,
+    /// The first member of its transaction.
+    pub tx: Option<MutationId>,
+    /// Its `base_rev` is of another history.
+    pub old: bool,
+    /// When it was acknowledged, by the device's clock.
+    pub at: u64,
+    /// The log key that put it here.
+    pub position: u64,
+}
+
+/// Keeps what has just left the queue because it took effect.
+pub(super) fn keep(state: &mut State, n: MutationId, entry: &Entry, at: u64) {
+    if entry.status != Status::Void {
+        let kept = Kept { raw: entry.raw.clone(), tx: entry.tx, old: entry.old, at, position: state.last };
+        state.journal.insert(n, kept);
+    }
+}
+
+/// Drops what is too old, and the first of what is too much; of a transaction all or nothing.
+pub(super) fn prune(state: &mut State, now_ms: u64) {
+    let mut bytes: usize = state.journal.values().map(|kept| kept.raw.get().len()).sum();
+    // Down to three quarters at once: it is one walk over all of it.
+    let most = if bytes > JOURNAL_BYTES_MAX { JOURNAL_BYTES_MAX / 4 * 3 } else { JOURNAL_BYTES_MAX };
+    let (journal, dirty) = (&mut state.journal, &mut state.dirty.mutations);
+    let mut dropped = None;
+    journal.retain(|n, kept| {
+        let stays = kept.at + JOURNAL_MS >= now_ms && bytes <= most && (kept.tx.is_none() || kept.tx != dropped);
+        if !stays {
+            bytes -= kept.raw.get().len();
+            dropped = kept.tx;
+            dirty.push(*n);
+        }
+        stays
+    });
+}
+
+/// Drops the edits of entities that were erased here: they tell what the reader may no longer see (rule 28).
+pub(super) fn forget(state: &mut State) {
+    let mut journal = std::mem::take(&mut state.journal);
+    journal.retain(|n, kept| {
+        let known = Mutation::parse(kept.raw.get().as_bytes())
+            .is_ok_and(|mutation| state.entity(mutation.collection.as_str(), mutation.id.as_str()).is_some());
+        if !known {
+            state.dirty.mutations.push(*n);
+        }
+        known
+    });
+    state.journal = journal;
+}
+
+/// The server has another history: all that is kept goes into the queue again, and what is there is not decided any
+/// more. A revision of the old history says nothing in the new one: it counts as 0, and `was` decides.
+pub(super) fn requeue(state: &mut State, key: u64) -> Vec<(CollectionName, EntityId)> {
+    for (n, kept) in std::mem::take(&mut state.journal) {
+        let Ok(mutation) = Mutation::parse(kept.raw.get().as_bytes()) else { continue };
+        let Kept { raw, tx, .. } = kept;
+        let pending = &mut state.entity_mut(&mutation.collection, &mutation.id).pending;
+        pending.push(n);
+        pending.sort_unstable();
+        state.queue.insert(n, Entry { mutation, raw, tx, status: Status::Queued, position: key, old: true, acked: 0 });
+    }
+    let mut touched = Vec::new();
+    for (n, entry) in state.queue.iter_mut() {
+        if let Status::Settled(_) = entry.status {
+            entry.status = Status::Queued;
+        }
+        entry.old = true;
+        entry.mutation.base_rev = 0;
+        entry.position = key;
+        state.dirty.mutations.push(*n);
+        touched.push((entry.mutation.collection.clone(), entry.mutation.id.clone()));
+    }
+    for (n, letter) in state.letters.iter_mut() {
+        letter.mutation.base_rev = 0;
+        letter.raw = Raw::trusted(json::to_text(&letter.mutation));
+        letter.position = key;
+        state.dirty.mutations.push(*n);
+    }
+    state.queue_version += 1;
+    touched
+}

@@ -1,0 +1,143 @@
+//! Rules 24 and 30 as the client keeps them: a device that was away past the horizon, and a server that was restored
+//! from a backup.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod world;
+
+use tidewire_core::json;
+use tidewire_core::limits::JOURNAL_MS;
+use world::{World, delete, inc, insert, pair, set};
+
+/// The server goes down and comes back from a backup.
+fn restore(world: &mut World, backup: &tidewire_core::authority::memory::MemoryStore, history: &str) {
+    world.set_network(false);
+    world.server.store = backup.clone();
+    world.server.history = history.into();
+    world.run(100);
+    world.set_network(true);
+}
+
+#[test]
+fn rule_30_a_device_that_was_away_past_the_horizon_reads_again_and_keeps_its_queue() {
+    let (mut world, a, b) = pair();
+    world.write(b, insert("gone", json!({})));
+    world.run(2_000);
+    world.kill(a);
+    world.write(b, delete("gone"));
+    world.write(b, insert("new", json!({})));
+    world.run(2_000);
+    world.server.prune();
+    world.set_network(false);
+    let a = world.reload(a);
+    assert!(world.row(a, "gone").is_some());
+    world.write(a, inc("d1", "/f", 5));
+    world.write(a, insert("offline", json!({})));
+    world.run(100);
+    world.set_network(true);
+    world.run(5_000);
+    assert_eq!(world.events(a, "reset").len(), 1);
+    assert!(world.row(a, "gone").is_none(), "no tombstone told of it");
+    assert_eq!(world.view(a, "status")["pending"], 0);
+    for tab in [a, b] {
+        assert_eq!(world.row(tab, "d1").unwrap()["f"], 5);
+        assert!(world.row(tab, "new").is_some() && world.row(tab, "offline").is_some());
+    }
+}
+
+#[test]
+fn rule_24_what_a_restored_server_lost_is_pushed_again_once() {
+    for history in ["h2", "h1"] {
+        let (mut world, a, b) = pair();
+        world.write(a, inc("d1", "/f", 1));
+        world.run(2_000);
+        let backup = world.server.store.clone();
+        world.write(a, inc("d1", "/f", 10));
+        world.write_all(b, true, json!([inc("d1", "/f", 100), insert("both", json!({"of": "b"}))]));
+        world.write(a, insert("late", json!({"n": 1})));
+        world.run(2_000);
+        world.write(b, set("late", "/n", 2));
+        world.run(2_000);
+        world.set_network(false);
+        world.write(b, set("late", "/m", 3));
+        restore(&mut world, &backup, history);
+        world.run(60_000);
+        for tab in [a, b] {
+            assert_eq!(world.row(tab, "d1").unwrap()["f"], 111, "{history}: nothing is lost and nothing counts twice");
+            let late = world.row(tab, "late").unwrap();
+            assert_eq!((&late["n"], &late["m"]), (&json!(2), &json!(3)));
+            assert_eq!(world.row(tab, "both").unwrap()["$sync"]["status"], "synced");
+            assert_eq!(world.view(tab, "status")["pending"], 0);
+        }
+        let stored = world.server.store.entities.values().find(|row| row.stored.doc.get("f").is_some()).unwrap();
+        assert_eq!(stored.stored.doc["f"], 111);
+    }
+}
+
+#[test]
+fn rule_24_the_journal_outlives_seals_and_reloads_and_a_second_restore() {
+    let (mut world, a, b) = pair();
+    let backup = world.server.store.clone();
+    for n in 0..300 {
+        world.write(a, insert(&format!("n{n}"), json!({"n": n})));
+        world.run(50);
+    }
+    world.run(5_000);
+    let a = world.reload(a);
+    assert!(world.disks[world.tabs[a].profile].seals > 0, "the journal is in segments");
+    for history in ["h2", "h3"] {
+        restore(&mut world, &backup, history);
+        world.run(60_000);
+        for tab in [a, b] {
+            assert!((0..300).all(|n| world.row(tab, &format!("n{n}")).is_some()), "{history}");
+        }
+    }
+    // Everything is decided: nothing is in the queue of a tab that opens now.
+    let a = world.reload(a);
+    assert_eq!(world.view(a, "status")["pending"], 0);
+}
+
+#[test]
+fn rule_24_a_base_of_another_history_counts_as_nothing_and_was_decides() {
+    let (mut world, a, b) = pair();
+    let backup = world.server.store.clone();
+    for n in 0..10 {
+        world.write(a, set("d1", "/g", n));
+        world.run(1_000);
+    }
+    // `a` edits what it has at a high revision of the old history; `b` then makes a low one of the new history.
+    let offline = world.tabs[a].profile;
+    world.kill(a);
+    restore(&mut world, &backup, "h2");
+    world.run(1_000);
+    world.set_network(false);
+    let a = world.tab(offline);
+    world.write(a, set("d1", "/f", "a"));
+    world.run(1_000);
+    world.kill(a);
+    world.set_network(true);
+    world.run(1_000);
+    world.write(b, set("d1", "/f", "b, later"));
+    world.run(1_000);
+    let a = world.tab(offline);
+    world.run(10_000);
+    assert_eq!(world.row(a, "d1").unwrap()["f"], "b, later", "the edits were concurrent: the later one stands");
+    assert_eq!(world.row(a, "d1").unwrap()["g"], 9);
+    let conflicts = world.events(a, "conflict");
+    assert!(conflicts.iter().any(|event| event["overwritten"][0]["yours"] == "a"), "{conflicts:?}");
+}
+
+#[test]
+fn rule_24_the_journal_ends_after_seven_days() {
+    let (mut world, a, _) = pair();
+    let backup = world.server.store.clone();
+    world.write(a, set("d1", "/f", "old"));
+    world.run(2_000);
+    world.now.wall_ms += JOURNAL_MS + 1_000;
+    world.write(a, set("d1", "/g", "new"));
+    world.run(2_000);
+    restore(&mut world, &backup, "h2");
+    world.run(30_000);
+    let row = world.row(a, "d1").unwrap();
+    assert_eq!((&row["f"], &row["g"]), (&json!(0), &json!("new")));
+}
