@@ -95,6 +95,9 @@ pub const JOURNAL_BYTES_MAX: usize = 1024 * 1024;
 pub const HORIZON_MS: u64 = 30 * 24 * 3_600_000;
 /// Items of an array that are merged one by one; each is compared with each, so 1,000 take some milliseconds.
 pub const MERGE_ITEMS_MAX: usize = 1_000;
+/// Words of a text that are merged one by one, blanks and signs included: as many in quite another order take
+/// a tenth of a second without optimisation, while the server's writer waits.
+pub const MERGE_WORDS_MAX: usize = 5_000;
 /// Rows between two checkpoints of a pull.
 pub const PULL_CHECKPOINT_ROWS: usize = 500;
 

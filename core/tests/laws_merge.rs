@@ -161,4 +161,28 @@ proptest! {
         server.one("ben", 1, his);
         prop_assert_eq!((&server.doc("1")["set"], &server.doc("1")["list"]), (&once["set"], &once["list"]));
     }
+
+    #[test]
+    fn two_edits_of_a_text_come_out_the_same_in_both_orders_and_no_word_is_lost_silently(
+        was in "([a-c]{1,2}[ .]){1,6}", hers in "([a-d]{1,2}[ .]){0,6}", his in "([a-d]{1,2}[ .]){0,6}"
+    ) {
+        let outcome = |order: [usize; 2]| {
+            let mut settings = settings();
+            settings.fields.insert(Path::parse("/text").unwrap(), FieldStrategy::Text);
+            let mut server = Server::with(settings);
+            server.one("maker", 1, insert("1", json!({"text": was.clone()})));
+            let edit = |text: &str, at| patch("1", 1).set("/text", text).was("/text", was.clone()).at(at).text();
+            let edits = [edit(&hers, 100), edit(&his, 200)];
+            let verdicts = order.map(|author| server.one(&format!("a{author}"), 1, edits[author].clone()));
+            let applied = verdicts.iter().all(|verdict| matches!(verdict, Verdict::Applied { .. }));
+            (server.doc("1")["text"].as_str().unwrap().to_owned(), applied)
+        };
+        // A text that stays as it was is no edit.
+        prop_assume!(hers != was && his != was);
+        let (text, applied) = outcome([0, 1]);
+        prop_assert_eq!(&(text.clone(), applied), &outcome([1, 0]));
+        let count = |text: &str, letter| text.chars().filter(|char| *char == letter).count();
+        // `d` is in no base: what either wrote is there, or somebody was told.
+        prop_assert!(!applied || count(&text, 'd') >= count(&hers, 'd').max(count(&his, 'd')));
+    }
 }

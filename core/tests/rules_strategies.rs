@@ -138,3 +138,71 @@ fn an_array_over_the_limit_of_items_is_one_value() {
         assert_eq!(verdict == Verdict::Applied { rev: 3 }, merged);
     }
 }
+
+fn texts(was: &str, hers: &str, his: &str) -> (String, Verdict) {
+    let (text, verdict) = meet(field("/f", FieldStrategy::Text), json!(was), json!(hers), json!(his));
+    (text.as_str().unwrap().to_owned(), verdict)
+}
+
+#[test]
+fn text_keeps_changes_of_different_places() {
+    for (was, hers, his, kept) in [
+        ("one two three", "ONE two three", "one two THREE", "ONE two THREE"),
+        ("one two", "ONE two", "one TWO", "ONE TWO"),
+        ("one two three", "two three", "one two three four", "two three four"),
+        ("Hello.", "Hello. Hers.", "Hello. His.", "Hello. Hers. His."),
+        ("a b", "a b c", "a b c", "a b c"),
+        ("a\nb\nc\n", "a\nx\nb\nc\n", "a\nb\nc\nd\n", "a\nx\nb\nc\nd\n"),
+        ("\u{4f60}\u{597d}\u{5417}", "\u{60a8}\u{597d}\u{5417}", "\u{4f60}\u{597d}", "\u{60a8}\u{597d}"),
+    ] {
+        let (text, verdict) = texts(was, hers, his);
+        assert_eq!(text, kept);
+        assert!(matches!(verdict, Verdict::Applied { .. }), "{hers} and {his}: {verdict:?}");
+    }
+}
+
+#[test]
+fn text_that_both_changed_in_one_place_goes_to_the_later_one_and_the_others_is_returned() {
+    let (text, verdict) = texts("the old red car and more", "the new blue car and more", "the green car and less");
+    assert_eq!(text, "the green car and less");
+    assert_eq!(lost(&verdict).1[0].yours, Some(json!("the new blue car and more")));
+    // The earlier one arrives later: only the place of the clash is lost, the rest is taken.
+    let mut server = server(field("/f", FieldStrategy::Text), json!({"f": "one two three"}));
+    let edit = |to: &str, at| patch("1", 1).set("/f", to).was("/f", "one two three").at(at).text();
+    server.one("ben", 1, edit("uno two three", 30));
+    let (overwritten, _) = lost(&server.one("anna", 1, edit("eins two drei", 20)));
+    assert_eq!(server.doc("1")["f"], "uno two drei");
+    assert_eq!(
+        (overwritten[0].yours.clone(), overwritten[0].kept.clone()),
+        (Some(json!("eins two drei")), Some(json!("uno two drei")))
+    );
+}
+
+#[test]
+fn text_holds_through_a_chain_of_ones_own_offline_edits() {
+    let mut server = server(field("/f", FieldStrategy::Text), json!({"f": "a b"}));
+    server.one("anna", 1, patch("1", 1).set("/f", "X a b").was("/f", "a b").text());
+    server.one("ben", 1, patch("1", 1).set("/f", "a b c").was("/f", "a b").text());
+    server.one("ben", 2, patch("1", 1).set("/f", "a b c d").was("/f", "a b c").text());
+    assert_eq!(server.doc("1")["f"], "X a b c d");
+}
+
+#[test]
+fn text_with_no_base_or_too_many_words_goes_to_the_later_one() {
+    use tidewire_core::limits::MERGE_WORDS_MAX;
+    let (text, verdict) = texts("", "hers", "his");
+    assert_eq!((text.as_str(), lost(&verdict).1.len()), ("his", 1));
+    for (words, merged) in [(MERGE_WORDS_MAX, true), (MERGE_WORDS_MAX + 1, false)] {
+        let (_, verdict) = texts("a", "b a", &format!("a{}", ".".repeat(words - 1)));
+        assert_eq!(verdict == Verdict::Applied { rev: 3 }, merged, "{words} words");
+    }
+}
+
+#[test]
+fn the_view_shows_ones_own_text_until_the_server_has_merged_it() {
+    let edit = patch("1", 1).set("/f", "a b mine").was("/f", "a b").text();
+    let edit = tidewire_core::model::mutation::Mutation::parse(edit.as_bytes()).unwrap();
+    let settings = field("/f", FieldStrategy::Text);
+    let shown = tidewire_core::merge::predict(Some(json!({"f": "theirs a b"})), 2, &edit, &settings);
+    assert_eq!(shown, Some(json!({"f": "a b mine"})));
+}

@@ -97,6 +97,7 @@ export type Strategy = "last-write-wins" | "merge" | "client-wins" | "server-win
 type FieldStrategy<V> =
   | Strategy
   | ([NonNullable<V>] extends [number] ? "counter" : never)
+  | ([NonNullable<V>] extends [string] ? "text" : never)
   | ([NonNullable<V>] extends [readonly unknown[]] ? "union" : never);
 
 /** The settings of a collection. The server's settings are the truth; these predict them. */
@@ -112,7 +113,7 @@ export interface CollectionOptions<T> {
 /** Options after the compiler has checked them against the entity. */
 export interface AnyCollectionOptions {
   readonly conflict?: Strategy;
-  readonly fields?: { readonly [path: string]: Strategy | "counter" | "union" | undefined };
+  readonly fields?: { readonly [path: string]: Strategy | "counter" | "text" | "union" | undefined };
   readonly onDeleteConflict?: "delete-wins" | "update-wins";
   readonly onReject?: "undo" | "keep";
 }

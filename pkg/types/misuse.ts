@@ -109,3 +109,5 @@ export { row };
 
 // @ts-expect-error 37: a set is an array
 collection(todo, { fields: { title: "union" } });
+// @ts-expect-error 38: only a text is merged as one
+collection(todo, { fields: { done: "text" } });

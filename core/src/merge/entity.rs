@@ -6,7 +6,7 @@ use crate::clock::{Hlc, Stamp};
 use crate::error::{Code, CoreError};
 use crate::ids::Rev;
 use crate::merge::weave::{Known, Weave};
-use crate::merge::{Outcome, PathRevs, Refusal, Stored, leaf, paths};
+use crate::merge::{Outcome, PathRevs, Refusal, Stored, leaf, paths, text};
 use crate::model::document;
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
@@ -121,6 +121,7 @@ fn weave(
     settings: &CollectionSettings,
 ) -> Result<Outcome, CoreError> {
     let mut weave = Weave::new(doc, known, mutation.base_rev, settings);
+    weave.texts = Some(text::merge);
     for step in leaf::split(mutation)? {
         weave.take(&step)?;
     }

@@ -15,6 +15,7 @@ mod entity;
 mod leaf;
 mod paths;
 mod predict;
+mod text;
 mod weave;
 
 use crate::json::Value;

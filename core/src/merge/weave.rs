@@ -9,6 +9,7 @@ use crate::clock::{Hlc, Stamp};
 use crate::error::{Code, CoreError};
 use crate::ids::{ReplicaId, Rev};
 use crate::json::{self, Map, Value};
+use crate::merge::arrays::Combined;
 use crate::merge::leaf::{LeafStep, Write};
 use crate::merge::{PathRev, PathRevs, arrays, paths};
 use crate::model::document;
@@ -38,7 +39,12 @@ pub(super) struct Weave<'a> {
     pub(super) displaced: Vec<Overwritten>,
     /// Objects of this mutation that lost: their fields lose with them.
     lost: Vec<Path>,
+    /// Merges texts: the server's only. What the client does not call is not in its download.
+    pub(super) texts: Option<TextMerge>,
 }
+
+/// Base, the mutation's value, the stored one, and whether the mutation's wins.
+pub(super) type TextMerge = fn(Option<&Value>, &Value, &Value, bool) -> Option<Combined>;
 
 impl<'a> Weave<'a> {
     pub(super) fn new(doc: Value, known: Known<'a>, base_rev: Rev, settings: &'a CollectionSettings) -> Self {
@@ -52,6 +58,7 @@ impl<'a> Weave<'a> {
             overwritten: Vec::new(),
             displaced: Vec::new(),
             lost: Vec::new(),
+            texts: None,
         }
     }
 
@@ -124,6 +131,7 @@ impl<'a> Weave<'a> {
         let combined = match self.strategy(&step.path) {
             FieldStrategy::Union => arrays::union(step.was, mine, &theirs),
             FieldStrategy::Merge => arrays::by_id(step.was, mine, &theirs, mine_wins),
+            FieldStrategy::Text => self.texts.and_then(|merge| merge(step.was, mine, &theirs, mine_wins)),
             _ => None,
         };
         let Some(combined) = combined else { return false };

@@ -39,6 +39,8 @@ pub enum FieldStrategy {
     Counter,
     /// An array as a set: what either added is in it, what either removed is not.
     Union,
+    /// A text: changes of different places both stand.
+    Text,
 }
 
 /// Delete against a concurrent update.
@@ -77,6 +79,7 @@ impl FieldStrategy {
             "server-wins" => Self::ServerWins,
             "counter" => Self::Counter,
             "union" => Self::Union,
+            "text" => Self::Text,
             other => return Err(unknown("strategy", other)),
         })
     }
@@ -89,7 +92,7 @@ impl Strategy {
             FieldStrategy::Merge => Self::Merge,
             FieldStrategy::ClientWins => Self::ClientWins,
             FieldStrategy::ServerWins => Self::ServerWins,
-            FieldStrategy::Counter | FieldStrategy::Union => {
+            FieldStrategy::Counter | FieldStrategy::Union | FieldStrategy::Text => {
                 return Err(unknown("strategy of a collection", json::text(value)?));
             }
         })
