@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{NOW, Server, delete, insert, insert_at, patch};
+use common::{NOW, delete, field, insert, insert_at, lost, patch, server};
 use tidewire_core::clock::{Exchange, Hlc};
 use tidewire_core::error::Code;
 use tidewire_core::json;
@@ -21,24 +21,6 @@ fn with(conflict: Strategy) -> CollectionSettings {
 
 fn update_wins() -> CollectionSettings {
     CollectionSettings { on_delete_conflict: DeleteConflict::UpdateWins, ..CollectionSettings::default() }
-}
-
-fn field(path: &str, strategy: FieldStrategy) -> CollectionSettings {
-    CollectionSettings { fields: [(Path::parse(path).unwrap(), strategy)].into_iter().collect(), ..Default::default() }
-}
-
-/// A server with one entity at revision 1.
-fn server(settings: CollectionSettings, doc: Value) -> Server {
-    let mut server = Server::with(settings);
-    assert_eq!(server.one("maker", 1, insert("1", doc)), Verdict::Applied { rev: 1 });
-    server
-}
-
-fn lost(verdict: &Verdict) -> (Vec<Overwritten>, Vec<Overwritten>) {
-    match verdict {
-        Verdict::Merged { overwritten, displaced, .. } => (overwritten.clone(), displaced.clone()),
-        other => panic!("nothing was lost: {other:?}"),
-    }
 }
 
 fn code(verdict: &Verdict) -> (Code, Option<String>) {

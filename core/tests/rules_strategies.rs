@@ -4,30 +4,11 @@
 
 mod common;
 
-use common::{Server, insert, patch};
+use common::{field, lost, patch, server};
 use tidewire_core::json;
 use tidewire_core::json::Value;
-use tidewire_core::model::path::Path;
 use tidewire_core::model::schema::{CollectionSettings, FieldStrategy};
-use tidewire_core::protocol::message::{Overwritten, Verdict};
-
-fn field(path: &str, strategy: FieldStrategy) -> CollectionSettings {
-    CollectionSettings { fields: [(Path::parse(path).unwrap(), strategy)].into_iter().collect(), ..Default::default() }
-}
-
-/// A server with one entity at revision 1.
-fn server(settings: CollectionSettings, doc: Value) -> Server {
-    let mut server = Server::with(settings);
-    assert_eq!(server.one("maker", 1, insert("1", doc)), Verdict::Applied { rev: 1 });
-    server
-}
-
-fn lost(verdict: &Verdict) -> (Vec<Overwritten>, Vec<Overwritten>) {
-    match verdict {
-        Verdict::Merged { overwritten, displaced, .. } => (overwritten.clone(), displaced.clone()),
-        other => panic!("nothing was lost: {other:?}"),
-    }
-}
+use tidewire_core::protocol::message::Verdict;
 
 /// Both saw the same document and wrote `/f`: Anna's arrives first, Ben's is later.
 fn meet(settings: CollectionSettings, was: Value, hers: Value, his: Value) -> (Value, Verdict) {

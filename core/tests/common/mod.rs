@@ -14,10 +14,10 @@ use tidewire_core::authority::memory::{MemoryStore, OpenPolicy};
 use tidewire_core::authority::{Stored, decide_push};
 use tidewire_core::ids::{CollectionName, EntityId, MutationId, Owner, ReplicaId};
 use tidewire_core::json;
-use tidewire_core::json::Raw;
-use tidewire_core::json::Value;
-use tidewire_core::model::schema::CollectionSettings;
-use tidewire_core::protocol::message::{Push, PushAnswer, PushItem, Verdict};
+use tidewire_core::json::{Raw, Value};
+use tidewire_core::model::path::Path;
+use tidewire_core::model::schema::{CollectionSettings, FieldStrategy};
+use tidewire_core::protocol::message::{Overwritten, Push, PushAnswer, PushItem, Verdict};
 
 /// The server's clock in all tests.
 pub const NOW: u64 = 1_000_000;
@@ -198,4 +198,24 @@ impl Server {
 /// The user behind a replica.
 pub fn user(name: &str) -> Owner {
     Owner { tenant: "acme".into(), subject: name.into() }
+}
+
+/// Settings with a strategy for one field.
+pub fn field(path: &str, strategy: FieldStrategy) -> CollectionSettings {
+    CollectionSettings { fields: [(Path::parse(path).unwrap(), strategy)].into_iter().collect(), ..Default::default() }
+}
+
+/// A server with one entity at revision 1.
+pub fn server(settings: CollectionSettings, doc: Value) -> Server {
+    let mut server = Server::with(settings);
+    assert_eq!(server.one("maker", 1, insert("1", doc)), Verdict::Applied { rev: 1 });
+    server
+}
+
+/// What a verdict gives back: of its author, and of those whose value it replaced.
+pub fn lost(verdict: &Verdict) -> (Vec<Overwritten>, Vec<Overwritten>) {
+    match verdict {
+        Verdict::Merged { overwritten, displaced, .. } => (overwritten.clone(), displaced.clone()),
+        other => panic!("nothing was lost: {other:?}"),
+    }
 }
