@@ -248,7 +248,7 @@ pub(super) fn write(number: f64, out: &mut String) {
     if digits.len() > at {
         out.push('.');
         out.extend((point..0).filter(|_| !far).map(|_| '0'));
-        out.extend(digits.iter().skip(at));
+        out.extend(digits.get(at..).unwrap_or_default());
     }
     if far {
         out.push_str(if point < 1 { "e-" } else { "e+" });

@@ -17,7 +17,7 @@ impl Raw {
     /// # Errors
     /// `bad-json`.
     pub fn parse(text: &str) -> Result<Self, CoreError> {
-        Scanner::new(text.as_bytes(), None)?.only().map(Self::trusted)
+        Scanner::new(text.as_bytes(), None)?.lone().map(Self::trusted)
     }
 
     /// A text that was found as a value within JSON, or written by this crate.

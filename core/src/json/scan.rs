@@ -35,7 +35,7 @@ impl<'a> Scanner<'a> {
     pub(super) fn items(mut self) -> Result<Vec<&'a str>, CoreError> {
         let mut items = Vec::new();
         self.each(b'[', b']', &mut |scanner| {
-            items.push(scanner.skip()?);
+            items.push(scanner.pass()?);
             Ok(())
         })?;
         self.end()?;
@@ -43,8 +43,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// The text of one value and nothing behind it, passed over.
-    pub(super) fn only(mut self) -> Result<&'a str, CoreError> {
-        let text = self.skip()?;
+    pub(super) fn lone(mut self) -> Result<&'a str, CoreError> {
+        let text = self.pass()?;
         self.end()?;
         Ok(text)
     }
@@ -82,7 +82,7 @@ impl<'a> Scanner<'a> {
                 return Err(CoreError::new(Code::BadJson, "an object names one key twice").at(key));
             }
             if is_raw {
-                scanner.raw = Some(scanner.skip()?);
+                scanner.raw = Some(scanner.pass()?);
             } else {
                 let value = scanner.value(depth)?;
                 map.insert(key, value);
@@ -220,29 +220,29 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes over a value: it is JSON, and what it says is not looked at. Whoever takes the text reads it.
-    fn skip(&mut self) -> Result<&'a str, CoreError> {
+    fn pass(&mut self) -> Result<&'a str, CoreError> {
         self.peek_token();
         let start = self.at;
-        self.skip_value(PASSED_DEPTH_MAX)?;
+        self.pass_value(PASSED_DEPTH_MAX)?;
         Ok(self.since(start))
     }
 
-    fn skip_value(&mut self, depth: usize) -> Result<(), CoreError> {
+    fn pass_value(&mut self, depth: usize) -> Result<(), CoreError> {
         match self.peek_token() {
             Some(b'{' | b'[') if depth == 0 => Err(too_deep()),
             Some(b'{') => self.each(b'{', b'}', &mut |scanner| {
-                scanner.skip_string()?;
+                scanner.pass_string()?;
                 scanner.expect(b':')?;
-                scanner.skip_value(depth - 1)
+                scanner.pass_value(depth - 1)
             }),
-            Some(b'[') => self.each(b'[', b']', &mut |scanner| scanner.skip_value(depth - 1)),
-            Some(b'"') => self.skip_string(),
+            Some(b'[') => self.each(b'[', b']', &mut |scanner| scanner.pass_value(depth - 1)),
+            Some(b'"') => self.pass_string(),
             Some(b'n' | b't' | b'f') => self.value(0).map(drop),
             _ => self.number_text().map(drop),
         }
     }
 
-    fn skip_string(&mut self) -> Result<(), CoreError> {
+    fn pass_string(&mut self) -> Result<(), CoreError> {
         self.expect(b'"')?;
         loop {
             self.pass_plain();
