@@ -369,3 +369,18 @@ fn the_view_replays_what_fits_and_no_more() {
     assert_eq!(predict(Some(json!({"f": 1})), 2, &gone, &update_wins()), Some(json!({"f": 1})));
     assert_eq!(predict(Some(json!({"f": 0})), 2, &gone, &update_wins()), None);
 }
+
+#[test]
+fn rule_20_who_writes_what_stands_already_makes_nobody_elses_edit_newer() {
+    let mut server = server(CollectionSettings::default(), json!({"f": 0, "g": 0}));
+    let edit = |path: &str, value: i32, at| patch("1", 1).set(path, value).was(path, 0).at(at).text();
+    server.one("ben", 1, edit("/f", 0, 50));
+    server.one("cara", 1, edit("/g", 1, 20));
+    server.one("dan", 1, edit("/g", 2, 40));
+    assert_eq!(server.doc("1"), json!({"f": 0, "g": 2}), "Dan wrote after Cara");
+    // It counts against who wrote something else before it, unseen.
+    server.one("cara", 2, edit("/f", 1, 20));
+    server.one("ben", 2, edit("/f", 1, 50));
+    server.one("dan", 2, edit("/f", 2, 45));
+    assert_eq!(server.doc("1"), json!({"f": 1, "g": 2}), "Ben wrote after Dan");
+}
