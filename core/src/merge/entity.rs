@@ -82,7 +82,7 @@ fn insert_over_tombstone(stored: &Stored, mutation: &Mutation, stamp: &Stamp) ->
         return Err(deleted());
     }
     let doc = document::apply(None, mutation)?.unwrap_or_default();
-    let newest = stored.paths.values().map(|entry| entry.1.0).max().unwrap_or_default();
+    let newest = stored.paths.values().map(|entry| entry.written().0).max().unwrap_or_default();
     let time = stamp.0.max(Hlc(stored.at, 0).next()).max(newest.next());
     let stamp = Stamp(time, stamp.1.clone(), stamp.2);
     let before = document::leaves(None, &stored.doc)?.into_iter().map(|(path, _)| path);

@@ -94,11 +94,11 @@ impl Outcome {
         let mut paths = before.map(|before| before.paths.clone()).unwrap_or_default();
         for (path, stamp) in self.restamped.iter() {
             if let Some(entry) = paths.get_mut(path) {
-                entry.1 = stamp.clone();
+                entry.2 = Some(stamp.clone());
             }
         }
         for (path, stamp) in self.touched.iter() {
-            paths.insert(path.clone(), PathRev(rev, stamp.clone()));
+            paths.insert(path.clone(), PathRev(rev, stamp.clone(), None));
         }
         let (rev, by) = match before {
             Some(before) if !self.changed => (before.rev, before.by.clone()),

@@ -14,7 +14,18 @@ pub struct PathRev(
     pub Rev,
     /// The stamp.
     pub Stamp,
+    /// The newest stamp of those who wrote the value that stood already. Nobody reads of such a writing, so it binds
+    /// nobody; it counts only against others who wrote at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub Option<Stamp>,
 );
+
+impl PathRev {
+    /// The newest writing of the value.
+    pub(super) fn written(&self) -> &Stamp {
+        self.2.as_ref().unwrap_or(&self.1)
+    }
+}
 
 /// By leaf path, removed ones included (rule 14). An object that took the place of another value has an entry of its
 /// own.

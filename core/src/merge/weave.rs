@@ -168,7 +168,7 @@ impl<'a> Weave<'a> {
             // Objects were split into their leaves; what cannot be merged falls to the later stamp.
             _ => match self.known {
                 Known::Rev(_) => true,
-                Known::Paths(_, mine) => self.unseen_rival(path).is_none_or(|theirs| *mine > theirs.1),
+                Known::Paths(_, mine) => self.unseen_rival(path).is_none_or(|theirs| mine > theirs.written()),
             },
         }
     }
@@ -177,7 +177,9 @@ impl<'a> Weave<'a> {
     /// the fields of an object in its place are settled by what fits.
     fn unseen_rival(&self, path: &Path) -> Option<&PathRev> {
         let Known::Paths(paths, _) = self.known else { return None };
-        paths::at_or_above(paths, path).filter(|entry| entry.0 > self.base_rev).max_by(|a, b| a.1.cmp(&b.1))
+        paths::at_or_above(paths, path)
+            .filter(|entry| entry.0 > self.base_rev)
+            .max_by(|a, b| a.written().cmp(b.written()))
     }
 
     fn strategy(&self, path: &Path) -> FieldStrategy {
@@ -243,7 +245,7 @@ impl<'a> Weave<'a> {
     /// The same value was written again: it is as new as its newest writing, or the outcome would depend on the order.
     fn restamp(&mut self, path: &Path) {
         if let Known::Paths(paths, mine) = self.known
-            && paths.get(path).is_some_and(|entry| entry.1 < *mine)
+            && paths.get(path).is_some_and(|entry| entry.written() < mine)
             && !self.touched.contains_key(path)
         {
             self.restamped.insert(path.clone(), mine.clone());
