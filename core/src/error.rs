@@ -1,6 +1,6 @@
 //! Every way in which the core says no.
 //!
-//! A [`CoreError`] has a stable [`code`](CoreError::code) that is documented in `docs/ERRORS.md`, says whether
+//! A [`CoreError`] has a stable [`code`](Failure::code) that is documented in `docs/ERRORS.md`, says whether
 //! trying again can help, and carries a hint that tells a developer what to do. It never holds row data.
 
 use std::borrow::Cow;

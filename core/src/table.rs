@@ -1,4 +1,4 @@
-//! A sorted map of any size: a list of small maps, each with at most [`CHUNK`] entries.
+//! A sorted map of any size: a list of small maps, each with at most `CHUNK` entries.
 //!
 //! For entities by id, of which a device holds a hundred thousand and learns of in any order. Every operation is two
 //! searches and moves at most one small map's pointers.

@@ -20,6 +20,13 @@ export const steps = [
     ],
     parts: [],
   },
+  {
+    name: "rustdoc",
+    label: "Rust documentation",
+    commands: [["cargo", "doc", "--workspace", "--no-deps"]],
+    parts: [],
+    env: { RUSTDOCFLAGS: "--deny warnings" },
+  },
   { name: "rust", label: "Rust tests", commands: [["cargo", "test", "--workspace", "--no-fail-fast"]], parts: [] },
   {
     name: "types",

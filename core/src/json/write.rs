@@ -8,7 +8,7 @@ pub fn write(value: &Value) -> Vec<u8> {
     write_text(value).into_bytes()
 }
 
-/// As [`write`], as text.
+/// As [`write()`], as text.
 pub fn write_text(value: &Value) -> String {
     let mut out = String::new();
     write_value(value, &mut out);
