@@ -193,3 +193,19 @@ test("what stands in the log before a write that was stored was stored too, what
   const { votes, title } = await db.todos.get("a");
   assert.deepEqual([votes, title], [2, "b"]);
 });
+
+test("a write that was stored and has left the queue unreported is not made again", async () => {
+  const { db, factory } = open({ autoDurable: false });
+  const insert = db.todos.insert({ title: "a", id: "a", votes: 1 });
+  await settled();
+  factory.client.settle(1);
+  await insert;
+  const write = db.todos.update("a", { votes: inc(1) });
+  factory.client.settle(2, { report: false });
+  factory.store.queue.length = 0; // another tab has pushed everything, and the server has answered
+  factory.trapped(0);
+  await settled();
+  for (const { number } of [...factory.client.pending]) factory.client.settle(number);
+  await write;
+  assert.equal((await db.todos.get("a")).votes, 2);
+});
