@@ -146,7 +146,7 @@ impl Engine {
         Ok(json::write_text(&view))
     }
 
-    /// `status`, `queue`, `health`, `metrics`.
+    /// `status`, `queue`, `health`, `metrics`; `calls`: the newest stored call of each asker.
     ///
     /// # Errors
     /// `bad-message` for another name.
@@ -156,6 +156,7 @@ impl Engine {
             "queue" => self.replica.queue_view(),
             "health" => self.replica.health_view(now),
             "metrics" => self.replica.metrics_view(),
+            "calls" => json::to_value(&self.replica.state.calls),
             _ => return Err(CoreError::new(Code::BadMessage, format!("there is no view `{what}`"))),
         };
         Ok(json::write_text(&view))

@@ -50,6 +50,8 @@ pub const SEAL_BYTES_FORCED: usize = 1024 * 1024;
 pub const CLEAN_DEAD_PERCENT: u64 = 30;
 /// Segments read and rewritten in one slice of cleaning: about 10 ms of a tab's time.
 pub const CLEAN_SEGMENTS_SLICE: usize = 8;
+/// Askers whose newest stored call is remembered: each instance of the package asks under a number of its own.
+pub const CALLERS_MAX: usize = 32;
 /// A record up to this size travels in the message to the other tabs, which then need not read it.
 pub const BROADCAST_BYTES_MAX: usize = 16 * 1024;
 /// One frame on the live channel; a larger one is announced and pulled.

@@ -163,7 +163,7 @@ fn rule_03_a_coalesce_behind_a_sent_has_no_effect() {
     };
     for sent in [false, true] {
         let mut state = State::default();
-        let commit = Commit { mutations: vec![patch(1), patch(2)], tx: vec![] };
+        let commit = Commit { mutations: vec![patch(1), patch(2)], tx: vec![], call: None };
         fold(&mut state, 1, Record::Commit(commit), 0).unwrap();
         if sent {
             fold(&mut state, 2, Record::Sent(Sent { fence: 0, through: MutationId(1, 0) }), 0).unwrap();
@@ -190,7 +190,7 @@ fn rule_03_edits_join_only_where_the_second_saw_what_the_first_had_left() {
             Raw::parse(&edit.to_string()).unwrap()
         };
         let mut state = State::default();
-        let commit = Commit { mutations: vec![text(first), text(second)], tx: vec![] };
+        let commit = Commit { mutations: vec![text(first), text(second)], tx: vec![], call: None };
         fold(&mut state, 1, Record::Commit(commit), 0).unwrap();
         plan(&state).len() == 1
     };
@@ -300,4 +300,30 @@ fn rule_04_later_provisional_edits_fall_with_the_one_that_could_not_be_stored() 
     world.run(30_000);
     assert_eq!(world.row(a, "d1").unwrap()["f"], 0);
     assert_eq!(world.events(a, "write-failed").len(), 2);
+}
+
+#[test]
+fn who_lost_its_engine_learns_which_of_its_calls_were_stored_whatever_became_of_them() {
+    let mut world = world();
+    let a = world.device();
+    let call = |asker: u64, number: u64, id: &str| {
+        json!({"ops": [insert(id, json!({"f": 0}))], "call": [asker, number]}).to_string()
+    };
+    let b = world.tab(0);
+    for (tab, call) in [(a, call(7, 1, "d1")), (b, call(8, 5, "d3")), (a, call(7, 2, "d2"))] {
+        world.tabs[tab].engine.write(world.now, &call).unwrap();
+        world.settle();
+    }
+    world.run(5_000);
+    assert_eq!(world.view(a, "status")["pending"], 0);
+    assert_eq!(world.view(a, "calls"), json!([[8, 5], [7, 2]]));
+    // On the server, out of the queue, and sealed away: still known.
+    for n in 0..300 {
+        world.write(a, set("d1", "/f", n));
+        world.settle();
+    }
+    world.run(60_000);
+    assert!(world.disks[0].seals > 0);
+    let a = world.reload(a);
+    assert_eq!(world.view(a, "calls"), json!([[8, 5], [7, 2]]));
 }

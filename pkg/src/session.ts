@@ -354,7 +354,7 @@ export class Session implements SourceHost {
         return;
       case "durable":
         touched.add(topics.queue);
-        later.push(() => this.writes.durable(event.write, event.n));
+        later.push(() => this.writes.durable(event.write));
         return;
       case "write-failed":
         later.push(() => this.writes.refused(event.write, event.error));

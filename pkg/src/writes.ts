@@ -2,14 +2,14 @@
  * The lane that all writes of a database take. A write is accepted at once, even before the store is open; its inputs
  * are kept until they are durable, so that a trap of the wasm instance loses none.
  *
- * Invariant: a write is given to a fresh instance again only if nothing shows that it was stored: it was not reported
- * durable, and the queue that the fresh instance read from the log holds neither it nor a later one of this tab. (A tab
- * appends its writes in order, so what is stored of them is a beginning.)
+ * Invariant: a write is given to a fresh instance again only if it was not stored. Each write has a number of this
+ * lane's, the log keeps the newest that was stored, and a tab appends its writes in order: so what is stored of them is
+ * a beginning.
  */
 import { isTrap, TidewireError, toTidewireError, type ErrorDetails } from "./errors.js";
 import type { Verdict } from "./events.js";
 import type { Session } from "./session.js";
-import type { MutationName, WireClient, WireError, WireOp } from "./wasm/wire.js";
+import type { WireClient, WireError, WireOp } from "./wasm/wire.js";
 
 /** What a write asks for: edits, the inverse of an earlier write, or a command that makes a mutation. */
 export type Request =
@@ -29,8 +29,8 @@ export class Submission {
   number: number | undefined;
   request: Request | undefined;
   attempts = 0;
-  /** When it was made, at the earliest and at the latest: the mutations in the log carry a time between. */
-  made: readonly [number, number] = [0, 0];
+  /** Its number among the writes of its lane, once it was given to an instance. */
+  call = 0;
   /** Which instance `number` belongs to. */
   epoch = -1;
   /** Set when no verdict can come any more. */
@@ -57,15 +57,6 @@ export class Submission {
   }
 }
 
-interface StoredEntry {
-  readonly n: MutationName | null;
-  readonly collection: string;
-  readonly id: string;
-  readonly kind: string;
-  readonly at: number;
-  readonly inc?: { readonly [pointer: string]: number };
-}
-
 /** Writes whose verdict somebody may still ask for; beyond this, those that nobody holds are dropped. */
 const AWAITING_SWEEP = 1_000;
 
@@ -75,7 +66,9 @@ export class WriteLane {
   readonly #unstored = new Map<number, Submission>();
   readonly #awaiting = new Map<number, WeakRef<Submission>>();
   #replay: Submission[] = [];
-  #lastDurableKey = -1;
+  /** Who asks: other tabs have numbers of their own. */
+  readonly #asker = Math.floor(Math.random() * 2 ** 52);
+  #calls = 0;
   #epoch = 0;
   #sweepAt = AWAITING_SWEEP;
 
@@ -95,12 +88,11 @@ export class WriteLane {
   /** The store is open, perhaps again. */
   opened(): void {
     const replay = this.#replay;
-    const entries = replay.length > 0 ? this.#storedEntries() : new Map<string, StoredEntry[]>();
+    const stored = replay.length > 0 ? this.#newestStored() : 0;
     this.#replay = [];
-    const last = replay.map((submission) => takeStored(submission, entries)).lastIndexOf(true);
-    for (const [index, submission] of replay.entries()) {
-      if (index <= last) submission.resolve();
-      else this.#give(submission, true);
+    for (const submission of replay) {
+      if (submission.call <= stored) submission.resolve();
+      else this.#give(submission);
     }
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -144,7 +136,6 @@ export class WriteLane {
   /** The store that comes next is another user's: numbers and names of this one mean nothing there. */
   left(): void {
     this.#epoch += 1;
-    this.#lastDurableKey = -1;
     this.#noVerdicts(
       new TidewireError("closed", "The user signed out before the server's verdict was known; the edit stays queued."),
     );
@@ -176,8 +167,7 @@ export class WriteLane {
     return submission.epoch === this.#epoch;
   }
 
-  durable(number: number, names: readonly MutationName[]): void {
-    for (const [key] of names) this.#lastDurableKey = Math.max(this.#lastDurableKey, key);
+  durable(number: number): void {
     const submission = this.#unstored.get(number);
     this.#unstored.delete(number);
     submission?.resolve();
@@ -207,21 +197,19 @@ export class WriteLane {
     }
     const { request } = submission;
     if (request === undefined || ("ops" in request && request.ops.length === 0)) submission.resolve();
-    else this.#give(submission, false);
+    else this.#give(submission);
   }
 
-  #give(submission: Submission, again: boolean): void {
+  #give(submission: Submission): void {
     const request = submission.request as Request;
     submission.attempts += 1;
-    const began = Date.now();
+    submission.call ||= this.#calls += 1;
     try {
-      const answer = this.session.call((client) => send(client, request));
-      submission.made = [began, Date.now()];
+      const answer = this.session.call((client) => send(client, request, [this.#asker, submission.call]));
       this.#accepted(submission, request, JSON.parse(answer) as { write: number; ids?: string[] });
     } catch (thrown) {
       const error = toTidewireError(thrown, aboutOf(request));
       if (isTrap(error.cause) && submission.attempts < 2) this.#replay.push(submission);
-      else if (again && (error.code === "exists" || error.code === "not-found")) submission.resolve();
       else submission.reject(error);
     }
   }
@@ -248,27 +236,15 @@ export class WriteLane {
     this.#sweepAt = Math.max(AWAITING_SWEEP, this.#awaiting.size * 2);
   }
 
-  /**
-   * What came into the log after the last write that this tab was told of, by entity. Keys grow, so what is not
-   * reported is among it.
-   */
-  #storedEntries(): Map<string, StoredEntry[]> {
-    const view = JSON.parse(this.session.call((client) => client.view("queue"))) as {
-      pending: StoredEntry[];
-      failed: StoredEntry[];
-    };
-    const fresh = [...view.pending, ...view.failed].filter(({ n }) => n !== null && n[0] > this.#lastDurableKey);
-    const byEntity = new Map<string, StoredEntry[]>();
-    for (const entry of fresh) {
-      const key = `${entry.collection}/${entry.id}`;
-      byEntity.set(key, [...(byEntity.get(key) ?? []), entry]);
-    }
-    return byEntity;
+  /** The newest write of this lane that is in the log, also where the instance that wrote it could not say so. */
+  #newestStored(): number {
+    const calls = JSON.parse(this.session.call((client) => client.view("calls"))) as [number, number][];
+    return calls.find(([asker]) => asker === this.#asker)?.[1] ?? 0;
   }
 }
 
-function send(client: WireClient, request: Request): string {
-  if ("ops" in request) return client.write(JSON.stringify(request));
+function send(client: WireClient, request: Request, call: readonly [number, number]): string {
+  if ("ops" in request) return client.write(JSON.stringify({ ...request, call }));
   return "undo" in request ? client.undo(request.undo) : client.command(JSON.stringify(request.command));
 }
 
@@ -280,27 +256,4 @@ function aboutOf(request: Request): ErrorDetails {
 
 function isFinal(verdict: Verdict): boolean {
   return verdict.verdict !== "held";
-}
-
-/** Whether the log holds this write: then what it holds of it is taken out of `entries`. */
-function takeStored({ request, made: [earliest, latest] }: Submission, entries: Map<string, StoredEntry[]>): boolean {
-  const ops = request !== undefined && "ops" in request ? request.ops : [];
-  const taken = ops.filter((op) => {
-    const ofEntity = entries.get(`${op.c}/${op.id}`) ?? [];
-    const index = ofEntity.findIndex(
-      ({ kind, at, inc }) => kind === kindOf(op) && at >= earliest && at <= latest && sameIncrement(op, inc),
-    );
-    return index >= 0 && ofEntity.splice(index, 1).length > 0;
-  });
-  return taken.length > 0;
-}
-
-function kindOf({ op }: WireOp): string {
-  return op === "replace" ? "patch" : op;
-}
-
-/** Two tabs may edit one entity within a millisecond; only of increments is it harm to take one for the other. */
-function sameIncrement(op: WireOp, inc: StoredEntry["inc"]): boolean {
-  const asked = op.op === "patch" ? (op.inc ?? {}) : {};
-  return Object.entries(asked).every(([pointer, by]) => inc?.[pointer] === by);
 }

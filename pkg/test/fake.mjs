@@ -85,7 +85,8 @@ export class FakeClient {
     const ids = request.ops.map((op) => op.id);
     for (const op of request.ops) this.#apply(op);
     const number = (this.writes += 1);
-    this.lastRequest = request;
+    const { call: _, ...asked } = request;
+    this.lastRequest = asked;
     this.pending.push({ number, request, at: Date.now() });
     if (this.autoDurable) queueMicrotask(() => this.settle(number));
     return JSON.stringify({ write: number, ids });
@@ -105,6 +106,8 @@ export class FakeClient {
     if (index < 0) return;
     const [{ request, at: made }] = this.pending.splice(index, 1);
     const key = (this.store.key += 1);
+    const [asker] = request.call;
+    this.store.calls = [...(this.store.calls ?? []).filter(([other]) => other !== asker), request.call];
     request.ops.forEach((op, at) => {
       const row = this.view_.get(`${op.c}/${op.id}`);
       if (row === undefined) this.store.rows.delete(`${op.c}/${op.id}`);
@@ -198,6 +201,7 @@ export class FakeClient {
   view(what) {
     if (what === "status") return JSON.stringify(this.status);
     if (what === "queue") return JSON.stringify({ pending: this.store.queue, failed: this.failed ?? [] });
+    if (what === "calls") return JSON.stringify(this.store.calls ?? []);
     return JSON.stringify({ pending: 0 });
   }
 

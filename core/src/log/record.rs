@@ -48,6 +48,28 @@ pub struct Commit {
     /// Atomic transactions: index of the first member and their number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tx: Vec<(u32, u32)>,
+    /// The newest call of the app that is in it, if the app numbers its calls. One tab's calls have one asker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Call>,
+}
+
+/// A call of the app's: who asked, a random number, and its how-manieth call this is. Who does not know whether a call
+/// was stored, because the tab's engine was lost before it could say so, asks for the newest that was: the calls of one
+/// asker are stored in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Call(pub u64, pub u64);
+
+impl Call {
+    /// Reads it from JSON.
+    ///
+    /// # Errors
+    /// `bad-message`.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        match value.as_array().map(Vec::as_slice) {
+            Some([asker, number]) => Ok(Self(json::number(asker)?, json::number(number)?)),
+            _ => Err(CoreError::new(Code::BadMessage, "a call is a pair of whole numbers")),
+        }
+    }
 }
 
 /// Several unsent patches of one entity as one. The survivor keeps its own number.
@@ -191,7 +213,11 @@ impl Record {
                 for text in json::items(raw.unwrap_or_default())? {
                     mutations.push(Raw::trusted(text));
                 }
-                Self::Commit(Commit { mutations, tx: fields.list("tx", read_tx)? })
+                Self::Commit(Commit {
+                    mutations,
+                    tx: fields.list("tx", read_tx)?,
+                    call: fields.opt("call", Call::read)?,
+                })
             }
             2 => Self::Coalesce(Coalesce {
                 survivor: MutationId::read(fields.need("survivor")?)?,

@@ -116,7 +116,7 @@ impl Replica {
         }
         mutation.set.extend(fields.set);
         mutation.check()?;
-        let write = self.commit(Draft { mutations: vec![mutation], undo: Vec::new() }, false)?;
+        let write = self.commit(Draft { mutations: vec![mutation], undo: Vec::new() }, false, None)?;
         Ok(json!({"write": write}))
     }
 
@@ -137,7 +137,7 @@ impl Replica {
             CoreError::new(Code::NotInQueue, "this write is not known in this tab, or it was undone already")
         })?;
         let atomic = ops.len() > 1;
-        let undone = self.write(now, WriteRequest { atomic, ops })?;
+        let undone = self.write(now, WriteRequest { atomic, ops, call: None })?;
         self.advance(now);
         Ok(undone)
     }

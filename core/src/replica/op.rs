@@ -5,6 +5,7 @@ use crate::diff::diff;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Rev};
 use crate::json::{self, Fields, Map, Value};
+use crate::log::record::Call;
 use crate::model::document;
 use crate::model::mutation::{Kind, Mutation, PathLists};
 use crate::model::path::Path;
@@ -78,6 +79,8 @@ pub struct WriteRequest {
     pub atomic: bool,
     /// In order; a later one sees the earlier ones.
     pub ops: Vec<Op>,
+    /// Which call it is, if the app numbers them.
+    pub call: Option<Call>,
 }
 
 impl Op {
@@ -99,7 +102,8 @@ impl WriteRequest {
     /// What is wrong with it.
     pub fn read(value: &Value) -> Result<Self, CoreError> {
         let fields = Fields::of(value)?;
-        Ok(Self { atomic: fields.flag("atomic")?, ops: json::list(fields.need("ops")?, Op::read)? })
+        let ops = json::list(fields.need("ops")?, Op::read)?;
+        Ok(Self { atomic: fields.flag("atomic")?, ops, call: fields.opt("call", Call::read)? })
     }
 }
 

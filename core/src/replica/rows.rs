@@ -6,6 +6,7 @@ use crate::io::Now;
 use crate::json;
 use crate::json::{Map, Raw, Value};
 use crate::limits::{TRANSACTION_BYTES_MAX, TRANSACTION_MUTATIONS_MAX};
+use crate::log::record::Call;
 use crate::merge::predict;
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
@@ -35,11 +36,11 @@ impl Replica {
             let mutation = self.mutation_of(now, &mut draft, op)?;
             draft.mutations.extend(mutation);
         }
-        self.commit(draft, request.atomic).map(|write| json!({"write": write, "ids": ids}))
+        self.commit(draft, request.atomic, request.call).map(|write| json!({"write": write, "ids": ids}))
     }
 
     /// Takes in finished mutations.
-    pub(crate) fn commit(&mut self, draft: Draft, atomic: bool) -> Result<u64, CoreError> {
+    pub(crate) fn commit(&mut self, draft: Draft, atomic: bool, call: Option<Call>) -> Result<u64, CoreError> {
         let raw: Vec<Raw> = draft.mutations.iter().map(|mutation| Raw::trusted(json::to_text(mutation))).collect();
         if atomic && raw.iter().map(|raw| raw.get().len()).sum::<usize>() > TRANSACTION_BYTES_MAX {
             return Err(CoreError::new(Code::TooLarge, "a transaction holds at most 2 MiB: split it"));
@@ -49,7 +50,7 @@ impl Replica {
             self.touch(&mutation.collection, &mutation.id, false);
         }
         let undo = draft.undo.into_iter().rev().collect();
-        Ok(self.writes.add(draft.mutations, raw, atomic, undo))
+        Ok(self.writes.add(draft.mutations, raw, atomic, call, undo))
     }
 
     /// What an operation comes to on the view, `draft` included; `None` if it changes nothing.

@@ -8,7 +8,7 @@ use crate::io::StoreError;
 use crate::json;
 use crate::json::Raw;
 use crate::limits::RECORD_BYTES;
-use crate::log::record::{Commit, Record};
+use crate::log::record::{Call, Commit, Record};
 use crate::model::mutation::Mutation;
 use crate::replica::Replica;
 use crate::replica::op::Op;
@@ -26,6 +26,7 @@ pub(crate) struct Write {
     pub(crate) mutations: Vec<Mutation>,
     pub(crate) raw: Vec<Raw>,
     pub(crate) atomic: bool,
+    call: Option<Call>,
     /// A large call that is no transaction is split: the index of this part's first mutation in it.
     offset: usize,
     /// Its numbers, once its append is complete.
@@ -65,7 +66,14 @@ pub struct Writes {
 
 impl Writes {
     /// Takes in a write; it is visible from now on.
-    pub(crate) fn add(&mut self, mutations: Vec<Mutation>, raw: Vec<Raw>, atomic: bool, undo: Vec<Op>) -> u64 {
+    pub(crate) fn add(
+        &mut self,
+        mutations: Vec<Mutation>,
+        raw: Vec<Raw>,
+        atomic: bool,
+        call: Option<Call>,
+        undo: Vec<Op>,
+    ) -> u64 {
         self.next_id += 1;
         let id = self.next_id;
         for (index, mutation) in mutations.iter().enumerate() {
@@ -79,20 +87,21 @@ impl Writes {
         while self.undo.len() > REMEMBERED_MAX {
             self.undo.pop_first();
         }
-        self.enqueue(id, mutations, raw, atomic);
+        self.enqueue(id, mutations, raw, atomic, call);
         id
     }
 
     /// Splits what is no transaction, so that no record grows large.
-    fn enqueue(&mut self, id: u64, mutations: Vec<Mutation>, raw: Vec<Raw>, atomic: bool) {
+    fn enqueue(&mut self, id: u64, mutations: Vec<Mutation>, raw: Vec<Raw>, atomic: bool, call: Option<Call>) {
         let (mut offset, mut bytes, mut parts) = (0, 0, 0);
-        let mut part = Write { id, mutations: Vec::new(), raw: Vec::new(), atomic, offset, numbers: Vec::new() };
+        let new =
+            |offset| Write { id, mutations: Vec::new(), raw: Vec::new(), atomic, call, offset, numbers: Vec::new() };
+        let mut part = new(offset);
         for (mutation, raw) in mutations.into_iter().zip(raw) {
             let size = raw.get().len();
             if !atomic && bytes > 0 && bytes + size > RECORD_BYTES {
                 parts += 1;
-                let next = Write { id, mutations: Vec::new(), raw: Vec::new(), atomic, offset, numbers: Vec::new() };
-                self.waiting.push(std::mem::replace(&mut part, next));
+                self.waiting.push(std::mem::replace(&mut part, new(offset)));
                 bytes = 0;
             }
             bytes += size;
@@ -281,15 +290,16 @@ impl Replica {
         let later = std::mem::take(&mut self.writes.waiting);
         for (tx, members) in units {
             let (mutations, raw) = members.into_iter().map(|entry| (entry.mutation, entry.raw)).unzip();
-            self.writes.add(mutations, raw, tx.is_some(), Vec::new());
+            self.writes.add(mutations, raw, tx.is_some(), None, Vec::new());
         }
         self.writes.waiting.extend(later);
     }
 }
 
 fn record_of(group: &[Write]) -> Vec<u8> {
-    let mut commit = Commit { mutations: Vec::new(), tx: Vec::new() };
+    let mut commit = Commit { mutations: Vec::new(), tx: Vec::new(), call: None };
     for write in group {
+        commit.call = write.call.or(commit.call);
         let (start, len) = (commit.mutations.len(), write.raw.len());
         if write.atomic && len > 1 {
             let number = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);

@@ -83,6 +83,9 @@ fn fold_commit(state: &mut State, key: u64, commit: Commit, effects: &mut Effect
     for raw in commit.mutations {
         parsed.push((Mutation::parse(raw.get().as_bytes())?, raw));
     }
+    if let Some(call) = commit.call {
+        state.remember(call);
+    }
     let tx_of = |index: u32| {
         commit
             .tx

@@ -35,6 +35,7 @@ impl Loading {
             settings: summary.settings,
             loaded: summary.loaded.into_iter().map(|collection| (collection, ())).collect(),
             hlc: summary.hlc,
+            calls: summary.calls,
             ..State::default()
         };
         let mut errors = Vec::new();

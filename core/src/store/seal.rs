@@ -11,6 +11,7 @@ use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, 
 use crate::json::{self, Fields, JsonLimits, Raw};
 use crate::limits::{SEAL_BYTES, SEAL_BYTES_FORCED, SEAL_RECORDS, SEAL_RECORDS_FORCED};
 use crate::log::codec;
+use crate::log::record::Call;
 use crate::model::cursor::Cursor;
 use crate::model::schema::{Settings, read_settings};
 use crate::store::journal::Kept;
@@ -40,6 +41,9 @@ pub struct Summary {
     pub loaded: Vec<CollectionName>,
     /// The logical clock.
     pub hlc: Hlc,
+    /// The newest stored call of each asker.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<Call>,
 }
 
 /// An entity's row: everything but the document, which follows as it is.
@@ -112,6 +116,7 @@ impl Summary {
             settings: state.settings.clone(),
             loaded: state.loaded.keys().cloned().collect(),
             hlc: state.hlc,
+            calls: state.calls.clone(),
         }
     }
 
@@ -142,6 +147,7 @@ impl Summary {
             settings: read_settings(&fields, "settings")?,
             loaded: fields.list("loaded", CollectionName::read)?,
             hlc: Hlc::read(fields.need("hlc")?)?,
+            calls: fields.list("calls", Call::read)?,
         })
     }
 }

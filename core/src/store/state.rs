@@ -6,6 +6,8 @@ use crate::clock::Hlc;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev};
 use crate::json::{self, Fields, Raw, Value};
+use crate::limits::CALLERS_MAX;
+use crate::log::record::Call;
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
 use crate::model::mutation::Mutation;
@@ -41,6 +43,8 @@ pub struct State {
     pub hlc: Hlc,
     /// Confirmed documents and the mutations that lie on them.
     pub entities: SmallMap<CollectionName, Table<EntityId, Entity>>,
+    /// The newest stored call of each asker; who asked last stands last.
+    pub calls: Vec<Call>,
     /// Mutations in the view, and those that must still be sent as `void`.
     pub queue: SmallMap<MutationId, Entry>,
     /// Rejected mutations, kept with their reason until the user decides.
@@ -257,6 +261,15 @@ impl State {
     /// The number below which every verdict is in this fold (rule 6).
     pub fn floor(&self) -> MutationId {
         self.undecided().next().map_or(MutationId(self.last + 1, 0), |(n, _)| *n)
+    }
+
+    /// A call of the app was stored.
+    pub(crate) fn remember(&mut self, call: Call) {
+        self.calls.retain(|known| known.0 != call.0);
+        if self.calls.len() == CALLERS_MAX {
+            self.calls.remove(0);
+        }
+        self.calls.push(call);
     }
 
     /// Takes a mutation out of the queue, and out of its entity's view.

@@ -12,7 +12,7 @@ export interface WireClient {
   row(collection: string, id: string): string | undefined;
   rows(collection: string, ids: string): string;
   query(request: string): string;
-  view(what: "status" | "queue" | "health" | "metrics" | "conflicts"): string;
+  view(what: "status" | "queue" | "health" | "metrics" | "conflicts" | "calls"): string;
   command(request: string): string;
   exportData(): string;
   close(): Promise<void>;
