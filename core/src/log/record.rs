@@ -38,6 +38,10 @@ pub enum Record {
     Sealed(Sealed),
     /// This store is a copy of another: it goes on under a name of its own (rule 8).
     Fork(Fork),
+    /// What was written before anybody signed in is a user's from here on.
+    Claim(Claim),
+    /// Mutations that were claimed in another store, in the store of their user.
+    Adopt(Adopt),
 }
 
 /// Local mutations, named `(key of this record, index)`.
@@ -166,6 +170,31 @@ pub struct Fork {
     pub id: ReplicaId,
 }
 
+/// In the store of nobody: whose its edits are. The fold decides: each edit is the first one's who claims it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Claim {
+    /// The user; `None`: the edits are given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// What was claimed up to here is durable in the user's store, and is here no more; absent: edits are claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<MutationId>,
+}
+
+/// In the store of a user: edits that were claimed for them. Here they are new, under the numbers of this record.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Adopt {
+    /// The store that they come from.
+    pub source: ReplicaId,
+    /// Their numbers there, in order: what this store has adopted before is passed over.
+    pub from: Vec<MutationId>,
+    /// As in a commit.
+    pub mutations: Vec<Raw>,
+    /// As in a commit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tx: Vec<(u32, u32)>,
+}
+
 impl Record {
     /// The record as stored bytes.
     pub fn encode(&self) -> Vec<u8> {
@@ -180,6 +209,8 @@ impl Record {
             Self::Lead => (8, String::new()),
             Self::Sealed(body) => (9, json::to_text(body)),
             Self::Fork(body) => (10, json::to_text(body)),
+            Self::Claim(body) => (11, json::to_text(body)),
+            Self::Adopt(body) => (12, json::to_text(body)),
         };
         // Maps with string keys and numbers only: serialising these cannot fail.
         codec::encode(kind, body.as_bytes())
@@ -199,26 +230,16 @@ impl Record {
 
     fn read(kind: u8, body: &[u8]) -> Result<Self, CoreError> {
         let (value, raw) = match kind {
-            1 => json::parse_around(body, "mutations")?,
+            1 | 12 => json::parse_around(body, "mutations")?,
             2 => json::parse_around(body, "m")?,
             6 => json::parse_around(body, "rows")?,
             8 => return Ok(Self::Lead),
-            11.. => return Err(newer()),
+            13.. => return Err(newer()),
             _ => (json::parse(body, JsonLimits::MESSAGE)?, None),
         };
         let fields = Fields::of(&value)?;
         Ok(match kind {
-            1 => {
-                let mut mutations = Vec::new();
-                for text in json::items(raw.unwrap_or_default())? {
-                    mutations.push(Raw::trusted(text));
-                }
-                Self::Commit(Commit {
-                    mutations,
-                    tx: fields.list("tx", read_tx)?,
-                    call: fields.opt("call", Call::read)?,
-                })
-            }
+            1 => Self::Commit(Commit::read(&fields, raw)?),
             2 => Self::Coalesce(Coalesce {
                 survivor: MutationId::read(fields.need("survivor")?)?,
                 absorbed: fields.list("absorbed", MutationId::read)?,
@@ -240,6 +261,15 @@ impl Record {
             }),
             9 => Self::Sealed(Sealed { upto: fields.number("upto")? }),
             10 => Self::Fork(Fork { fence: fields.number("fence")?, id: ReplicaId::read(fields.need("id")?)? }),
+            11 => {
+                let to = fields.opt("to", |to| json::text(to).map(str::to_owned))?;
+                Self::Claim(Claim { to, done: fields.opt("done", MutationId::read)? })
+            }
+            12 => {
+                let Commit { mutations, tx, .. } = Commit::read(&fields, raw)?;
+                let source = ReplicaId::read(fields.need("source")?)?;
+                Self::Adopt(Adopt { source, from: fields.list("from", MutationId::read)?, mutations, tx })
+            }
             _ => return Err(newer()),
         })
     }
@@ -253,6 +283,17 @@ impl Record {
             Self::Changes(changes) => Some(changes.fence),
             _ => None,
         }
+    }
+}
+
+impl Commit {
+    fn read(fields: &Fields<'_>, mutations: Option<&str>) -> Result<Self, CoreError> {
+        let texts = json::items(mutations.unwrap_or_default())?;
+        Ok(Self {
+            mutations: texts.into_iter().map(Raw::trusted).collect(),
+            tx: fields.list("tx", read_tx)?,
+            call: fields.opt("call", Call::read)?,
+        })
     }
 }
 

@@ -134,7 +134,8 @@ impl Mutation {
         Ok(mutation)
     }
 
-    fn read(value: &Value) -> Result<Self, CoreError> {
+    /// As [`Mutation::parse`], unchecked.
+    pub(crate) fn read(value: &Value) -> Result<Self, CoreError> {
         let fields = Fields::of(value)?;
         let lists = PathLists::read(&fields)?;
         let mut was = SmallMap::new();

@@ -7,6 +7,7 @@ use crate::json;
 use crate::json::{Fields, Value};
 use crate::log::record::{Discard, Record};
 use crate::model::mutation::Mutation;
+use crate::replica::adopt::Adoption;
 use crate::replica::op::{Edits, WriteRequest};
 use crate::replica::rows::Draft;
 use crate::replica::tabs::Message;
@@ -38,6 +39,8 @@ pub enum Command {
         /// The changes.
         fields: Edits,
     },
+    /// What was written before its user signed in.
+    Adoption(Adoption),
 }
 
 impl Command {
@@ -55,6 +58,7 @@ impl Command {
             "retry" => Self::Retry { n: n()? },
             "discard" => Self::Discard { n: n()? },
             "edit" => Self::Edit { n: n()?, fields: Edits::read(&fields)? },
+            "claim" | "claimed" | "adopt" | "adopted" => Self::Adoption(Adoption::read(&fields)?),
             other => return Err(CoreError::new(Code::BadMessage, format!("there is no command `{other}`"))),
         })
     }
@@ -73,6 +77,7 @@ impl Replica {
             Command::Retry { n } => self.retry(n, Edits::default())?,
             Command::Edit { n, fields } => self.retry(n, fields)?,
             Command::Discard { n } => self.discard(n)?,
+            Command::Adoption(step) => self.adoption(step),
         };
         self.advance(now);
         Ok(done)

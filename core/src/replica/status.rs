@@ -127,7 +127,7 @@ impl Replica {
     /// `db.sync.queue`.
     pub fn queue_view(&self) -> Value {
         let sent = self.pushing.in_flight();
-        let queued = self.state.queue.iter().filter(|(_, entry)| entry.status != Status::Void).map(|(n, entry)| {
+        let queued = self.state.queue.iter().filter(|(_, entry)| entry.status.is_shown()).map(|(n, entry)| {
             let status = match entry.status {
                 Status::Settled(_) => "settled",
                 Status::Held { .. } => "held",

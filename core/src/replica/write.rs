@@ -31,6 +31,23 @@ pub(crate) struct Write {
     offset: usize,
     /// Its numbers, once its append is complete.
     numbers: Vec<MutationId>,
+    /// The record that it is, where it is more than edits: then it shares no record.
+    record: Option<Record>,
+}
+
+impl Write {
+    fn new(id: u64, atomic: bool, offset: usize) -> Self {
+        Self {
+            id,
+            mutations: Vec::new(),
+            raw: Vec::new(),
+            atomic,
+            call: None,
+            offset,
+            numbers: Vec::new(),
+            record: None,
+        }
+    }
 }
 
 /// A mutation that is not in the log yet.
@@ -74,13 +91,7 @@ impl Writes {
         call: Option<Call>,
         undo: Vec<Op>,
     ) -> u64 {
-        self.next_id += 1;
-        let id = self.next_id;
-        for (index, mutation) in mutations.iter().enumerate() {
-            let table = self.overlay.or_default(mutation.collection.clone());
-            let provisional = Provisional { write: id, index, mutation: mutation.clone() };
-            table.or_default(mutation.id.clone()).push(provisional);
-        }
+        let id = self.show(&mutations);
         if !undo.is_empty() {
             self.undo.insert(id, undo);
         }
@@ -91,11 +102,30 @@ impl Writes {
         id
     }
 
+    /// Takes in a record that holds these mutations and more.
+    pub(crate) fn add_record(&mut self, record: Record, mutations: Vec<Mutation>) -> u64 {
+        let id = self.show(&mutations);
+        self.waiting.push(Write { mutations, record: Some(record), ..Write::new(id, false, 0) });
+        self.parts.insert(id, (1, Vec::new()));
+        id
+    }
+
+    /// Shows mutations as those of a new write.
+    fn show(&mut self, mutations: &[Mutation]) -> u64 {
+        self.next_id += 1;
+        let id = self.next_id;
+        for (index, mutation) in mutations.iter().enumerate() {
+            let table = self.overlay.or_default(mutation.collection.clone());
+            let provisional = Provisional { write: id, index, mutation: mutation.clone() };
+            table.or_default(mutation.id.clone()).push(provisional);
+        }
+        id
+    }
+
     /// Splits what is no transaction, so that no record grows large.
     fn enqueue(&mut self, id: u64, mutations: Vec<Mutation>, raw: Vec<Raw>, atomic: bool, call: Option<Call>) {
         let (mut offset, mut bytes, mut parts) = (0, 0, 0);
-        let new =
-            |offset| Write { id, mutations: Vec::new(), raw: Vec::new(), atomic, call, offset, numbers: Vec::new() };
+        let new = |offset| Write { call, ..Write::new(id, atomic, offset) };
         let mut part = new(offset);
         for (mutation, raw) in mutations.into_iter().zip(raw) {
             let size = raw.get().len();
@@ -195,7 +225,8 @@ impl Replica {
         let mut bytes = 0;
         for write in std::mem::take(&mut self.writes.waiting) {
             let size: usize = write.raw.iter().map(|raw| raw.get().len()).sum();
-            if !group.is_empty() && bytes + size > RECORD_BYTES {
+            let alone = write.record.is_some() || group.last().is_some_and(|last| last.record.is_some());
+            if !group.is_empty() && (alone || bytes + size > RECORD_BYTES) {
                 records.push(record_of(&group));
                 self.writes.in_flight.push(std::mem::take(&mut group));
                 bytes = 0;
@@ -297,6 +328,9 @@ impl Replica {
 }
 
 fn record_of(group: &[Write]) -> Vec<u8> {
+    if let [Write { record: Some(record), .. }] = group {
+        return record.encode();
+    }
     let mut commit = Commit { mutations: Vec::new(), tx: Vec::new(), call: None };
     for write in group {
         commit.call = write.call.or(commit.call);

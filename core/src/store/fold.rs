@@ -12,7 +12,7 @@ use crate::model::cursor::Cursor;
 use crate::model::mutation::Mutation;
 use crate::model::verdict::{Overwritten, Verdict, VerdictItem};
 use crate::store::state::{Confirmed, Entry, Letter, Reason, Staged, State, Status};
-use crate::store::{journal, seal};
+use crate::store::{adopt, journal, seal};
 
 /// What a record did that somebody may want to know.
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
         state.queue_version += 1;
     }
     match record {
-        Record::Commit(commit) => fold_commit(state, key, commit, &mut effects)?,
+        Record::Commit(commit) => fold_commit(state, key, commit, &|_| false, &mut effects)?,
         Record::Coalesce(coalesce) => fold_coalesce(state, key, coalesce)?,
         Record::Discard(discard) => fold_discard(state, key, discard.n, &mut effects),
         Record::Sent(sent) => state.sent_through = state.sent_through.max(sent.through),
@@ -69,6 +69,8 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
             state.replica = Some(fork.id);
             effects.forked = true;
         }
+        Record::Claim(record) => adopt::claim(state, key, &record, &mut effects),
+        Record::Adopt(record) => adopt::adopt(state, key, record, &mut effects)?,
         Record::Sealed(_) => {
             // What was staged is not in the segments: the pull goes on from the cursor that is shown.
             state.staged = Staged::default();
@@ -78,7 +80,14 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
     Ok(effects)
 }
 
-fn fold_commit(state: &mut State, key: u64, commit: Commit, effects: &mut Effects) -> Result<(), CoreError> {
+/// `is_known` says of an index that this store has its mutation already.
+pub(super) fn fold_commit(
+    state: &mut State,
+    key: u64,
+    commit: Commit,
+    is_known: &dyn Fn(usize) -> bool,
+    effects: &mut Effects,
+) -> Result<(), CoreError> {
     let mut parsed = Vec::with_capacity(commit.mutations.len());
     for raw in commit.mutations {
         parsed.push((Mutation::parse(raw.get().as_bytes())?, raw));
@@ -94,6 +103,9 @@ fn fold_commit(state: &mut State, key: u64, commit: Commit, effects: &mut Effect
             .map(|(start, _)| MutationId(key, *start))
     };
     for (index, (mutation, raw)) in (0_u32..).zip(parsed) {
+        if is_known(index as usize) {
+            continue;
+        }
         let n = MutationId(key, index);
         if let Some(old) = mutation.retry_of {
             state.letters.remove(&old);
@@ -146,7 +158,7 @@ fn fold_discard(state: &mut State, key: u64, n: MutationId, effects: &mut Effect
         effects.touched.push((letter.mutation.collection, letter.mutation.id));
         return;
     }
-    let Some(entry) = state.queue.get(&n) else { return };
+    let Some(entry) = state.queue.get(&n).filter(|entry| !matches!(entry.status, Status::Claimed(_))) else { return };
     let members: Vec<MutationId> = match entry.tx {
         Some(tx) => state.queue.iter().filter(|(_, e)| e.tx == Some(tx)).map(|(n, _)| *n).collect(),
         None => vec![n],

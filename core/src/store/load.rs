@@ -6,7 +6,7 @@ use crate::model::mutation::Mutation;
 use crate::store::journal::Kept;
 use crate::store::seal::{EntityHead, MutationRow, Summary};
 use crate::store::segment::{Row, Space};
-use crate::store::state::{Confirmed, Entry, Letter, State, Status};
+use crate::store::state::{Confirmed, Entry, Letter, State};
 
 /// A state that is being read from segments, in any order.
 #[derive(Debug, Default)]
@@ -36,6 +36,7 @@ impl Loading {
             loaded: summary.loaded.into_iter().map(|collection| (collection, ())).collect(),
             hlc: summary.hlc,
             calls: summary.calls,
+            adopted: summary.adopted,
             ..State::default()
         };
         let mut errors = Vec::new();
@@ -54,7 +55,7 @@ impl Loading {
             errors.extend(read.err());
         }
         for (n, entry) in state.queue.iter() {
-            if entry.status != Status::Void {
+            if entry.status.is_shown() {
                 let map = state.entities.or_default(entry.mutation.collection.clone());
                 map.or_default(entry.mutation.id.clone()).pending.push(*n);
             }

@@ -8,6 +8,7 @@
 //!
 //! The invariant: folding the same segments and the same log gives the same state in every tab.
 
+pub mod adopt;
 pub mod clean;
 pub mod fold;
 pub mod journal;

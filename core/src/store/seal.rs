@@ -14,6 +14,7 @@ use crate::log::codec;
 use crate::log::record::Call;
 use crate::model::cursor::Cursor;
 use crate::model::schema::{Settings, read_settings};
+use crate::small::SmallMap;
 use crate::store::journal::Kept;
 use crate::store::segment::{Row, Space};
 use crate::store::state::{Confirmed, Entry, Letter, Reason, State, Status, Unsealed};
@@ -44,6 +45,9 @@ pub struct Summary {
     /// The newest stored call of each asker.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<Call>,
+    /// What was adopted.
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub adopted: SmallMap<ReplicaId, MutationId>,
 }
 
 /// An entity's row: everything but the document, which follows as it is.
@@ -117,6 +121,7 @@ impl Summary {
             loaded: state.loaded.keys().cloned().collect(),
             hlc: state.hlc,
             calls: state.calls.clone(),
+            adopted: state.adopted.clone(),
         }
     }
 
@@ -137,6 +142,10 @@ impl Summary {
     fn read(body: &[u8]) -> Result<Self, CoreError> {
         let value = json::parse(body, JsonLimits::MESSAGE)?;
         let fields = Fields::of(&value)?;
+        let mut adopted = SmallMap::new();
+        for (source, upto) in fields.entries("adopted")? {
+            adopted.insert(ReplicaId::parse(source)?, MutationId::read(upto)?);
+        }
         Ok(Self {
             upto: fields.number("upto")?,
             replica: fields.opt("replica", ReplicaId::read)?,
@@ -148,6 +157,7 @@ impl Summary {
             loaded: fields.list("loaded", CollectionName::read)?,
             hlc: Hlc::read(fields.need("hlc")?)?,
             calls: fields.list("calls", Call::read)?,
+            adopted,
         })
     }
 }

@@ -41,6 +41,8 @@ pub struct State {
     pub loaded: SmallSet<CollectionName>,
     /// The newest reading of the logical clock.
     pub hlc: Hlc,
+    /// Up to where this store has adopted what was written elsewhere before its user signed in, by store.
+    pub adopted: SmallMap<ReplicaId, MutationId>,
     /// Confirmed documents and the mutations that lie on them.
     pub entities: SmallMap<CollectionName, Table<EntityId, Entity>>,
     /// The newest stored call of each asker; who asked last stands last.
@@ -154,6 +156,8 @@ pub enum Status {
     },
     /// Goes up as `void`: absorbed or given up.
     Void,
+    /// Waits to be adopted by the store of a user (see `adopt::mark_of`). Neither shown nor sent.
+    Claimed(u64),
 }
 
 /// A rejected mutation.
@@ -184,6 +188,11 @@ pub struct Reason {
 }
 
 impl Status {
+    /// Whether the view shows a mutation that stands so.
+    pub fn is_shown(self) -> bool {
+        !matches!(self, Self::Void | Self::Claimed(_))
+    }
+
     /// Reads it from JSON, in the form of serde's enums.
     ///
     /// # Errors
@@ -199,6 +208,9 @@ impl Status {
         let fields = Fields::of(value)?;
         if let Some(rev) = fields.get("settled") {
             return Ok(Self::Settled(json::number(rev)?));
+        }
+        if let Some(mark) = fields.get("claimed") {
+            return Ok(Self::Claimed(json::number(mark)?));
         }
         let held = Fields::of(fields.get("held").ok_or_else(unknown)?)?;
         Ok(Self::Held { reason: HeldReason::read(held.need("reason")?)?, since: held.number("since")? })
@@ -255,7 +267,7 @@ impl State {
 
     /// Mutations that the server has not decided yet.
     pub fn undecided(&self) -> impl Iterator<Item = (&MutationId, &Entry)> {
-        self.queue.iter().filter(|(_, entry)| !matches!(entry.status, Status::Settled(_)))
+        self.queue.iter().filter(|(_, entry)| !matches!(entry.status, Status::Settled(_) | Status::Claimed(_)))
     }
 
     /// The number below which every verdict is in this fold (rule 6).

@@ -118,9 +118,15 @@ pub fn pair() -> (World, usize, usize) {
 impl World {
     /// A new profile with one open tab.
     pub fn device(&mut self) -> usize {
+        let profile = self.profile();
+        self.tab(profile)
+    }
+
+    /// A new profile.
+    pub fn profile(&mut self) -> usize {
         self.disks.push(Disk::default());
         self.locks.push((None, VecDeque::new()));
-        self.tab(self.disks.len() - 1)
+        self.disks.len() - 1
     }
 
     /// A copy of a profile, as it is on the disk, with one open tab.

@@ -1,0 +1,62 @@
+//! What was written before anybody signed in: claimed in the store of nobody, adopted in the store of its user.
+//!
+//! ```text
+//! nobody's log    Claim{to} ─────────────────────────────► Claim{to, done}
+//! the user's log              Adopt{source, from, …}
+//! ```
+//!
+//! The fold decides both halves, so that any number of tabs may do this at once and stop at any point: an edit is the
+//! first one's who claims it, and a store passes over what it has adopted before. Edits that may have left under a
+//! token stay: they are that token's user's.
+
+use xxhash_rust::xxh64::xxh64;
+
+use crate::error::CoreError;
+use crate::ids::MutationId;
+use crate::log::record::{Adopt, Claim, Commit};
+use crate::store::fold::{Effects, fold_commit};
+use crate::store::state::{Entry, State, Status};
+
+/// Stands for a user in `Status::Claimed`. 53 bits: a number that JSON keeps.
+pub fn mark_of(user: &str) -> u64 {
+    xxh64(user.as_bytes(), 0) >> 11
+}
+
+/// Whether nobody's token was ever used in this store.
+pub fn is_nobodys(state: &State) -> bool {
+    state.owner.is_none() && state.sent_through == MutationId::default()
+}
+
+pub(super) fn claim(state: &mut State, key: u64, claim: &Claim, effects: &mut Effects) {
+    let claimed = claim.to.as_deref().map(|user| Status::Claimed(mark_of(user)));
+    let takes = |n: &MutationId, entry: &Entry| match claim.done {
+        Some(done) => Some(entry.status) == claimed && *n <= done,
+        None => entry.status == Status::Queued,
+    };
+    if claim.done.is_none() && !is_nobodys(state) {
+        return;
+    }
+    state.queue_version += 1;
+    let taken: Vec<MutationId> = state.queue.iter().filter(|(n, entry)| takes(n, entry)).map(|(n, _)| *n).collect();
+    for n in taken {
+        let Some(mut entry) = state.unqueue(n) else { continue };
+        effects.touched.push((entry.mutation.collection.clone(), entry.mutation.id.clone()));
+        if let (Some(status), None) = (claimed, claim.done) {
+            entry.status = status;
+            entry.position = key;
+            state.queue.insert(n, entry);
+        }
+    }
+}
+
+pub(super) fn adopt(state: &mut State, key: u64, adopt: Adopt, effects: &mut Effects) -> Result<(), CoreError> {
+    let Adopt { source, from, mutations, tx } = adopt;
+    let known = state.adopted.get(&source).copied().unwrap_or_default();
+    let is_known = |index: usize| from.get(index).is_none_or(|n| *n <= known);
+    fold_commit(state, key, Commit { mutations, tx, call: None }, &is_known, effects)?;
+    state.queue_version += 1;
+    if let Some(last) = from.last() {
+        state.adopted.insert(source, known.max(*last));
+    }
+    Ok(())
+}
