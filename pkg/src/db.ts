@@ -15,7 +15,7 @@ import { Session } from "./session.js";
 import { syncOf, type Sync } from "./sync.js";
 import { runTransaction, type Transaction } from "./transaction.js";
 import type { Collections, SchemaOf } from "./types.js";
-import { signIn, signOut, type SignOutOptions } from "./users.js";
+import { signIn, signOut, type SignInOptions, type SignOutOptions } from "./users.js";
 import { wasmFactory, type ClientFactory } from "./wasm/client.js";
 import type { Write } from "./write.js";
 
@@ -36,9 +36,10 @@ export interface DbBase<C extends Collections> {
   /**
    * Goes on with the store of `user`: each user has one of their own, and what is queued in it is never pushed as
    * anybody else. Resolves when it is open; until then reads and writes belong to the store before. Call it when the
-   * page starts, too, and let `auth` give the token of the user that it is asked for.
+   * page starts, too, and let `auth` give the token of the user that it is asked for. What was written before anybody
+   * signed in becomes theirs, unless the options say otherwise; `pending` of it waits for `{ adopt }`.
    */
-  signIn(user: string): Promise<void>;
+  signIn(user: string, options?: SignInOptions): Promise<{ readonly pending: number }>;
   /** Goes on with the store of whoever has not signed in. */
   signOut(options?: SignOutOptions): Promise<void>;
   /** Everything in the store and in the queue. */
@@ -131,7 +132,7 @@ function makeInstance(
       session.start();
       return session.events.on(event, fn);
     },
-    signIn: (user) => signIn(session, user),
+    signIn: (user, options = {}) => signIn(session, user, options),
     signOut: (options = {}) => signOut(session, options, sync.done),
     export: async () => {
       await session.whenOpen();

@@ -43,7 +43,7 @@ export type {
   SyncMark,
   Where,
 } from "./types.js";
-export type { SignOutOptions } from "./users.js";
+export type { SignInOptions, SignOutOptions } from "./users.js";
 export type { WasmSource } from "./wasm/load.js";
 export type { MutationName, WireError } from "./wasm/wire.js";
 export type { WaitOptions, Write } from "./write.js";

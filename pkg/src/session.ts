@@ -28,6 +28,8 @@ const TRAPS_PER_MINUTE_MAX = 5;
 const REOPEN_FIRST_MS = 1_000;
 const REOPEN_MAX_MS = 30_000;
 
+/** Ends the use of a store. */
+type Leave = (client: WireClient) => Promise<void>;
 type Phase = "idle" | "opening" | "open" | "failed" | "closed";
 
 /** See the module's text. */
@@ -47,12 +49,13 @@ export class Session implements SourceHost {
   #traps: number[] = [];
   #stopListening: (() => void) | undefined;
   #user: string | null = null;
-  #switching: Promise<unknown> = Promise.resolve();
+  /** Settles when no switch is under way; never rejects. */
+  switching: Promise<unknown> = Promise.resolve();
 
   /** `factory` is absent on a server: then nothing ever opens. */
   constructor(
     readonly config: ClientConfig,
-    private readonly factory: ClientFactory | undefined,
+    readonly factory: ClientFactory | undefined,
     private readonly token: WireHost["token"],
   ) {
     this.rows = new RowCache({
@@ -100,11 +103,11 @@ export class Session implements SourceHost {
 
   /**
    * Goes on with the store of `user`. What was written before is durable in the old store first; `leave` ends that
-   * one. Switches run one after the other.
+   * one, and `arrived` is what comes before the next switch. Switches run one after the other.
    */
-  switchTo(user: string | null, leave: (client: WireClient) => Promise<void>): Promise<void> {
-    const turn = this.#switching.then(() => this.#switch(user, leave));
-    this.#switching = turn.catch(() => undefined);
+  switchTo<T>(user: string | null, leave: Leave, arrived: () => T | Promise<T>): Promise<T> {
+    const turn = this.switching.then(() => this.#switch(user, leave)).then(arrived);
+    this.switching = turn.catch(() => undefined);
     return turn;
   }
 
@@ -234,7 +237,7 @@ export class Session implements SourceHost {
     }
   }
 
-  async #switch(user: string | null, leave: (client: WireClient) => Promise<void>): Promise<void> {
+  async #switch(user: string | null, leave: Leave): Promise<void> {
     const refusal = this.#phase === "failed" ? undefined : this.refusal();
     if (refusal !== undefined) throw refusal;
     // A store that cannot be opened keeps nobody from signing in to another.
@@ -246,7 +249,7 @@ export class Session implements SourceHost {
     await this.whenOpen();
   }
 
-  async #leave(leave: (client: WireClient) => Promise<void>): Promise<void> {
+  async #leave(leave: Leave): Promise<void> {
     const client = this.#phase === "open" ? this.#loaded?.client : undefined;
     // What is written from now on waits for the next store.
     if (client !== undefined) this.#phase = "opening";

@@ -75,7 +75,7 @@ function queueOf(session: Session, tell: (body: object) => Promise<void>): Queue
     startWrite<void>(
       session,
       "",
-      () => ({ command: body }),
+      () => ({ command: JSON.stringify(body) }),
       () => undefined,
     );
   return Object.freeze({

@@ -2,6 +2,7 @@
  * Users: each has a store of their own, named after the database and the user. What is queued there is pushed only
  * while that user is signed in, and waits as long as somebody else is.
  */
+import { adopt, type Adopt } from "./adopt.js";
 import { TidewireError } from "./errors.js";
 import type { Session } from "./session.js";
 import type { QueueView } from "./status.js";
@@ -20,12 +21,30 @@ export interface SignOutOptions extends WaitOptions {
   readonly wipe?: boolean;
 }
 
-/** Goes on with the store of `user`. */
-export function signIn(session: Session, user: string): Promise<void> {
+/** How to sign in. */
+export interface SignInOptions {
+  /**
+   * What becomes of the edits that were made before anybody signed in. `merge` (default): they become the user's.
+   * `discard`: they are given up. `ask`: they wait, the answer says how many, and the next `signIn` with one of the
+   * other two decides. Edits that were sent with a token of their own are that user's, and are not counted.
+   */
+  readonly adopt?: Adopt;
+}
+
+/** Goes on with the store of `user`, and with what was written before signing in. */
+export async function signIn(
+  session: Session,
+  user: string,
+  { adopt: choice = "merge" }: SignInOptions,
+): Promise<{ readonly pending: number }> {
   if (typeof user !== "string" || user === "") {
-    return Promise.reject(new TidewireError("bad-value", "signIn() takes the user's id, a text that is not empty."));
+    throw new TidewireError("bad-value", "signIn() takes the user's id, a text that is not empty.");
   }
-  return session.switchTo(user, (client) => client.close());
+  if (choice !== "merge" && choice !== "discard" && choice !== "ask") {
+    throw new TidewireError("bad-value", '`adopt` is "merge", "discard" or "ask".');
+  }
+  const close = (client: WireClient): Promise<void> => client.close();
+  return { pending: await session.switchTo(user, close, () => adopt(session, user, choice)) };
 }
 
 /** Goes on with the store of whoever has not signed in. `done` waits until the server has decided everything. */
@@ -37,12 +56,15 @@ export async function signOut(
   if (wipe && pending === "keep") {
     throw new TidewireError("bad-value", 'A store that is wiped keeps nothing: choose pending "send" or "discard".');
   }
+  // Who signs out while they sign in are out at the end.
+  await session.switching;
   if (session.user === null) return;
   if (pending === "send") await done(wait);
-  await session.switchTo(null, async (client) => {
+  const leave = async (client: WireClient): Promise<void> => {
     if (pending === "discard") discardAll(client);
     await (wipe ? client.erase() : client.close());
-  });
+  };
+  await session.switchTo(null, leave, () => undefined);
 }
 
 function discardAll(client: WireClient): void {

@@ -15,7 +15,7 @@ import type { WireClient, WireError, WireOp } from "./wasm/wire.js";
 export type Request =
   | { readonly ops: readonly WireOp[]; readonly atomic: boolean }
   | { readonly undo: number }
-  | { readonly command: object };
+  | { readonly command: string };
 
 /** Makes the request when the store is open. `undefined`: nothing to do. */
 export type MakeRequest = () => Request | undefined;
@@ -206,7 +206,7 @@ export class WriteLane {
     submission.call ||= this.#calls += 1;
     try {
       const answer = this.session.call((client) => send(client, request, [this.#asker, submission.call]));
-      this.#accepted(submission, request, JSON.parse(answer) as { write: number; ids?: string[] });
+      this.#accepted(submission, request, JSON.parse(answer) as { write?: number; ids?: string[] });
     } catch (thrown) {
       const error = toTidewireError(thrown, aboutOf(request));
       if (isTrap(error.cause) && submission.attempts < 2) this.#replay.push(submission);
@@ -214,7 +214,9 @@ export class WriteLane {
     }
   }
 
-  #accepted(submission: Submission, request: Request, answer: { write: number; ids?: string[] }): void {
+  #accepted(submission: Submission, request: Request, answer: { write?: number; ids?: string[] }): void {
+    // Nothing was left to write.
+    if (answer.write === undefined) return submission.resolve();
     submission.number = answer.write;
     submission.epoch = this.#epoch;
     submission.expected = "ops" in request ? request.ops.length : (answer.ids?.length ?? 1);
@@ -245,7 +247,7 @@ export class WriteLane {
 
 function send(client: WireClient, request: Request, call: readonly [number, number]): string {
   if ("ops" in request) return client.write(JSON.stringify({ ...request, call }));
-  return "undo" in request ? client.undo(request.undo) : client.command(JSON.stringify(request.command));
+  return "undo" in request ? client.undo(request.undo) : client.command(request.command);
 }
 
 /** What an error of this request is about, where that is one entity. */

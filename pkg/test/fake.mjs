@@ -24,6 +24,9 @@ export function fakeFactory(options = {}) {
       factory.clients.push(client);
       return { client, generation: factory.generation };
     },
+    async stored({ name }) {
+      return options.stores?.[name] !== undefined;
+    },
     trapped(generation) {
       if (generation <= factory.dead) return;
       factory.dead = generation;
@@ -34,7 +37,7 @@ export function fakeFactory(options = {}) {
       return () => listeners.delete(fn);
     },
     get client() {
-      return factory.clients.at(-1);
+      return factory.clients.findLast((client) => !client.closed) ?? factory.clients.at(-1);
     },
   };
   return factory;
@@ -118,6 +121,7 @@ export class FakeClient {
         collection: op.c,
         id: op.id,
         kind: op.op === "replace" ? "patch" : op.op,
+        value: op.value,
         status: "queued",
         at: made,
         attempts: 0,
@@ -213,12 +217,50 @@ export class FakeClient {
   command(text) {
     const command = JSON.parse(text);
     (this.commands ??= []).push(command);
+    if (command.do === "claimed") return JSON.stringify(this.#claimed(command.to));
+    if (/^(claim|adopt|adopted)$/.test(command.do)) return this.#adoption(command);
     if (command.do === "retry" || command.do === "edit") {
       const number = (this.writes += 1);
       queueMicrotask(() => this.emit([{ type: "durable", write: number, n: [[(this.store.key += 1), 0]] }]));
       return JSON.stringify({ write: number });
     }
     return "{}";
+  }
+
+  #claimed(user) {
+    const { queue } = this.store;
+    const items = queue.filter(({ claimed }) => claimed === user).map((entry) => ({ n: entry.n, m: entry }));
+    return { source: this.config.name, pending: queue.filter(({ claimed }) => !claimed).length, items };
+  }
+
+  /** What is claimed is in no view, and `adopted` keeps what came from where. */
+  #adoption({ do: step, to, done, items, source }) {
+    const error = this.options.adoptionError?.(step);
+    const number = (this.writes += 1);
+    const { store } = this;
+    const keep = (entry) => (step === "claim" && (entry.claimed || to)) || (step === "adopted" && entry.claimed !== to);
+    if (error === undefined && step !== "adopt") {
+      for (const entry of store.queue) {
+        if (!entry.claimed && step === "claim") {
+          for (const rows of [store.rows, this.view_]) rows.delete(`${entry.collection}/${entry.id}`);
+          entry.claimed = to;
+        }
+      }
+      store.queue = store.queue.filter((entry) => keep(entry) || (done && entry.n[0] > done[0]));
+    } else if (error === undefined) {
+      for (const { n, m } of items) {
+        if ((store.adopted ??= new Set()).has(`${source}/${n}`)) continue;
+        store.adopted.add(`${source}/${n}`);
+        const row = { id: m.id, ...m.value, $sync: { status: "pending" }, $rev: 0, $updatedAt: 1 };
+        for (const rows of [store.rows, this.view_]) rows.set(`${m.collection}/${m.id}`, row);
+        store.queue.push({ ...m, n: [(store.key += 1), 0], claimed: undefined });
+      }
+    }
+    const event = error ? { type: "write-failed", write: number, error } : { type: "durable", write: number, n: [] };
+    const ids = (items ?? []).map(({ m }) => m.id);
+    const collection = items?.[0]?.m.collection;
+    queueMicrotask(() => this.emit([...(collection ? [{ type: "changed", collection, ids }] : []), event]));
+    return JSON.stringify({ write: number });
   }
 
   exportData() {

@@ -11,6 +11,11 @@ const VERSION = 1;
 /** The format of the records, part of the database's name. */
 const FORMAT = 1;
 
+/** The name of a store's database. */
+export function databaseName(store: string): string {
+  return `tidewire:${store}:${FORMAT}`;
+}
+
 /** The connection to one database. */
 export class Connection {
   readonly #name: string;
@@ -22,7 +27,7 @@ export class Connection {
   #closed = false;
 
   constructor(name: string) {
-    this.#name = `tidewire:${name}:${FORMAT}`;
+    this.#name = databaseName(name);
   }
 
   /** The open database; opens it if it is not. */

@@ -1,4 +1,4 @@
-/** A store in memory, with the answers of the one in IndexedDB. It is one tab's alone and ends with it. */
+/** A store in memory, with the answers of the one in IndexedDB. It is one page's alone and ends with it. */
 import { APPENDED, LOADED, LOG, REFUSED, SEGMENTS, WRITTEN } from "./module.js";
 import type { Part, Reply, Seal, Store } from "./store.js";
 

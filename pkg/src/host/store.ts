@@ -1,4 +1,5 @@
 /** Where the log is kept: IndexedDB, or memory where there is none. */
+import { databaseName } from "./connection.js";
 import { IndexedDb } from "./indexeddb.js";
 import { Memory } from "./memory.js";
 import { Failure } from "./request.js";
@@ -41,20 +42,39 @@ export interface Store {
   close(): void;
 }
 
+/** Stores in memory last as long as the page: a fresh instance, or a user who comes back, finds what was there. */
+const memories = new Map<string, Memory>();
+
 /**
  * Opens what the settings ask for; memory where the browser has no IndexedDB for this page (private windows of old,
  * pages without an origin). A database that is there but fails is an error: memory would look as if the data were
  * gone.
  */
 export async function openStore(name: string, wanted: Store["kind"]): Promise<Store> {
-  if (wanted === "memory") return new Memory();
+  if (wanted === "memory") return memory(name);
   const store = new IndexedDb(name);
   try {
     await store.open();
     return store;
   } catch (error) {
     store.close();
-    if (error instanceof Failure && error.why === "unavailable") return new Memory();
+    if (error instanceof Failure && error.why === "unavailable") return memory(name);
     throw error;
   }
+}
+
+/** Whether a store of this name may be there: without making one, where the browser can tell. */
+export async function hasStore(name: string): Promise<boolean> {
+  if (memories.has(name)) return true;
+  try {
+    return (await indexedDB.databases()).some((found) => found.name === databaseName(name));
+  } catch {
+    return true;
+  }
+}
+
+function memory(name: string): Memory {
+  const store = memories.get(name) ?? new Memory();
+  memories.set(name, store);
+  return store;
 }

@@ -8,8 +8,9 @@
  */
 import { TidewireError } from "../errors.js";
 import { Host } from "../host/host.js";
+import { hasStore } from "../host/store.js";
 import { loadModule, type WasmSource } from "./load.js";
-import type { WireClient, WireHost } from "./wire.js";
+import type { ClientConfig, WireClient, WireHost } from "./wire.js";
 
 /** A client and the generation of the instance that it lives in. */
 export interface LoadedClient {
@@ -20,6 +21,8 @@ export interface LoadedClient {
 /** Makes clients; tests put their own in its place. */
 export interface ClientFactory {
   create(config: string, host: WireHost): Promise<LoadedClient>;
+  /** Whether the store of this configuration may be there. */
+  stored(config: ClientConfig): Promise<boolean>;
   /** The instance of `generation` trapped: nobody may use it again. */
   trapped(generation: number): void;
   /** Calls back once per instance that trapped, whoever saw it first. */
@@ -49,6 +52,7 @@ export function wasmFactory(source: WasmSource | undefined): ClientFactory {
       hosts.add(host);
       return { client: host, generation: mine };
     },
+    stored: ({ name }) => hasStore(name),
     trapped: report,
     onTrap(fn) {
       listeners.add(fn);
