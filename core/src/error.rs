@@ -188,6 +188,8 @@ codes! {
     StorageWiped = "storage-wiped", true;
     /// A stored record or segment does not match its checksum.
     Corrupt = "corrupt", false;
+    /// A collection differs from the server's.
+    Diverged = "diverged", false;
     /// Stored by a newer release.
     FormatNewer = "format-newer", false;
     /// The database is closed.

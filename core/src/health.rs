@@ -39,6 +39,8 @@ pub struct Measures {
     pub error_rate: f64,
     /// Times in a row that the store did not take the log into segments.
     pub refusals: u32,
+    /// Collections that differ from the server's after they were read again.
+    pub diverged: usize,
 }
 
 /// The health view; `synced` says whether there is a server to be in step with.
@@ -56,6 +58,13 @@ pub fn judge(measures: &Measures, limits: &HealthLimits, synced: bool) -> Value 
         reasons.push(format!(
             "the browser's storage refused its upkeep {} times: nothing is lost, reload the page if it goes on",
             measures.refusals
+        ));
+    }
+    if measures.diverged > 0 {
+        let differ = if measures.diverged == 1 { " differs" } else { "s differ" };
+        reasons.push(format!(
+            "{} collection{differ} from the server's, also after being read again: report it",
+            measures.diverged
         ));
     }
     if synced && measures.error_rate > limits.error_rate {

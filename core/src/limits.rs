@@ -79,6 +79,12 @@ pub const RETRY_AFTER_MS_MAX: u64 = 5 * 60_000;
 pub const POLL_VISIBLE_MS: u64 = 5_000;
 /// Polling without a socket while the page is hidden.
 pub const POLL_HIDDEN_MS: u64 = 300_000;
+/// The client compares its data with the server's this often: the server hashes what this reader sees, a hundred
+/// thousand rows a second.
+pub const VERIFY_MS: u64 = 3_600_000;
+/// ... and for the first time so long after a tab's first complete pull, so that one that is opened for a moment costs
+/// nothing.
+pub const VERIFY_FIRST_MS: u64 = 60_000;
 /// Failed pushes, while other requests succeed, after which the batch is halved.
 pub const PUSH_FAILURES_HALVE: u32 = 3;
 /// Failures of a mutation or transaction that was pushed alone, after which it is suspect.

@@ -28,7 +28,7 @@ export interface DbEvents {
   /** This release is too old or too new for its server or its stored data: reload. */
   upgrade: object;
   /** Something was wrong inside, and was mended. */
-  watchdog: { readonly code: string; readonly message?: string };
+  watchdog: { readonly code: string; readonly message?: string; readonly collection?: string };
   /** The server's settings of these collections differ from the client's; the server's count. */
   "settings-differ": { readonly collections: readonly string[] };
 }

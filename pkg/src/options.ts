@@ -30,6 +30,8 @@ export interface DbSettings {
   readonly batch?: { readonly maxCount?: number; readonly maxBytes?: number };
   /** How often to ask where no socket can be had. */
   readonly pollMs?: { readonly visible?: number; readonly hidden?: number };
+  /** How often to compare this device's data with the server's; 3,600,000. What differs is read again. */
+  readonly verifyMs?: number;
   readonly maxDocumentBytes?: number;
   readonly health?: { readonly errorRate?: number; readonly stuck?: number; readonly lastSyncMs?: number };
   /** Where the WebAssembly module is, if it is not where the bundler put it. */
@@ -60,7 +62,7 @@ const RESERVED: ReadonlySet<string> = new Set([
   "context",
   "then",
 ]);
-const PASSED_ON = ["timeoutMs", "retry", "batch", "pollMs", "maxDocumentBytes", "health"] as const;
+const PASSED_ON = ["timeoutMs", "retry", "batch", "pollMs", "verifyMs", "maxDocumentBytes", "health"] as const;
 
 /** The collections of a configuration, validator and options apart. */
 export function partsOf(collections: Collections): ReadonlyMap<string, CollectionParts> {

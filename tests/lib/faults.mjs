@@ -1,4 +1,6 @@
 /** What a bad network does to one request. */
+import zlib from "node:zlib";
+
 import { deferred } from "./until.mjs";
 
 /** The server answers with this status; `body` is an error body of the protocol. */
@@ -33,6 +35,18 @@ export const loseHalfAnswer = async (exchange) => exchange.replyHalf(await excha
 
 /** The server does the work; half of its answer arrives, then nothing more. */
 export const stall = async (exchange) => exchange.replyHalf(await exchange.forward(), { cut: false });
+
+/** The answer arrives but for the lines of these entities. */
+export const loseLines = (isLost) => async (exchange) => {
+  const { status, headers, body } = await exchange.forward();
+  const { "content-encoding": encoding, ...rest } = headers;
+  const text = { br: zlib.brotliDecompressSync, gzip: zlib.gunzipSync }[encoding]?.(body) ?? body;
+  const lines = text.toString("utf8").split("\n");
+  const isChange = (line) => line.startsWith('{"id":');
+  const kept = lines.filter((line) => !isChange(line) || !isLost(JSON.parse(line)));
+  exchange.entry.lost = lines.length - kept.length;
+  exchange.reply({ status, headers: rest, body: kept.join("\n") });
+};
 
 /** The request arrives twice; the second answer is the one that comes back. */
 export const double = async (exchange) => {

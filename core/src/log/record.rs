@@ -137,6 +137,9 @@ pub struct Changes {
     /// Collections that are no longer read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forget_collections: Vec<CollectionName>,
+    /// Collections that this pull brings whole, to replace what was there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reread: Vec<CollectionName>,
     /// The server's settings, when they came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
@@ -307,6 +310,7 @@ impl Changes {
             reset: fields.flag("reset")?,
             forget_groups: fields.list("forget_groups", Group::read)?,
             forget_collections: fields.list("forget_collections", CollectionName::read)?,
+            reread: fields.list("reread", CollectionName::read)?,
             settings: if fields.get("settings").is_some() { Some(read_settings(fields, "settings")?) } else { None },
             rows: Change::read_all(rows)?,
         })

@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod cursor;
+pub mod digest;
 pub mod document;
 pub mod mutation;
 pub mod path;

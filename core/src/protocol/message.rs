@@ -11,6 +11,7 @@ use crate::model::schema::Settings;
 
 pub use crate::model::change::Change;
 pub use crate::model::cursor::{Cursor, Scope};
+pub use crate::model::digest::Digests;
 pub use crate::model::verdict::{HeldReason, Overwritten, Verdict, VerdictItem};
 
 /// The version of the protocol that this release speaks.
@@ -105,6 +106,12 @@ pub struct Pull {
     pub cursor: Option<Cursor>,
     /// What to read.
     pub collections: Vec<CollectionName>,
+    /// Asks for the digests of the collections (rule 25).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub verify: bool,
+    /// Collections to read from the start, to replace what the reader has of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reread: Vec<CollectionName>,
     /// The sender's raw clock now.
     pub now: u64,
 }
@@ -131,6 +138,9 @@ pub struct PullHeader {
     /// Collections that the reader no longer reads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forget_collections: Vec<CollectionName>,
+    /// Collections that come whole: at `done` they replace what the client has of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reread: Vec<CollectionName>,
     /// How many changes will come, about.
     pub total: u64,
     /// The server's settings (design §5).
@@ -147,6 +157,9 @@ pub struct Checkpoint {
     pub after: Option<Cursor>,
     /// Nothing is above this cursor in the snapshot that was read.
     pub done: bool,
+    /// With `done`, if asked for: what the reader's collections come to at this cursor (rule 25).
+    #[serde(default, skip_serializing_if = "Digests::is_empty")]
+    pub digests: Digests,
 }
 
 /// What a client says on the live channel.

@@ -3,6 +3,7 @@
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, Group, MutationId, Owner};
 use crate::json::{self, Fields, JsonLimits, Value};
+use crate::model::digest::read_digests;
 use crate::model::schema::read_settings;
 use crate::protocol::message::{
     Change, Checkpoint, Cursor, ErrorBody, ForkedItem, PullHeader, PushAnswer, Verdict, VerdictItem,
@@ -52,6 +53,7 @@ impl PullHeader {
             reset: fields.flag("reset")?,
             forget_groups: fields.list("forget_groups", Group::read)?,
             forget_collections: fields.list("forget_collections", CollectionName::read)?,
+            reread: fields.list("reread", CollectionName::read)?,
             total: fields.number("total")?,
             settings: read_settings(&fields, "settings")?,
         })
@@ -70,6 +72,7 @@ impl Checkpoint {
             cursor: Cursor::read(fields.need("cursor")?)?,
             after: fields.opt("after", Cursor::read)?,
             done: fields.flag("done")?,
+            digests: read_digests(&fields, "digests")?,
         })
     }
 }

@@ -26,6 +26,8 @@ pub struct Config {
     pub batch: Batch,
     /// Polling without a socket.
     pub poll_ms: Poll,
+    /// How often to compare with the server (rule 25).
+    pub verify_ms: u64,
     /// Largest document.
     pub max_document_bytes: usize,
     /// Of a user's writes.
@@ -81,6 +83,7 @@ impl Default for Config {
             retry: Retry::default(),
             batch: Batch::default(),
             poll_ms: Poll::default(),
+            verify_ms: limits::VERIFY_MS,
             max_document_bytes: limits::DOCUMENT_BYTES_MAX,
             durability: DurabilityOption::default(),
             health: HealthLimits::default(),
@@ -130,6 +133,7 @@ impl Config {
             url: fields.opt("url", json::text)?.map(str::to_owned),
             collections: read_settings(&fields, "collections")?,
             timeout_ms: fields.number_or("timeoutMs", limits::REQUEST_TIMEOUT_MS)?,
+            verify_ms: fields.number_or("verifyMs", limits::VERIFY_MS)?,
             max_document_bytes: fields.size_or("maxDocumentBytes", limits::DOCUMENT_BYTES_MAX)?,
             ..Self::default()
         };

@@ -227,7 +227,11 @@ impl Replica {
         match folded {
             Ok(effects) => {
                 self.writes_folded(key);
+                let pulled = effects.pulled;
                 self.announce(effects);
+                if pulled {
+                    self.verify();
+                }
             }
             Err(error) => {
                 self.state.last = key;
@@ -237,7 +241,9 @@ impl Replica {
         self.after_fold(now);
     }
 
+    /// Reports what cannot be read. If it was the server's data, the digests will tell.
     pub(crate) fn set_aside(&mut self, error: &CoreError) {
+        self.verifying.hurry();
         self.metrics.recoveries += 1;
         self.event(json!({"type": "watchdog", "code": error.code, "message": error.message}));
     }

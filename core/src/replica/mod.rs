@@ -26,6 +26,7 @@ pub mod session;
 pub mod status;
 pub mod tabs;
 pub mod verdicts;
+pub mod verify;
 pub mod write;
 
 use crate::json::{Value, json};
@@ -43,6 +44,7 @@ use crate::replica::push::Pushing;
 use crate::replica::session::Session;
 use crate::replica::status::Metrics;
 use crate::replica::tabs::Tabs;
+use crate::replica::verify::Verifying;
 use crate::replica::write::Writes;
 use crate::store::fold::Effects;
 use crate::store::state::State;
@@ -60,6 +62,7 @@ pub struct Replica {
     pub(crate) tabs: Tabs,
     pub(crate) pushing: Pushing,
     pub(crate) pulling: Pulling,
+    pub(crate) verifying: Verifying,
     pub(crate) live: Live,
     pub(crate) maintenance: Maintenance,
     pub(crate) metrics: Metrics,
@@ -102,6 +105,7 @@ impl Replica {
             tabs: Tabs::default(),
             pushing: Pushing::default(),
             pulling: Pulling::default(),
+            verifying: Verifying::default(),
             live: Live::default(),
             maintenance: Maintenance::default(),
             metrics: Metrics::default(),

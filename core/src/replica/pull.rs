@@ -47,6 +47,8 @@ struct Stream {
     finished: bool,
     /// No checkpoint has carried the header's news yet.
     fresh: bool,
+    /// The server was asked for digests.
+    verify: bool,
     started_ms: u64,
     deadline_ms: u64,
 }
@@ -77,6 +79,11 @@ impl Replica {
             self.output(Output::Abort { token });
             self.pull_failed(now, 0);
         }
+        match self.verifying.is_due(now) {
+            Ok(()) => self.pulling.wanted = true,
+            Err(Some(due)) => self.wish(due),
+            Err(None) => {}
+        }
         if !self.live.is_ready() && self.session.ready().is_some() {
             let poll = if self.session.visible { self.config.poll_ms.visible } else { self.config.poll_ms.hidden };
             let due = self.pulling.done.map_or(0, |done| done.mono_ms + poll);
@@ -99,12 +106,15 @@ impl Replica {
     fn start_pull(&mut self, now: Now) {
         let Some(replica) = self.state.replica.clone() else { return };
         let cursor = self.state.staged.cursor.clone().or_else(|| self.state.cursor.clone());
+        let verify = self.verifying.is_due(now).is_ok();
         let pull = Pull {
             v: VERSION,
             replica,
             owner: self.state.owner.clone(),
             cursor: cursor.clone(),
             collections: self.declared.keys().cloned().collect(),
+            verify,
+            reread: self.to_reread(),
             now: now.wall_ms,
         };
         let body = json::to_text(&pull);
@@ -127,6 +137,7 @@ impl Replica {
             received: 0,
             finished: false,
             fresh: true,
+            verify,
             started_ms: now.mono_ms,
             deadline_ms: now.mono_ms + self.config.timeout_ms,
         });
@@ -239,17 +250,21 @@ impl Replica {
         let first = std::mem::take(&mut stream.fresh);
         stream.after = Some(checkpoint.cursor.clone());
         stream.finished = checkpoint.done;
-        let staged = stream.staged;
+        let (staged, verify) = (stream.staged, stream.verify);
         let tip = (!staged || checkpoint.done).then(|| checkpoint.cursor.clone());
-        let mut last =
-            Changes { fence, staged, done: checkpoint.done, cursor: Some(checkpoint.cursor), ..Changes::default() };
+        let done = checkpoint.done;
+        let mut last = Changes { fence, staged, done, cursor: Some(checkpoint.cursor), ..Changes::default() };
         if let (true, Some(header)) = (first, &mut stream.header) {
             last.reset = std::mem::take(&mut header.reset);
             last.forget_groups = std::mem::take(&mut header.forget_groups);
             last.forget_collections = std::mem::take(&mut header.forget_collections);
+            last.reread = std::mem::take(&mut header.reread);
             last.settings = Some(header.settings.clone()).filter(|settings| *settings != known);
         }
         let rows = std::mem::take(&mut stream.rows);
+        if let (true, true, Some(tip)) = (verify, done, &tip) {
+            self.verifying.told(tip.clone(), checkpoint.digests);
+        }
         if tip.is_some() {
             self.live.tip = tip;
         }
@@ -266,8 +281,9 @@ impl Replica {
         let body = json::parse(&stream.buffer, JsonLimits::MESSAGE).ok();
         let error = body.as_ref().and_then(ErrorBody::read);
         if stream.finished {
-            let started_ms = stream.started_ms;
+            let (started_ms, verified) = (stream.started_ms, stream.verify);
             self.pulling.stream = None;
+            self.verifying.pulled(now, self.config.verify_ms, verified);
             if let (Some(goal), tip) = (self.live.goal.take(), &self.live.tip) {
                 self.pulling.wanted |= !tip.as_ref().is_some_and(|tip| tip.reaches(&goal));
             }

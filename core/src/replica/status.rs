@@ -180,6 +180,7 @@ impl Replica {
             last_sync_age_ms: self.pulling.done.map(|done| now.mono_ms.saturating_sub(done.mono_ms)),
             error_rate: self.metrics.failures as f64 / (self.metrics.requests.max(1)) as f64,
             refusals: self.maintenance.refusals(),
+            diverged: self.verifying.diverged().len(),
         };
         let mut collections = Map::new();
         for name in self.declared.keys() {

@@ -31,6 +31,8 @@ pub struct Effects {
     pub rejected: Vec<MutationId>,
     /// Collections whose first pull is complete now.
     pub loaded: Vec<CollectionName>,
+    /// A pull is complete: the view stands where the server stood.
+    pub pulled: bool,
     /// A reset took effect.
     pub reset: bool,
     /// The store has another replica id now.
@@ -246,6 +248,7 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
     state.staged.reset |= changes.reset;
     state.staged.forget_groups.append(&mut changes.forget_groups);
     state.staged.forget_collections.append(&mut changes.forget_collections);
+    state.staged.reread.append(&mut changes.reread);
     if !changes.staged {
         // Shown at once: what an interrupted pull had staged is read again from the cursor that is shown.
         state.staged.rows.clear();
@@ -256,8 +259,11 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
         return;
     }
     let staged = std::mem::take(&mut state.staged);
+    if changes.done && (staged.reset || !staged.reread.is_empty()) {
+        forget_all_but(state, key, &staged, effects);
+    }
     if changes.done && staged.reset {
-        forget_all_but(state, key, &staged.rows, effects);
+        effects.reset = true;
         // Another history, or a cursor that it does not know though the policy is the same: a backup was restored.
         if state.cursor.as_ref().is_some_and(|c| c.history != cursor.history || c.scope.policy == cursor.scope.policy) {
             effects.touched.append(&mut journal::requeue(state, key));
@@ -285,6 +291,7 @@ fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
         }
     }
     if done {
+        effects.pulled = true;
         for collection in &cursor.scope.collections {
             if !state.loaded.insert(collection.clone(), ()) {
                 effects.loaded.push(collection.clone());
@@ -341,12 +348,14 @@ fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
     journal::forget(state);
 }
 
-/// A reset read everything again: what it did not bring is gone.
-fn forget_all_but(state: &mut State, key: u64, rows: &[(u64, Change)], effects: &mut Effects) {
-    effects.reset = true;
-    let mut kept: Vec<(&CollectionName, &EntityId)> = rows.iter().map(|(_, row)| (&row.c, &row.id)).collect();
+/// A reset read everything again, or a healing some collections: what they did not bring is gone.
+fn forget_all_but(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
+    let mut kept: Vec<(&CollectionName, &EntityId)> = staged.rows.iter().map(|(_, row)| (&row.c, &row.id)).collect();
     kept.sort_unstable();
     for (collection, map) in state.entities.iter_mut() {
+        if !staged.reset && !staged.reread.contains(collection) {
+            continue;
+        }
         map.retain(&mut |id, entity| {
             if entity.confirmed.take().is_some() && kept.binary_search(&(collection, id)).is_err() {
                 entity.position = key;

@@ -72,6 +72,8 @@ pub struct Staged {
     pub forget_groups: Vec<Group>,
     /// Collections to forget at the end.
     pub forget_collections: Vec<CollectionName>,
+    /// Collections that come whole, to be replaced at the end.
+    pub reread: Vec<CollectionName>,
     /// What to show at the end, with the log key that brought it.
     pub rows: Vec<(u64, Change)>,
     /// The first records of a step whose last one has not been folded yet.

@@ -6,6 +6,7 @@ use tidewire_core::error::{Code, CoreError};
 use tidewire_core::ids::{CollectionName, EntityId, Group, Owner};
 use tidewire_core::json;
 use tidewire_core::json::Value;
+use tidewire_core::model::digest::Digest;
 use tidewire_core::model::document;
 use tidewire_core::model::path::Path;
 use tidewire_core::model::schema::{CollectionSettings, Settings};
@@ -24,6 +25,10 @@ pub(crate) struct Server {
     /// Tokens that are refused.
     pub refused: Vec<String>,
     pub pulls: usize,
+    /// Pulls that asked for digests.
+    pub verified: usize,
+    /// What it says of its data is wrong.
+    pub wrong_digests: bool,
     /// A value that a rule refuses, and where.
     pub reject: Option<(String, Value)>,
     /// A push that holds this id makes the server fail.
@@ -88,6 +93,8 @@ impl Default for Server {
             page: 3,
             refused: Vec::new(),
             pulls: 0,
+            verified: 0,
+            wrong_digests: false,
             reject: None,
             poison: None,
             body_max: usize::MAX,
@@ -197,10 +204,14 @@ impl Server {
                 || pull.cursor.as_ref().is_some_and(|c| c.seq < self.store.horizon || c.seq > self.store.seq);
         let above = if reset { 0 } else { pull.cursor.as_ref().map_or(0, |cursor| cursor.seq) };
         let mut at = if reset { None } else { after.clone() };
-        let changes = self.changes(user, &collections, above);
+        let reread: Vec<String> = pull.reread.iter().filter(|_| at.is_some()).map(ToString::to_string).collect();
+        let mut changes = self.changes(user, &collections, above);
+        changes.retain(|(_, change)| !reread.iter().any(|name| change["c"] == name.as_str()));
+        changes.extend(self.changes(user, &reread, 0));
+        changes.sort_by_key(|(rev, _)| *rev);
         let settings = &self.policy.settings;
         let header = json!({"v": 1, "now": self.now, "user": user, "after": at, "reset": reset, "settings": settings,
-            "total": changes.len()});
+            "total": changes.len(), "reread": reread});
         let header = json!({"pull": header});
         let mut lines = vec![header.to_string()];
         for (index, (rev, change)) in changes.iter().enumerate() {
@@ -213,8 +224,27 @@ impl Server {
             }
         }
         let cursor = self.cursor(user, &collections, self.store.seq);
-        lines.push(json!({"cursor": cursor, "after": at, "done": true}).to_string());
+        let mut last = json!({"cursor": cursor, "after": at, "done": true});
+        if pull.verify {
+            self.verified += 1;
+            last["digests"] = self.digests(user, &collections);
+        }
+        lines.push(last.to_string());
         lines.join("\n") + "\n"
+    }
+
+    fn digests(&self, user: &Owner, collections: &[String]) -> Value {
+        let mut digests = json!({});
+        for name in collections {
+            let mut digest = Digest::default();
+            for (rev, change) in self.changes(user, std::slice::from_ref(name), 0) {
+                if let Some(doc) = change.get("doc") {
+                    digest.add_canonical(change["id"].as_str().unwrap(), rev, doc.to_string().as_bytes());
+                }
+            }
+            digests[name] = if self.wrong_digests { json!("0-0") } else { json!(digest.text()) };
+        }
+        digests
     }
 
     pub(crate) fn ready(&self, auth: &Value) -> Value {

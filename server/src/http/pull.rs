@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tidewire_core::ids::{Owner, Seq};
 use tidewire_core::limits::PULL_CHECKPOINT_ROWS;
-use tidewire_core::protocol::message::{Change, Checkpoint, Cursor, Pull, PullHeader, Scope, VERSION};
+use tidewire_core::protocol::message::{Change, Checkpoint, Cursor, Digests, Pull, PullHeader, Scope, VERSION};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -54,9 +54,10 @@ pub(super) async fn pull(State(state): State<AppState>, headers: HeaderMap, body
             let top = snapshot.top(&user.tenant)?;
             let plan = Plan::new(request.cursor.as_ref(), scope, snapshot.history(), &top, |seq| {
                 snapshot.mark(&user.tenant, seq)
-            })?;
+            })?
+            .rereading(request.reread);
             let header = header(&state, snapshot, &plan, &user)?;
-            Stream::new(snapshot, &plan, &user, top, sender).run(&header)
+            Stream::new(snapshot, &plan, &user, top, sender).run(&header, request.verify)
         });
         if let Err(error) = result {
             // Without a `done` the reader knows that the stream was cut.
@@ -80,6 +81,7 @@ fn header(state: &AppState, snapshot: &Snapshot<'_>, plan: &Plan, user: &Owner) 
         reset: plan.reset,
         forget_groups: plan.forget_groups.clone(),
         forget_collections: plan.forget_collections.clone(),
+        reread: plan.reread.clone(),
         total: snapshot.count(&user.tenant, plan)?,
         settings: state.policy.settings_for(&plan.scope.collections),
     })
@@ -135,7 +137,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    fn run(&mut self, header: &PullHeader) -> Result<(), StoreError> {
+    fn run(&mut self, header: &PullHeader, verify: bool) -> Result<(), StoreError> {
         self.write_line(&HeaderLine { pull: header })?;
         self.flush()?;
         let (snapshot, plan, tenant) = (self.snapshot, self.plan, self.tenant);
@@ -144,7 +146,8 @@ impl<'a> Stream<'a> {
             Ok(ControlFlow::Continue(()))
         })?;
         let cursor = self.cursor(self.top.seq, self.top.mark.clone());
-        self.checkpoint(cursor, true)?;
+        let digests = if verify { snapshot.digests(tenant, plan)? } else { Digests::default() };
+        self.checkpoint(cursor, Some(digests))?;
         self.flush()
     }
 
@@ -153,7 +156,7 @@ impl<'a> Stream<'a> {
         let full = self.rows >= PULL_CHECKPOINT_ROWS || self.bytes >= CHECKPOINT_BYTES;
         if full && let Some(last) = self.seq.filter(|last| *last != seq) {
             let mark = self.mark(last)?;
-            self.checkpoint(self.cursor(last, mark), false)?;
+            self.checkpoint(self.cursor(last, mark), None)?;
         }
         self.bytes += self.write_line(change)?;
         self.rows += 1;
@@ -171,9 +174,10 @@ impl<'a> Stream<'a> {
         Cursor { history: self.snapshot.history().to_owned(), seq, mark, scope }
     }
 
-    fn checkpoint(&mut self, cursor: Cursor, done: bool) -> Result<(), StoreError> {
+    /// `last`: nothing follows it; with the digests, if the reader asked for them.
+    fn checkpoint(&mut self, cursor: Cursor, last: Option<Digests>) -> Result<(), StoreError> {
         let after = self.after.replace(cursor.clone());
-        self.write_line(&Checkpoint { cursor, after, done })?;
+        self.write_line(&Checkpoint { cursor, after, done: last.is_some(), digests: last.unwrap_or_default() })?;
         (self.rows, self.bytes) = (0, 0);
         Ok(())
     }

@@ -23,6 +23,8 @@ pub struct Plan {
     pub forget_groups: Vec<Group>,
     /// Collections of the old scope that are gone.
     pub forget_collections: Vec<CollectionName>,
+    /// Collections that are sent whole though the reader has them (rule 25).
+    pub reread: Vec<CollectionName>,
     gained_groups: BTreeSet<Group>,
     gained_collections: BTreeSet<CollectionName>,
 }
@@ -44,6 +46,7 @@ impl Plan {
         Ok(Self {
             forget_groups: old.groups.iter().filter(|g| !scope.groups.contains(g)).cloned().collect(),
             forget_collections: old.collections.iter().filter(|c| !scope.collections.contains(c)).cloned().collect(),
+            reread: Vec::new(),
             gained_groups: scope.groups.iter().filter(|g| !old.groups.contains(g)).cloned().collect(),
             gained_collections: scope.collections.iter().filter(|c| !old.collections.contains(c)).cloned().collect(),
             after: Some(cursor.clone()),
@@ -59,9 +62,20 @@ impl Plan {
             scope,
             forget_groups: Vec::new(),
             forget_collections: Vec::new(),
+            reread: Vec::new(),
             gained_groups: BTreeSet::new(),
             gained_collections: BTreeSet::new(),
         }
+    }
+
+    /// The same plan, but that these collections come whole. Where everything does, they do anyway.
+    #[must_use]
+    pub fn rereading(mut self, collections: Vec<CollectionName>) -> Self {
+        if self.after.is_some() {
+            self.reread = collections.into_iter().filter(|name| self.scope.collections.contains(name)).collect();
+            self.gained_collections.extend(self.reread.iter().cloned());
+        }
+        self
     }
 
     /// Where the reader stands: 0 at the start.

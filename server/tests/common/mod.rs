@@ -139,7 +139,7 @@ pub struct Pulled {
 }
 
 impl Pulled {
-    fn new(mut lines: Vec<Value>) -> Self {
+    pub fn new(mut lines: Vec<Value>) -> Self {
         let header = lines.remove(0)["pull"].take();
         let (checkpoints, changes) = lines.iter().cloned().partition(|line| line.get("cursor").is_some());
         Self { header, changes, checkpoints, lines }

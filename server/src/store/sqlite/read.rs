@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Connection, OptionalExtension, Row, Rows, Statement, ToSql, params};
 use tidewire_core::ids::{CollectionName, EntityId, Group, ReplicaId, Seq};
+use tidewire_core::model::digest::{Digest, Digests};
 use tidewire_core::protocol::message::Change;
 
 use super::rows::{from_json, int};
@@ -141,6 +142,32 @@ impl<'a> Snapshot<'a> {
         Ok((is_news && !member.left).then_some(change))
     }
 
+    /// What each collection of a plan comes to for its reader, at this snapshot (rule 25). An entity in several of the
+    /// reader's groups counts in the first of them.
+    pub fn digests(&self, tenant: &str, plan: &Plan) -> Result<Digests, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT e.id, e.rev, e.doc, e.groups FROM members m JOIN entities e
+               ON e.tenant = m.tenant AND e.collection = m.collection AND e.id = m.id
+             WHERE m.tenant = ?1 AND m.grp = ?2 AND m.collection = ?3 AND m.left = 0 AND e.deleted = 0",
+        )?;
+        let mut digests = Digests::default();
+        for collection in &plan.scope.collections {
+            let mut digest = Digest::default();
+            for (index, group) in plan.scope.groups.iter().enumerate() {
+                let mut rows = statement.query(params![tenant, group.as_str(), collection.as_str()])?;
+                while let Some(row) = rows.next()? {
+                    if index == 0 || first_holder(plan, &row.get::<_, String>(3)?)? == Some(index) {
+                        let (id, rev, doc) =
+                            (row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?);
+                        digest.add_canonical(&id, rev.cast_unsigned(), doc.as_bytes());
+                    }
+                }
+            }
+            digests.insert(collection.clone(), digest.text());
+        }
+        Ok(digests)
+    }
+
     fn newest_marker(&self, tenant: &str, groups: &[Group], member: &Member) -> Result<Seq, StoreError> {
         let mut newest = 0;
         let mut statement = self
@@ -190,6 +217,12 @@ impl<'a> Snapshot<'a> {
             doc: if visible && !deleted { Some(raw(doc)?) } else { None },
         }))
     }
+}
+
+/// The first of the reader's groups that holds an entity.
+fn first_holder(plan: &Plan, holders: &str) -> Result<Option<usize>, StoreError> {
+    let holders: Vec<Group> = from_json(holders)?;
+    Ok(plan.scope.groups.iter().position(|group| holders.contains(group)))
 }
 
 fn raw(text: String) -> Result<Raw, StoreError> {

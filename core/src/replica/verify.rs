@@ -1,0 +1,126 @@
+//! Noticing that this device holds other data than the server, and healing it (rule 25).
+//!
+//! ```text
+//! verifying pull ─► digests at `done` ─► equal
+//!                                    └─► not ─► reread, staged, verified at its own `done` ─► equal: healed
+//!                                                                                        └─► not: reported
+//! ```
+//!
+//! Digests are compared when the fold stands at exactly the cursor that they were made at. A collection is read again
+//! once per mismatch; if that does not help, it is said, and nothing more is done about it until it is equal again.
+//! The queue has no part in any of this.
+
+use crate::error::Code;
+use crate::ids::CollectionName;
+use crate::io::Now;
+use crate::json;
+use crate::limits::VERIFY_FIRST_MS;
+use crate::model::cursor::Cursor;
+use crate::model::digest::{Digest, Digests};
+use crate::replica::Replica;
+use crate::store::state::State;
+
+/// What is known of the agreement with the server. Only the leader's counts.
+#[derive(Debug, Default)]
+pub struct Verifying {
+    /// When to compare next, by the monotonic clock; `None` before the first complete pull.
+    due_ms: Option<u64>,
+    /// What the server has, and at which cursor.
+    told: Option<(Cursor, Digests)>,
+    /// Collections that differ and are to be read again.
+    healing: Vec<CollectionName>,
+    /// Collections that differed after that, too.
+    diverged: Vec<CollectionName>,
+}
+
+impl Verifying {
+    /// Something stored was damaged: compare with the next pull.
+    pub(crate) fn hurry(&mut self) {
+        self.due_ms = Some(0);
+    }
+
+    /// A pull is complete.
+    pub(crate) fn pulled(&mut self, now: Now, every_ms: u64, verified: bool) {
+        if verified {
+            self.due_ms = Some(now.mono_ms + every_ms);
+        } else if self.due_ms.is_none() {
+            self.due_ms = Some(now.mono_ms + every_ms.min(VERIFY_FIRST_MS));
+        }
+    }
+
+    /// Whether the pull that begins now has to verify; if not, when.
+    pub(crate) fn is_due(&self, now: Now) -> Result<(), Option<u64>> {
+        if !self.healing.is_empty() || self.due_ms.is_some_and(|due| due <= now.mono_ms) {
+            return Ok(());
+        }
+        Err(self.due_ms)
+    }
+
+    /// The server said what it has at a cursor to which records on their way lead. A backend that says nothing is not
+    /// asked for more.
+    pub(crate) fn told(&mut self, cursor: Cursor, digests: Digests) {
+        if digests.is_empty() {
+            self.healing.clear();
+        }
+        self.told = Some((cursor, digests));
+    }
+
+    pub(crate) fn diverged(&self) -> &[CollectionName] {
+        &self.diverged
+    }
+}
+
+impl Replica {
+    /// Collections that the next pull has to bring whole. What is staged of one already stays.
+    pub(crate) fn to_reread(&self) -> Vec<CollectionName> {
+        let staged = &self.state.staged.reread;
+        self.verifying.healing.iter().filter(|name| !staged.contains(name)).cloned().collect()
+    }
+
+    /// Compares, if the fold has come to where the digests were made.
+    pub(crate) fn verify(&mut self) {
+        if !self.verifying.told.as_ref().is_some_and(|(cursor, _)| self.state.cursor.as_ref() == Some(cursor)) {
+            return;
+        }
+        let Some((_, digests)) = self.verifying.told.take() else { return };
+        let healing = std::mem::take(&mut self.verifying.healing);
+        for (name, theirs) in digests.iter() {
+            let is_equal = agrees(&self.state, name, theirs);
+            let was_diverged = self.verifying.diverged.contains(name);
+            if is_equal {
+                self.verifying.diverged.retain(|diverged| diverged != name);
+            } else if healing.contains(name) {
+                self.verifying.diverged.push(name.clone());
+                self.report(name, "this collection differs from the server's after it was read again: report it");
+            } else if !was_diverged {
+                self.verifying.healing.push(name.clone());
+                self.pulling.wanted = true;
+                self.metrics.recoveries += 1;
+                self.report(name, "this collection differed from the server's: it is read again");
+            }
+        }
+        self.event(json!({"type": "health"}));
+    }
+
+    fn report(&mut self, name: &CollectionName, message: &str) {
+        self.event(json!({"type": "watchdog", "code": Code::Diverged, "collection": name, "message": message}));
+    }
+}
+
+/// Whether what is confirmed here comes to a digest. Documents are the server's own bytes; only if those do not agree
+/// is their canonical form made, for something on the way may have written them anew.
+fn agrees(state: &State, name: &CollectionName, theirs: &str) -> bool {
+    digest(state, name, Digest::add) == theirs || digest(state, name, Digest::add_canonical) == theirs
+}
+
+fn digest(state: &State, name: &CollectionName, add: fn(&mut Digest, &str, u64, &[u8])) -> String {
+    let mut digest = Digest::default();
+    if let Some(table) = state.entities.get(name) {
+        for id in table.keys() {
+            if let Some(confirmed) = table.get(id.as_str()).and_then(|entity| entity.confirmed.as_ref()) {
+                add(&mut digest, id.as_str(), confirmed.rev, &confirmed.doc);
+            }
+        }
+    }
+    digest.text()
+}
