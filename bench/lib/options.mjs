@@ -1,0 +1,47 @@
+/** The words after `npm run bench --`. */
+import { SIZES } from "./sessions.mjs";
+
+const USAGE = `npm run bench -- [options]
+  --quick          small sizes, one round: a check that every adapter is correct
+  --only <words>   adapters, sessions or figures, by name, with commas
+  --rounds <n>     how often each is measured (5)
+  --out <dir>      where the results go`;
+
+/** What to run, or `problem`. */
+export function optionsOf(words, { adapters, sessions }) {
+  const found = { quick: false, only: [], rounds: undefined, out: undefined };
+  for (let at = 0; at < words.length; at += 1) {
+    const value = words[at + 1];
+    if (words[at] === "--quick") found.quick = true;
+    else if (words[at] === "--only" && value) found.only.push(...words[(at += 1)].split(","));
+    else if (words[at] === "--rounds" && /^\d+$/.test(value ?? "")) found.rounds = Number(words[(at += 1)]);
+    else if (words[at] === "--out" && value) found.out = words[(at += 1)];
+    else return { problem: USAGE };
+  }
+  const known = (word) => adapters.includes(word) || Object.keys(sessions).includes(word) || owner(sessions, word);
+  const unknown = found.only.filter((word) => !known(word));
+  if (unknown.length > 0) return { problem: unknownWords(unknown, adapters, sessions) };
+  const named = found.only.filter((word) => adapters.includes(word));
+  const chosen = found.only.filter((word) => !adapters.includes(word)).map((word) => owner(sessions, word) ?? word);
+  const sizes = { ...(found.quick ? SIZES.quick : SIZES.full) };
+  return {
+    adapters: adapters.filter((name) => named.length === 0 || named.includes(name)),
+    sessions: Object.keys(sessions).filter((name) => chosen.length === 0 || chosen.includes(name)),
+    sizes: { ...sizes, rounds: found.rounds ?? sizes.rounds },
+    quick: found.quick,
+    whole: !found.quick && found.only.length === 0,
+    out: found.out,
+  };
+}
+
+/** The session that measures a figure. */
+function owner(sessions, figure) {
+  return Object.keys(sessions).find((name) => sessions[name].figures.includes(figure));
+}
+
+function unknownWords(words, adapters, sessions) {
+  const figures = Object.values(sessions).flatMap((session) => session.figures);
+  const list = (title, names) => `${title}: ${names.join(", ")}`;
+  const lists = [list("Adapters", adapters), list("Sessions", Object.keys(sessions)), list("Figures", figures)];
+  return [`Nothing is called ${words.join(", ")}.`, ...lists].join("\n");
+}

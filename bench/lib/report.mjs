@@ -1,0 +1,189 @@
+/** `RESULTS.md` and its charts, from the samples of a run. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { chart } from "./chart.mjs";
+import { FIGURES, median, titleOf } from "./figures.mjs";
+import { number, table, times } from "./text.mjs";
+
+const OWN = "tidewire";
+const GROUPS = {
+  writes: "Writing",
+  opening: "Opening",
+  reads: "Reading",
+  live: "Live queries and memory",
+  sync: "Syncing",
+};
+
+/** Writes everything into `out`. */
+export function writeReport(out, data) {
+  mkdirSync(path.join(out, "charts"), { recursive: true });
+  const figures = FIGURES.flatMap((figure) => cases(figure, data));
+  const groups = Object.keys(GROUPS).filter((group) => figures.some((one) => one.group === group));
+  for (const group of groups) {
+    const panels = figures.filter((one) => one.group === group).map(panelOf);
+    writeFileSync(path.join(out, "charts", `${group}.svg`), chart(panels));
+  }
+  const parts = [
+    heading(data),
+    summary(figures),
+    ...groups.map((group) =>
+      section(
+        GROUPS[group],
+        group,
+        figures.filter((one) => one.group === group),
+        data,
+      ),
+    ),
+    failures(data),
+    peers(data),
+  ];
+  writeFileSync(path.join(out, "RESULTS.md"), `${parts.filter(Boolean).join("\n\n")}\n`);
+  writeFileSync(path.join(out, "charts", "samples.json"), `${JSON.stringify(data)}\n`);
+}
+
+/** A figure at each durability that was measured, with its rows. */
+function cases(figure, data) {
+  const found = data.samples[figure.key] ?? {};
+  return Object.keys(found).map((durability) => {
+    const rows = data.order
+      .filter((adapter) => found[durability][adapter] !== undefined)
+      .map((adapter) => {
+        const values = found[durability][adapter];
+        const { name } = data.adapters[adapter];
+        return {
+          adapter,
+          name,
+          own: adapter === OWN,
+          min: Math.min(...values),
+          median: median(values),
+          max: Math.max(...values),
+        };
+      });
+    const title = `${titleOf(figure, data.sizes)}${durability === "" ? "" : `, ${durability}`}`;
+    return { ...figure, title, rows, target: targetOf(figure, rows) };
+  });
+}
+
+/** What is asked of Tidewire, or undefined where a peer that it is measured by did not run. */
+function targetOf({ target, better }, rows) {
+  const medians = new Map(rows.map((row) => [row.adapter, row.median]));
+  const of = (adapter) => medians.get(adapter) ?? NaN;
+  of.best = () => {
+    const peers = rows.filter((row) => !row.own && row.adapter !== "indexeddb").map((row) => row.median);
+    return peers.length === 0 ? NaN : better === "higher" ? Math.max(...peers) : Math.min(...peers);
+  };
+  const value = target?.(of);
+  return Number.isFinite(value) ? value : undefined;
+}
+
+const panelOf = ({ title, unit, better, rows, target }) => ({ title, unit, better, rows, target });
+
+function heading({ about, sizes, sessions }) {
+  const load = (list) => list.map((one) => one.toFixed(1)).join(", ");
+  const rounds = `${sizes.rounds} round${sizes.rounds === 1 ? "" : "s"}`;
+  const lines = [
+    "# Results of the benchmark",
+    "",
+    "Written by `npm run bench`; how it measures is in [README.md](README.md).",
+    about.quick ? "**A quick run with small sizes: it shows that the results are right, not how fast.**" : "",
+    about.whole ? "" : `A part of the benchmark: ${sessions.join(", ")}.`,
+    "",
+    `- ${about.began} to ${about.ended}; ${rounds}; medians are shown, with the least and the most.`,
+    `- ${about.machine}; Chromium ${about.chromium} (headless), Node ${about.node}.`,
+    `- Load average (1, 5, 15 minutes) ${load(about.loadBefore)} at the start, ${load(about.loadAfter)} at the end.`,
+    "  The benchmark itself keeps about one core busy: much more than 1 at the start means that others disturbed it,",
+    "  and then only ratios mean anything.",
+    "- Documents have 14 fields, about 460 bytes of JSON. `strict`: flushed to the disk before the promise resolves;",
+    "  `relaxed`: handed to the operating system. A library that has one of them is in the tables of that one.",
+  ];
+  return lines.join("\n");
+}
+
+/** One line for each figure: Tidewire, the best peer, what is asked, and whether it is reached. */
+function summary(figures) {
+  const rows = figures
+    .map((figure) => ({ figure, own: figure.rows.find((row) => row.own), best: bestPeer(figure) }))
+    .filter(({ own }) => own !== undefined)
+    .map(({ figure, own, best }) => {
+      const asked = figure.target === undefined ? "–" : `${sign(figure)} ${number(figure.target)} (${figure.wanted})`;
+      const peer =
+        best === undefined ? ["–", "–"] : [`${best.name} ${number(best.median)}`, times(ratio(figure, own, best))];
+      return [figure.title, figure.unit, number(own.median), ...peer, asked, verdict(figure, own)];
+    });
+  const head = ["figure", "unit", "Tidewire", "best other", "Tidewire is", "asked", "reached"];
+  return rows.length === 0 ? "" : `## In short\n\n${table(head, rows)}`;
+}
+
+const sign = ({ better }) => (better === "higher" ? "≥" : "≤");
+
+function verdict({ better, target }, own) {
+  if (target === undefined) return "–";
+  const reached = better === "higher" ? own.median >= target : own.median <= target;
+  return reached ? "yes" : `no, ${times(better === "higher" ? target / own.median : own.median / target)} away`;
+}
+
+function bestPeer({ better, rows }) {
+  const peers = rows.filter((row) => !row.own);
+  return peers.sort((a, b) => (better === "higher" ? b.median - a.median : a.median - b.median))[0];
+}
+
+/** How many times as good Tidewire is. */
+const ratio = ({ better }, own, peer) => (better === "higher" ? own.median / peer.median : peer.median / own.median);
+
+function section(title, group, figures, data) {
+  const tables = figures.map((figure) => {
+    const own = figure.rows.find((row) => row.own);
+    const best = [...figure.rows].sort((a, b) =>
+      figure.better === "higher" ? b.median - a.median : a.median - b.median,
+    );
+    const rows = best.map((row) => [
+      row.own ? `**${row.name}**` : row.name,
+      ...[row.median, row.min, row.max].map(number),
+      row.own || own === undefined ? "" : times(ratio(figure, own, row)),
+    ]);
+    const head = [
+      `${figure.unit}, ${figure.better === "higher" ? "more" : "less"} is better`,
+      "median",
+      "min",
+      "max",
+      "Tidewire is",
+    ];
+    return `### ${figure.title}\n\n${table(head, rows)}${lacking(figure, data)}`;
+  });
+  return [`## ${title}`, `![${title}](charts/${group}.svg)`, ...tables].join("\n\n");
+}
+
+function lacking({ key }, { lacking: lists, adapters }) {
+  const list = lists[key] ?? [];
+  const peersText = list
+    .filter((one) => one !== OWN)
+    .map((one) => adapters[one].name)
+    .join(", ");
+  const own = list.includes(OWN) ? "\n\nTidewire: not there yet." : "";
+  return `${own}${peersText === "" ? "" : `\n\nNo such thing in: ${peersText}.`}`;
+}
+
+function failures({ failed, adapters }) {
+  const rows = Object.entries(failed).flatMap(([session, of]) =>
+    Object.entries(of).map(([adapter, messages]) => [
+      session,
+      adapters[adapter].name,
+      messages[0].replaceAll("|", "/"),
+    ]),
+  );
+  return rows.length === 0
+    ? ""
+    : `## What failed\n\nNo figure is shown of what failed.\n\n${table(["session", "adapter", "why"], rows)}`;
+}
+
+function peers({ adapters, order }) {
+  const rows = order.map((adapter) => {
+    const { name, versions, storage, durabilities, setting, docs } = adapters[adapter];
+    const packages = Object.entries(versions)
+      .map(([one, version]) => `${one} ${version}`)
+      .join(", ");
+    return [name, packages || "–", storage, durabilities.join(", "), setting, docs];
+  });
+  const head = ["adapter", "versions", "where", "durability", "setting", "the page that recommends it"];
+  return `## Who took part\n\n${table(head, rows)}`;
+}

@@ -1,0 +1,42 @@
+/** The samples of a run: plain data, from which the report is made. */
+export class Results {
+  failures = [];
+
+  constructor({ sizes, adapters, sessions, ...about }) {
+    this.data = { about, sizes, adapters: {}, order: adapters, sessions, samples: {}, lacking: {}, failed: {} };
+  }
+
+  describe(adapter, about) {
+    this.data.adapters[adapter] = about;
+  }
+
+  /** One sample of a figure; `durability` is empty where it makes no difference. */
+  record(key, adapter, durability, value) {
+    if (!Number.isFinite(value)) throw new Error(`${key} of ${adapter} is no number: ${value}`);
+    const of = ((this.data.samples[key] ??= {})[durability] ??= {});
+    (of[adapter] ??= []).push(value);
+  }
+
+  /** The adapter has no such thing. */
+  lacks(key, adapter) {
+    const list = (this.data.lacking[key] ??= []);
+    if (!list.includes(adapter)) list.push(adapter);
+  }
+
+  fail(session, adapter, durability, error) {
+    const message = String(error.message ?? error)
+      .replace(/^page\.evaluate: /, "")
+      .split("\n")
+      .slice(0, 4)
+      .join(" ");
+    this.failures.push(`${session} ${adapter} ${durability}: ${message}`);
+    const list = ((this.data.failed[session] ??= {})[adapter] ??= []);
+    if (list.length < 3) list.push(message.slice(0, 300));
+    console.error(`FAIL ${session} ${adapter} ${durability}: ${message}`);
+  }
+
+  finish(loadAfter) {
+    this.data.about.loadAfter = loadAfter;
+    this.data.about.ended = new Date().toISOString();
+  }
+}

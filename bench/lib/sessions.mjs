@@ -1,0 +1,111 @@
+/**
+ * The sessions of the benchmark: each drives one adapter through steps on a fresh origin and records figures. They are
+ * the same for every adapter; what an adapter cannot do is recorded as such.
+ */
+import { median, quantile } from "./figures.mjs";
+
+/** How large things are. */
+export const SIZES = {
+  full: { each: 1_000, patched: 10_000, large: 50_000, huge: 100_000, samples: 200, rounds: 5 },
+  quick: { each: 50, patched: 500, large: 2_000, huge: 4_000, samples: 20, rounds: 1 },
+};
+/** No step of reads goes on for longer: slow adapters get fewer samples. */
+const BUDGET_MS = 10_000;
+
+/** Sessions by name. `durable`: run at each durability of the adapter; otherwise at its first. */
+export const SESSIONS = {
+  start: { figures: ["start"], durable: true, run: start },
+  each: { figures: ["awaited-inserts", "awaited-patches", "patches-at-once"], durable: true, run: each },
+  bulk: { figures: ["bulk-insert"], durable: true, run: bulk },
+  open: { figures: ["cold-get", "cold-page", "later-get", "later-page"], run: open },
+  reads: {
+    figures: ["get-first", "get-again", "page", "live-p50", "live-p99", "live-frame-p50", "memory"],
+    run: reads,
+  },
+  queries: { figures: ["page-huge", "count-by", "rollup", "joined"], run: queries },
+};
+
+async function start({ stage, options, record }) {
+  await stage.load();
+  record("start", await stage.call("start", { ...options, atOnce: true }));
+}
+
+async function each({ stage, options, sizes, record, round }) {
+  await stage.load();
+  await stage.call("open", options);
+  record("awaited-inserts", rate(sizes.each, await stage.call("insertEach", { from: 0, to: sizes.each })));
+  await stage.call("fill", { from: sizes.each, to: sizes.patched });
+  const patches = { of: sizes.patched, count: sizes.each, seed: round + 1 };
+  record("awaited-patches", rate(sizes.each, await stage.call("patchEach", patches)));
+  const all = { count: sizes.patched, seed: round + 1 };
+  record("patches-at-once", rate(sizes.patched, await stage.call("patchAll", all)));
+}
+
+async function bulk({ stage, options, sizes, record }) {
+  await stage.load();
+  await stage.call("open", options);
+  const range = { from: 0, to: sizes.large };
+  record("bulk-insert", rate(sizes.large, await stage.call("fill", range)));
+  await stage.call("checkFill", range);
+}
+
+/** Fills a store, reloads at once, and once more when all idle work is done. */
+async function open({ stage, options, sizes, record, round }) {
+  await stage.load();
+  await stage.call("open", options);
+  await stage.call("fill", { from: 0, to: sizes.large });
+  const cold = { ...options, count: sizes.large, turn: round, atOnce: true };
+  await stage.reload();
+  const first = await stage.call("coldOpen", cold);
+  record("cold-get", first.get);
+  record("cold-page", first.page);
+  await stage.call("settle");
+  await stage.load();
+  const later = await stage.call("coldOpen", { ...cold, turn: round + 1 });
+  record("later-get", later.get);
+  record("later-page", later.page);
+}
+
+async function reads({ stage, options, sizes, record, lacks, about, round }) {
+  await stage.load();
+  await stage.call("open", options);
+  await stage.call("fill", { from: 0, to: sizes.large });
+  await stage.call("settle");
+  await stage.load();
+  await stage.call("open", options);
+  const gets = { of: sizes.large, count: sizes.large, budgetMs: BUDGET_MS, seed: round + 1 };
+  const { first, again } = await stage.call("gets", gets);
+  record("get-first", rate(first.count, first.ms));
+  record("get-again", rate(again.count, again.ms));
+  const live = await stage.call("can", { what: "live" });
+  if (live) await stage.call("watch");
+  record("memory", await stage.memory());
+  record("page", median(await stage.call("pages", { of: sizes.large, turns: sizes.samples, budgetMs: BUDGET_MS })));
+  if (!live) return ["live-p50", "live-p99", "live-frame-p50"].forEach(lacks);
+  const samples = await stage.call("live", { samples: sizes.samples, budgetMs: BUDGET_MS });
+  record("live-p50", median(samples));
+  record("live-p99", quantile(samples, 0.99));
+  if (!about.flushes) return lacks("live-frame-p50");
+  const frames = { samples: sizes.samples, budgetMs: BUDGET_MS, flush: "frame" };
+  record("live-frame-p50", median(await stage.call("live", frames)));
+}
+
+async function queries({ stage, options, sizes, record, lacks }) {
+  await stage.load();
+  await stage.call("open", options);
+  await stage.call("fillCustomers");
+  await stage.call("fill", { from: 0, to: sizes.huge });
+  await stage.call("settle");
+  const budget = { of: sizes.huge, budgetMs: BUDGET_MS };
+  record("page-huge", median(await stage.call("pages", { ...budget, turns: sizes.samples })));
+  for (const [key, what] of [
+    ["count-by", "countBy"],
+    ["rollup", "rollup"],
+    ["joined", "joined"],
+  ]) {
+    if (!(await stage.call("can", { what }))) lacks(key);
+    else record(key, median(await stage.call("aggregate", { ...budget, what, turns: 20 })));
+  }
+}
+
+const rate = (count, ms) => (count / ms) * 1_000;

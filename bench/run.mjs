@@ -1,0 +1,117 @@
+#!/usr/bin/env node
+// `npm run bench`: Tidewire and its peers, side by side in one Chromium. `--quick`: small sizes and one round, to see
+// that every adapter is correct. `--only <words>`: adapters, sessions or figures by name. `--rounds <n>`, `--out <d>`.
+// A whole run writes `bench/RESULTS.md` and `bench/charts`; a quick or partial one writes to `target/bench`.
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { build as buildParts } from "../scripts/lib/parts.mjs";
+import { optionsOf } from "./lib/options.mjs";
+import { Results } from "./lib/results.mjs";
+import { writeReport } from "./lib/report.mjs";
+import { SESSIONS } from "./lib/sessions.mjs";
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+const ROOT = path.join(HERE, "..");
+const ADAPTERS = readdirSync(path.join(HERE, "adapters")).map((name) => name.replace(/\.js$/, ""));
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(words) {
+  const options = optionsOf(words, { adapters: ADAPTERS, sessions: SESSIONS });
+  if (options.problem !== undefined) {
+    console.error(options.problem);
+    return 2;
+  }
+  const out = options.out ?? (options.whole ? HERE : path.join(ROOT, "target", "bench"));
+  if (!install() || !(await buildParts(["packages", "wasm", "pkg"]))) return 1;
+  const { build } = await import("vite");
+  await build({ configFile: path.join(HERE, "vite.config.js") });
+  const { openLab } = await import("./lib/browser.mjs");
+  const lab = await openLab(path.join(HERE, "dist"));
+  const results = new Results({ ...options, ...machine(), chromium: lab.version, loadBefore: os.loadavg() });
+  try {
+    await describe(lab, results, options);
+    for (let round = 0; round < options.sizes.rounds; round += 1) {
+      for (const name of options.sessions) await runSession(lab, results, options, name, round);
+      results.finish(os.loadavg());
+      writeReport(out, results.data);
+    }
+  } finally {
+    await lab.close();
+  }
+  console.log(`\n${path.relative(process.cwd(), path.join(out, "RESULTS.md"))}; ${results.failures.length} failures`);
+  for (const line of results.failures) console.log(`  ${line}`);
+  return results.failures.length === 0 ? 0 : 1;
+}
+
+/** The peers are large, and only this needs them: they are installed at the first run. */
+function install() {
+  const [locked, installed] = ["package-lock.json", "node_modules/.package-lock.json"].map((name) =>
+    path.join(HERE, name),
+  );
+  const versions = (file) => JSON.parse(readFileSync(file, "utf8")).packages;
+  const same = () => {
+    const [want, have] = [versions(locked), versions(installed)];
+    return Object.keys(want).every(
+      (name) => name === "" || want[name].optional || have[name]?.version === want[name].version,
+    );
+  };
+  if (existsSync(installed) && same()) return true;
+  console.log("Installing the peers (once).");
+  return spawnSync("npm", ["ci"], { cwd: HERE, stdio: "inherit" }).status === 0;
+}
+
+function machine() {
+  const cpus = os.cpus();
+  const gib = Math.round(os.totalmem() / 2 ** 30);
+  return {
+    machine: `${cpus.length} x ${cpus[0].model.trim()}, ${gib} GiB, ${os.type()} ${os.release()}`,
+    node: process.versions.node,
+    began: new Date().toISOString(),
+  };
+}
+
+/** Asks each adapter what it is, and looks up the versions of its packages. */
+async function describe(lab, results, { adapters }) {
+  const stage = lab.stage();
+  await stage.load();
+  for (const adapter of adapters) {
+    const about = await stage.call("about", { adapter });
+    const version = (name) =>
+      JSON.parse(readFileSync(path.join(HERE, "node_modules", name, "package.json"), "utf8")).version;
+    const versions = Object.fromEntries((about.packages ?? []).map((name) => [name, version(name)]));
+    results.describe(adapter, { ...about, versions });
+  }
+  await stage.close();
+}
+
+/** One session with every adapter. The order is another one in each round, so that none is always first. */
+async function runSession(lab, results, { adapters, sizes }, name, round) {
+  const session = SESSIONS[name];
+  const turned = adapters.map((_, at) => adapters[(at + round) % adapters.length]);
+  const order = round % 2 === 0 ? turned : turned.reverse();
+  for (const adapter of order) {
+    const about = results.data.adapters[adapter];
+    const durabilities = session.durable ? about.durabilities : about.durabilities.slice(0, 1);
+    for (const durability of durabilities) {
+      const stage = lab.stage();
+      const from = performance.now();
+      const mark = session.durable ? durability : "";
+      const record = (key, value) => results.record(key, adapter, mark, value);
+      const lacks = (key) => results.lacks(key, adapter);
+      try {
+        await session.run({ stage, about, options: { adapter, durability }, sizes, record, lacks, round });
+      } catch (error) {
+        results.fail(name, adapter, mark, error);
+      }
+      await stage.close().catch(() => undefined);
+      const seconds = ((performance.now() - from) / 1_000).toFixed(1);
+      console.log(
+        `${round + 1}/${sizes.rounds}  ${name.padEnd(8)} ${adapter.padEnd(12)} ${mark.padEnd(8)} ${seconds} s`,
+      );
+    }
+  }
+}
