@@ -12,7 +12,7 @@ import { startWrite, waitFor, withTimeout, type WaitOptions, type Write } from "
 export interface Queue extends Live<QueueView> {
   /** What waits for the server. */
   readonly list: Live<readonly QueueEntry[]>;
-  /** What the server refused. */
+  /** What the server refused; while the page is open, also what the storage had no room for (`quota`). */
   readonly failed: Live<readonly QueueEntry[]>;
   /** Sends it again, as a new mutation. */
   retry(n: MutationName): Write;

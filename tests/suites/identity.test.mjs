@@ -90,7 +90,7 @@ describe("the device's storage", () => {
 
   scenario(
     stack,
-    "that is full refuses the write with a code, and takes the next one when there is room",
+    "that is full refuses the write with a code, keeps it, and takes it when there is room",
     async (world) => {
       const device = await world.device({ tabs: 0 });
       // Chromium remembers for a while how much room it found, so the limit stands before the first write.
@@ -102,10 +102,38 @@ describe("the device's storage", () => {
       const outcome = await device.run(writeNoiseUntilRefused);
       assert.equal(outcome.code, "quota");
       assert.equal((await device.rows("todos")).length, outcome.stored + 1, "what was refused is not shown");
+      assert.ok(await device.run(() => window.tw.events.some((event) => event.type === "quota")));
+      const [kept, ...others] = (await device.queue()).failed;
+      assert.deepEqual([kept.error.code, kept.set["/title"], others], ["quota", `noise ${outcome.stored}`, []]);
+      assert.equal((await device.status()).failed, 1);
       await cdp.send("Storage.overrideQuotaForOrigin", { origin });
       await insert(device, "room again");
+      await device.run((n) => window.tw.db.sync.queue.retry(n), kept.n);
       await device.synced();
-      assert.equal((await world.rows("todos")).size, outcome.stored + 2);
+      const stored = await world.rows("todos");
+      assert.equal(stored.size, outcome.stored + 3);
+      assert.equal(stored.get(kept.id).title, `noise ${outcome.stored}`);
+      assert.deepEqual((await device.queue()).failed, []);
+      await device.agrees("todos", stored);
+    },
+  );
+
+  scenario(
+    stack,
+    "that is full while the server's data comes pauses syncing with a reason, until there is room",
+    async (world) => {
+      const writer = await world.device();
+      await writer.run(writeNoise, 16);
+      await writer.synced();
+      const device = await world.device({ user: "bob", tabs: 0 });
+      const cdp = await device.context.newCDPSession(await device.context.newPage());
+      const origin = `${new URL(device.address).origin}/`;
+      await cdp.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1_000_000 });
+      await device.tab();
+      await device.until("paused for want of room", () => window.tw.states.includes("paused:quota"));
+      assert.ok(await device.run(() => window.tw.events.some((event) => event.type === "quota")));
+      await cdp.send("Storage.overrideQuotaForOrigin", { origin });
+      await device.synced({ timeoutMs: 30_000 });
       await device.agrees("todos", await world.rows("todos"));
     },
   );
@@ -137,7 +165,15 @@ describe("the device's storage", () => {
   );
 });
 
-/** Runs in the page: text that no compression makes small, until the storage is full. */
+/** Runs in the page: text that no compression makes small. */
+async function writeNoise(times) {
+  for (let i = 0; i < times; i += 1) {
+    const noise = Array.from({ length: 100_000 }, () => String.fromCharCode(33 + Math.random() * 90)).join("");
+    await window.tw.db.todos.insert({ title: `noise ${i}`, noise });
+  }
+}
+
+/** Runs in the page: the same, until the storage is full. */
 async function writeNoiseUntilRefused() {
   for (let stored = 0; stored < 100; stored += 1) {
     const noise = Array.from({ length: 100_000 }, () => String.fromCharCode(33 + Math.random() * 90)).join("");

@@ -150,9 +150,7 @@ impl Replica {
                 self.fold_one(now, key, &bytes);
             }
         }
-        if self.state.replica.is_none() {
-            self.introduce();
-        }
+        self.introduce();
         self.durable_writes();
         if reopened {
             self.touch_everything();
@@ -167,7 +165,10 @@ impl Replica {
     }
 
     /// The first record of a new store: who it is.
-    fn introduce(&mut self) {
+    pub(crate) fn introduce(&mut self) {
+        if self.state.replica.is_some() {
+            return;
+        }
         if let Some(id) = self.new_id() {
             self.append(vec![Record::Replica(Identity { id, owner: None })], Durability::Strict);
         }

@@ -113,19 +113,36 @@ impl Replica {
 
     /// A new mutation with the old one's `at`, `was` and base (rule 7).
     fn retry(&mut self, n: MutationId, fields: Edits) -> Result<Value, CoreError> {
-        let letter = self.state.letters.get(&n).ok_or_else(|| gone(n))?;
-        let mut mutation: Mutation = letter.mutation.clone();
-        mutation.retry_of = Some(n);
+        let refused = self.writes.refused.all().get(&n);
+        let letter = self.state.letters.get(&n).map(|letter| &letter.mutation);
+        let mut mutation: Mutation =
+            refused.map(|refused| &refused.mutation).or(letter).ok_or_else(|| gone(n))?.clone();
         for path in fields.unset {
             mutation.set.remove(&path);
         }
         mutation.set.extend(fields.set);
         mutation.check()?;
+        if let Some((atomic, mut mutations)) = self.writes.refused.take(n) {
+            for member in &mut mutations {
+                if (&member.collection, &member.id, member.at) == (&mutation.collection, &mutation.id, mutation.at) {
+                    *member = mutation.clone();
+                }
+            }
+            let write = self.commit(Draft { mutations, undo: Vec::new() }, atomic, None)?;
+            return Ok(json!({"write": write}));
+        }
+        mutation.retry_of = Some(n);
         let write = self.commit(Draft { mutations: vec![mutation], undo: Vec::new() }, false, None)?;
         Ok(json!({"write": write}))
     }
 
     fn discard(&mut self, n: MutationId) -> Result<Value, CoreError> {
+        if let Some((_, mutations)) = self.writes.refused.take(n) {
+            for mutation in mutations {
+                self.touch(&mutation.collection, &mutation.id, false);
+            }
+            return Ok(json!({}));
+        }
         if !self.state.letters.contains_key(&n) && !self.state.queue.contains_key(&n) {
             return Err(gone(n));
         }

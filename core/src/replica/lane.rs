@@ -22,6 +22,8 @@ pub struct Lane {
     server: Vec<Batch>,
     /// Another tab wrote something that was not in its message.
     pub(crate) wants_read: bool,
+    /// There was no room for the server's data or for what is known of the queue: nothing can be synced.
+    full: bool,
     /// Failures of the store in a row, and when to try again.
     failures: u32,
     not_before_ms: u64,
@@ -72,6 +74,10 @@ impl Lane {
         !self.server.is_empty() || matches!(self.job, Some((_, Job::Append { user: false, .. })))
     }
 
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
+    }
+
     pub(crate) fn forget_server_records(&mut self) {
         self.server.clear();
     }
@@ -95,7 +101,9 @@ impl Replica {
         if !self.lane.is_idle() {
             return;
         }
-        if now.mono_ms < self.lane.not_before_ms {
+        // A write of the user's is not kept waiting: it is told at once that there is no room, or that there is.
+        let hurries = self.lane.full && self.writes.is_waiting();
+        if now.mono_ms < self.lane.not_before_ms && !hurries {
             self.wish(self.lane.not_before_ms);
             return;
         }
@@ -168,6 +176,9 @@ impl Replica {
     }
 
     fn appended(&mut self, now: Now, first_key: u64, bytes: Vec<Vec<u8>>, user: bool) {
+        if std::mem::take(&mut self.lane.full) {
+            self.lane.not_before_ms = 0;
+        }
         if user {
             self.writes_have_keys(first_key);
         }
@@ -249,7 +260,8 @@ impl Replica {
     }
 
     fn job_failed(&mut self, now: Now, job: Job, error: StoreError) {
-        if error == StoreError::Quota {
+        let told = self.lane.full && !matches!(job, Job::Append { user: true, .. });
+        if error == StoreError::Quota && !told {
             self.event(json!({"type": "quota"}));
         }
         match job {
@@ -258,13 +270,21 @@ impl Replica {
             Job::Append { user: true, .. } => {
                 self.fail_writes(error);
                 // Whether it happened is unknown: the log tells.
-                self.lane.wants_read = true;
+                self.lane.wants_read = error != StoreError::Quota;
+                if error == StoreError::Quota {
+                    return;
+                }
             }
             Job::Append { user: false, .. } => {
                 // It can be had again from the server; the cursor did not move.
                 self.lane.server.clear();
+                self.lane.full = error == StoreError::Quota;
                 self.stop_network(now);
                 self.lane.wants_read = true;
+                if error != StoreError::Wiped {
+                    self.introduce();
+                    self.rise_again();
+                }
             }
             Job::Read | Job::Check => self.lane.wants_read = true,
             Job::CleanRead { .. } | Job::CleanWrite { .. } => self.sweep_refused(),

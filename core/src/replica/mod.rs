@@ -21,6 +21,7 @@ pub mod maintain;
 pub mod op;
 pub mod pull;
 pub mod push;
+mod refused;
 pub mod rows;
 pub mod session;
 pub mod status;

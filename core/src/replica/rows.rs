@@ -15,6 +15,7 @@ use crate::query::ast::Query;
 use crate::query::run::{Answer, Row, run};
 use crate::replica::Replica;
 use crate::replica::op::{Op, WriteRequest, shape};
+use crate::replica::status::no_room;
 use crate::small::SmallMap;
 use crate::store::state::Status;
 use crate::table::Table;
@@ -158,7 +159,8 @@ impl Replica {
             "failed" => {
                 let letter =
                     self.state.letters.values().find(|l| &l.mutation.collection == collection && &l.mutation.id == id);
-                json!({"status": status, "error": letter.map(|letter| &letter.reason)})
+                let error = letter.map_or_else(no_room, |letter| json!(letter.reason));
+                json!({"status": status, "error": error})
             }
             "synced" => json!({"status": status, "syncedAt": at}),
             _ => json!({"status": status}),
@@ -169,7 +171,7 @@ impl Replica {
         let failed = self.state.letters.values().any(|l| &l.mutation.collection == collection && &l.mutation.id == id);
         let entity = self.state.entity(collection.as_str(), id.as_str());
         let mut pending = entity.into_iter().flat_map(|entity| &entity.pending).filter_map(|n| self.state.queue.get(n));
-        if failed {
+        if failed || self.writes.refused.has(collection, id) {
             "failed"
         } else if pending.any(|entry| !matches!(entry.status, Status::Settled(_)))
             || self.writes.on(collection, id).next().is_some()

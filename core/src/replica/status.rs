@@ -2,12 +2,18 @@
 
 use crate::json::{Map, Value, json};
 
+use crate::error::Code;
 use crate::health::{Measures, judge};
 use crate::ids::MutationId;
 use crate::io::Now;
 use crate::model::mutation::Mutation;
 use crate::replica::Replica;
 use crate::store::state::Status;
+
+/// The error of what there was no room for.
+pub(crate) fn no_room() -> Value {
+    json!({"code": Code::Quota, "message": "the storage is full: free some space"})
+}
 
 /// Durations kept for percentiles.
 const SAMPLES_MAX: usize = 200;
@@ -62,6 +68,9 @@ impl Replica {
         if let Some(blocked) = self.blocked_view() {
             return with(blocked, "state", "paused");
         }
+        if self.lane.is_full() {
+            return json!({"state": "paused", "reason": "quota", "error": no_room()});
+        }
         let session = &self.session;
         if session.paused {
             return json!({"state": "paused", "reason": "user"});
@@ -113,7 +122,7 @@ impl Replica {
         let early = empty && status.get("state").and_then(Value::as_str) == Some("synced");
         let status = if early { json!({"state": "syncing"}) } else { status };
         let status = with(status, "pending", self.pending());
-        let status = with(status, "failed", self.state.letters.len());
+        let status = with(status, "failed", self.failed());
         let status = with(status, "leader", self.tabs.leads());
         with(status, "loaded", json!(self.state.loaded.keys().collect::<Vec<_>>()))
     }
@@ -122,6 +131,11 @@ impl Replica {
     fn pending(&self) -> usize {
         let queued = self.state.undecided().filter(|(_, entry)| entry.status != Status::Void).count();
         queued + self.writes.provisional().len()
+    }
+
+    /// What the server refused, and what there was no room for.
+    fn failed(&self) -> usize {
+        self.state.letters.len() + self.writes.refused.all().len()
     }
 
     /// `db.sync.queue`.
@@ -144,7 +158,12 @@ impl Replica {
         let failed = self.state.letters.iter().map(|(n, letter)| {
             with(self.entry_view(Some(*n), None, &letter.mutation, "failed"), "error", json!(letter.reason))
         });
-        json!({"pending": pending, "failed": failed.collect::<Vec<_>>()})
+        let mut failed: Vec<Value> = failed.collect();
+        for (n, refused) in self.writes.refused.all().iter() {
+            let entry = self.entry_view(Some(*n), Some(refused.write), &refused.mutation, "failed");
+            failed.push(with(entry, "error", no_room()));
+        }
+        json!({"pending": pending, "failed": failed})
     }
 
     fn entry_view(&self, n: Option<MutationId>, write: Option<u64>, mutation: &Mutation, status: &str) -> Value {
@@ -174,7 +193,7 @@ impl Replica {
             .filter(|(n, entry)| self.pushing.is_suspect(**n) || matches!(entry.status, Status::Held { .. }));
         let measures = Measures {
             pending: self.pending(),
-            failed: self.state.letters.len(),
+            failed: self.failed(),
             stuck: stuck.count(),
             oldest_pending_ms: oldest.map(|at| now.wall_ms.saturating_sub(at)),
             last_sync_age_ms: self.pulling.done.map(|done| now.mono_ms.saturating_sub(done.mono_ms)),

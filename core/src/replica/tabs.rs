@@ -106,6 +106,13 @@ impl Replica {
         }
     }
 
+    /// The store did not take our `Lead` record.
+    pub(crate) fn rise_again(&mut self) {
+        if self.tabs.role == Role::Rising {
+            self.lead_again();
+        }
+    }
+
     /// A new tab asks the leader how things stand.
     pub(crate) fn greet(&mut self) {
         self.output(Output::Broadcast(Message::Do("hello".to_owned()).encode()));

@@ -12,6 +12,7 @@ use crate::log::record::{Call, Commit, Record};
 use crate::model::mutation::Mutation;
 use crate::replica::Replica;
 use crate::replica::op::Op;
+use crate::replica::refused::RefusedWrites;
 use crate::small::SmallMap;
 use crate::store::state::{Entry, Status};
 use crate::table::Table;
@@ -77,6 +78,8 @@ pub struct Writes {
     undo: SmallMap<u64, Vec<Op>>,
     /// Parts of a call that are not folded yet, and the numbers of those that are.
     parts: SmallMap<u64, (usize, Vec<MutationId>)>,
+    /// What there was no room for.
+    pub(crate) refused: RefusedWrites,
     /// Calls that were folded since the last look.
     durable: Vec<(u64, Vec<MutationId>)>,
 }
@@ -187,6 +190,11 @@ impl Writes {
         all
     }
 
+    /// Whether an append of the user's would be the next thing.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty() && self.in_flight.is_empty()
+    }
+
     /// The write and index behind a number, if this tab wrote it.
     pub(crate) fn of(&self, n: MutationId) -> Option<(u64, usize)> {
         self.names.get(&n).copied()
@@ -291,14 +299,19 @@ impl Replica {
             self.writes.forget(&write);
             touched.extend(write.mutations.iter().map(|m| (m.collection.clone(), m.id.clone())));
             let message = match error {
-                StoreError::Quota => "the storage is full: free some space, then write again",
+                StoreError::Quota => "the storage is full: free some space, then retry it from `db.sync.queue.failed`",
                 _ => "the browser's storage refused the write: it was taken back, write again",
             };
             if self.writes.parts.remove(&write.id).is_some() {
                 let error = json!({"code": error.code(), "message": message, "retryable": true});
                 self.event(json!({"type": "write-failed", "write": write.id, "error": error}));
             }
+            // Of other failures it is not known whether the write is in the log after all.
+            if error == StoreError::Quota && write.record.is_none() {
+                self.writes.refused.keep(write.id, write.atomic, write.mutations);
+            }
         }
+        self.event(json!({"type": "queue"}));
         for (collection, id) in touched {
             self.touch(&collection, &id, false);
         }

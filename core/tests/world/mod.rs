@@ -85,6 +85,8 @@ pub struct World {
     pub sockets: bool,
     /// Who signs in to new tabs.
     pub user: String,
+    /// Faults for the next tab.
+    first_faults: Vec<StoreError>,
     /// The tab that holds each profile's lock, and who waits.
     locks: Vec<(Option<usize>, VecDeque<usize>)>,
     entropy: u8,
@@ -101,6 +103,7 @@ pub fn world() -> World {
         network: true,
         sockets: true,
         user: "ada".into(),
+        first_faults: Vec::new(),
         locks: Vec::new(),
         entropy: 0,
     }
@@ -127,6 +130,12 @@ impl World {
         self.disks.push(Disk::default());
         self.locks.push((None, VecDeque::new()));
         self.disks.len() - 1
+    }
+
+    /// A new profile whose first appends fail so.
+    pub fn device_with(&mut self, faults: Vec<StoreError>) -> usize {
+        self.first_faults = faults;
+        self.device()
     }
 
     /// A copy of a profile, as it is on the disk, with one open tab.
@@ -164,7 +173,7 @@ impl World {
             wake: None,
             pushes: Vec::new(),
             latency: (0, 0),
-            store_faults: VecDeque::new(),
+            store_faults: std::mem::take(&mut self.first_faults).into(),
         });
         let tab = self.tabs.len() - 1;
         self.tabs[tab].engine.open(self.now);

@@ -1,0 +1,59 @@
+//! What the user wrote and the storage had no room for. It is out of the view, as what a server refuses is, and kept in
+//! memory until it is retried or given up. Its names stand in no log: log keys begin at 1.
+
+use crate::ids::{CollectionName, EntityId, MutationId};
+use crate::model::mutation::Mutation;
+use crate::small::SmallMap;
+
+/// Mutations that are kept: an app that goes on writing to a full disk must not fill the memory, too.
+const REFUSED_MAX: usize = 1_000;
+
+/// A mutation that there was no room for.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// The call that it is of.
+    pub(crate) write: u64,
+    pub(crate) mutation: Mutation,
+    atomic: bool,
+}
+
+/// All of them, by `(0, index)`.
+#[derive(Debug, Default)]
+pub(crate) struct RefusedWrites {
+    all: SmallMap<MutationId, Refused>,
+    next: u32,
+}
+
+impl RefusedWrites {
+    pub(crate) fn all(&self) -> &SmallMap<MutationId, Refused> {
+        &self.all
+    }
+
+    pub(crate) fn has(&self, collection: &CollectionName, id: &EntityId) -> bool {
+        self.all.values().any(|refused| &refused.mutation.collection == collection && &refused.mutation.id == id)
+    }
+
+    pub(crate) fn keep(&mut self, write: u64, atomic: bool, mutations: Vec<Mutation>) {
+        for mutation in mutations {
+            if self.all.len() < REFUSED_MAX {
+                self.all.insert(MutationId(0, self.next), Refused { write, mutation, atomic });
+                self.next += 1;
+            }
+        }
+    }
+
+    /// Takes out one with the other members of its transaction, if it is in one, and says whether it is.
+    pub(crate) fn take(&mut self, n: MutationId) -> Option<(bool, Vec<Mutation>)> {
+        let Refused { write, atomic, .. } = *self.all.get(&n)?;
+        let (mut taken, mut kept) = (Vec::new(), SmallMap::new());
+        for (other, refused) in std::mem::take(&mut self.all) {
+            if other == n || (atomic && refused.write == write) {
+                taken.push(refused.mutation);
+            } else {
+                kept.insert(other, refused);
+            }
+        }
+        self.all = kept;
+        Some((atomic, taken))
+    }
+}
