@@ -14,6 +14,10 @@ pub type Seq = u64;
 /// The `seq` of the transaction that last changed an entity or a path: one number space with [`Seq`].
 pub type Rev = u64;
 
+/// The collection in which values travel that met concurrent ones: see [`Conflict`](crate::model::conflict::Conflict).
+/// No app can declare it, and no mutation can name it.
+pub const CONFLICTS: &str = "$conflicts";
+
 macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
@@ -74,9 +78,9 @@ macro_rules! text_newtype {
 }
 
 text_newtype!(
-    /// The name of a collection: letters, digits, `_` and `-`, starting with a letter or `_`.
+    /// The name of a collection: letters, digits, `_` and `-`, starting with a letter or `_`; or [`CONFLICTS`].
     CollectionName,
-    |text| check_name("collection", text)
+    |text| if text == CONFLICTS { Ok(()) } else { check_name("collection", text) }
 );
 text_newtype!(
     /// The id of an entity: 1 to 128 bytes without control characters.

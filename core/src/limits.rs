@@ -101,6 +101,14 @@ pub const JOURNAL_MS: u64 = 7 * 24 * 3_600_000;
 pub const JOURNAL_BYTES_MAX: usize = 1024 * 1024;
 /// Verdicts below a replica's floor are kept so long by the server, and so are tombstones, leave markers and marks.
 pub const HORIZON_MS: u64 = 30 * 24 * 3_600_000;
+/// Conflicts that are kept of one entity; those that still wait are never dropped.
+pub const CONFLICTS_MAX: usize = 100;
+/// Bytes of conflicts that are kept of one entity.
+pub const CONFLICT_BYTES_MAX: usize = 256 * 1024;
+/// A conflict that nobody has to decide is kept so long.
+pub const CONFLICT_MS: u64 = 30 * 24 * 3_600_000;
+/// A conflict that comes back so often after its function settled it waits for a person (rule 18).
+pub const CONFLICT_ROUNDS_MAX: u32 = 5;
 /// Items of an array that are merged one by one; each is compared with each, so 1,000 take some milliseconds.
 pub const MERGE_ITEMS_MAX: usize = 1_000;
 /// Words of a text that are merged one by one, blanks and signs included: as many in quite another order take

@@ -190,6 +190,7 @@ impl<'a> Weave<'a> {
             (None, Strategy::Merge) => FieldStrategy::Merge,
             (None, Strategy::ClientWins) => FieldStrategy::ClientWins,
             (None, Strategy::ServerWins) => FieldStrategy::ServerWins,
+            (None, Strategy::Manual) => FieldStrategy::Manual,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What both ends speak of: paths, documents, settings and one edit.
 
 pub mod change;
+pub mod conflict;
 pub mod cursor;
 pub mod digest;
 pub mod document;

@@ -64,6 +64,13 @@ pub struct Mutation {
     /// so that a chain of one's own edits is not taken for a concurrent one (rule 13).
     #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
     pub was: SmallMap<Path, Value>,
+    /// Conflicts of this entity that the author settles with this edit: what they hold waits no more. Paths of theirs
+    /// that the edit does not write keep what stands there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolves: Vec<EntityId>,
+    /// Conflicts of this entity that wait again: the undo of `resolves`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reopens: Vec<EntityId>,
     /// When it was made, by the author's raw clock; never changed afterwards (rule 20).
     pub at: Hlc,
     /// Whether the author knew the offset to the server's clock when this was made (rule 20).
@@ -154,6 +161,8 @@ impl Mutation {
             add: lists.add,
             remove: lists.remove,
             was,
+            resolves: fields.list("resolves", EntityId::read)?,
+            reopens: fields.list("reopens", EntityId::read)?,
             at: Hlc::read(fields.need("at")?)?,
             synced_clock: fields.flag("synced_clock")?,
             retry_of: fields.opt("retry_of", MutationId::read)?,

@@ -21,6 +21,8 @@ pub enum Strategy {
     ClientWins,
     /// The stored value wins.
     ServerWins,
+    /// The stored value stays, and the incoming one waits for its author's decision (rule 17).
+    Manual,
 }
 
 /// How one field merges; overrides the collection's strategy for its path and what is below it.
@@ -35,6 +37,8 @@ pub enum FieldStrategy {
     ClientWins,
     /// The stored value wins.
     ServerWins,
+    /// The stored value stays, and the incoming one waits for its author's decision (rule 17).
+    Manual,
     /// A number: a concurrent set counts as its difference to `was` (rule 16).
     Counter,
     /// An array as a set: what either added is in it, what either removed is not.
@@ -77,6 +81,7 @@ impl FieldStrategy {
             "merge" => Self::Merge,
             "client-wins" => Self::ClientWins,
             "server-wins" => Self::ServerWins,
+            "manual" => Self::Manual,
             "counter" => Self::Counter,
             "union" => Self::Union,
             "text" => Self::Text,
@@ -92,6 +97,7 @@ impl Strategy {
             FieldStrategy::Merge => Self::Merge,
             FieldStrategy::ClientWins => Self::ClientWins,
             FieldStrategy::ServerWins => Self::ServerWins,
+            FieldStrategy::Manual => Self::Manual,
             FieldStrategy::Counter | FieldStrategy::Union | FieldStrategy::Text => {
                 return Err(unknown("strategy of a collection", json::text(value)?));
             }

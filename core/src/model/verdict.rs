@@ -40,6 +40,20 @@ pub enum Verdict {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         displaced: Vec<Overwritten>,
     },
+    /// Some of its values wait for their author's decision; the others took effect, or met concurrent writes as in
+    /// `merged` (rule 17).
+    Conflict {
+        /// The revision that it made, and that of the [`Conflict`](crate::model::conflict::Conflict)s.
+        rev: Rev,
+        /// The paths whose values wait.
+        parked: Vec<Path>,
+        /// As in `merged`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        overwritten: Vec<Overwritten>,
+        /// As in `merged`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        displaced: Vec<Overwritten>,
+    },
     /// Final for this number; its content goes to the dead letters.
     Rejected {
         /// Why.
@@ -109,6 +123,12 @@ impl Verdict {
             "applied" => Self::Applied { rev: fields.number("rev")? },
             "merged" => Self::Merged {
                 rev: fields.number("rev")?,
+                overwritten: fields.list("overwritten", Overwritten::read)?,
+                displaced: fields.list("displaced", Overwritten::read)?,
+            },
+            "conflict" => Self::Conflict {
+                rev: fields.number("rev")?,
+                parked: fields.list("parked", Path::read)?,
                 overwritten: fields.list("overwritten", Overwritten::read)?,
                 displaced: fields.list("displaced", Overwritten::read)?,
             },

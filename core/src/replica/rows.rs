@@ -73,6 +73,8 @@ impl Replica {
             add: SmallMap::new(),
             remove: SmallMap::new(),
             was: SmallMap::new(),
+            resolves: Vec::new(),
+            reopens: Vec::new(),
             at: draft.mutations.last().map_or(self.state.hlc, |m| m.at).tick(now.wall_ms),
             synced_clock: self.session.clock.is_some(),
             retry_of: None,

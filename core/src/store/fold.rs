@@ -188,7 +188,7 @@ fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
         state.dirty.mutations.push(item.n);
         match &item.verdict {
             Verdict::Applied { rev } => settle(state, key, item.n, *rev, acks.at),
-            Verdict::Merged { rev, overwritten, .. } => {
+            Verdict::Merged { rev, overwritten, .. } | Verdict::Conflict { rev, overwritten, .. } => {
                 if !overwritten.is_empty() {
                     let (collection, id) = (entry.mutation.collection.clone(), entry.mutation.id.clone());
                     effects.overwritten.push((collection, id, overwritten.clone()));
