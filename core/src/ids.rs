@@ -98,6 +98,18 @@ text_newtype!(
     check_id
 );
 
+impl CollectionName {
+    /// [`CONFLICTS`] as a name.
+    pub fn of_conflicts() -> Self {
+        Self(Arc::from(CONFLICTS))
+    }
+
+    /// Whether it is [`CONFLICTS`].
+    pub fn is_conflicts(&self) -> bool {
+        &*self.0 == CONFLICTS
+    }
+}
+
 fn check_name(what: &str, text: &str) -> Result<(), CoreError> {
     let mut bytes = text.bytes();
     let starts = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');

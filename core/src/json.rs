@@ -87,6 +87,14 @@ pub fn items(text: &str) -> Result<Vec<&str>, CoreError> {
     Scanner::new(text.as_bytes(), None)?.items()
 }
 
+/// Reads a value that may be left out, so that `null` is a value and not the lack of one.
+///
+/// # Errors
+/// Those of the text.
+pub fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    serde::Deserialize::deserialize(from).map(Some)
+}
+
 /// Anything that serializes, as a value.
 pub fn to_value<T: serde::Serialize + ?Sized>(value: &T) -> Value {
     reparse(&to_text(value))

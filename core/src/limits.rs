@@ -103,6 +103,8 @@ pub const JOURNAL_BYTES_MAX: usize = 1024 * 1024;
 pub const HORIZON_MS: u64 = 30 * 24 * 3_600_000;
 /// Conflicts that are kept of one entity; those that still wait are never dropped.
 pub const CONFLICTS_MAX: usize = 100;
+/// Values of one entity that wait for one author at one time; more writes of that kind are refused.
+pub const CONFLICTS_OPEN_MAX: usize = 1_000;
 /// Bytes of conflicts that are kept of one entity.
 pub const CONFLICT_BYTES_MAX: usize = 256 * 1024;
 /// A conflict that nobody has to decide is kept so long.

@@ -305,6 +305,6 @@ fn rule_14_a_removed_field_is_concurrent_until_the_horizon() {
     // Ben wrote before Anna removed the field: he loses to her as long as that is known.
     let late = |path: &str| patch("1", 1).set(path, 2).was(path, 1).at(5).text();
     assert!(matches!(server.one("ben", 1, late("/b")), Verdict::Merged { .. }));
-    assert_eq!(server.one("ben", 2, late("/a")), applied(5));
+    assert_eq!(server.one("ben", 2, late("/a")), applied(6), "5 is the revision of his loss");
     assert_eq!(server.doc("1"), json!({"a": 2, "c": 2}));
 }

@@ -157,7 +157,7 @@ fn rule_14_a_paths_revision_counts_its_ancestors_its_descendants_and_what_was_re
     assert_eq!(overwritten[0].path.as_str(), "/o");
     // An ancestor was removed, and with it the field.
     let now = server.doc("1")["o"].clone();
-    assert_eq!(server.one("anna", 2, patch("1", 2).unset("/o").was("/o", now).text()), Verdict::Applied { rev: 3 });
+    assert_eq!(server.one("anna", 2, patch("1", 2).unset("/o").was("/o", now).text()), Verdict::Applied { rev: 4 });
     let late = patch("1", 1).set("/o/x/deep", 5).was("/o/x/deep", 1);
     let (overwritten, _) = lost(&server.one("ben", 2, late.text()));
     assert_eq!((overwritten[0].yours.clone(), overwritten[0].kept.clone()), (Some(json!(5)), None));
@@ -315,7 +315,7 @@ fn update_wins_over_a_concurrent_delete_in_both_orders() {
     assert_eq!(same_value.one("anna", 1, patch("1", 1).set("/f", 0).was("/f", 0).text()), Verdict::Applied { rev: 3 });
     assert_eq!(same_value.doc("1"), json!({"f": 0}));
     // Who saw the update deletes it.
-    assert_eq!(update_first.one("ben", 2, delete("1", 2).text()), Verdict::Applied { rev: 3 });
+    assert_eq!(update_first.one("ben", 2, delete("1", 2).text()), Verdict::Applied { rev: 4 });
 }
 
 #[test]

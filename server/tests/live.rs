@@ -110,6 +110,30 @@ async fn frames_chain_from_ready_and_match_the_pull() {
 }
 
 #[tokio::test]
+async fn rule_17_a_value_that_waits_is_told_to_its_author_at_once() {
+    let live = Live::start(Timeouts::default()).await;
+    let (alice, bob) = (live.server.token("alice"), live.server.token("bob"));
+    let made = live.server.push(&bob, "rb", 1, &[insert("waiting", "a", json!({"f": "old"}))]).await;
+    let edit = |to: &str| patch("waiting", "a", rev(&made[0]), "/f", json!("old"), json!(to));
+    let auth = |token: &str| {
+        let collections = ["waiting", "$conflicts"];
+        json!({"t": "auth", "v": 1, "token": token, "replica": "reader", "collections": collections})
+    };
+    let (mut alices, _) = live.ready(auth(&alice)).await;
+    let (mut bobs, _) = live.ready(auth(&bob)).await;
+    live.server.push(&bob, "rb", 2, &[edit("bob")]).await;
+    assert_eq!(alices.hear().await["changes"][0]["doc"]["f"], "bob");
+    assert_eq!(bobs.hear().await["changes"][0]["doc"]["f"], "bob");
+    live.server.push(&alice, "ra", 1, &[edit("alice")]).await;
+    let frame = alices.hear().await;
+    let told = (&frame["changes"][0]["c"], &frame["changes"][0]["doc"]["yours"], &frame["changes"][0]["doc"]["kept"]);
+    assert_eq!(told, (&json!("$conflicts"), &json!("alice"), &json!("bob")));
+    // Bob hears of the next change only.
+    live.server.push(&bob, "rb", 3, &[insert("waiting", "b", json!({}))]).await;
+    assert_eq!(bobs.hear().await["changes"][0]["id"], "b");
+}
+
+#[tokio::test]
 async fn rule_27_a_frame_holds_what_the_reader_may_see() {
     let live = Live::start(Timeouts::default()).await;
     let (alice, bob) = (live.server.token("alice"), live.server.token("bob"));

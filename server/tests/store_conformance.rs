@@ -59,6 +59,8 @@ conformance!(
     the_floor_never_sinks,
     what_is_taken_back_leaves_no_trace,
     a_nested_failure_takes_back_only_itself,
+    authors_are_known_by_seq_unless_it_was_taken_back,
+    entities_are_found_by_the_beginning_of_their_ids,
 );
 
 fn owner() -> Owner {
@@ -181,4 +183,30 @@ fn a_nested_failure_takes_back_only_itself(store: &mut impl Fixture) {
     });
     assert!(kept.expect("kept"));
     assert_eq!(rows.seq().expect("read"), 1);
+}
+
+fn authors_are_known_by_seq_unless_it_was_taken_back(store: &mut impl Fixture) {
+    let (owner, replica) = (owner(), replica("r"));
+    let mut rows = store.rows(&owner, &replica);
+    assert_eq!(rows.next_seq().expect("next"), 1);
+    assert!(!rows.atomically(&mut |rows| rows.next_seq().map(|_| false)).expect("taken back"));
+    assert_eq!(rows.author(1).expect("read").as_deref(), Some("alice"));
+    assert_eq!(rows.author(2).expect("read"), None);
+}
+
+fn entities_are_found_by_the_beginning_of_their_ids(store: &mut impl Fixture) {
+    let (owner, replica) = (owner(), replica("r"));
+    let mut rows = store.rows(&owner, &replica);
+    let (notes, other) = (CollectionName::parse("notes").expect("a name"), CollectionName::of_conflicts());
+    let id = |text: &str| EntityId::parse(text).expect("an id");
+    for text in ["a-2", "a-1", "a.", "a", "b-1", "a-\u{10ffff}x", "a-gone"] {
+        let row = Stored { deleted: text == "a-gone", ..stored(1) };
+        rows.put(&notes, &id(text), &row, &[]).expect("put");
+    }
+    rows.put(&other, &id("a-9"), &stored(1), &[]).expect("put");
+    let found: Vec<_> = rows.beginning_with(&notes, "a-").expect("read");
+    let ids: Vec<_> = found.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, ["a-1", "a-2", "a-\u{10ffff}x"]);
+    assert_eq!(found[0].1, stored(1));
+    assert_eq!(rows.beginning_with(&notes, "c").expect("read"), vec![]);
 }

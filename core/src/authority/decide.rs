@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::authority::conflicts::Ledger;
 use crate::authority::item::{self, Content, Item};
 use crate::authority::{Policy, Rows, Stored};
 use crate::clock::{Exchange, Stamp};
@@ -19,6 +20,17 @@ enum Decision {
     Done(Verdict),
     Held(HeldReason),
     Refused(CoreError),
+}
+
+/// What the mutations of one unit share.
+#[derive(Default)]
+struct Unit {
+    /// Its `seq`, from its first effect on.
+    seq: Option<Seq>,
+    /// Conflicts that it wrote.
+    conflicts: u32,
+    /// A member has to wait for its author, so all do (rule 11).
+    parks: bool,
 }
 
 /// Decides the units of one push in their order.
@@ -73,7 +85,7 @@ impl<'a, P: Policy> Decider<'a, P> {
             Content::Void => Ok(Decision::Done(Verdict::Void)),
             Content::Clash => Ok(Decision::Refused(item::clash())),
             Content::Bad { error, .. } => Ok(Decision::Refused(error.clone())),
-            Content::Edit { edit, .. } => self.edit(rows, item.n, edit, &mut None),
+            Content::Edit { edit, .. } => self.edit(rows, item.n, edit, &mut Unit::default()),
         }
     }
 
@@ -90,22 +102,7 @@ impl<'a, P: Policy> Decider<'a, P> {
         if let Some((at, error)) = refused_as_a_whole(members, partly_decided) {
             return Ok(fail_all(members, at, &error));
         }
-        let mut decisions = Vec::with_capacity(members.len());
-        let mut seq = None;
-        let done = rows.atomically(&mut |rows| {
-            decisions.clear();
-            seq = None;
-            for member in members {
-                let Content::Edit { edit, .. } = &member.content else { return Ok(false) };
-                let decision = self.edit(rows, member.n, edit, &mut seq)?;
-                let failed = !matches!(decision, Decision::Done(_));
-                decisions.push(decision);
-                if failed {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        })?;
+        let (done, mut decisions) = self.attempt(rows, members, false)?;
         if done {
             return Ok(decisions);
         }
@@ -113,10 +110,69 @@ impl<'a, P: Policy> Decider<'a, P> {
         Ok(match decisions.pop() {
             Some(Decision::Refused(error)) => fail_all(members, at, &error),
             Some(Decision::Held(reason)) => members.iter().map(|_| Decision::Held(reason)).collect(),
-            _ => {
-                fail_all(members, at, &CoreError::new(Code::Internal, "the transaction was taken back: send it again"))
-            }
+            Some(Decision::Done(Verdict::Conflict { parked, .. })) => self.wait_as_one(rows, members, at, &parked)?,
+            Some(Decision::Done(_)) | None => fail_all(members, at, &taken_back()),
         })
+    }
+
+    /// Parks every write of all members, one of which has to wait for its author.
+    fn wait_as_one<R: Rows>(
+        &mut self,
+        rows: &mut R,
+        members: &[Item],
+        at: usize,
+        parked: &[Path],
+    ) -> Result<Vec<Decision>, R::Error> {
+        let only_patches = members
+            .iter()
+            .all(|member| matches!(&member.content, Content::Edit { edit, .. } if edit.kind == Kind::Patch));
+        if !only_patches {
+            let path = parked.first().map_or("", Path::as_str);
+            return Ok(fail_all(members, at, &cannot_wait().at(path)));
+        }
+        let (done, mut decisions) = self.attempt(rows, members, true)?;
+        if done {
+            return Ok(decisions);
+        }
+        let at = decisions.len().saturating_sub(1);
+        Ok(match decisions.pop() {
+            Some(Decision::Refused(error)) => fail_all(members, at, &error),
+            Some(Decision::Held(reason)) => members.iter().map(|_| Decision::Held(reason)).collect(),
+            Some(Decision::Done(_)) | None => fail_all(members, at, &taken_back()),
+        })
+    }
+
+    /// Tries all members. If one fails, or has to wait where not all do, nothing of it stays and it is the last of the
+    /// decisions.
+    fn attempt<R: Rows>(
+        &mut self,
+        rows: &mut R,
+        members: &[Item],
+        parks: bool,
+    ) -> Result<(bool, Vec<Decision>), R::Error> {
+        let mut decisions = Vec::with_capacity(members.len());
+        let done = rows.atomically(&mut |rows| {
+            decisions.clear();
+            let mut unit = Unit { parks, ..Unit::default() };
+            for member in members {
+                let Content::Edit { edit, .. } = &member.content else { return Ok(false) };
+                let decision = self.edit(rows, member.n, edit, &mut unit)?;
+                let goes_on = match &decision {
+                    Decision::Done(Verdict::Conflict { .. }) => parks,
+                    Decision::Done(_) => true,
+                    Decision::Held(_) | Decision::Refused(_) => false,
+                };
+                decisions.push(decision);
+                if !goes_on {
+                    return Ok(false);
+                }
+            }
+            if parks {
+                decisions.iter_mut().for_each(|decision| wait_at(decision, unit.seq));
+            }
+            Ok(true)
+        })?;
+        Ok((done, decisions))
     }
 
     /// Remembers what is final; a held mutation is not stored and makes its entity wait.
@@ -160,9 +216,10 @@ impl<'a, P: Policy> Decider<'a, P> {
         rows: &mut R,
         n: MutationId,
         edit: &Mutation,
-        seq: &mut Option<Seq>,
+        unit: &mut Unit,
     ) -> Result<Decision, R::Error> {
-        let Some(settings) = self.policy.collection(&edit.collection) else {
+        let settings = self.policy.collection(&edit.collection).filter(|_| !edit.collection.is_conflicts());
+        let Some(settings) = settings else {
             return Ok(refuse(
                 Code::UnknownCollection,
                 "the server has no such collection: add it to its configuration",
@@ -170,7 +227,7 @@ impl<'a, P: Policy> Decider<'a, P> {
         };
         let stored = rows.entity(&edit.collection, &edit.id)?;
         // An insert is what the others may wait for, in a transaction with more edits of the entity, too.
-        let made_here = seq.is_some() && stored.as_ref().map(|stored| stored.rev) == *seq;
+        let made_here = unit.seq.is_some() && stored.as_ref().map(|stored| stored.rev) == unit.seq;
         if edit.kind != Kind::Insert && !made_here && self.is_waiting(edit) {
             return Ok(Decision::Held(HeldReason::After));
         }
@@ -182,7 +239,8 @@ impl<'a, P: Policy> Decider<'a, P> {
         let base = stored.as_ref().and_then(|stored| merge::stamp_at(&stored.paths, edit.base_rev));
         let time = self.exchange.server_time(edit.at, edit.synced_clock, base);
         let stamp = Stamp(time, self.replica.clone(), n);
-        let outcome = match merge::merge(stored.as_ref(), edit, &stamp, settings) {
+        let mut ledger = Ledger::read(rows, self.user, self.replica, edit, self.exchange.server_now, unit.parks)?;
+        let outcome = match merge::merge(stored.as_ref(), edit, &stamp, settings, &ledger.parking()) {
             Ok(outcome) => outcome,
             Err(Refusal::Missing) => return Ok(Decision::Held(HeldReason::Missing)),
             Err(Refusal::Never(error)) => return Ok(Decision::Refused(error)),
@@ -190,13 +248,20 @@ impl<'a, P: Policy> Decider<'a, P> {
         if let Some(error) = self.objection(edit, stored.as_ref(), &outcome) {
             return Ok(Decision::Refused(error));
         }
-        let rev = match (&stored, outcome.changed) {
-            (Some(stored), false) => stored.rev,
-            _ => match *seq {
+        if unit.parks && outcome.changed {
+            return Ok(Decision::Refused(cannot_wait()));
+        }
+        if let Err(error) = ledger.settle(rows, stored.as_ref(), &outcome)? {
+            return Ok(Decision::Refused(error));
+        }
+        let rev = match &stored {
+            Some(stored) if !outcome.changed && ledger.is_unchanged() => stored.rev,
+            _ => match unit.seq {
                 Some(seq) => seq,
-                None => *seq.insert(rows.next_seq()?),
+                None => *unit.seq.insert(rows.next_seq()?),
             },
         };
+        ledger.store(rows, rev, &mut unit.conflicts)?;
         let groups = self.policy.groups(&edit.collection, &edit.id, &outcome.doc);
         if outcome.is_worth_storing() {
             let mut after = outcome.store(stored.as_ref(), rev, self.replica);
@@ -228,7 +293,9 @@ impl<'a, P: Policy> Decider<'a, P> {
 
     /// What the author may see of the values that met his (rule 27).
     fn verdict(&self, outcome: Outcome, rev: Seq, groups: &[Group]) -> Verdict {
-        if !outcome.is_merged() {
+        let parked: Vec<Path> =
+            outcome.parked.iter().filter(|parked| parked.waits()).map(|parked| parked.path.clone()).collect();
+        if parked.is_empty() && !outcome.is_merged() {
             return Verdict::Applied { rev };
         }
         let Outcome { mut overwritten, mut displaced, .. } = outcome;
@@ -239,7 +306,10 @@ impl<'a, P: Policy> Decider<'a, P> {
                 lost.by = None;
             }
         }
-        Verdict::Merged { rev, overwritten, displaced }
+        if parked.is_empty() {
+            return Verdict::Merged { rev, overwritten, displaced };
+        }
+        Verdict::Conflict { rev, parked, overwritten, displaced }
     }
 }
 
@@ -254,6 +324,30 @@ fn known_verdict<R: Rows>(rows: &mut R, item: &Item) -> Result<Option<VerdictIte
 
 fn refuse(code: Code, message: &'static str) -> Decision {
     Decision::Refused(CoreError::new(code, message))
+}
+
+fn taken_back() -> CoreError {
+    CoreError::new(Code::Internal, "the transaction was taken back: send it again")
+}
+
+/// What waits are values of fields; that an entity is made or deleted cannot.
+fn cannot_wait() -> CoreError {
+    let message = "a field of this transaction met a concurrent write that you have to decide, and a transaction that \
+                   makes or deletes an entity cannot wait for it: read the field, then write anew";
+    CoreError::new(Code::TransactionFailed, message)
+}
+
+/// A member that was decided together with others that wait has their verdict, and their `seq` (rule 11).
+fn wait_at(decision: &mut Decision, seq: Option<Seq>) {
+    let Decision::Done(verdict) = decision else { return };
+    match verdict {
+        Verdict::Conflict { rev, .. } => *rev = seq.unwrap_or(*rev),
+        Verdict::Applied { rev } | Verdict::Merged { rev, .. } => {
+            let rev = seq.unwrap_or(*rev);
+            *verdict = Verdict::Conflict { rev, parked: Vec::new(), overwritten: Vec::new(), displaced: Vec::new() };
+        }
+        _ => {}
+    }
 }
 
 /// What stops a transaction before anything of it is tried, and at which member.

@@ -35,6 +35,8 @@ pub struct MemoryStore {
     pub horizon: Seq,
     /// Entities and tombstones.
     pub entities: BTreeMap<EntityKey, MemoryRow>,
+    /// Who made each transaction.
+    pub authors: BTreeMap<Seq, String>,
     /// When an entity left a group (rule 26).
     pub left: BTreeMap<(Group, CollectionName, EntityId), Seq>,
     /// What was decided, with the content's digest.
@@ -81,7 +83,10 @@ impl MemoryRows<'_> {
         while self.undo.len() > to {
             match self.undo.pop() {
                 None => return,
-                Some(Undo::Seq(seq)) => self.store.seq = seq,
+                Some(Undo::Seq(seq)) => {
+                    self.store.authors.remove(&self.store.seq);
+                    self.store.seq = seq;
+                }
                 Some(Undo::Entity(key, row)) => restore(&mut self.store.entities, key, row.map(|row| *row)),
                 Some(Undo::Left(key, seq)) => restore(&mut self.store.left, key, seq),
                 Some(Undo::Verdict(key, verdict)) => {
@@ -128,7 +133,25 @@ impl Rows for MemoryRows<'_> {
     fn next_seq(&mut self) -> Result<Seq, Infallible> {
         self.undo.push(Undo::Seq(self.store.seq));
         self.store.seq += 1;
+        self.store.authors.insert(self.store.seq, self.owner.subject.clone());
         Ok(self.store.seq)
+    }
+
+    fn beginning_with(
+        &mut self,
+        collection: &CollectionName,
+        prefix: &str,
+    ) -> Result<Vec<(EntityId, Stored)>, Infallible> {
+        let all = self
+            .store
+            .entities
+            .iter()
+            .filter(|((c, id), row)| c == collection && id.as_str().starts_with(prefix) && !row.stored.deleted);
+        Ok(all.map(|((_, id), row)| (id.clone(), row.stored.clone())).collect())
+    }
+
+    fn author(&mut self, seq: Seq) -> Result<Option<String>, Infallible> {
+        Ok(self.store.authors.get(&seq).cloned())
     }
 
     fn seq(&mut self) -> Result<Seq, Infallible> {

@@ -3,6 +3,7 @@
 //! [`Rows`] is all that it asks of a store; the caller wraps [`decide_push`] in one database transaction, so that data,
 //! verdicts and counters become durable together or not at all (rule 6).
 
+mod conflicts;
 mod decide;
 mod fork;
 mod item;
@@ -35,6 +36,14 @@ pub trait Rows {
         stored: &Stored,
         groups: &[Group],
     ) -> Result<(), Self::Error>;
+    /// The live entities of a collection whose ids begin so, in the order of their ids.
+    fn beginning_with(
+        &mut self,
+        collection: &CollectionName,
+        prefix: &str,
+    ) -> Result<Vec<(EntityId, Stored)>, Self::Error>;
+    /// The user whose push made the transaction with this `seq`; `None` where that is not known any more.
+    fn author(&mut self, seq: Seq) -> Result<Option<String>, Self::Error>;
     /// The next `seq` of the tenant: one per transaction (rule 22).
     fn next_seq(&mut self) -> Result<Seq, Self::Error>;
     /// The newest `seq` of the tenant.
@@ -91,6 +100,11 @@ pub trait Policy {
     fn groups(&self, collection: &CollectionName, id: &EntityId, doc: &Value) -> Vec<Group>;
     /// The groups of a user: he sees the entities that one of them holds.
     fn reader_groups(&self, user: &Owner) -> Vec<Group>;
+}
+
+/// The group of one user, if the subject can be part of a group's name.
+pub fn user_group(subject: &str) -> Option<Group> {
+    if subject.is_empty() { None } else { Group::parse(&format!("user:{subject}")).ok() }
 }
 
 /// Decides a push.

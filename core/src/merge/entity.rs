@@ -5,8 +5,9 @@ use crate::json::{Map, Value};
 use crate::clock::{Hlc, Stamp};
 use crate::error::{Code, CoreError};
 use crate::ids::Rev;
+use crate::merge::park::Lot;
 use crate::merge::weave::{Known, Weave};
-use crate::merge::{Outcome, PathRevs, Refusal, Stored, leaf, paths, text};
+use crate::merge::{Outcome, Parking, PathRevs, Refusal, Stored, leaf, paths, text};
 use crate::model::document;
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
@@ -20,25 +21,25 @@ use crate::small::SmallMap;
 /// use tidewire_core::json;
 /// use tidewire_core::clock::{Hlc, Stamp};
 /// use tidewire_core::ids::{MutationId, ReplicaId};
-/// use tidewire_core::merge::merge;
+/// use tidewire_core::merge::{Parking, merge};
 /// use tidewire_core::model::{mutation::Mutation, schema::CollectionSettings};
 ///
 /// let edit = |kind: &str, body: &str| {
 ///     Mutation::parse(format!(r#"{{"c":"deals","id":"1","kind":"{kind}","at":[1,0],{body}}}"#).as_bytes())
 /// };
 /// let stamp = |ms, replica: &ReplicaId| Stamp(Hlc(ms, 0), replica.clone(), MutationId(ms, 0));
-/// let settings = CollectionSettings::default();
+/// let (settings, parking) = (CollectionSettings::default(), Parking::default());
 /// let (anna, ben) = (ReplicaId::parse("anna")?, ReplicaId::parse("ben")?);
 ///
 /// let insert = edit("insert", r#""base":0,"set":{"/city":"Bonn","/sum":1}"#)?;
-/// let made = merge(None, &insert, &stamp(10, &anna), &settings).unwrap().store(None, 1, &anna);
+/// let made = merge(None, &insert, &stamp(10, &anna), &settings, &parking).unwrap().store(None, 1, &anna);
 ///
 /// // Both saw revision 1. Anna's change arrives first, but Ben wrote later.
 /// let hers = edit("patch", r#""base":1,"set":{"/city":"Ulm"},"was":{"/city":"Bonn"}"#)?;
 /// let his = edit("patch", r#""base":1,"set":{"/city":"Kiel","/sum":2},"was":{"/city":"Bonn","/sum":1}"#)?;
-/// let first = merge(Some(&made), &hers, &stamp(20, &anna), &settings).unwrap();
+/// let first = merge(Some(&made), &hers, &stamp(20, &anna), &settings, &parking).unwrap();
 /// let stored = first.store(Some(&made), 2, &anna);
-/// let second = merge(Some(&stored), &his, &stamp(30, &ben), &settings).unwrap();
+/// let second = merge(Some(&stored), &his, &stamp(30, &ben), &settings, &parking).unwrap();
 /// assert_eq!(second.doc, json!({"city": "Kiel", "sum": 2}));
 /// assert_eq!(second.displaced[0].yours, Some(json!("Ulm")));
 /// # Ok::<(), tidewire_core::error::CoreError>(())
@@ -51,13 +52,14 @@ pub fn merge(
     mutation: &Mutation,
     stamp: &Stamp,
     settings: &CollectionSettings,
+    parking: &Parking,
 ) -> Result<Outcome, Refusal> {
     match (mutation.kind, stored) {
         (Kind::Insert, None) => insert(mutation, stamp, settings),
         (Kind::Insert, Some(stored)) if stored.deleted => insert_over_tombstone(stored, mutation, stamp),
         (Kind::Insert, Some(stored)) => insert_again(stored, mutation),
         (Kind::Patch, None) => Err(Refusal::Missing),
-        (Kind::Patch, Some(stored)) => patch(stored, mutation, stamp, settings),
+        (Kind::Patch, Some(stored)) => patch(stored, mutation, stamp, settings, parking),
         (Kind::Delete, None) => Ok(delete_unknown(stamp)),
         (Kind::Delete, Some(stored)) if stored.deleted => Ok(unchanged(stored)),
         (Kind::Delete, Some(stored)) => Ok(delete(stored, mutation, stamp, settings)),
@@ -68,7 +70,7 @@ fn insert(mutation: &Mutation, stamp: &Stamp, settings: &CollectionSettings) -> 
     let nothing = PathRevs::new();
     let empty = Value::Object(Map::new());
     let known = Known::Paths(&nothing, stamp);
-    let mut outcome = weave(empty, known, mutation, settings)?;
+    let mut outcome = weave(empty, known, mutation, settings, &Parking::default())?;
     outcome.changed = true;
     outcome.at = stamp.0;
     Ok(outcome)
@@ -103,11 +105,12 @@ fn patch(
     mutation: &Mutation,
     stamp: &Stamp,
     settings: &CollectionSettings,
+    parking: &Parking,
 ) -> Result<Outcome, Refusal> {
     if stored.deleted && settings.on_delete_conflict == DeleteConflict::DeleteWins {
         return Err(deleted());
     }
-    let mut outcome = weave(stored.doc.clone(), Known::Paths(&stored.paths, stamp), mutation, settings)?;
+    let mut outcome = weave(stored.doc.clone(), Known::Paths(&stored.paths, stamp), mutation, settings, parking)?;
     let written = outcome.touched.values().chain(outcome.restamped.values()).map(|stamp| stamp.0).max();
     outcome.at = written.unwrap_or_default().max(Hlc(stored.at, 0));
     outcome.changed |= stored.deleted;
@@ -119,13 +122,16 @@ fn weave(
     known: Known<'_>,
     mutation: &Mutation,
     settings: &CollectionSettings,
+    parking: &Parking,
 ) -> Result<Outcome, CoreError> {
+    let mut lot = Lot::new(parking);
     let mut weave = Weave::new(doc, known, mutation.base_rev, settings);
     weave.texts = Some(text::merge);
+    weave.desk = Some(&mut lot);
     for step in leaf::split(mutation)? {
         weave.take(&step)?;
     }
-    Ok(Outcome {
+    let mut outcome = Outcome {
         doc: weave.doc,
         deleted: false,
         changed: !weave.touched.is_empty(),
@@ -133,8 +139,14 @@ fn weave(
         restamped: weave.restamped,
         overwritten: weave.overwritten,
         displaced: weave.displaced,
+        parked: Vec::new(),
         at: Hlc::default(),
-    })
+    };
+    outcome.parked = lot.parked(&outcome.doc, |path| match known {
+        Known::Paths(paths, _) => paths::author(paths, path),
+        Known::Rev(_) => None,
+    });
+    Ok(outcome)
 }
 
 /// A delete of an unknown id writes a tombstone, so that what arrives later cannot bring the entity back (rule 24).
@@ -147,6 +159,7 @@ fn delete_unknown(stamp: &Stamp) -> Outcome {
         restamped: SmallMap::new(),
         overwritten: Vec::new(),
         displaced: Vec::new(),
+        parked: Vec::new(),
         at: stamp.0,
     }
 }
@@ -204,6 +217,7 @@ fn unchanged(stored: &Stored) -> Outcome {
         restamped: SmallMap::new(),
         overwritten: Vec::new(),
         displaced: Vec::new(),
+        parked: Vec::new(),
         at: Hlc(stored.at, 0),
     }
 }

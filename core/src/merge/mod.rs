@@ -5,14 +5,15 @@
 //! (`weave`), so that they agree wherever nothing is concurrent.
 //!
 //! The invariant: **no value is lost silently.** Each value of a mutation is in the resulting document, or equal to
-//! what is there, or in [`Outcome::overwritten`]; each stored value that it replaces without having seen it is in
-//! [`Outcome::displaced`].
+//! what is there, or in [`Outcome::overwritten`], or waits in [`Outcome::parked`]; each stored value that it replaces
+//! without having seen it is in [`Outcome::displaced`].
 //!
 //! Not here: numbers, verdicts and transactions; see [`authority`](crate::authority).
 
 mod arrays;
 mod entity;
 mod leaf;
+mod park;
 mod paths;
 mod predict;
 mod text;
@@ -28,7 +29,8 @@ use crate::model::verdict::Overwritten;
 use crate::small::SmallMap;
 
 pub use entity::merge;
-pub use paths::{PathRev, PathRevs, stamp_at};
+pub use park::{Parked, Parking, Waiting};
+pub use paths::{PathRev, PathRevs, stamp_at, writers};
 pub use predict::predict;
 
 /// One entity as the server stores it.
@@ -74,6 +76,8 @@ pub struct Outcome {
     pub overwritten: Vec<Overwritten>,
     /// Stored values that lost, though its author had not seen them: `yours` is theirs.
     pub displaced: Vec<Overwritten>,
+    /// Values of this mutation that wait for its author's decision; nothing of them is in the document (rule 17).
+    pub parked: Vec<Parked>,
     /// When the entity's newest field was written, or it was deleted.
     pub at: Hlc,
 }

@@ -66,3 +66,15 @@ pub(super) fn author(paths: &PathRevs, path: &Path) -> Option<ReplicaId> {
     let all = at_or_above(paths, path).chain(below(paths, path).map(|(_, entry)| entry));
     all.max_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1))).map(|entry| entry.1.1.clone())
 }
+
+/// Who wrote what stands at a path and below it, as far as it is newer than `base_rev`. What somebody put there as a
+/// whole is his at the path itself; besides, each field below it is its own author's.
+pub fn writers<'a>(paths: &'a PathRevs, path: &Path, base_rev: Rev) -> Vec<(Path, &'a PathRev)> {
+    let mut out = Vec::new();
+    let whole = at_or_above(paths, path).max_by_key(|entry| entry.0).filter(|entry| entry.0 > base_rev);
+    out.extend(whole.map(|entry| (path.clone(), entry)));
+    for (field, entry) in below(paths, path).filter(|(_, entry)| entry.0 > base_rev) {
+        out.push((field.clone(), entry));
+    }
+    out
+}

@@ -41,6 +41,26 @@ pub(super) struct Weave<'a> {
     lost: Vec<Path>,
     /// Merges texts: the server's only. What the client does not call is not in its download.
     pub(super) texts: Option<TextMerge>,
+    /// Where values wait for their author: the server's only.
+    pub(super) desk: Option<&'a mut dyn Desk>,
+}
+
+/// Takes the values that wait for their author's decision (rule 17).
+pub(super) trait Desk {
+    /// Carries a step out on what waits already, if it touches any of that.
+    fn join(&mut self, doc: &Value, step: &LeafStep<'_>) -> Result<Joined, CoreError>;
+    /// A value begins to wait.
+    fn park(&mut self, step: &LeafStep<'_>);
+}
+
+/// What became of a step at a [`Desk`].
+pub(super) enum Joined {
+    /// Nothing: it goes on to the document.
+    No,
+    /// It is carried out.
+    Done,
+    /// It does not fit into what waits.
+    Lost,
 }
 
 /// Base, the mutation's value, the stored one, and whether the mutation's wins.
@@ -59,6 +79,7 @@ impl<'a> Weave<'a> {
             displaced: Vec::new(),
             lost: Vec::new(),
             texts: None,
+            desk: None,
         }
     }
 
@@ -69,6 +90,16 @@ impl<'a> Weave<'a> {
     pub(super) fn take(&mut self, step: &LeafStep<'_>) -> Result<(), CoreError> {
         if self.lost.iter().any(|lost| lost.covers(&step.path)) {
             return Ok(());
+        }
+        if let Some(desk) = &mut self.desk {
+            match desk.join(&self.doc, step)? {
+                Joined::No => {}
+                Joined::Done => return Ok(()),
+                Joined::Lost => {
+                    self.lose(step);
+                    return Ok(());
+                }
+            }
         }
         if let Write::Operator = step.write {
             return self.operate(step);
@@ -165,6 +196,8 @@ impl<'a> Weave<'a> {
         match self.strategy(path) {
             FieldStrategy::ClientWins => true,
             FieldStrategy::ServerWins => false,
+            // It waits; its author is shown it meanwhile.
+            FieldStrategy::Manual => matches!(self.known, Known::Rev(_)),
             // Objects were split into their leaves; what cannot be merged falls to the later stamp.
             _ => match self.known {
                 Known::Rev(_) => true,
@@ -257,6 +290,14 @@ impl<'a> Weave<'a> {
         if let Write::Object(_) = step.write {
             self.lost.push(step.path.clone());
         }
+        let unseen = self.rev(&step.path) > self.base_rev;
+        if unseen
+            && self.strategy(&step.path) == FieldStrategy::Manual
+            && let Some(desk) = &mut self.desk
+        {
+            desk.park(step);
+            return;
+        }
         let by = self.author(&step.path);
         self.overwritten.push(Overwritten {
             path: step.path.clone(),
@@ -283,7 +324,7 @@ impl<'a> Weave<'a> {
     }
 }
 
-fn value_of(write: &Write) -> Option<Value> {
+pub(super) fn value_of(write: &Write) -> Option<Value> {
     match write {
         Write::Leaf(value) | Write::Object(value) => Some(value.clone()),
         Write::Absent | Write::Operator => None,
@@ -291,7 +332,7 @@ fn value_of(write: &Write) -> Option<Value> {
 }
 
 /// Whether the step's work is done already: the stored value is what it writes.
-fn is_written(write: &Write, stored: Option<&Value>) -> bool {
+pub(super) fn is_written(write: &Write, stored: Option<&Value>) -> bool {
     match write {
         Write::Leaf(value) => stored == Some(value),
         Write::Object(_) => stored.is_some_and(|stored| stored.as_object().is_some()),

@@ -39,13 +39,13 @@ pub struct Conflict {
     /// Where it stands.
     pub state: State,
     /// What the authors of both had seen; left out where the field was absent, or is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::present")]
     pub base: Option<Value>,
     /// The value that waits or lost; left out where its author removed the field.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::present")]
     pub yours: Option<Value>,
     /// What stood against it when that was decided; left out where the field is gone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::present")]
     pub kept: Option<Value>,
     /// The replica that wrote `kept`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +62,9 @@ pub struct Conflict {
     /// Older conflicts of this entity that were dropped so far.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u32,
+    /// It was [`State::Lost`] before it was closed: reopened, it is that again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -113,15 +116,16 @@ impl Conflict {
             e: EntityId::read(fields.need("e")?)?,
             path: Path::read(fields.need("path")?)?,
             state: State::read(fields.need("state")?)?,
-            base: fields.get("base").cloned(),
-            yours: fields.get("yours").cloned(),
-            kept: fields.get("kept").cloned(),
+            base: fields.any("base").cloned(),
+            yours: fields.any("yours").cloned(),
+            kept: fields.any("kept").cloned(),
             by: fields.opt("by", ReplicaId::read)?,
             subject: fields.text("subject")?.to_owned(),
             replica: ReplicaId::read(fields.need("replica")?)?,
             at: fields.number("at")?,
             rounds: small("rounds")?,
             dropped: small("dropped")?,
+            lost: fields.flag("lost")?,
         })
     }
 }

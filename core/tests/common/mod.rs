@@ -8,6 +8,8 @@
     reason = "shared by the test files, each of which uses its own part"
 )]
 
+pub mod conflicts;
+
 use std::collections::BTreeMap;
 
 use tidewire_core::authority::memory::{MemoryStore, OpenPolicy};
@@ -15,6 +17,7 @@ use tidewire_core::authority::{Stored, decide_push};
 use tidewire_core::ids::{CollectionName, EntityId, MutationId, Owner, ReplicaId};
 use tidewire_core::json;
 use tidewire_core::json::{Raw, Value};
+use tidewire_core::model::conflict::Conflict;
 use tidewire_core::model::path::Path;
 use tidewire_core::model::schema::{CollectionSettings, FieldStrategy};
 use tidewire_core::protocol::message::{Overwritten, Push, PushAnswer, PushItem, Verdict};
@@ -185,6 +188,13 @@ impl Server {
     pub fn stored(&self, id: &str) -> Option<&Stored> {
         let key = (CollectionName::parse(DEALS).unwrap(), EntityId::parse(id).unwrap());
         self.store.entities.get(&key).map(|row| &row.stored)
+    }
+
+    /// An entity's conflicts, the oldest first.
+    pub fn conflicts(&self, id: &str) -> Vec<(String, Conflict)> {
+        let all = self.store.entities.iter().filter(|((c, _), row)| c.is_conflicts() && !row.stored.deleted);
+        let all = all.map(|((_, id), row)| (id.to_string(), Conflict::read(&row.stored.doc).unwrap()));
+        all.filter(|(_, conflict)| conflict.e.as_str() == id).collect()
     }
 
     /// The live document.

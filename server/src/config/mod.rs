@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use thiserror::Error;
-use tidewire_core::ids::CollectionName;
+use tidewire_core::ids::{CONFLICTS, CollectionName};
 use tidewire_core::limits;
 
 pub use auth::{AuthConfig, Ed25519Key, HsSecret};
@@ -95,13 +95,20 @@ impl Config {
     /// # Errors
     /// With file, line and key.
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| {
+        let config: Self = toml::from_str(text).map_err(|error| {
             let Some(span) = error.span() else { return ConfigError(format!("{file}: {}", error.message())) };
             let line = text.get(..span.start).map_or(0, |before| before.matches('\n').count()) + 1;
             let key = key_at(text, line);
             let hint = if error.message().starts_with("unknown field") { ". Mend or remove this key" } else { "" };
             ConfigError(format!("{file}:{line}: {key}: {}{hint}", error.message().trim_end()))
-        })
+        })?;
+        if config.collections.contains_key(CONFLICTS) {
+            let at = text.find(CONFLICTS).unwrap_or_default();
+            let line = text.get(..at).map_or(0, |before| before.matches('\n').count()) + 1;
+            let what = "the server keeps this collection by itself: remove it";
+            return Err(ConfigError(format!("{file}:{line}: collections.{CONFLICTS}: {what}")));
+        }
+        Ok(config)
     }
 
     /// Checks what a server without `--dev` needs.
@@ -169,6 +176,8 @@ mod tests {
         assert!(strategy.contains("last-write-wins"), "{strategy}");
         let path = error("[collections.notes]\nrequired = [\"title\"]\n");
         assert!(path.starts_with("tidewire.toml:2: collections.notes.required: "), "{path}");
+        let own = error("\n[collections.\"$conflicts\"]\nmax_bytes = 1\n");
+        assert!(own.starts_with("tidewire.toml:2: collections.$conflicts: "), "{own}");
         let name = error("[collections.\"1 x\"]\nmax_bytes = 1\n");
         assert!(name.contains("starts with a letter"), "{name}");
     }

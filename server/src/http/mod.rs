@@ -34,6 +34,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/pull", post(pull::pull))
         .route("/live", get(ws::live))
         .route("/entities/{collection}/{id}", get(operate::entity))
+        .route("/entities/{collection}/{id}/history", get(operate::history))
         .route("/status", get(operate::status))
         .route("/health", get(operate::health))
         .fallback(no_route)

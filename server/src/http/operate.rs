@@ -10,6 +10,7 @@ use tidewire_core::error::Code;
 use tidewire_core::ids::{CollectionName, EntityId, Owner, Seq};
 use tidewire_core::json;
 use tidewire_core::json::Value;
+use tidewire_core::model::conflict::Conflict;
 use tidewire_core::model::schema::Settings;
 use tidewire_core::protocol::message::{Change, VERSION};
 
@@ -26,11 +27,48 @@ pub(super) async fn entity(
     let user = state.identify(&headers)?.owner;
     let collection = CollectionName::parse(&collection)?;
     let id = EntityId::parse(&id)?;
-    state.policy.check_collection(&collection)?;
+    state.policy.check_readable(&collection)?;
     let groups = state.policy.reader_groups(&user);
     let found =
         state.store.read_async(move |snapshot| snapshot.entity(&user.tenant, &groups, &collection, &id)).await?;
-    found.map(Answer).ok_or_else(|| Error::new(Code::NotFound, "no such entity, or you may not see it"))
+    found.map(Answer).ok_or_else(no_entity)
+}
+
+fn no_entity() -> Error {
+    Error::new(Code::NotFound, "no such entity, or you may not see it")
+}
+
+#[derive(Serialize)]
+pub(super) struct History {
+    v: u32,
+    conflicts: Vec<HistoryEntry>,
+    dropped: u32,
+}
+
+#[derive(Serialize)]
+struct HistoryEntry {
+    id: String,
+    #[serde(flatten)]
+    conflict: Conflict,
+}
+
+/// `GET entities/{collection}/{id}/history`: what waits of an entity and what lost in it, the newest last.
+pub(super) async fn history(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Path((collection, id)): Path<(String, String)>,
+) -> Result<Answer<History>, Error> {
+    let user = state.identify(&headers)?.owner;
+    let collection = CollectionName::parse(&collection)?;
+    let id = EntityId::parse(&id)?;
+    state.policy.check_collection(&collection)?;
+    let groups = state.policy.reader_groups(&user);
+    let found =
+        state.store.read_async(move |snapshot| snapshot.conflicts(&user.tenant, &groups, &collection, &id)).await?;
+    let found = found.ok_or_else(no_entity)?;
+    let dropped = found.iter().map(|(_, conflict)| conflict.dropped).max().unwrap_or(0);
+    let conflicts = found.into_iter().map(|(id, conflict)| HistoryEntry { id, conflict }).collect();
+    Ok(Answer(History { v: VERSION, conflicts, dropped }))
 }
 
 #[derive(Serialize)]

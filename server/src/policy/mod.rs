@@ -8,6 +8,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use tidewire_core::authority::Policy;
+pub use tidewire_core::authority::user_group;
 use tidewire_core::error::{Code, CoreError};
 use tidewire_core::ids::{CollectionName, EntityId, Group, Owner};
 use tidewire_core::json::Value;
@@ -48,7 +49,15 @@ impl ServerPolicy {
         &self.version
     }
 
-    /// Whether a collection exists.
+    /// Whether a collection exists and can be read.
+    ///
+    /// # Errors
+    /// `unknown-collection`
+    pub fn check_readable(&self, collection: &CollectionName) -> Result<(), CoreError> {
+        if collection.is_conflicts() { Ok(()) } else { self.check_collection(collection) }
+    }
+
+    /// Whether a collection exists and can be written.
     ///
     /// # Errors
     /// `unknown-collection`
@@ -65,7 +74,7 @@ impl ServerPolicy {
         collections.sort();
         collections.dedup();
         for collection in &collections {
-            self.check_collection(collection)?;
+            self.check_readable(collection)?;
         }
         Ok(Scope { groups: self.reader_groups(user), collections, policy: self.version.clone() })
     }
@@ -82,7 +91,8 @@ impl ServerPolicy {
     }
 
     fn find(&self, name: &CollectionName) -> Result<&CollectionConfig, CoreError> {
-        self.collections.get(name).or(self.any_collection.as_ref()).ok_or_else(|| {
+        let any = self.any_collection.as_ref().filter(|_| !name.is_conflicts());
+        self.collections.get(name).or(any).ok_or_else(|| {
             CoreError::new(
                 Code::UnknownCollection,
                 format!("the server has no collection `{name}`: declare [collections.{name}] in its configuration"),
@@ -102,7 +112,7 @@ impl Policy for ServerPolicy {
     }
 
     fn collection(&self, name: &CollectionName) -> Option<&CollectionSettings> {
-        self.settings.get(name).or(self.any_settings.as_ref())
+        self.settings.get(name).or(self.any_settings.as_ref().filter(|_| !name.is_conflicts()))
     }
 
     fn check_access(
@@ -144,11 +154,6 @@ impl Policy for ServerPolicy {
         groups.sort();
         groups
     }
-}
-
-/// The group of one user, if the subject can be part of a group's name.
-pub fn user_group(subject: &str) -> Option<Group> {
-    Group::parse(&format!("user:{subject}")).ok()
 }
 
 fn group_of(rule: &GroupRule, doc: &Value) -> Option<Group> {

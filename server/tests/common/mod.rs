@@ -12,7 +12,8 @@ use tidewire_server::config::Config;
 use tidewire_server::{AppState, State, Timeouts, app};
 use tower::ServiceExt;
 
-/// Everybody of a tenant sees `notes`; only its owner sees a `draft`.
+/// Everybody of a tenant sees `notes`; only its owner sees a `draft`; `/f` of a `waiting` waits for
+/// its author.
 pub const TOML: &str = r#"
 [auth]
 leeway = 0
@@ -21,6 +22,8 @@ required = ["/title"]
 types = { "/amount" = "number" }
 [collections.drafts]
 groups = ["user:{ownerId}"]
+[collections.waiting]
+fields = { "/f" = "manual" }
 [collections.both]
 groups = ["tenant", "user:{ownerId}"]
 "#;

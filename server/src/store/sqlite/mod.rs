@@ -3,6 +3,7 @@
 //! Readers see one snapshot each and never wait for the writer. The writer takes what has come in meanwhile into one
 //! database transaction, so that many pushes share one sync of the disk.
 
+mod conflicts;
 mod lock;
 mod prune;
 mod read;

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
 use rusqlite::{Connection, OptionalExtension, Row, Rows, Statement, ToSql, params};
-use tidewire_core::ids::{CollectionName, EntityId, Group, ReplicaId, Seq};
+use tidewire_core::ids::{CONFLICTS, CollectionName, EntityId, Group, ReplicaId, Seq};
 use tidewire_core::model::digest::{Digest, Digests};
 use tidewire_core::protocol::message::Change;
 
@@ -16,7 +16,7 @@ use tidewire_core::json::Raw;
 
 /// One snapshot. Everything that is read through it belongs together.
 pub struct Snapshot<'a> {
-    connection: &'a Connection,
+    pub(super) connection: &'a Connection,
     history: &'a str,
 }
 
@@ -159,7 +159,12 @@ impl<'a> Snapshot<'a> {
                     if index == 0 || first_holder(plan, &row.get::<_, String>(3)?)? == Some(index) {
                         let (id, rev, doc) =
                             (row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?);
-                        digest.add_canonical(&id, rev.cast_unsigned(), doc.as_bytes());
+                        let shown = if collection.is_conflicts() {
+                            self.without_others(tenant, &plan.scope.groups, &doc)?
+                        } else {
+                            None
+                        };
+                        digest.add_canonical(&id, rev.cast_unsigned(), shown.as_ref().unwrap_or(&doc).as_bytes());
                     }
                 }
             }
@@ -206,16 +211,35 @@ impl<'a> Snapshot<'a> {
         let g: Vec<Group> = groups.iter().filter(|group| holders.contains(group)).cloned().collect();
         let visible = !g.is_empty();
         let name = |e: tidewire_core::error::CoreError| StoreError::Unreadable(e.to_string());
+        let is_conflict = collection == CONFLICTS && visible && !deleted;
+        let shown = if is_conflict { self.without_others(tenant, groups, &doc)? } else { None };
         Ok(Some(Change {
             id: EntityId::parse(id).map_err(name)?,
             c: CollectionName::parse(collection).map_err(name)?,
             rev: rev.cast_unsigned(),
             // Of an entity that the reader may not see, nothing is told but that.
             at: if visible { at.cast_unsigned() } else { 0 },
-            by: if visible { Some(ReplicaId::parse(&by).map_err(name)?) } else { None },
+            by: if visible && shown.is_none() { Some(ReplicaId::parse(&by).map_err(name)?) } else { None },
             g,
-            doc: if visible && !deleted { Some(raw(doc)?) } else { None },
+            doc: if visible && !deleted { Some(raw(shown.unwrap_or(doc))?) } else { None },
         }))
+    }
+
+    /// Whether one of these groups holds an entity or its tombstone.
+    pub(super) fn is_visible(
+        &self,
+        tenant: &str,
+        groups: &[Group],
+        collection: &str,
+        id: &str,
+    ) -> Result<bool, StoreError> {
+        let holders: Option<String> = self
+            .connection
+            .prepare_cached("SELECT groups FROM entities WHERE tenant = ?1 AND collection = ?2 AND id = ?3")?
+            .query_row(params![tenant, collection, id], |row| row.get(0))
+            .optional()?;
+        let holders: Vec<Group> = holders.map_or(Ok(Vec::new()), |text| from_json(&text))?;
+        Ok(groups.iter().any(|group| holders.contains(group)))
     }
 }
 

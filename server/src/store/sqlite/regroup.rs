@@ -1,11 +1,11 @@
 //! Gives every entity its groups anew when the configuration says otherwise than at the last start.
 //!
-//! Leave markers are dropped: every cursor has the old policy's version in its scope, so every reader reads all again
-//! (rule 23).
+//! Conflicts keep theirs: those are their authors', whatever the configuration says. Leave markers are dropped: every
+//! cursor has the old policy's version in its scope, so every reader reads all again (rule 23).
 
 use rusqlite::{Connection, TransactionBehavior, params};
 use tidewire_core::authority::Policy;
-use tidewire_core::ids::{CollectionName, EntityId};
+use tidewire_core::ids::{CONFLICTS, CollectionName, EntityId};
 
 use super::rows::from_json;
 use crate::policy::ServerPolicy;
@@ -22,13 +22,14 @@ pub(super) fn run(connection: &mut Connection, policy: &ServerPolicy) -> Result<
         return Ok(tx.commit()?);
     }
     tracing::info!("the groups of the collections have changed: every entity gets its groups anew");
-    tx.execute("DELETE FROM members", [])?;
+    tx.execute("DELETE FROM members WHERE collection <> ?1", [CONFLICTS])?;
     {
-        let mut entities = tx.prepare("SELECT rowid, tenant, collection, id, rev, doc FROM entities")?;
+        let mut entities =
+            tx.prepare("SELECT rowid, tenant, collection, id, rev, doc FROM entities WHERE collection <> ?1")?;
         let mut update = tx.prepare("UPDATE entities SET groups = ?2 WHERE rowid = ?1")?;
         let mut insert =
             tx.prepare("INSERT INTO members (tenant, grp, collection, id, seq, left) VALUES (?1, ?2, ?3, ?4, ?5, 0)")?;
-        let mut rows = entities.query([])?;
+        let mut rows = entities.query([CONFLICTS])?;
         while let Some(row) = rows.next()? {
             let (rowid, tenant): (i64, String) = (row.get(0)?, row.get(1)?);
             let (collection, id): (String, String) = (row.get(2)?, row.get(3)?);

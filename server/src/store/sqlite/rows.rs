@@ -119,17 +119,40 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn next_seq(&mut self) -> Result<Seq, StoreError> {
-        let seq: i64 = self
+        let by = (self.replica.as_str(), Some(self.user.subject.as_str()));
+        begin_commit(self.connection, &self.user.tenant, by, self.now_ms)
+    }
+
+    fn author(&mut self, seq: Seq) -> Result<Option<String>, StoreError> {
+        let subject: Option<Option<String>> = self
+            .connection
+            .prepare_cached("SELECT subject FROM commits WHERE tenant = ?1 AND seq = ?2")?
+            .query_row(params![self.user.tenant, int(seq)], |row| row.get(0))
+            .optional()?;
+        Ok(subject.flatten())
+    }
+
+    fn beginning_with(
+        &mut self,
+        collection: &CollectionName,
+        prefix: &str,
+    ) -> Result<Vec<(EntityId, Stored)>, StoreError> {
+        let ids: Vec<String> = self
             .connection
             .prepare_cached(
-                "INSERT INTO tenants (tenant, seq) VALUES (?1, 1)
-                 ON CONFLICT DO UPDATE SET seq = seq + 1 RETURNING seq",
+                "SELECT id FROM entities WHERE tenant = ?1 AND collection = ?2 AND id >= ?3 AND id < ?4
+                   AND deleted = 0 ORDER BY id",
             )?
-            .query_row([&self.user.tenant], |row| row.get(0))?;
-        self.connection
-            .prepare_cached("INSERT INTO commits (tenant, seq, mark, at, by) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![self.user.tenant, seq, random_text(1), int(self.now_ms), self.replica.as_str()])?;
-        Ok(seq.cast_unsigned())
+            .query_map(params![self.user.tenant, collection.as_str(), prefix, behind(prefix)], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let mut out = Vec::with_capacity(ids.len());
+        for id in ids {
+            let id = EntityId::parse(&id).map_err(|e| StoreError::Unreadable(e.to_string()))?;
+            if let Some(stored) = self.entity(collection, &id)? {
+                out.push((id, stored));
+            }
+        }
+        Ok(out)
     }
 
     fn seq(&mut self) -> Result<Seq, StoreError> {
@@ -225,6 +248,33 @@ impl Rows for SqliteRows<'_> {
             Ok((keep, keep))
         })
     }
+}
+
+/// The next `seq` of a tenant, made by a replica of a user (nobody: by the server itself).
+pub(super) fn begin_commit(
+    connection: &Connection,
+    tenant: &str,
+    (replica, subject): (&str, Option<&str>),
+    now_ms: u64,
+) -> Result<Seq, StoreError> {
+    let seq: i64 = connection
+        .prepare_cached(
+            "INSERT INTO tenants (tenant, seq) VALUES (?1, 1)
+             ON CONFLICT DO UPDATE SET seq = seq + 1 RETURNING seq",
+        )?
+        .query_row([tenant], |row| row.get(0))?;
+    connection
+        .prepare_cached("INSERT INTO commits (tenant, seq, mark, at, by, subject) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![tenant, seq, random_text(1), int(now_ms), replica, subject])?;
+    Ok(seq.cast_unsigned())
+}
+
+/// The first text behind all that begin so.
+pub(super) fn behind(prefix: &str) -> String {
+    let mut text = prefix.to_owned();
+    let last = text.pop().and_then(|last| char::from_u32(last as u32 + 1));
+    text.push(last.unwrap_or(char::MAX));
+    text
 }
 
 /// A number as SQLite has it. Those that come from a client are checked at the door.

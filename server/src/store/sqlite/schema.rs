@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use crate::store::StoreError;
 
 /// Raised with every change of the tables; kept in `user_version`.
-pub const SCHEMA_VERSION: i64 = 1;
+pub const SCHEMA_VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE meta (
@@ -34,6 +34,7 @@ CREATE TABLE entities (
   UNIQUE (tenant, collection, id)
 ) STRICT;
 CREATE INDEX tombstones ON entities (tenant, rev) WHERE deleted = 1;
+CREATE INDEX conflicts_by_age ON entities (tenant, at) WHERE collection = '$conflicts' AND deleted = 0;
 
 -- What a group holds; with left = 1, what it held until seq (rule 26).
 CREATE TABLE members (
@@ -49,12 +50,14 @@ CREATE INDEX members_by_seq ON members (tenant, grp, seq, collection, id, left);
 CREATE INDEX leave_markers ON members (tenant, seq) WHERE left = 1;
 
 -- mark: random per commit (rule 24). by: whose push it was, so that its socket hears of it even if it sees nothing.
+-- subject: whose it was, to be told what of it is lost (rule 19); null in what release 1 of the tables wrote.
 CREATE TABLE commits (
   tenant TEXT NOT NULL,
   seq INTEGER NOT NULL,
   mark TEXT NOT NULL,
   at INTEGER NOT NULL,
   by TEXT NOT NULL,
+  subject TEXT,
   PRIMARY KEY (tenant, seq)
 ) STRICT, WITHOUT ROWID;
 
@@ -83,6 +86,12 @@ CREATE TABLE verdicts (
 CREATE INDEX verdicts_by_age ON verdicts (at);
 ";
 
+/// From release 1 of the tables.
+const FROM_1: &str = "
+ALTER TABLE commits ADD COLUMN subject TEXT;
+CREATE INDEX conflicts_by_age ON entities (tenant, at) WHERE collection = '$conflicts' AND deleted = 0;
+";
+
 /// Settings of every connection.
 pub(super) fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
@@ -104,6 +113,10 @@ pub(super) fn open(connection: &mut Connection) -> Result<String, StoreError> {
     match found {
         0 => {
             tx.execute_batch(TABLES)?;
+            tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        }
+        1 => {
+            tx.execute_batch(FROM_1)?;
             tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         SCHEMA_VERSION => {}

@@ -132,7 +132,7 @@ impl Thread {
                         next = self.push_batch(Pending { user, push, now_ms, reply });
                     }
                     Job::Prune { now_ms, reply } => {
-                        let _ = reply.send(prune::run(&mut self.connection, now_ms));
+                        let _ = reply.send(self.prune(now_ms));
                     }
                     Job::Secret { name, reply } => {
                         let secret = super::random_text(4);
@@ -219,9 +219,16 @@ impl Thread {
         }
         self.pruned = Instant::now();
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
-        if let Err(error) = prune::run(&mut self.connection, now_ms) {
+        if let Err(error) = self.prune(now_ms) {
             tracing::error!(%error, "what is past the horizon could not be removed");
         }
+    }
+
+    fn prune(&mut self, now_ms: u64) -> Result<(), StoreError> {
+        for (tenant, seq) in prune::run(&mut self.connection, now_ms)? {
+            self.wakers.wake(&tenant, seq);
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,154 @@
+//! Whoever lost a value is told, on every device of theirs (rule 19).
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+mod common;
+
+use common::conflicts::{code, in_state, manual, only, parked, told, waiting, with};
+use common::{DEALS, NOW, Server, delete, patch, server};
+use tidewire_core::error::Code;
+use tidewire_core::ids::{CollectionName, EntityId};
+use tidewire_core::json;
+use tidewire_core::json::Value;
+use tidewire_core::limits::{CONFLICT_BYTES_MAX, CONFLICTS_MAX, CONFLICTS_OPEN_MAX};
+use tidewire_core::model::conflict::State;
+use tidewire_core::model::schema::{CollectionSettings, DeleteConflict, Strategy};
+use tidewire_core::protocol::message::Verdict;
+
+#[test]
+fn rule_19_whoever_lost_is_told_in_both_orders_of_arrival_and_by_each_strategy() {
+    let table = [
+        (Strategy::LastWriteWins, [("ben", "anna"), ("ben", "anna")]),
+        (Strategy::Merge, [("ben", "anna"), ("ben", "anna")]),
+        (Strategy::ClientWins, [("ben", "anna"), ("anna", "ben")]),
+        (Strategy::ServerWins, [("anna", "ben"), ("ben", "anna")]),
+    ];
+    let edit = |author: &str, at| patch("1", 1).set("/f", author).was("/f", "old").at(at).text();
+    for (strategy, outcomes) in table {
+        for (order, (kept, gone)) in [["anna", "ben"], ["ben", "anna"]].into_iter().zip(outcomes) {
+            let mut server = server(with(strategy), json!({"f": "old"}));
+            let verdicts =
+                order.map(|author| server.one(author, 1, edit(author, if author == "ben" { 30 } else { 20 })));
+            assert_eq!(server.doc("1")["f"], json!(kept), "{strategy:?} {order:?}");
+            let (id, conflict) = only(&server);
+            let expected = json!({"c": DEALS, "e": "1", "path": "/f", "state": "lost", "base": "old", "yours": gone,
+                                  "kept": kept, "by": kept, "subject": gone, "replica": gone, "at": NOW});
+            assert_eq!(json::to_value(&conflict), expected, "{strategy:?} {order:?}");
+            let key = (CollectionName::of_conflicts(), EntityId::parse(&id).unwrap());
+            assert_eq!(server.store.entities[&key].groups[0].as_str(), format!("user:{gone}"));
+            let rev = server.store.entities[&key].stored.rev;
+            assert!(matches!(&verdicts[1], Verdict::Merged { rev: said, .. } if *said == rev), "{verdicts:?}");
+        }
+    }
+}
+
+#[test]
+fn rule_19_each_author_of_an_object_that_lost_is_told_of_his_own_fields() {
+    let mut server = server(CollectionSettings::default(), json!({"o": {"x": 1, "y": 1, "z": 1}}));
+    server.one("anna", 1, patch("1", 1).set("/o/x", 2).was("/o/x", 1).text());
+    server.one("carl", 1, patch("1", 1).set("/o/y", 2).was("/o/y", 1).text());
+    let whole = json!({"x": 1, "y": 1, "z": 1});
+    server.one("ben", 1, patch("1", 1).set("/o", 0).was("/o", whole).text());
+    assert_eq!(in_state(&server, State::Lost), [told("/o/x", "anna", 2), told("/o/y", "carl", 2)]);
+    let bases: Vec<_> = server.conflicts("1").into_iter().map(|(_, conflict)| conflict.base).collect();
+    assert_eq!(bases, [Some(json!(1)), Some(json!(1))]);
+}
+
+#[test]
+fn rule_19_delete_against_update_tells_who_lost_both_ways() {
+    let update = || patch("1", 1).set("/f", 1).was("/f", 0).at(20).text();
+    let gone = || delete("1", 1).was("/f", 0).at(30).text();
+    let mut deleted = server(CollectionSettings::default(), json!({"f": 0}));
+    deleted.one("anna", 1, update());
+    deleted.one("ben", 1, gone());
+    assert_eq!(in_state(&deleted, State::Lost), [told("/f", "anna", 1)]);
+    let wins = CollectionSettings { on_delete_conflict: DeleteConflict::UpdateWins, ..CollectionSettings::default() };
+    let mut kept = server(wins, json!({"f": 0}));
+    kept.one("anna", 1, update());
+    kept.one("ben", 1, gone());
+    let (_, conflict) = only(&kept);
+    assert_eq!((conflict.subject.as_str(), conflict.yours, conflict.kept), ("ben", None, Some(json!(1))));
+}
+
+#[test]
+fn rule_19_a_value_that_lost_is_put_back_and_taken_back_again() {
+    let mut server = server(CollectionSettings::default(), json!({"f": 0}));
+    server.one("anna", 1, patch("1", 1).set("/f", 1).was("/f", 0).at(20).text());
+    server.one("ben", 1, patch("1", 1).set("/f", 2).was("/f", 0).at(30).text());
+    let (id, _) = only(&server);
+    let back = patch("1", 3).set("/f", 1).was("/f", 2).field("resolves", json!([id.clone()])).text();
+    assert_eq!(server.one("anna", 2, back), Verdict::Applied { rev: 4 });
+    assert_eq!((server.doc("1")["f"].clone(), only(&server).1.state), (json!(1), State::Closed));
+    let undo = patch("1", 4).set("/f", 2).was("/f", 1).field("reopens", json!([id])).text();
+    server.one("anna", 3, undo);
+    assert_eq!((server.doc("1")["f"].clone(), only(&server).1.state), (json!(2), State::Lost));
+}
+
+#[test]
+fn rule_19_whose_commit_is_not_known_nobody_is_told_but_the_value_is_kept() {
+    let mut server = server(CollectionSettings::default(), json!({"f": 0}));
+    server.one("anna", 1, patch("1", 1).set("/f", 1).was("/f", 0).at(20).text());
+    server.store.authors.clear();
+    server.one("ben", 1, patch("1", 1).set("/f", 2).was("/f", 0).at(30).text());
+    let (id, conflict) = only(&server);
+    assert_eq!((conflict.subject.as_str(), conflict.yours), ("", Some(json!(1))));
+    let key = (CollectionName::of_conflicts(), EntityId::parse(&id).unwrap());
+    assert!(server.store.entities[&key].groups.is_empty());
+}
+
+#[test]
+fn rule_19_history_is_bounded_and_what_was_dropped_is_counted() {
+    let mut server = parked();
+    let settings = server.policy.settings.get_mut(DEALS).unwrap();
+    settings.conflict = Strategy::ServerWins;
+    let lose = |server: &mut Server, n: u64, value: Value| server.one("ben", n, patch("1", 1).set("/g", value).text());
+    server.one("anna", 2, patch("1", 3).set("/g", 2).was("/g", 1).text());
+    for n in 0..CONFLICTS_MAX as u64 + 4 {
+        lose(&mut server, 10 + n, json!(n + 1_000));
+    }
+    let all = server.conflicts("1");
+    assert_eq!((all.len(), all[0].1.state), (CONFLICTS_MAX, State::Open), "what waits is not dropped");
+    assert_eq!((all[1].1.yours.clone(), all[99].1.dropped), (Some(json!(1_005)), 5));
+    // In bytes as well; the newest is kept however large it is.
+    lose(&mut server, 500, json!("x".repeat(CONFLICT_BYTES_MAX)));
+    let all = server.conflicts("1");
+    assert_eq!((all.len(), all[1].1.dropped), (2, 5 + CONFLICTS_MAX as u32 - 1));
+    let gone = server.store.entities.iter().filter(|((c, _), row)| c.is_conflicts() && row.stored.deleted);
+    assert!(gone.clone().count() >= CONFLICTS_MAX);
+    for (_, row) in gone {
+        assert_eq!((row.stored.doc.clone(), row.groups.len()), (json!({}), 1), "its reader is told, its value is gone");
+    }
+}
+
+#[test]
+fn rule_19_of_many_losses_at_once_the_last_hundred_are_kept() {
+    let doc: Value = json!({"o": {}});
+    let mut server = server(with(Strategy::ServerWins), doc);
+    let many = |author: &str| {
+        let mut edit = patch("1", 1);
+        for i in 0..CONFLICTS_MAX + 20 {
+            edit = edit.set(&format!("/o/k{i:03}"), author);
+        }
+        edit.text()
+    };
+    server.one("anna", 1, many("anna"));
+    server.one("ben", 1, many("ben"));
+    let all = server.conflicts("1");
+    assert_eq!((all.len(), all[0].1.path.as_str(), all[99].1.dropped), (CONFLICTS_MAX, "/o/k020", 20));
+}
+
+#[test]
+fn more_than_a_person_can_decide_does_not_wait() {
+    let mut server = server(manual(), json!({"o": {}}));
+    let many = |author: &str, count: usize| {
+        let mut edit = patch("1", 1);
+        for i in 0..count {
+            edit = edit.set(&format!("/o/k{i:04}"), author);
+        }
+        edit.text()
+    };
+    server.one("anna", 1, many("anna", CONFLICTS_OPEN_MAX + 1));
+    assert_eq!(code(&server.one("ben", 1, many("ben", CONFLICTS_OPEN_MAX + 1))), Code::TooLarge);
+    assert_eq!(server.conflicts("1").len(), 0, "nothing of it was stored");
+    assert_eq!(waiting(&server.one("ben", 2, many("ben", CONFLICTS_OPEN_MAX))).1.len(), CONFLICTS_OPEN_MAX);
+}
