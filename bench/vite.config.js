@@ -14,5 +14,5 @@ export default defineConfig({
     chunkSizeWarningLimit: 10_000,
   },
   worker: { format: "es" },
-  logLevel: "warn",
+  logLevel: "error",
 });
