@@ -8,8 +8,7 @@ export const about = {
   name: "PowerSync",
   packages: ["@powersync/web", "@powersync/common", "@journeyapps/wa-sqlite"],
   docs: "https://docs.powersync.com/client-sdks/reference/javascript-web-storage",
-  setting:
-    "OPFSCoopSyncVFS in a worker, executeBatch, an index on status and createdAt, statements cached, watch with throttleMs 0",
+  setting: "OPFSCoopSyncVFS, executeBatch, index on status and createdAt, statements cached, watch with throttleMs 0",
   storage: "OPFS",
   durabilities: ["strict"],
 };
