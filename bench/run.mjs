@@ -15,7 +15,9 @@ import { SESSIONS } from "./lib/sessions.mjs";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const ROOT = path.join(HERE, "..");
-const ADAPTERS = readdirSync(path.join(HERE, "adapters")).map((name) => name.replace(/\.js$/, ""));
+const ADAPTERS = readdirSync(path.join(HERE, "adapters"))
+  .filter((name) => name.endsWith(".js"))
+  .map((name) => name.replace(/\.js$/, ""));
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -77,8 +79,9 @@ function machine() {
 /** Asks each adapter what it is, and looks up the versions of its packages. */
 async function describe(lab, results, { adapters }) {
   const stage = lab.stage();
-  await stage.load();
   for (const adapter of adapters) {
+    // Two of them hold other versions of one library, which refuses to be loaded twice in a page.
+    await stage.load();
     const about = await stage.call("about", { adapter });
     const version = (name) =>
       JSON.parse(readFileSync(path.join(HERE, "node_modules", name, "package.json"), "utf8")).version;
