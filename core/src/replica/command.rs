@@ -1,12 +1,13 @@
 //! What the app asks for beside reads and writes: pause, now, retry, discard, edit, undo.
 
 use crate::error::{Code, CoreError};
-use crate::ids::MutationId;
+use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::io::{Durability, Input, Now, Output};
 use crate::json;
 use crate::json::{Fields, Value};
 use crate::log::record::{Discard, Record};
 use crate::model::mutation::Mutation;
+use crate::model::schema::{Settings, read_settings};
 use crate::replica::adopt::Adoption;
 use crate::replica::op::{Edits, WriteRequest};
 use crate::replica::rows::Draft;
@@ -31,6 +32,18 @@ pub enum Command {
     Discard {
         /// Its number.
         n: MutationId,
+    },
+    /// What is confirmed of some entities.
+    Confirmed {
+        /// Their collection.
+        collection: CollectionName,
+        /// Which.
+        ids: Vec<EntityId>,
+    },
+    /// More collections, or other settings of them.
+    Declare {
+        /// With their settings.
+        collections: Settings,
     },
     /// A dead letter is sent again with other values.
     Edit {
@@ -57,6 +70,11 @@ impl Command {
             "now" => Self::Now,
             "retry" => Self::Retry { n: n()? },
             "discard" => Self::Discard { n: n()? },
+            "confirmed" => Self::Confirmed {
+                collection: CollectionName::read(fields.need("c")?)?,
+                ids: fields.list("ids", EntityId::read)?,
+            },
+            "declare" => Self::Declare { collections: read_settings(&fields, "collections")? },
             "edit" => Self::Edit { n: n()?, fields: Edits::read(&fields)? },
             "claim" | "claimed" | "adopt" | "adopted" => Self::Adoption(Adoption::read(&fields)?),
             other => return Err(CoreError::new(Code::BadMessage, format!("there is no command `{other}`"))),
@@ -78,12 +96,14 @@ impl Replica {
             Command::Edit { n, fields } => self.retry(n, fields)?,
             Command::Discard { n } => self.discard(n)?,
             Command::Adoption(step) => self.adoption(step),
+            Command::Confirmed { collection, ids } => return Ok(self.confirmed(&collection, &ids)),
+            Command::Declare { collections } => self.declare(&collections),
         };
         self.advance(now);
         Ok(done)
     }
 
-    fn tell_all(&mut self, what: &str) -> Value {
+    pub(crate) fn tell_all(&mut self, what: &str) -> Value {
         self.act(what);
         self.output(Output::Broadcast(Message::Do(what.to_owned()).encode()));
         json!({})
@@ -99,7 +119,7 @@ impl Replica {
             }
             "now" => self.hurry(),
             "hello" => self.say_status_again(),
-            _ => {}
+            other => self.take_declaration(other),
         }
     }
 
