@@ -9,6 +9,12 @@ import { root, start } from "./lib/shell.mjs";
 
 const LIMIT_KB = 130;
 const GOAL_KB = 100;
+/** What this app's browser does not load, or not because of the client. */
+const NOT_SUMMED = [
+  [".html", "(the app's own page)"],
+  ["wasm-inline", "(instead of the .wasm, not summed)"],
+  ["assets/peer-", "(only where `backend` is given, not summed)"],
+];
 const OUT = join(root, "target", "size-app");
 
 if (!(await buildParts(["packages", "wasm", "pkg"]))) process.exit(1);
@@ -48,18 +54,17 @@ function report(files) {
   });
   console.log("What a browser downloads (production build, brotli 11; whole client without React):");
   for (const row of rows.sort((a, b) => b.brotli - a.brotli)) {
-    const why = row.name.endsWith(".html") ? "(the app's own page)" : "(instead of the .wasm, not summed)";
+    const why = NOT_SUMMED.find(([part]) => row.name.includes(part))?.[1] ?? "";
     const sizes = `${kb(row.brotli).padStart(10)}  of ${kb(row.raw).padStart(9)}`;
-    console.log(`${sizes}  ${row.name}  ${row.counts ? "" : why}`.trimEnd());
+    console.log(`${sizes}  ${row.name}  ${why}`.trimEnd());
   }
   const sum = rows.filter((row) => row.counts).reduce((all, row) => all + row.brotli, 0);
   console.log(`${kb(sum).padStart(10)}  in all; goal ${GOAL_KB} kB, limit ${LIMIT_KB} kB\n`);
   return sum;
 }
 
-/** The inline chunk holds the same module as the .wasm file: a browser loads one or the other. */
 function countsFor(name) {
-  return !name.endsWith(".html") && !name.includes("wasm-inline");
+  return !NOT_SUMMED.some(([part]) => name.includes(part));
 }
 
 function kb(bytes) {

@@ -4,12 +4,14 @@
  *
  * Invariant: in one page there is one instance per name, however often `openDb` is called with an equal configuration.
  */
+import type { Backend, Rate } from "./backend/types.js";
 import { DbCollection, type CollectionOf } from "./collection.js";
 import { TidewireError } from "./errors.js";
 import type { DbEvents } from "./events.js";
+import type { Net } from "./host/net.js";
 import type { IntentTarget } from "./intents.js";
 import { canonicalJson, cleanJson, type Json } from "./json.js";
-import { clientConfig, partsOf, type CollectionParts, type DbOptions, type DbSettings } from "./options.js";
+import { clientConfig, NO_TOKEN, partsOf, type CollectionParts, type DbOptions, type DbSettings } from "./options.js";
 import type { QueueView } from "./status.js";
 import { Session } from "./session.js";
 import { syncOf, type Sync } from "./sync.js";
@@ -17,6 +19,7 @@ import { runTransaction, type Transaction } from "./transaction.js";
 import type { Collections, SchemaOf } from "./types.js";
 import { signIn, signOut, type SignInOptions, type SignOutOptions } from "./users.js";
 import { wasmFactory, type ClientFactory } from "./wasm/client.js";
+import type { PeerEngine } from "./wasm/wire.js";
 import type { Write } from "./write.js";
 
 /** Everything in a database, as plain data. */
@@ -70,6 +73,7 @@ interface Instance {
   readonly config: string;
   parts: ReadonlyMap<string, CollectionParts>;
   auth: DbSettings["auth"];
+  backend: DbSettings["backend"];
   uses: number;
 }
 
@@ -102,9 +106,10 @@ export function openWith(
     known.uses += 1;
     known.parts = parts;
     known.auth = options.auth;
+    known.backend = options.backend;
     return known.db;
   }
-  const instance = makeInstance(config, text, parts, options.auth, factory);
+  const instance = makeInstance(config, text, parts, options, factory);
   // A server renders for many users in one process, and its databases never open: it keeps none.
   if (factory !== undefined) instances.set(config.name, instance);
   return instance.db;
@@ -114,10 +119,16 @@ function makeInstance(
   config: ReturnType<typeof clientConfig>,
   text: string,
   parts: ReadonlyMap<string, CollectionParts>,
-  auth: DbSettings["auth"],
+  { auth, backend, rate }: DbSettings,
   factory: ClientFactory | undefined,
 ): Instance {
-  const session = new Session(config, factory, async (why) => (await instance.auth?.(why, session.user)) ?? null);
+  const session = new Session(config, factory, {
+    token: async (why) => {
+      if (instance.auth === undefined && backend !== undefined) return NO_TOKEN;
+      return (await instance.auth?.(why, session.user)) ?? null;
+    },
+    ...(backend && { peer: (engine) => loadPeer(engine, session, () => instance.backend as Backend, rate) }),
+  });
   const target = (name: string) => (): IntentTarget => ({
     name,
     schema: (instance.parts.get(name) as CollectionParts).schema,
@@ -146,8 +157,20 @@ function makeInstance(
     close: () => release(instance),
   };
   const db = Object.freeze({ ...collections, ...base, [SESSION]: session }) as unknown as Db<Collections>;
-  const instance: Instance = { db, session, config: text, parts, auth, uses: 1 };
+  const instance: Instance = { db, session, config: text, parts, auth, backend, uses: 1 };
   return instance;
+}
+
+/** The peer that stands before a backend; its code is loaded here. */
+async function loadPeer(
+  engine: PeerEngine,
+  session: Session,
+  backend: () => Backend,
+  rate: Rate | undefined,
+): Promise<Net> {
+  const { Peer } = await import("./backend/peer.js");
+  const timeoutMs = session.config["timeoutMs"] as number | undefined;
+  return new Peer({ backend, rate, settings: () => session.config.collections, timeoutMs, user: session.user }, engine);
 }
 
 /**

@@ -22,7 +22,7 @@ export type { Path, PathKeys, PathValue } from "./path.js";
 export type { Page, Query } from "./query.js";
 export { meta } from "./rows.js";
 export type { InputOf, OutputOf, StandardIssue, StandardResult, StandardSchema } from "./schema.js";
-export type { Health, Metrics, PauseReason, QueueEntry, QueueView, SyncStatus } from "./status.js";
+export type { Delivery, Health, Metrics, PauseReason, QueueEntry, QueueView, SyncStatus } from "./status.js";
 export type { Queue, Sync } from "./sync.js";
 export type { Transaction, TransactionCollection } from "./transaction.js";
 export type {

@@ -1,8 +1,10 @@
 /** The options of `openDb`, checked and turned into what the wasm class takes. */
+import type { Backend, Rate } from "./backend/types.js";
 import { TidewireError } from "./errors.js";
 import { cleanJson, type JsonObject } from "./json.js";
 import { toPointer } from "./path.js";
 import type { StandardSchema } from "./schema.js";
+import type { Delivery } from "./status.js";
 import type { AnyCollectionOptions, CollectionDef, Collections, CollectionsCheck } from "./types.js";
 import type { WasmSource } from "./wasm/load.js";
 import type { ClientConfig } from "./wasm/wire.js";
@@ -16,6 +18,10 @@ export interface DbSettings {
   readonly name: string;
   /** The server. Leave it out for a database that stays on the device. */
   readonly url?: string;
+  /** In place of `url`: a backend of your own. See the README. */
+  readonly backend?: Backend;
+  /** How fast a `backend` may be called. */
+  readonly rate?: Rate;
   /**
    * Gives the token for the server; null: signed out, syncing pauses. `user` is the one of `db.signIn`, or null; never
    * give it a token of another user.
@@ -62,6 +68,8 @@ const RESERVED: ReadonlySet<string> = new Set([
   "context",
   "then",
 ]);
+/** The token of a database without `auth` before a backend: the engine sends nothing without one. */
+export const NO_TOKEN = "-";
 const PASSED_ON = ["timeoutMs", "retry", "batch", "pollMs", "verifyMs", "maxDocumentBytes", "health"] as const;
 
 /** The collections of a configuration, validator and options apart. */
@@ -88,7 +96,8 @@ export function clientConfig(settings: DbSettings, parts: ReadonlyMap<string, Co
   const passed = PASSED_ON.filter((key) => settings[key] !== undefined).map((key) => [key, cleanJson(settings[key])]);
   return {
     name: settings.name,
-    url: settings.url === undefined ? null : checkedUrl(settings.url, settings.allowInsecure === true),
+    url: peerOf(settings),
+    ...(settings.backend && { delivery: deliveryOf(settings.backend), rate: rateOf(settings.rate) }),
     storage: settings.storage ?? "indexeddb",
     durability: settings.durability ?? "strict",
     collections: Object.fromEntries([...parts].map(([name, { options }]) => [name, collectionConfig(options)])),
@@ -105,6 +114,28 @@ function collectionConfig(options: AnyCollectionOptions): JsonObject {
     ...rest,
     ...(byPointer.length > 0 ? { fields: Object.fromEntries(byPointer) } : {}),
   }) as JsonObject;
+}
+
+/** The address of the server, or what stands for a backend. */
+function peerOf({ url, backend, rate, allowInsecure }: DbSettings): string | null {
+  if (backend === undefined) {
+    if (rate !== undefined) throw badConfig("`rate` is for a `backend`; a server of Tidewire gets edits in batches.");
+    return url === undefined ? null : checkedUrl(url, allowInsecure === true);
+  }
+  if (url !== undefined) throw badConfig("Give openDb() a `url` or a `backend`, not both.");
+  if (typeof backend.pull !== "function" || typeof backend.push !== "function")
+    throw badConfig("A `backend` has the functions `pull` and `push`, and may have `listen`.");
+  return "backend:";
+}
+
+function deliveryOf(backend: Backend): Delivery {
+  return backend.remembers === true ? "exactly-once" : "at-least-once";
+}
+
+function rateOf({ minIntervalMs = 0, concurrency }: Rate = {}): JsonObject {
+  const bad = !(minIntervalMs >= 0) || (concurrency !== undefined && !(concurrency >= 1));
+  if (bad) throw badConfig("`rate` is { minIntervalMs: 0 or more, concurrency: 1 or more }.");
+  return { minIntervalMs, ...(concurrency === undefined ? {} : { concurrency }) };
 }
 
 function checkedUrl(text: string, allowInsecure: boolean): string {

@@ -56,7 +56,7 @@ export class Session implements SourceHost {
   constructor(
     readonly config: ClientConfig,
     readonly factory: ClientFactory | undefined,
-    private readonly token: WireHost["token"],
+    private readonly host: Omit<WireHost, "event">,
   ) {
     this.rows = new RowCache({
       row: (collection, id) => this.call((client) => client.row(collection, id)),
@@ -67,7 +67,8 @@ export class Session implements SourceHost {
 
   /** Where syncing stands. */
   get status(): Source<SyncView> {
-    return this.view<SyncView>("status", [topics.status], parseStatus);
+    const { delivery = "exactly-once" } = this.config;
+    return this.view<SyncView>("status", [topics.status], (text) => parseStatus(text, delivery));
   }
 
   /** A view of the client that stays the same object while its text does. */
@@ -277,7 +278,7 @@ export class Session implements SourceHost {
     this.#failure = undefined;
     let loaded: LoadedClient | undefined;
     try {
-      const host: WireHost = { event: (json) => this.#events(json, loaded), token: this.token };
+      const host: WireHost = { ...this.host, event: (json) => this.#events(json, loaded) };
       loaded = await factory.create(JSON.stringify(this.#settings()), host);
       this.#loaded = loaded;
       await loaded.client.open();

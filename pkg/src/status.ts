@@ -1,6 +1,6 @@
 /** What the database says about syncing: status, queue, health, metrics. */
 import type { Json } from "./json.js";
-import type { MutationName, WireError } from "./wasm/wire.js";
+import type { ClientConfig, MutationName, WireError } from "./wasm/wire.js";
 
 interface Always {
   /** Mutations that the server has not decided yet. */
@@ -9,7 +9,15 @@ interface Always {
   readonly failed: number;
   /** `memory`: nothing survives a reload. */
   readonly storage: "indexeddb" | "memory";
+  /**
+   * `at-least-once`: the backend does not remember edits, so one whose answer was lost may be stored twice. What is
+   * set again changes nothing; an `inc` can count twice.
+   */
+  readonly delivery: Delivery;
 }
+
+/** How often an edit can take effect. */
+export type Delivery = "exactly-once" | "at-least-once";
 
 /** Where syncing stands. One union: `state` says which fields there are. */
 export type SyncStatus = Always &
@@ -29,8 +37,8 @@ export type PauseReason = "user" | "auth" | "quota" | "upgrade" | "wrong-user" |
 export type SyncView = SyncStatus & { readonly leader?: boolean; readonly loaded: readonly string[] };
 
 /** The status that a text of the core holds. */
-export function parseStatus(text: string): SyncView {
-  const view = JSON.parse(text) as SyncView;
+export function parseStatus(text: string, delivery: Delivery): SyncView {
+  const view = { ...(JSON.parse(text) as SyncView), delivery };
   switch (view.state) {
     case "connecting":
       return { ...view, attempt: view.attempt ?? 0 };
@@ -99,7 +107,7 @@ export interface Metrics {
 }
 
 /** What a status is before the store is open; the same on a server and in the first render of a page. */
-export function initialStatus(url: string | null, storage: "indexeddb" | "memory"): SyncStatus {
-  const always = { pending: 0, failed: 0, storage };
+export function initialStatus({ url, storage, delivery = "exactly-once" }: ClientConfig): SyncStatus {
+  const always = { pending: 0, failed: 0, storage, delivery };
   return url === null ? { ...always, state: "local" } : { ...always, state: "connecting", attempt: 0 };
 }

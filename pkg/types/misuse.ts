@@ -111,3 +111,5 @@ export { row };
 collection(todo, { fields: { title: "union" } });
 // @ts-expect-error 38: only a text is merged as one
 collection(todo, { fields: { done: "text" } });
+// @ts-expect-error 39: a backend that cannot store
+openDb({ name: "x", backend: { pull: async () => ({ rows: [] }) }, collections: {} });

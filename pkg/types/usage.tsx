@@ -14,6 +14,7 @@ import {
   type Write,
 } from "tidewire";
 import { useEntity, useLiveQuery, useSyncStatus } from "tidewire/react";
+import type { Backend, BackendRow } from "tidewire/backend";
 import type { SchemaCheck, TypeProblem } from "../dist/types.js";
 import * as v from "valibot";
 import { z } from "zod";
@@ -161,3 +162,17 @@ is<
 >();
 // @ts-expect-error: and `is` does notice a difference
 is<Equal<string, number>>();
+
+// A backend of the app's own: a row is an answer to `push` too, and what is missing in it is as it was sent.
+const row: BackendRow = { id: "1", version: "7", value: { title: "a" } };
+const backend: Backend = {
+  pull: async ({ since }) => ({ rows: [row], next: since, more: false }),
+  push: async ({ kind, ifVersion }) => {
+    if (ifVersion === undefined && kind !== "insert") return { conflict: row };
+    return kind === "delete" ? {} : row;
+  },
+};
+const ownNotes = { notes: z.object({ text: z.string() }) };
+const own = openDb({ name: "own", backend, rate: { concurrency: 1 }, collections: ownNotes });
+const { delivery } = await own.sync.status.get();
+is<Equal<typeof delivery, "exactly-once" | "at-least-once">>();

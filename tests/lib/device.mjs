@@ -39,11 +39,16 @@ export class Device {
    * @param {string} page
    * @param {{
    *   proxy: Parts["proxy"], token: string, tokens?: object, renewed?: string | number, collections: object,
-   *   options?: object, name?: string,
+   *   options?: object, name?: string, rest?: { events?: string, remembers?: boolean },
    * }} settings
    */
-  static address(page, { proxy, token, tokens, renewed, collections, options, name = "tests" }) {
-    const settings = { name, url: proxy.url, token, tokens, renewed, collections, options: { ...OPTIONS, ...options } };
+  static address(page, { proxy, token, tokens, renewed, collections, options, rest, name = "tests" }) {
+    const { events, remembers } = rest ?? {};
+    const settings = {
+      ...{ name, url: proxy.url, token, tokens, renewed, collections },
+      rest: rest && { events, remembers },
+      options: { ...OPTIONS, ...options },
+    };
     return `${page}/#${encodeURIComponent(JSON.stringify(settings))}`;
   }
 

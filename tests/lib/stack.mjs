@@ -91,7 +91,9 @@ class World {
    * @param {{
    *   user?: string, name?: string, collections?: object, options?: object, tabs?: number, tokenSeconds?: number,
    *   line?: (proxy: Awaited<ReturnType<typeof startProxy>>) => void, accounts?: string[],
-   * }} [settings] `accounts` sign in on this device, each with a token of their own.
+   *   rest?: { port: number, events?: string, remembers?: boolean },
+   * }} [settings] `accounts` sign in on this device, each with a token of their own. `rest`: not our server is behind
+   *   the line, but this one, by the backend of the package's example.
    */
   async device({
     user = "ann",
@@ -102,14 +104,15 @@ class World {
     tabs = 1,
     tokenSeconds,
     accounts,
+    rest,
   } = {}) {
-    const proxy = await startProxy(() => this.server.port);
+    const proxy = await startProxy(() => (rest ?? this.server).port);
     line?.(proxy);
     const token = await this.server.token(user, this.tenant, tokenSeconds);
     const renewed = tokenSeconds && (await this.server.token(user, this.tenant));
     const tokenOf = async (account) => [account, await this.server.token(account, this.tenant)];
     const tokens = accounts && Object.fromEntries(await Promise.all(accounts.map(tokenOf)));
-    const address = Device.address(this.page, { proxy, token, tokens, renewed, collections, options });
+    const address = Device.address(this.page, { proxy, token, tokens, renewed, collections, options, rest });
     const device = new Device({
       name: `${name}-${this.devices.length + 1}`,
       proxy,

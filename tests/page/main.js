@@ -6,6 +6,7 @@ import { createElement, useEffect } from "react";
 import { createRoot } from "react-dom/client";
 import { add, collection, inc, openDb, remove, set, unset } from "tidewire";
 import { useLiveQuery } from "tidewire/react";
+import { restBackend } from "../../pkg/examples/backends/rest-etag.ts";
 
 /** A validator that takes every object: these tests are about sync. */
 /** @type {any} */
@@ -42,7 +43,9 @@ const collections = Object.fromEntries(
   Object.entries(settings.collections).map(([name, options]) => [name, collection(anything, options)]),
 );
 
-tw.db = openDb({ name: settings.name, url: settings.url, auth, collections, ...settings.options });
+/** A server of ours, or somebody else's. */
+const peer = settings.rest ? { backend: restBackend(settings.url, settings.rest) } : { url: settings.url };
+tw.db = openDb({ name: settings.name, ...peer, auth, collections, ...settings.options });
 for (const type of EVENTS) tw.db.on(type, (event) => tw.events.push({ type, ...event }));
 tw.db.sync.status.subscribe((status) => tw.states.push(status.state + (status.reason ? `:${status.reason}` : "")));
 

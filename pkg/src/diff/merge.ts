@@ -49,13 +49,18 @@ export interface Merged {
 /** Merges two documents that both began as `base`. */
 export function merge(base: unknown, mine: unknown, theirs: unknown, strategies: MergeStrategies = {}): Merged {
   const from = documentOf(base, "base");
-  const [here, there] = [documentOf(mine, "mine"), documentOf(theirs, "theirs")];
-  const weave = new Weave(documentOf(there, "theirs") as Draft, touchedPaths(from, there), rulesOf(strategies));
-  for (const step of stepsBetween(from, here)) weave.take(step);
+  return mergeDocuments(from, documentOf(mine, "mine"), documentOf(theirs, "theirs"), rulesOf(strategies));
+}
+
+/** {@link merge} of documents that were checked. */
+export function mergeDocuments(base: JsonObject, mine: JsonObject, theirs: JsonObject, rules: MergeRules): Merged {
+  const weave = new Weave(documentOf(theirs, "theirs") as Draft, touchedPaths(base, theirs), rules);
+  for (const step of stepsBetween(base, mine)) weave.take(step);
   return { value: weave.document, overwritten: weave.overwritten, displaced: weave.displaced };
 }
 
-interface Rules {
+/** {@link MergeStrategies}, checked. */
+export interface MergeRules {
   readonly conflict: Strategy;
   /** By JSON Pointer, the longest first. */
   readonly fields: readonly (readonly [string, FieldStrategy])[];
@@ -76,7 +81,7 @@ class Weave {
     readonly document: Draft,
     /** The leaf paths that they changed. */
     private readonly touched: readonly string[],
-    private readonly rules: Rules,
+    private readonly rules: MergeRules,
   ) {}
 
   take(step: Step): void {
@@ -150,7 +155,7 @@ function touchedPaths(before: JsonObject, after: JsonObject): readonly string[] 
   return stepsBetween(before, after).map((step) => step.path);
 }
 
-function rulesOf(strategies: MergeStrategies): Rules {
+function rulesOf(strategies: MergeStrategies): MergeRules {
   const { conflict = "last-write-wins", fields = {}, later = "mine" } = strategies;
   const known = (strategy: string, more: readonly string[] = []): void => {
     if (STRATEGIES.includes(strategy) || more.includes(strategy)) return;
@@ -162,9 +167,13 @@ function rulesOf(strategies: MergeStrategies): Rules {
     known(strategy, FIELD_STRATEGIES);
     return [toPointer(path), strategy] as const;
   });
+  return { conflict, fields: deepestFirst(byPointer), mineIsLater: later === "mine" };
+}
+
+/** The strategies of fields in the order in which a merge asks for them. */
+export function deepestFirst<T>(fields: readonly (readonly [string, T])[]): readonly (readonly [string, T])[] {
   const depth = (pointer: string): number => pointer.split("/").length;
-  byPointer.sort(([one], [other]) => depth(other) - depth(one));
-  return { conflict, fields: byPointer, mineIsLater: later === "mine" };
+  return [...fields].sort(([one], [other]) => depth(other) - depth(one));
 }
 
 function covers(path: string, other: string): boolean {

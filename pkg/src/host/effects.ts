@@ -12,7 +12,7 @@ import type { WireHost } from "../wasm/wire.js";
 import { Lock } from "./lock.js";
 import * as module from "./module.js";
 import type { ModuleClient, ModuleHost } from "./module.js";
-import { exchange, openSocket, type Socket } from "./net.js";
+import type { Net, Socket } from "./net.js";
 import { whyOf } from "./request.js";
 import type { Reply, Store } from "./store.js";
 
@@ -54,7 +54,7 @@ export class Effects implements ModuleHost {
   /** `trapped` hears when the module fails in a task of its own. */
   constructor(
     private readonly name: string,
-    private readonly url: string,
+    private readonly net: Net,
     private readonly owner: WireHost,
     private readonly trapped: () => void,
   ) {}
@@ -101,6 +101,19 @@ export class Effects implements ModuleHost {
     this.store?.close();
     this.#opened?.reject(error);
     for (const wait of [...this.#idle.splice(0), ...this.#room.splice(0)]) wait();
+  }
+
+  /** Calls the module for a peer in this tab; undefined when it is closed. */
+  ask(call: (client: ModuleClient) => string): string | undefined {
+    let answer: string | undefined;
+    this.#tell((client) => {
+      try {
+        answer = call(client);
+      } catch (error) {
+        if (!(error instanceof TidewireError)) throw error;
+      }
+    });
+    return answer;
   }
 
   /** Tells the face something that the engine does not know. */
@@ -187,7 +200,7 @@ export class Effects implements ModuleHost {
     const done = (what: number, message?: string): void => {
       if (this.#requests.delete(token)) this.#say(what, token, 0, message);
     };
-    exchange(this.#endpoint(path), body, bearer, abort.signal, answer).then(
+    this.net.exchange(path, body, bearer, abort.signal, answer).then(
       () => done(module.FINISHED),
       (thrown: unknown) => done(module.NET_FAILED, textOf(thrown)),
     );
@@ -201,7 +214,7 @@ export class Effects implements ModuleHost {
 
   socketOpen(token: number): void {
     this.#socket?.socket.close();
-    const socket = openSocket(this.#endpoint("live"), {
+    const socket = this.net.socket({
       open: () => this.#say(module.SOCKET_OPEN, token),
       text: (text) => this.#say(module.SOCKET_MESSAGE, token, 0, text),
       closed: (code) => this.#say(module.SOCKET_CLOSED, token, code),
@@ -272,10 +285,6 @@ export class Effects implements ModuleHost {
     // A page that was frozen or in the back-forward cache says "visible" again when it returns.
     on(page, ["visibilitychange", "resume"], visible);
     page?.defaultView?.addEventListener("pageshow", visible, { signal: this.#alive.signal });
-  }
-
-  #endpoint(path: string): string {
-    return `${this.url.replace(/\/+$/, "")}/api/sync/${path}`;
   }
 
   /** Does one piece of work of the store. */

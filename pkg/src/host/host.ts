@@ -6,6 +6,7 @@ import { TidewireError } from "../errors.js";
 import type { ClientConfig, WireClient, WireHost } from "../wasm/wire.js";
 import { Effects } from "./effects.js";
 import type { ModuleCalls, ModuleClass } from "./module.js";
+import { lateNet, serverAt, type Net } from "./net.js";
 import { whyOf } from "./request.js";
 import { openStore } from "./store.js";
 
@@ -24,6 +25,7 @@ export class Host implements WireClient {
   readonly #config: ClientConfig;
   readonly #effects: Effects;
   #phase: Phase = "new";
+  #peer: Promise<Net> | undefined;
 
   constructor(
     private readonly Client: ModuleClass,
@@ -33,7 +35,9 @@ export class Host implements WireClient {
   ) {
     this.#config = JSON.parse(settings) as ClientConfig;
     const { name, url } = this.#config;
-    this.#effects = new Effects(name, url ?? "", owner, () => {
+    const { peer } = owner;
+    const net = peer === undefined ? serverAt(url ?? "") : lateNet(() => (this.#peer ??= this.#meet(peer)));
+    this.#effects = new Effects(name, net, owner, () => {
       this.abandon();
       life.trapped();
     });
@@ -112,6 +116,20 @@ export class Host implements WireClient {
     this.#phase = "closed";
     this.#effects.release(closedError());
     this.life.over();
+  }
+
+  /** Loads the peer of this tab. One that could not be loaded is asked for again. */
+  async #meet(peer: NonNullable<WireHost["peer"]>): Promise<Net> {
+    try {
+      return await peer({
+        command: (request) => this.#effects.ask((client) => client.command(JSON.stringify(request))),
+        query: (request) => this.#effects.ask((client) => client.query(JSON.stringify(request))),
+        event: (event) => this.#effects.eventSoon(event),
+      });
+    } catch (error) {
+      this.#peer = undefined;
+      throw error;
+    }
   }
 
   get #calls(): ModuleCalls {

@@ -6,7 +6,7 @@ const PIECE_BYTES = 128 * 1024;
 const TURN_MS = 6;
 
 /** The connection broke, or never came about (RFC 6455, 7.1.5). */
-const CODE_ABNORMAL = 1006;
+export const CODE_ABNORMAL = 1006;
 
 /** Who hears what comes of a request. */
 export interface Answer {
@@ -15,8 +15,45 @@ export interface Answer {
   piece(bytes: Uint8Array): Promise<void>;
 }
 
-/** One request: its head, then its body in pieces as they arrive, then the end of this. Aborted, it says no more. */
-export async function exchange(
+/** Whom the engine talks to. */
+export interface Net {
+  /** One request: its head, then its body in pieces as they arrive, then the end of this. Aborted, it says no more. */
+  exchange(
+    path: string,
+    body: string | undefined,
+    bearer: string | undefined,
+    signal: AbortSignal,
+    answer: Answer,
+  ): Promise<void>;
+  /** Begins to connect the live channel. */
+  socket(news: SocketNews): Socket;
+}
+
+/** A server of this protocol at an address. */
+export function serverAt(url: string): Net {
+  const endpoint = (path: string): string => `${url.replace(/\/+$/, "")}/api/sync/${path}`;
+  return {
+    exchange: (path, ...rest) => exchange(endpoint(path), ...rest),
+    socket: (news) => openSocket(endpoint("live"), news),
+  };
+}
+
+/** A peer that is loaded when it is needed; one that cannot be loaded is not reached. */
+export function lateNet(load: () => Promise<Net>): Net {
+  return {
+    exchange: async (...request) => (await load()).exchange(...request),
+    socket: (news) => {
+      let [socket, closed]: [Socket | undefined, boolean] = [undefined, false];
+      load().then(
+        (net) => closed || (socket = net.socket(news)),
+        () => closed || news.closed(CODE_ABNORMAL),
+      );
+      return { send: (text) => socket?.send(text), close: () => ((closed = true), socket?.close()) };
+    },
+  };
+}
+
+async function exchange(
   url: string,
   body: string | undefined,
   bearer: string | undefined,
@@ -51,7 +88,7 @@ export async function exchange(
 }
 
 /** Seconds, or a date (RFC 9110, 10.2.3). */
-function retryAfterMs(text: string): number | undefined {
+export function retryAfterMs(text: string): number | undefined {
   if (/^\d{1,10}$/.test(text)) return Number(text) * 1_000;
   const wait = Date.parse(text) - Date.now();
   return Number.isNaN(wait) ? undefined : Math.max(0, wait);
@@ -91,8 +128,8 @@ export interface SocketNews {
   closed(code: number): void;
 }
 
-/** Begins to connect. An address that cannot be used is a channel that closed. */
-export function openSocket(url: string, news: SocketNews): Socket {
+/** An address that cannot be used is a channel that closed. */
+function openSocket(url: string, news: SocketNews): Socket {
   let silent = false;
   let socket: WebSocket | undefined;
   const heard = (say: () => void) => (): void => void (silent || say());

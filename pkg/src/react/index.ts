@@ -59,7 +59,7 @@ export function useEntity<T>(
 /** Where syncing stands. A store that cannot be opened is `paused`, with the error. */
 export function useSyncStatus<C extends Collections>(db: DbBase<C>): SyncStatus {
   const { status, config } = (db as unknown as { readonly [SESSION]: Session })[SESSION];
-  const [initial] = useState<SyncStatus>(() => Object.freeze(initialStatus(config.url, config.storage)));
+  const [initial] = useState<SyncStatus>(() => Object.freeze(initialStatus(config)));
   return useSource<SyncStatus>(status, initial, pausedBy);
 }
 
@@ -109,7 +109,7 @@ function failedResult<V extends object>(last: V, error: TidewireError): V {
 }
 
 function pausedBy(last: SyncStatus, error: TidewireError): SyncStatus {
-  const { pending, failed, storage } = last;
+  const { pending, failed, storage, delivery } = last;
   const cause = { code: error.code, message: error.hint, retryable: error.retryable };
-  return { pending, failed, storage, state: "paused", reason: error.code, error: cause };
+  return { pending, failed, storage, delivery, state: "paused", reason: error.code, error: cause };
 }

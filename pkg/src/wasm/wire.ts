@@ -2,6 +2,7 @@
  * The boundary between the face and a client: the host, and behind it the wasm class. All structured data crosses as
  * JSON text; the types here say what the texts hold.
  */
+import type { Net } from "../host/net.js";
 import type { Json, JsonObject } from "../json.js";
 
 /** A client. `write` and `command` throw errors with `code`, `retryable`, `hint` and what they are about. */
@@ -23,6 +24,15 @@ export interface WireClient {
 export interface WireHost {
   event(json: string): void;
   token(why: "start" | "expiring" | "rejected"): Promise<string | null>;
+  /** Loads a peer that runs in this tab and takes the place of the server. */
+  readonly peer?: ((engine: PeerEngine) => Promise<Net>) | undefined;
+}
+
+/** What such a peer may ask of the engine; undefined when it is closed. */
+export interface PeerEngine {
+  command(request: object): string | undefined;
+  query(request: WireQuery): string | undefined;
+  event(event: object): void;
 }
 
 /** The JSON that a client is made from. */
@@ -32,6 +42,8 @@ export interface ClientConfig {
   readonly storage: "indexeddb" | "memory";
   readonly durability: "strict" | "relaxed";
   readonly collections: { readonly [name: string]: JsonObject };
+  /** Of a backend; a server of Tidewire is exactly-once. */
+  readonly delivery?: "exactly-once" | "at-least-once";
   readonly [option: string]: Json | undefined;
 }
 

@@ -1,0 +1,97 @@
+/** Somebody else's server: the example of a plain REST API with ETags, in a browser, with two devices. */
+import assert from "node:assert/strict";
+import { after, before, describe } from "node:test";
+
+import { startRest } from "../../pkg/test/backend/rest-server.mjs";
+import { scenario, useStack } from "../lib/stack.mjs";
+import { until } from "../lib/until.mjs";
+
+/** Tests of `listen` must not succeed by polling. */
+const SELDOM = { pollMs: { visible: 60_000, hidden: 60_000 } };
+
+describe("a backend of the app's own", () => {
+  const stack = useStack();
+  const collections = { todos: { fields: { votes: "counter" } } };
+  /** @type {Awaited<ReturnType<typeof startRest>>} */
+  let rest;
+  before(async () => void (rest = await startRest({ latencyMs: 10 })));
+  after(() => rest.close());
+
+  scenario(stack, "two devices edit offline, one reloads, ETags conflict, answers are lost", async (world) => {
+    for (const id of ["a", "b"]) rest.put("todos", id, { title: "old", votes: 1, done: false });
+    const one = await world.device({ rest, collections });
+    const two = await world.device({ rest, collections, name: "two" });
+    await Promise.all([one.synced(), two.synced()]);
+    one.offline();
+    two.offline();
+    const made = await one.run(async () => {
+      const { db, inc } = window.tw;
+      await db.todos.update("a", { title: "one", votes: inc(2) });
+      await db.todos.delete("b");
+      const write = db.todos.insert({ title: "made offline", votes: 0, done: false });
+      await write;
+      await db.todos.update(write.id, { done: true });
+      return write.id;
+    });
+    await two.run(async () => {
+      const { db, inc } = window.tw;
+      await db.todos.update("a", { done: true, votes: inc(4), "place.city": "Ulm" });
+      await db.todos.update("b", { title: "two" });
+    });
+    await one.reload();
+    const writes = rest.writes.length;
+    two.online();
+    await two.synced();
+    rest.faults.push("lost", "lost", "drop");
+    const before = rest.conflicts;
+    one.online();
+    await one.synced({ timeoutMs: 20_000 });
+    await two.synced();
+    assert.ok(rest.conflicts > before, "its versions outlived the reload, and were refused");
+    const stands = new Map([
+      ["a", { title: "one", votes: 7, done: true, place: { city: "Ulm" } }],
+      [made, { title: "made offline", votes: 0, done: true }],
+    ]);
+    assert.deepEqual(new Map([...rest.all("todos")].sort()), new Map([...stands].sort()));
+    for (const device of [one, two]) await device.agrees("todos", stands);
+    const keys = rest.writes.slice(writes).map(({ key }) => key);
+    assert.equal(new Set(keys).size, keys.length, "nothing was stored twice");
+    const status = await one.status();
+    assert.equal(status.delivery, "at-least-once");
+  });
+
+  scenario(stack, "what others change is shown at once where the backend says so", async (world) => {
+    const device = await world.device({ rest: { port: rest.port, events: "/events" }, collections, options: SELDOM });
+    await device.synced();
+    rest.put("todos", "live", { title: "shown" });
+    await device.until("shown", async () => (await window.tw.db.todos.get("live"))?.title === "shown");
+    device.offline();
+    rest.put("todos", "live", { title: "missed" });
+    device.online();
+    await device.until("caught up", async () => (await window.tw.db.todos.get("live"))?.title === "missed");
+  });
+
+  scenario(stack, "the version of a row is kept with it and shown nowhere", async (world) => {
+    const { version } = rest.put("todos", "plain", { title: "plain" });
+    const device = await world.device({ rest, collections });
+    await device.synced();
+    device.offline();
+    await device.reload();
+    const seen = await device.run(async () => {
+      const { db } = window.tw;
+      const row = await db.todos.get("plain");
+      await db.todos.update("plain", (draft) => void (draft.title = "edited"));
+      return { keys: Object.keys(row).sort(), all: JSON.stringify(await db.export()), queue: await window.tw.queue() };
+    });
+    assert.deepEqual(seen.keys, ["$rev", "$sync", "$updatedAt", "id", "title"]);
+    for (const form of [JSON.stringify(version).slice(1, -1), encodeURIComponent(version)])
+      assert.ok(!seen.all.includes(form), form);
+    assert.deepEqual(seen.queue.pending.map(({ set }) => set), [{ "/title": "edited" }]);
+    const before = rest.conflicts;
+    device.online();
+    await device.synced();
+    assert.equal(rest.get("todos", "plain").value.title, "edited");
+    assert.equal(rest.conflicts, before, "it was sent with the version that was kept");
+    await until("stored once", () => rest.writes.filter(({ id }) => id === "plain").length === 1);
+  });
+});
