@@ -265,7 +265,8 @@ class Run {
       this.#remember(call.key, value);
       return undefined;
     }
-    const { rev } = rows.put({ c, id, value, deleted: call.kind === "delete", version, updatedAt, by });
+    const deleted = call.kind === "delete" || answer.deleted === true;
+    const { rev } = rows.put({ c, id, value, deleted, version, updatedAt, by });
     return stored(decided, rev);
   }
 

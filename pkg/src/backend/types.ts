@@ -18,7 +18,7 @@ export interface BackendRow {
   readonly updatedAt?: number;
   /** Whether the row was deleted: a tombstone. */
   readonly deleted?: boolean;
-  /** The entity; an `id` in it is left out. A tombstone has none. */
+  /** The entity; an `id` in it is left out. Of a tombstone it does not count. */
   readonly value?: JsonObject;
 }
 
@@ -78,6 +78,8 @@ export interface BackendStored {
   readonly updatedAt?: number;
   /** The whole entity, where the backend changes what it stores. */
   readonly value?: JsonObject;
+  /** It was stored, and the row was deleted since: the answer to a later try of an edit that is remembered. */
+  readonly deleted?: boolean;
   readonly conflict?: never;
   readonly rejected?: never;
 }
