@@ -4,8 +4,9 @@
 
 mod world;
 
+use tidewire_core::authority::memory::MemoryStore;
 use tidewire_core::json;
-use world::{World, inc, insert, world};
+use world::{World, inc, insert, pair, world};
 
 /// A minute of a tab that has nothing else to do: an operation every two seconds is plenty.
 const OPS_A_MINUTE: usize = 30;
@@ -111,4 +112,42 @@ fn a_write_that_meets_an_emptied_log_loses_nothing_before_it() {
     assert_eq!(world.view(a, "status")["pending"], 0);
     assert_eq!(world.server.store.entities.len(), 1);
     assert_eq!(world.row(a, "d1").unwrap()["n"], 2);
+}
+
+/// Forty seals, each of a long row that compresses well and of an edit of this device's.
+fn many_segments() -> (World, usize, usize, MemoryStore) {
+    let (mut world, a, b) = pair();
+    let backup = world.server.store.clone();
+    for round in 0..40 {
+        world.write(a, inc("d1", "/f", 1));
+        world.write(b, insert(&format!("b{round}"), json!({"text": "x".repeat(70_000)})));
+        world.run(5_000);
+    }
+    world.run(60_000);
+    (world, a, b, backup)
+}
+
+#[test]
+fn a_store_of_small_segments_is_swept_once_and_comes_to_rest() {
+    let (mut world, a, _, _) = many_segments();
+    let disk = &world.disks[world.tabs[a].profile];
+    assert!(disk.cleans > 0, "{} seals", disk.seals);
+    let before = disk.operations;
+    world.run(60_000);
+    let asked = world.disks[world.tabs[a].profile].operations - before;
+    assert!(asked < OPS_A_MINUTE, "{asked} operations in a minute");
+}
+
+#[test]
+fn rule_24_the_journal_outlives_a_sweep() {
+    let (mut world, a, b, backup) = many_segments();
+    assert!(world.disks[world.tabs[a].profile].cleans > 0);
+    world.kill(b);
+    let a = world.reload(a);
+    world.set_network(false);
+    world.server.store = backup;
+    world.server.history = "h2".into();
+    world.set_network(true);
+    world.run(60_000);
+    assert_eq!(world.row(a, "d1").unwrap()["f"], 40, "all that the backup had not seen");
 }
