@@ -110,4 +110,71 @@ describe("storage", () => {
     });
     assert.deepEqual(outcome, { code: "quota", titles: ["after", "first"] });
   });
+
+  for (const [store, sealed] of /** @type {const} */ ([
+    ["log", false],
+    ["segs", true],
+  ])) {
+    const what = sealed ? "segment" : "log record";
+    scenario(stack, `a damaged ${what} is set aside and said; nothing is lost`, async (world) => {
+      const writer = await world.device();
+      await writer.run(
+        (count) => window.tw.db.todos.insertMany(Array.from({ length: count }, (_, i) => ({ title: `todo ${i}` }))),
+        sealed ? 1_500 : 20,
+      );
+      await writer.synced();
+      const device = await world.device({ user: "bob" });
+      await device.synced();
+      if (sealed) await device.until("rows in segments", countOf, "segs");
+      // A record behind the damaged one, and an edit that is not sent.
+      await writer.run(async () => void (await window.tw.db.todos.insert({ title: "last" })));
+      const count = sealed ? 1_501 : 21;
+      await device.until("the last row", async (n) => (await window.tw.rows("todos")).length === n, count);
+      device.offline();
+      await device.run(async () => void (await window.tw.db.todos.insert({ title: "mine, unsent" })));
+      await device.first.raw.open(`${world.page}/no-such-page`);
+      assert.ok(await device.run(damage, { store, text: sealed ? "" : "todo 7" }));
+      await device.first.open(device.address);
+      await device.until("it is said", () => window.tw.events.some(({ code }) => code === "corrupt"));
+      assert.equal((await device.status()).pending, 1);
+      assert.ok((await device.rows("todos")).some((row) => row.title === "mine, unsent"));
+      device.online();
+      await device.synced({ timeoutMs: 30_000 });
+      assert.equal((await world.rows("todos")).size, count + 1);
+      await device.agrees("todos", await world.rows("todos"));
+    });
+  }
 });
+
+/** Runs in the page: how many values one of the object stores has. */
+async function countOf(store) {
+  const names = (await indexedDB.databases()).map((one) => one.name ?? "");
+  const open = indexedDB.open(names.find((name) => name.startsWith("tidewire:")) ?? "");
+  await new Promise((resolve) => (open.onsuccess = resolve));
+  const count = open.result.transaction(store).objectStore(store).count();
+  await new Promise((resolve) => (count.onsuccess = resolve));
+  open.result.close();
+  return count.result;
+}
+
+/** Runs in a page of the same origin: one bit of the first value that holds this text is another one. */
+async function damage({ store, text }) {
+  const names = (await indexedDB.databases()).map((one) => one.name ?? "");
+  const open = indexedDB.open(names.find((name) => name.startsWith("tidewire:")) ?? "");
+  await new Promise((resolve) => (open.onsuccess = resolve));
+  const transaction = open.result.transaction(store, "readwrite");
+  const cursor = transaction.objectStore(store).openCursor();
+  let done = false;
+  cursor.onsuccess = () => {
+    const at = cursor.result;
+    if (done || at === null) return;
+    const bytes = new Uint8Array(at.value);
+    if (!new TextDecoder().decode(bytes).includes(text)) return at.continue();
+    bytes[bytes.length - 1] ^= 1;
+    at.update(bytes);
+    done = true;
+  };
+  await new Promise((resolve) => (transaction.oncomplete = resolve));
+  open.result.close();
+  return done;
+}

@@ -126,6 +126,7 @@ impl Replica {
                     self.set_aside(&error);
                     // What it held of the server's is fetched again.
                     boot.summary.cursor = None;
+                    self.maintenance.damaged = true;
                 }
             }
         }

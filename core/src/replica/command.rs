@@ -133,7 +133,7 @@ impl Replica {
 
     /// A new mutation with the old one's `at`, `was` and base (rule 7).
     fn retry(&mut self, n: MutationId, fields: Edits) -> Result<Value, CoreError> {
-        let refused = self.writes.refused.all().get(&n);
+        let refused = self.writes.refused.get(n);
         let letter = self.state.letters.get(&n).map(|letter| &letter.mutation);
         let mut mutation: Mutation =
             refused.map(|refused| &refused.mutation).or(letter).ok_or_else(|| gone(n))?.clone();

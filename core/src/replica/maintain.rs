@@ -5,7 +5,7 @@ use crate::log::record::{Record, Replica as Identity, Sealed};
 use crate::replica::lane::Job;
 use crate::replica::tabs::Message;
 use crate::replica::{Phase, Replica};
-use crate::store::clean::{self, Directories};
+use crate::store::clean::{self, Amount, Directories};
 use crate::store::seal::{self, Summary};
 use crate::store::segment::{Directory, pack, unpack};
 
@@ -21,6 +21,10 @@ pub struct Maintenance {
     pub(crate) directories: Directories,
     /// A sweep in progress: the last key looked at, and where it ends.
     sweep: Option<(u64, u64)>,
+    /// What the last sweep left.
+    left: Amount,
+    /// A segment cannot be read. A sweep drops it, once all that it may have held is stored elsewhere.
+    pub(crate) damaged: bool,
     /// Seals in a row that the store did not carry out, and when to try again.
     refusals: u32,
     not_before_ms: u64,
@@ -57,9 +61,15 @@ impl Replica {
         let idle_ms = self.maintenance.moved.1 + IDLE_MS;
         if unsealed.is_due() {
             if now.mono_ms >= idle_ms { self.start_seal() } else { self.wish(idle_ms) }
-        } else if self.maintenance.sweep.is_some() || clean::is_due(&self.state, &self.maintenance.directories) {
+        } else if self.maintenance.sweep.is_some() || self.is_sweep_due() {
             if now.mono_ms >= idle_ms { self.next_slice() } else { self.wish(idle_ms) }
         }
+    }
+
+    fn is_sweep_due(&self) -> bool {
+        let Maintenance { directories, left, damaged, .. } = &self.maintenance;
+        let is_whole = self.state.cursor.is_some() || self.config.url.is_none();
+        (*damaged && is_whole) || clean::is_due(&self.state, directories, *left)
     }
 
     fn start_seal(&mut self) {
@@ -126,7 +136,11 @@ impl Replica {
                 self.maintenance.sweep = Some((*last, through));
                 self.start_job(StoreOp::ReadSegments { keys: victims.clone() }, Job::CleanRead { victims });
             }
-            None => self.maintenance.sweep = None,
+            None => {
+                self.maintenance.sweep = None;
+                self.maintenance.damaged = false;
+                self.maintenance.left = Amount::of(&self.maintenance.directories);
+            }
         }
     }
 
@@ -135,9 +149,13 @@ impl Replica {
         for (_, bytes) in found {
             match bytes.as_deref().map(unpack) {
                 Some(Ok(more)) => rows.extend(more),
+                Some(Err(_)) if self.maintenance.damaged => {}
                 Some(Err(error)) => {
                     self.set_aside(&error);
-                    return self.sweep_refused();
+                    // Memory holds what it held: all of it is stored again before a sweep drops it.
+                    self.maintenance.damaged = true;
+                    self.maintenance.sweep = None;
+                    return seal::seal_all(&mut self.state);
                 }
                 // Another holder swept it.
                 None => return self.sweep_refused(),

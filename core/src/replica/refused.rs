@@ -3,7 +3,6 @@
 
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::model::mutation::Mutation;
-use crate::small::SmallMap;
 
 /// Mutations that are kept: an app that goes on writing to a full disk must not fill the memory, too.
 const REFUSED_MAX: usize = 1_000;
@@ -20,23 +19,27 @@ pub(crate) struct Refused {
 /// All of them, by `(0, index)`.
 #[derive(Debug, Default)]
 pub(crate) struct RefusedWrites {
-    all: SmallMap<MutationId, Refused>,
+    all: Vec<(MutationId, Refused)>,
     next: u32,
 }
 
 impl RefusedWrites {
-    pub(crate) fn all(&self) -> &SmallMap<MutationId, Refused> {
+    pub(crate) fn all(&self) -> &[(MutationId, Refused)] {
         &self.all
     }
 
+    pub(crate) fn get(&self, n: MutationId) -> Option<&Refused> {
+        self.all.iter().find(|(other, _)| *other == n).map(|(_, refused)| refused)
+    }
+
     pub(crate) fn has(&self, collection: &CollectionName, id: &EntityId) -> bool {
-        self.all.values().any(|refused| &refused.mutation.collection == collection && &refused.mutation.id == id)
+        self.all.iter().any(|(_, refused)| &refused.mutation.collection == collection && &refused.mutation.id == id)
     }
 
     pub(crate) fn keep(&mut self, write: u64, atomic: bool, mutations: Vec<Mutation>) {
         for mutation in mutations {
             if self.all.len() < REFUSED_MAX {
-                self.all.insert(MutationId(0, self.next), Refused { write, mutation, atomic });
+                self.all.push((MutationId(0, self.next), Refused { write, mutation, atomic }));
                 self.next += 1;
             }
         }
@@ -44,16 +47,16 @@ impl RefusedWrites {
 
     /// Takes out one with the other members of its transaction, if it is in one, and says whether it is.
     pub(crate) fn take(&mut self, n: MutationId) -> Option<(bool, Vec<Mutation>)> {
-        let Refused { write, atomic, .. } = *self.all.get(&n)?;
-        let (mut taken, mut kept) = (Vec::new(), SmallMap::new());
-        for (other, refused) in std::mem::take(&mut self.all) {
-            if other == n || (atomic && refused.write == write) {
-                taken.push(refused.mutation);
+        let Refused { write, atomic, .. } = *self.get(n)?;
+        let mut taken = Vec::new();
+        let mut index = 0;
+        while let Some((other, refused)) = self.all.get(index) {
+            if *other == n || (atomic && refused.write == write) {
+                taken.push(self.all.remove(index).1.mutation);
             } else {
-                kept.insert(other, refused);
+                index += 1;
             }
         }
-        self.all = kept;
         Some((atomic, taken))
     }
 }

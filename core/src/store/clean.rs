@@ -16,15 +16,30 @@ pub type Directories = SmallMap<u64, Directory>;
 /// Below this many stored bytes dead space costs nothing worth a rewrite.
 const WORTH_BYTES: u64 = 1024 * 1024;
 
-/// Whether so many rows are dead that a sweep pays.
-pub fn is_due(state: &State, directories: &Directories) -> bool {
+/// What there is to sweep, or what the last sweep left: nobody sweeps again for that.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Amount {
+    rows: u64,
+    /// Segments that others could be joined with.
+    small: usize,
+}
+
+impl Amount {
+    /// Of a store.
+    pub fn of(directories: &Directories) -> Self {
+        let small = directories.values().filter(|d| d.bytes < SEGMENT_BYTES_MAX as u64 / 4).count();
+        Self { rows: directories.values().map(|d| d.rows).sum(), small }
+    }
+}
+
+/// Whether so many rows are dead, or so many segments small, that a sweep pays. `left` is what the last one left.
+pub fn is_due(state: &State, directories: &Directories, left: Amount) -> bool {
     let bytes: u64 = directories.values().map(|d| d.bytes).sum();
-    let rows: u64 = directories.values().map(|d| d.rows).sum();
+    let Amount { rows, small } = Amount::of(directories);
     let confirmed: usize = state.entities.values().map(|table| table.count(&|e| e.confirmed.is_some())).sum();
-    let living = (confirmed + state.queue.len() + state.letters.len()) as u64;
-    let small = directories.values().filter(|d| d.bytes < SEGMENT_BYTES_MAX as u64 / 4).count();
-    (bytes > WORTH_BYTES && rows.saturating_sub(living) * 100 > rows * CLEAN_DEAD_PERCENT)
-        || small > 4 * CLEAN_SEGMENTS_SLICE
+    let living = (confirmed + state.queue.len() + state.letters.len() + state.journal.len()) as u64;
+    let dead = rows.saturating_sub(living) * 100 > rows * CLEAN_DEAD_PERCENT;
+    (bytes > WORTH_BYTES && dead && rows > left.rows + left.rows / 8) || small > left.small + 4 * CLEAN_SEGMENTS_SLICE
 }
 
 /// The next slice of a sweep: keys above `after`, oldest first.
@@ -59,7 +74,8 @@ fn position(state: &State, row: &Row) -> Option<u64> {
             let (key, index) = row.id.split_once('.')?;
             let n = MutationId(key.parse().ok()?, index.parse().ok()?);
             let queued = state.queue.get(&n).map(|entry| entry.position);
-            queued.or_else(|| state.letters.get(&n).map(|letter| letter.position))
+            let kept = || state.journal.get(&n).map(|kept| kept.position);
+            queued.or_else(|| state.letters.get(&n).map(|letter| letter.position)).or_else(kept)
         }
     }
 }

@@ -60,14 +60,17 @@ pub struct Directory {
     pub highest: u64,
 }
 
-/// Rows as segments, each with its directory record, none over the limit unless one row alone is.
+/// Rows as segments, each with its directory record, none over the limit unless one row alone is. Entities and
+/// mutations share none: damage to what the server has must not take with it what it has not.
 pub fn pack(rows: &[Row]) -> Vec<(Vec<u8>, Directory)> {
     let mut segments = Vec::new();
     let mut start = 0;
     let mut bytes = 0;
+    let mut space = None;
     for (index, row) in rows.iter().enumerate() {
         let size = row_bytes(row);
-        if bytes > 0 && bytes + size > SEGMENT_RAW_BYTES {
+        let other = space.replace(row.space) != Some(row.space);
+        if bytes > 0 && (other || bytes + size > SEGMENT_RAW_BYTES) {
             segments.extend(rows.get(start..index).map(pack_one));
             start = index;
             bytes = 0;
