@@ -151,6 +151,18 @@ fn rule_17_an_edit_above_what_waits_takes_it_in() {
 }
 
 #[test]
+fn rule_17_what_does_not_fit_into_what_waits_does_not_wait_beside_it() {
+    let mut server = server(manual(), json!({"o": {"x": 1}}));
+    server.one("anna", 1, patch("1", 1).set("/o/x", 2).was("/o/x", 1).text());
+    assert_eq!(waiting(&server.one("ben", 1, patch("1", 1).set("/o", 7).was("/o", json!({"x": 1})).text())).1, ["/o"]);
+    // Another device of his, which does not know yet.
+    let verdict = server.one("ben", 2, patch("1", 1).set("/o/x", 9).was("/o/x", 1).text());
+    assert!(matches!(verdict, Verdict::Merged { .. }), "{verdict:?}");
+    assert_eq!(in_state(&server, State::Open), [told("/o", "ben", 7)]);
+    assert_eq!(in_state(&server, State::Lost), [told("/o/x", "ben", 9)]);
+}
+
+#[test]
 fn rule_17_an_object_is_set_by_its_fields_also_where_one_of_them_waits() {
     let mut server = server(manual(), json!({"o": {"x": 1, "y": 1}}));
     server.one("anna", 1, patch("1", 1).set("/o/x", 2).was("/o/x", 1).text());
