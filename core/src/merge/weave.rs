@@ -96,7 +96,7 @@ impl<'a> Weave<'a> {
                 Joined::No => {}
                 Joined::Done => return Ok(()),
                 Joined::Lost => {
-                    self.lose(step);
+                    self.give_back(step);
                     return Ok(());
                 }
             }
@@ -286,10 +286,8 @@ impl<'a> Weave<'a> {
         }
     }
 
+    /// A value does not take effect: it waits, where the strategy has it wait, or is lost.
     fn lose(&mut self, step: &LeafStep<'_>) {
-        if let Write::Object(_) = step.write {
-            self.lost.push(step.path.clone());
-        }
         let unseen = self.rev(&step.path) > self.base_rev;
         if unseen
             && self.strategy(&step.path) == FieldStrategy::Manual
@@ -297,6 +295,13 @@ impl<'a> Weave<'a> {
         {
             desk.park(step);
             return;
+        }
+        self.give_back(step);
+    }
+
+    fn give_back(&mut self, step: &LeafStep<'_>) {
+        if let Write::Object(_) = step.write {
+            self.lost.push(step.path.clone());
         }
         let by = self.author(&step.path);
         self.overwritten.push(Overwritten {
