@@ -11,7 +11,7 @@ use tidewire_core::ids::{CollectionName, EntityId};
 use tidewire_core::json;
 use tidewire_core::json::Value;
 use tidewire_core::limits::{CONFLICT_BYTES_MAX, CONFLICTS_MAX, CONFLICTS_OPEN_MAX};
-use tidewire_core::model::conflict::State;
+use tidewire_core::model::conflict::{Conflict, State};
 use tidewire_core::model::schema::{CollectionSettings, DeleteConflict, Strategy};
 use tidewire_core::protocol::message::Verdict;
 
@@ -151,4 +151,17 @@ fn more_than_a_person_can_decide_does_not_wait() {
     assert_eq!(code(&server.one("ben", 1, many("ben", CONFLICTS_OPEN_MAX + 1))), Code::TooLarge);
     assert_eq!(server.conflicts("1").len(), 0, "nothing of it was stored");
     assert_eq!(waiting(&server.one("ben", 2, many("ben", CONFLICTS_OPEN_MAX))).1.len(), CONFLICTS_OPEN_MAX);
+}
+
+#[test]
+fn a_null_that_lost_is_told_as_one_on_the_wire_and_from_the_store() {
+    let mut server = server(with(Strategy::ServerWins), json!({"f": 0}));
+    server.one("anna", 1, patch("1", 1).set("/f", Value::Null).was("/f", 0).text());
+    let verdict = server.one("ben", 1, patch("1", 1).set("/f", 1).was("/f", 0).text());
+    let text = json::to_text(&verdict);
+    assert_eq!(Verdict::read(&json::to_value(&verdict)).unwrap(), verdict, "{text}");
+    assert_eq!(serde_json::from_str::<Verdict>(&text).unwrap(), verdict, "{text}");
+    let (_, conflict) = only(&server);
+    assert_eq!((conflict.kept.clone(), conflict.base.clone()), (Some(Value::Null), Some(json!(0))));
+    assert_eq!(serde_json::from_str::<Conflict>(&json::to_text(&conflict)).unwrap(), conflict);
 }
