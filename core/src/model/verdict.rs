@@ -90,10 +90,10 @@ pub struct Overwritten {
     /// The field.
     pub path: Path,
     /// The value that lost; left out where the field was removed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::present")]
     pub yours: Option<Value>,
     /// The value that stands; left out where the field is gone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::present")]
     pub kept: Option<Value>,
     /// The replica that wrote the value that stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,8 +163,8 @@ impl Overwritten {
         let fields = Fields::of(value)?;
         Ok(Self {
             path: Path::read(fields.need("path")?)?,
-            yours: fields.get("yours").cloned(),
-            kept: fields.get("kept").cloned(),
+            yours: fields.any("yours").cloned(),
+            kept: fields.any("kept").cloned(),
             by: fields.opt("by", ReplicaId::read)?,
         })
     }
