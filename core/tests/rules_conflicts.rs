@@ -114,7 +114,8 @@ fn rule_17_later_edits_of_a_path_that_waits_join_it() {
     assert_eq!(joined, Conflict { yours: Some(json!("ben 2")), ..first });
     assert_eq!(server.doc("1")["f"], "anna");
     // From another device of his, too, and into an object, and with operators.
-    server.push_as(&common::user("ben"), "phone", &[((1, 0), None, Some(&patch("1", 1).unset("/f").text()))]);
+    let phone = patch("1", 4).unset("/f").was("/f", "ben 2").text();
+    server.push_as(&common::user("ben"), "phone", &[((1, 0), None, Some(&phone))]);
     let (_, gone) = only(&server);
     assert_eq!((gone.yours, gone.replica.as_str()), (None, "phone"));
     server.one("ben", 3, patch("1", 3).set("/f/deep/x", 1).text());
@@ -130,7 +131,7 @@ fn rule_17_later_edits_of_a_path_that_waits_join_it() {
 }
 
 #[test]
-fn rule_17_an_edit_above_what_waits_takes_it_in() {
+fn rule_17_an_edit_above_what_waits_takes_its_place() {
     let doc = json!({"o": {"x": 1, "y": 1, "z": 1}});
     let mut server = server(manual(), doc.clone());
     let both = |to: i32| patch("1", 1).set("/o/x", to).was("/o/x", 1).set("/o/y", to).was("/o/y", 1).text();
@@ -140,8 +141,8 @@ fn rule_17_an_edit_above_what_waits_takes_it_in() {
     let verdict = server.one("ben", 2, patch("1", 3).set("/o", 7).was("/o", seen).text());
     assert_eq!(waiting(&verdict).1, ["/o"]);
     assert_eq!(in_state(&server, State::Open), [told("/o", "ben", 7)]);
-    assert_eq!(in_state(&server, State::Closed), [told("/o/y", "ben", 3)]);
-    let (_, open) = server.conflicts("1").remove(0);
+    assert_eq!(in_state(&server, State::Closed), [told("/o/x", "ben", 3), told("/o/y", "ben", 3)]);
+    let (_, open) = server.conflicts("1").remove(2);
     assert_eq!((open.base, open.kept), (Some(doc["o"].clone()), Some(json!({"x": 2, "y": 2, "z": 1}))));
     // What does not fit into the value that waits is returned.
     let lost = server.one("ben", 3, patch("1", 3).set("/o/x", 9).text());
@@ -160,6 +161,26 @@ fn rule_17_what_does_not_fit_into_what_waits_does_not_wait_beside_it() {
     assert!(matches!(verdict, Verdict::Merged { .. }), "{verdict:?}");
     assert_eq!(in_state(&server, State::Open), [told("/o", "ben", 7)]);
     assert_eq!(in_state(&server, State::Lost), [told("/o/x", "ben", 9)]);
+}
+
+#[test]
+fn rule_17_what_waits_is_not_lost_to_another_device_that_had_not_seen_it() {
+    let mut server = parked();
+    let phone = patch("1", 1).set("/f", "phone").was("/f", "old").text();
+    let mut push =
+        |text: &str| server.push_as(&common::user("ben"), "phone", &[((text.len() as u64, 0), None, Some(text))]);
+    push(&phone);
+    assert_eq!(in_state(&server, State::Open), [told("/f", "ben", "phone")]);
+    assert_eq!(in_state(&server, State::Lost), [told("/f", "ben", "ben")]);
+    let (_, lost) = server.conflicts("1").remove(1);
+    assert_eq!((lost.replica.as_str(), lost.by.unwrap().as_str(), lost.kept), ("ben", "phone", Some(json!("phone"))));
+    // The same from above: what could not be seen can be put back.
+    let mut above = common::server(manual(), json!({"o": {"x": 1}}));
+    above.one("anna", 1, patch("1", 1).set("/o", Value::Null).was("/o", json!({"x": 1})).text());
+    above.one("ben", 1, patch("1", 1).set("/o/x", 2).was("/o/x", 1).text());
+    above.one("ben", 2, patch("1", 3).set("/o", 5).was("/o", Value::Null).text());
+    assert_eq!(in_state(&above, State::Open), [told("/o", "ben", 5)]);
+    assert_eq!(in_state(&above, State::Lost), [told("/o/x", "ben", 2)]);
 }
 
 #[test]
@@ -232,23 +253,23 @@ fn rule_17_nobody_decides_for_another_and_nothing_of_another_entity() {
 #[test]
 fn rule_18_a_decision_that_meets_another_write_waits_again_with_one_round_more() {
     let mut server = parked();
-    let (id, _) = only(&server);
     for round in 1..4 {
+        let (id, _) = server.conflicts("1").pop().unwrap();
         let stood = server.doc("1")["f"].clone();
         let base = server.stored("1").unwrap().rev;
         let newer = format!("anna {round}");
         server.one("anna", 10 + round, patch("1", base).set("/f", newer.as_str()).was("/f", stood.clone()).text());
         let mine = format!("ben {round}");
         let decision = patch("1", base).set("/f", mine.as_str()).was("/f", stood.clone());
-        let verdict = server.one("ben", 10 + round, decision.field("resolves", json!([id.clone()])).text());
+        let verdict = server.one("ben", 10 + round, decision.field("resolves", json!([id])).text());
         assert_eq!(waiting(&verdict).1, ["/f"]);
-        let (same, conflict) = only(&server);
-        assert_eq!((same, conflict.rounds, conflict.state), (id.clone(), round as u32, State::Open));
-        assert_eq!(
-            (conflict.base, conflict.yours, conflict.kept),
-            (Some(stood), Some(json!(mine)), Some(json!(newer)))
-        );
+        assert_eq!(in_state(&server, State::Open), [told("/f", "ben", mine.as_str())]);
+        let (_, conflict) = server.conflicts("1").pop().unwrap();
+        assert_eq!((conflict.rounds, conflict.base, conflict.kept), (round as u32, Some(stood), Some(json!(newer))));
     }
+    // What he had before stays readable.
+    let closed: Vec<_> = in_state(&server, State::Closed).into_iter().map(|(_, _, value)| value.unwrap()).collect();
+    assert_eq!(closed, [json!("ben"), json!("ben 1"), json!("ben 2")]);
 }
 
 #[test]

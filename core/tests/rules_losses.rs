@@ -10,7 +10,7 @@ use tidewire_core::error::Code;
 use tidewire_core::ids::{CollectionName, EntityId};
 use tidewire_core::json;
 use tidewire_core::json::Value;
-use tidewire_core::limits::{CONFLICT_BYTES_MAX, CONFLICTS_MAX, CONFLICTS_OPEN_MAX};
+use tidewire_core::limits::{CONFLICT_BYTES_MAX, CONFLICTS_MAX, CONFLICTS_OPEN_MAX, DOCUMENT_BYTES_MAX};
 use tidewire_core::model::conflict::{Conflict, State};
 use tidewire_core::model::schema::{CollectionSettings, DeleteConflict, Strategy};
 use tidewire_core::protocol::message::Verdict;
@@ -124,33 +124,65 @@ fn rule_19_history_is_bounded_and_what_was_dropped_is_counted() {
 fn rule_19_of_many_losses_at_once_the_last_hundred_are_kept() {
     let doc: Value = json!({"o": {}});
     let mut server = server(with(Strategy::ServerWins), doc);
-    let many = |author: &str| {
-        let mut edit = patch("1", 1);
-        for i in 0..CONFLICTS_MAX + 20 {
-            edit = edit.set(&format!("/o/k{i:03}"), author);
-        }
-        edit.text()
-    };
-    server.one("anna", 1, many("anna"));
-    server.one("ben", 1, many("ben"));
+    server.one("anna", 1, many("anna", CONFLICTS_MAX + 20));
+    server.one("ben", 1, many("ben", CONFLICTS_MAX + 20));
     let all = server.conflicts("1");
-    assert_eq!((all.len(), all[0].1.path.as_str(), all[99].1.dropped), (CONFLICTS_MAX, "/o/k020", 20));
+    assert_eq!((all.len(), all[0].1.path.as_str(), all[99].1.dropped), (CONFLICTS_MAX, "/o/k00020", 20));
+}
+
+/// Many fields of one object, none of them there before.
+fn many(author: &str, count: usize) -> String {
+    let mut edit = patch("1", 1);
+    for i in 0..count {
+        edit = edit.set(&format!("/o/k{i:05}"), author);
+    }
+    edit.text()
 }
 
 #[test]
 fn more_than_a_person_can_decide_does_not_wait() {
     let mut server = server(manual(), json!({"o": {}}));
-    let many = |author: &str, count: usize| {
-        let mut edit = patch("1", 1);
-        for i in 0..count {
-            edit = edit.set(&format!("/o/k{i:04}"), author);
-        }
-        edit.text()
-    };
     server.one("anna", 1, many("anna", CONFLICTS_OPEN_MAX + 1));
     assert_eq!(code(&server.one("ben", 1, many("ben", CONFLICTS_OPEN_MAX + 1))), Code::TooLarge);
     assert_eq!(server.conflicts("1").len(), 0, "nothing of it was stored");
     assert_eq!(waiting(&server.one("ben", 2, many("ben", CONFLICTS_OPEN_MAX))).1.len(), CONFLICTS_OPEN_MAX);
+    let last = format!("/o/k{CONFLICTS_OPEN_MAX:05}");
+    assert_eq!(code(&server.one("ben", 3, patch("1", 1).set(&last, "ben").text())), Code::TooLarge);
+    // To decide is always possible.
+    let id = server.conflicts("1").remove(0).0;
+    server.one("ben", 4, patch("1", 3).field("resolves", json!([id])).text());
+    assert_eq!(waiting(&server.one("ben", 5, patch("1", 1).set(&last, "ben").text())).1, [last.as_str()]);
+}
+
+#[test]
+fn more_than_a_document_can_hold_does_not_wait() {
+    let mut server = parked();
+    let half = "x".repeat(DOCUMENT_BYTES_MAX / 2);
+    let longer = |path: &str| patch("1", 1).set(path, half.as_str()).text();
+    server.one("anna", 2, patch("1", 2).set("/h", 1).set("/i", 1).text());
+    assert_eq!(waiting(&server.one("ben", 2, longer("/h"))).1, ["/h"]);
+    assert_eq!(code(&server.one("ben", 3, longer("/i"))), Code::TooLarge);
+}
+
+#[test]
+fn an_edit_of_very_many_fields_is_settled_as_any_other() {
+    const COUNT: usize = 5_000;
+    for strategy in [Strategy::ServerWins, Strategy::ClientWins, Strategy::Manual] {
+        let mut server = server(with(strategy), json!({"o": {}}));
+        server.one("anna", 1, many("anna", COUNT));
+        let verdict = server.one("ben", 1, many("ben", COUNT));
+        if strategy == Strategy::Manual {
+            assert_eq!(code(&verdict), Code::TooLarge);
+            continue;
+        }
+        let all = server.conflicts("1");
+        assert_eq!((all.len(), all[99].1.dropped), (CONFLICTS_MAX, (COUNT - CONFLICTS_MAX) as u32), "{strategy:?}");
+    }
+    // ... and to name very many conflicts is none.
+    let ids: Vec<Value> = (0..=CONFLICTS_OPEN_MAX).map(|i| json!(format!("c{i}"))).collect();
+    let mut server = parked();
+    let edit = patch("1", 3).field("resolves", Value::from(ids)).text();
+    assert_eq!(code(&server.one("ben", 2, edit)), Code::BadMutation);
 }
 
 #[test]

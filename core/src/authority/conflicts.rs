@@ -4,11 +4,13 @@
 //! The invariants: the waiting values of one author in one entity never overlap; and whatever a decision takes out of
 //! a document, or keeps out of it, is in a conflict of its author.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::authority::{Rows, user_group};
-use crate::error::{Code, CoreError};
+use crate::error::CoreError;
 use crate::ids::{CollectionName, EntityId, Owner, ReplicaId, Seq};
 use crate::json::{self, Map, Value};
-use crate::limits::{CONFLICT_BYTES_MAX, CONFLICTS_MAX, CONFLICTS_OPEN_MAX};
+use crate::limits::{CONFLICT_BYTES_MAX, CONFLICTS_MAX, CONFLICTS_OPEN_MAX, DOCUMENT_BYTES_MAX};
 use crate::merge::{self, Outcome, Parked, Parking, PathRevs, Stored, Waiting};
 use crate::model::conflict::{self, Conflict, State};
 use crate::model::document;
@@ -25,7 +27,6 @@ pub(super) struct Ledger<'a> {
     /// The transaction waits as a whole, and so does what it would settle.
     all: bool,
     entries: Vec<Entry>,
-    dropped: Vec<EntityId>,
 }
 
 struct Entry {
@@ -33,6 +34,11 @@ struct Entry {
     id: Option<EntityId>,
     conflict: Conflict,
     changed: bool,
+    /// The edit names it, and it is the author's own.
+    resolved: bool,
+    reopened: bool,
+    /// Not kept any longer.
+    dropped: bool,
 }
 
 impl<'a> Ledger<'a> {
@@ -52,10 +58,18 @@ impl<'a> Ledger<'a> {
                 && conflict.c == edit.collection
                 && conflict.e == edit.id
             {
-                entries.push(Entry { id: Some(id), conflict, changed: false });
+                let own = conflict.subject == user.subject;
+                entries.push(Entry {
+                    changed: false,
+                    resolved: own && edit.resolves.contains(&id),
+                    reopened: own && edit.reopens.contains(&id),
+                    dropped: false,
+                    id: Some(id),
+                    conflict,
+                });
             }
         }
-        Ok(Self { user, replica, edit, now_ms, all, entries, dropped: Vec::new() })
+        Ok(Self { user, replica, edit, now_ms, all, entries })
     }
 
     /// What the edit meets.
@@ -69,9 +83,7 @@ impl<'a> Ledger<'a> {
 
     /// The author's open conflicts that the edit does not decide, by their places.
     fn met(&self) -> Vec<usize> {
-        let decided =
-            |entry: &Entry| !self.all && (entry.is_in(&self.edit.resolves) || entry.is_in(&self.edit.reopens));
-        let met = |entry: &Entry| entry.is_open_of(self.user) && !decided(entry);
+        let met = |entry: &Entry| entry.is_open_of(self.user) && (self.all || !entry.resolved && !entry.reopened);
         self.entries.iter().enumerate().filter(|(_, entry)| met(entry)).map(|(at, _)| at).collect()
     }
 
@@ -117,10 +129,8 @@ impl<'a> Ledger<'a> {
                 }
             }
         }
-        let after = self.waiting();
-        if after > before && after > CONFLICTS_OPEN_MAX {
-            let message = format!("{CONFLICTS_OPEN_MAX} values of this entity wait for your decision: decide some");
-            return Ok(Err(CoreError::new(Code::TooLarge, message)));
+        if self.waiting() > before.max(CONFLICTS_OPEN_MAX) || self.waits_too_large(outcome) {
+            return Ok(Err(merge::too_many_wait()));
         }
         self.drop_oldest();
         Ok(Ok(()))
@@ -128,7 +138,7 @@ impl<'a> Ledger<'a> {
 
     /// Whether nothing is to be stored.
     pub(super) fn is_unchanged(&self) -> bool {
-        self.dropped.is_empty() && self.entries.iter().all(|entry| !entry.changed)
+        self.entries.iter().all(|entry| !entry.changed)
     }
 
     /// Stores what was noted. `index` numbers the conflicts of one `seq`.
@@ -145,7 +155,7 @@ impl<'a> Ledger<'a> {
         for entry in self.entries {
             let groups: Vec<_> = user_group(&entry.conflict.subject).into_iter().collect();
             match entry.id {
-                Some(id) if self.dropped.contains(&id) => {
+                Some(id) if entry.dropped => {
                     rows.put(&collection, &id, &row(true, Value::Object(Map::new())), &groups)?;
                 }
                 Some(id) if entry.changed => {
@@ -163,79 +173,83 @@ impl<'a> Ledger<'a> {
         Ok(())
     }
 
+    /// What waits for one author is no more than a document may hold.
+    fn waits_too_large(&self, outcome: &Outcome) -> bool {
+        let open = self.entries.iter().filter(|entry| entry.is_open_of(self.user));
+        let yours = open.filter_map(|entry| entry.conflict.yours.as_ref());
+        !outcome.parked.is_empty() && yours.map(|value| json::write(value).len()).sum::<usize>() > DOCUMENT_BYTES_MAX
+    }
+
     fn waiting(&self) -> usize {
         self.entries.iter().filter(|entry| entry.is_open_of(self.user)).count()
     }
 
     fn resolve(&mut self) {
-        for entry in &mut self.entries {
-            if entry.is_of(self.user) && entry.is_in(&self.edit.resolves) && entry.conflict.state != State::Closed {
-                entry.conflict.lost = entry.conflict.state == State::Lost;
-                entry.move_to(State::Closed, self.now_ms);
-            }
+        for entry in self.entries.iter_mut().filter(|entry| entry.resolved && entry.conflict.state != State::Closed) {
+            entry.conflict.lost = entry.conflict.state == State::Lost;
+            entry.move_to(State::Closed, self.now_ms);
         }
     }
 
     /// What was closed waits again, or is lost again, unless something newer waits in its place.
     fn reopen(&mut self) {
-        for at in 0..self.entries.len() {
-            let open: Vec<Path> =
-                self.entries.iter().filter(|entry| entry.is_open_of(self.user)).map(Entry::path).collect();
-            let Some(entry) = self.entries.get_mut(at) else { return };
-            let named = entry.is_of(self.user) && entry.is_in(&self.edit.reopens);
-            if !named || entry.conflict.state != State::Closed {
-                continue;
-            }
+        let mut open: Vec<Path> = Vec::new();
+        open.extend(self.entries.iter().filter(|entry| entry.is_open_of(self.user)).map(Entry::path));
+        for entry in self.entries.iter_mut().filter(|entry| entry.reopened && entry.conflict.state == State::Closed) {
             if entry.conflict.lost {
                 entry.conflict.lost = false;
                 entry.move_to(State::Lost, self.now_ms);
             } else if !open.iter().any(|path| path.overlaps(&entry.conflict.path)) {
                 entry.move_to(State::Open, self.now_ms);
+                open.push(entry.path());
             }
         }
     }
 
     fn park(&mut self, parked: &Parked, met: &[usize]) {
-        let joined: Vec<usize> = parked.joins.iter().filter_map(|join| met.get(*join).copied()).collect();
-        for at in &joined {
-            if let Some(entry) = self.entries.get_mut(*at) {
-                entry.move_to(State::Closed, self.now_ms);
+        let place = |join: usize| met.get(join).copied();
+        let joined = parked.joins.and_then(place);
+        for loss in &parked.replaced {
+            let loss = Overwritten { by: Some(self.replica.clone()), ..loss.clone() };
+            let replica = joined.and_then(|at| self.entries.get(at)).map(|entry| &entry.conflict.replica);
+            let replica = replica.unwrap_or(self.replica).clone();
+            self.lose(loss, None, self.user.subject.clone(), replica);
+        }
+        // What comes back after its author decided has one round more (rule 18). It is a conflict of its own: he may
+        // have decided without having seen what another device of his left in the first.
+        let decided = |entry: &&Entry| entry.resolved && entry.conflict.path.overlaps(&parked.path);
+        let again = self.entries.iter().filter(decided).map(|entry| entry.conflict.rounds + 1).max();
+        let mut rounds = again.unwrap_or(0);
+        for (join, seen) in &parked.absorbs {
+            if let Some(entry) = place(*join).and_then(|at| self.entries.get_mut(at)) {
+                rounds = rounds.max(entry.conflict.rounds);
+                entry.move_to(if *seen { State::Closed } else { State::Lost }, self.now_ms);
             }
         }
         if !parked.waits() {
+            if let Some(entry) = joined.and_then(|at| self.entries.get_mut(at)) {
+                entry.move_to(State::Closed, self.now_ms);
+            }
             return;
         }
-        // What comes back after its author decided has one round more (rule 18).
-        let decided = |entry: &&Entry| entry.is_of(self.user) && entry.is_in(&self.edit.resolves);
-        let again = self.entries.iter().filter(decided).filter(|entry| entry.conflict.path.overlaps(&parked.path));
-        let rounds = again.map(|entry| entry.conflict.rounds + 1).max();
-        let same = |entry: &Entry| decided(&entry) && entry.conflict.path == parked.path;
-        let at = joined.first().copied().or_else(|| self.entries.iter().position(same));
-        let loss = Overwritten {
-            path: parked.path.clone(),
-            yours: parked.yours.clone(),
-            kept: parked.kept.clone(),
-            by: parked.by.clone(),
-        };
-        let mut conflict =
-            self.conflict(State::Open, loss, parked.base.clone(), self.user.subject.clone(), self.replica.clone());
-        match at.and_then(|at| self.entries.get_mut(at)) {
+        let Parked { path, base, yours, kept, by, .. } = parked.clone();
+        let loss = Overwritten { path, yours, kept, by };
+        let mut conflict = self.conflict(State::Open, loss, base, self.user.subject.clone(), self.replica.clone());
+        conflict.rounds = rounds;
+        match joined.and_then(|at| self.entries.get_mut(at)) {
             Some(entry) => {
-                conflict.rounds = rounds.unwrap_or(entry.conflict.rounds);
+                conflict.rounds = rounds.max(entry.conflict.rounds);
                 conflict.dropped = entry.conflict.dropped;
                 entry.conflict = conflict;
                 entry.changed = true;
             }
-            None => {
-                conflict.rounds = rounds.unwrap_or(0);
-                self.entries.push(Entry { id: None, conflict, changed: true });
-            }
+            None => self.entries.push(Entry::new(conflict)),
         }
     }
 
     fn lose(&mut self, loss: Overwritten, base: Option<Value>, subject: String, replica: ReplicaId) {
         let conflict = self.conflict(State::Lost, loss, base, subject, replica);
-        self.entries.push(Entry { id: None, conflict, changed: true });
+        self.entries.push(Entry::new(conflict));
     }
 
     fn conflict(
@@ -260,44 +274,34 @@ impl<'a> Ledger<'a> {
         let size = |entry: &Entry| json::to_text(&entry.conflict).len();
         let (mut count, mut bytes) = (self.entries.len(), self.entries.iter().map(size).sum::<usize>());
         let mut total = self.entries.iter().map(|entry| entry.conflict.dropped).max().unwrap_or(0);
-        let mut at = 0;
-        while (count > CONFLICTS_MAX || bytes > CONFLICT_BYTES_MAX) && at + 1 < self.entries.len() {
-            let Some(entry) = self.entries.get(at).filter(|entry| entry.conflict.state != State::Open) else {
-                at += 1;
-                continue;
-            };
-            (count, bytes, total) = (count - 1, bytes - size(entry), total + 1);
-            match entry.id.clone() {
-                // It stays in the list, to be stored as gone.
-                Some(id) => {
-                    self.dropped.push(id);
-                    at += 1;
-                }
-                None => {
-                    self.entries.remove(at);
-                }
+        let Some((newest, older)) = self.entries.split_last_mut() else { return };
+        for entry in older.iter_mut().filter(|entry| entry.conflict.state != State::Open) {
+            if count <= CONFLICTS_MAX && bytes <= CONFLICT_BYTES_MAX {
+                break;
             }
+            (count, bytes, total) = (count - 1, bytes - size(entry), total + 1);
+            entry.dropped = true;
         }
-        if let Some(newest) = self.entries.last_mut()
-            && newest.conflict.dropped != total
-        {
+        if newest.conflict.dropped != total {
             newest.conflict.dropped = total;
             newest.changed = true;
         }
+        // What was stored stays in the list, to be stored as gone.
+        self.entries.retain(|entry| entry.id.is_some() || !entry.dropped);
     }
 }
 
 impl Entry {
+    fn new(conflict: Conflict) -> Self {
+        Self { id: None, conflict, changed: true, resolved: false, reopened: false, dropped: false }
+    }
+
     fn is_of(&self, user: &Owner) -> bool {
         self.conflict.subject == user.subject
     }
 
     fn is_open_of(&self, user: &Owner) -> bool {
         self.conflict.state == State::Open && self.is_of(user)
-    }
-
-    fn is_in(&self, ids: &[EntityId]) -> bool {
-        self.id.as_ref().is_some_and(|id| ids.contains(id))
     }
 
     fn path(&self) -> Path {
@@ -328,13 +332,20 @@ fn displaced<R: Rows>(
     base_rev: Seq,
 ) -> Result<Vec<(String, ReplicaId, Overwritten)>, R::Error> {
     let mut out: Vec<(String, ReplicaId, Overwritten)> = Vec::new();
+    let mut authors: BTreeMap<Seq, String> = BTreeMap::new();
+    // Who is told of an object is told of its fields.
+    let mut told: BTreeSet<(String, String)> = BTreeSet::new();
     for loss in &outcome.displaced {
         for (path, entry) in merge::writers(&stored.paths, &loss.path, base_rev) {
-            let subject = rows.author(entry.0)?.unwrap_or_default();
-            let told = out.iter().any(|(other, _, earlier)| *other == subject && earlier.path.covers(&path));
-            if told {
+            let subject = match authors.get(&entry.0) {
+                Some(subject) => subject.clone(),
+                None => authors.entry(entry.0).or_insert(rows.author(entry.0)?.unwrap_or_default()).clone(),
+            };
+            let is_told = |at: &str| told.contains(&(subject.clone(), at.to_owned()));
+            if is_told(path.as_str()) || path.ancestors().any(is_told) {
                 continue;
             }
+            told.insert((subject.clone(), path.to_string()));
             let yours = document::get(&stored.doc, &path).cloned();
             let kept = if outcome.deleted { None } else { document::get(&outcome.doc, &path).cloned() };
             out.push((subject, entry.1.1.clone(), Overwritten { path, yours, kept, by: loss.by.clone() }));

@@ -7,7 +7,7 @@ use crate::error::{Code, CoreError};
 use crate::ids::Rev;
 use crate::merge::park::Lot;
 use crate::merge::weave::{Known, Weave};
-use crate::merge::{Outcome, Parking, PathRevs, Refusal, Stored, leaf, paths, text};
+use crate::merge::{Outcome, Parking, PathRevs, Refusal, Stored, leaf, park, paths, text};
 use crate::model::document;
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
@@ -142,6 +142,9 @@ fn weave(
         parked: Vec::new(),
         at: Hlc::default(),
     };
+    if lot.is_full {
+        return Err(park::too_many_wait());
+    }
     outcome.parked = lot.parked(&outcome.doc, |path| match known {
         Known::Paths(paths, _) => paths::author(paths, path),
         Known::Rev(_) => None,

@@ -29,7 +29,7 @@ use crate::model::verdict::Overwritten;
 use crate::small::SmallMap;
 
 pub use entity::merge;
-pub use park::{Parked, Parking, Waiting};
+pub use park::{Parked, Parking, Waiting, too_many_wait};
 pub use paths::{PathRev, PathRevs, stamp_at, writers};
 pub use predict::predict;
 

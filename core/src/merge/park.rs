@@ -1,18 +1,20 @@
 //! What waits for its author's decision while one of that author's mutations is carried out (rule 17).
 //!
 //! A value waits by its path, which covers what is below it. A later edit of the same author joins what it overlaps
-//! (rule 14): in what waits, if that lies at the path or above it; and what waits below the path becomes one with the
-//! edit, so that an author's waiting values never overlap. The document is never touched here.
+//! (rule 14): in what waits, if that lies at the path or above it; and it takes the place of what waits below the
+//! path, so that an author's waiting values never overlap. The document is never touched here.
 //!
 //! The server's only: what the client does not call is not in its download.
 
 use crate::error::{Code, CoreError};
 use crate::ids::ReplicaId;
 use crate::json::{Map, Value};
+use crate::limits::CONFLICTS_OPEN_MAX;
 use crate::merge::leaf::{LeafStep, Write};
 use crate::merge::weave::{Desk, Joined, is_written, value_of};
 use crate::model::document;
 use crate::model::path::Path;
+use crate::model::verdict::Overwritten;
 
 /// What a mutation's author left undecided in the entity.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -47,8 +49,12 @@ pub struct Parked {
     pub kept: Option<Value>,
     /// Who wrote that.
     pub by: Option<ReplicaId>,
-    /// Those of [`Parking::open`] that it takes the place of: it goes on from the first.
-    pub joins: Vec<usize>,
+    /// The one of [`Parking::open`] that it goes on from.
+    pub joins: Option<usize>,
+    /// Those of [`Parking::open`] below it that it takes the place of, and whether its author saw their values.
+    pub absorbs: Vec<(usize, bool)>,
+    /// The author's own values that it takes the place of unseen: they came from another device.
+    pub replaced: Vec<Overwritten>,
 }
 
 impl Parked {
@@ -58,30 +64,45 @@ impl Parked {
     }
 }
 
+/// More than a person can decide.
+pub fn too_many_wait() -> CoreError {
+    let message = format!("{CONFLICTS_OPEN_MAX} values of this entity wait for your decision: decide some first");
+    CoreError::new(Code::TooLarge, message)
+}
+
 /// [`Parking`] at work.
 pub(super) struct Lot {
     slots: Vec<Slot>,
     all: bool,
+    /// More would wait than are kept.
+    pub(super) is_full: bool,
 }
 
 struct Slot {
     path: Path,
     base: Option<Value>,
     yours: Option<Value>,
-    joins: Vec<usize>,
+    joins: Option<usize>,
+    absorbs: Vec<(usize, bool)>,
+    replaced: Vec<Overwritten>,
     written: bool,
+}
+
+impl Slot {
+    fn new(path: &Path, base: Option<Value>, yours: Option<Value>) -> Self {
+        let (absorbs, replaced) = (Vec::new(), Vec::new());
+        Self { path: path.clone(), base, yours, joins: None, absorbs, replaced, written: true }
+    }
 }
 
 impl Lot {
     pub(super) fn new(parking: &Parking) -> Self {
         let slot = |(at, waiting): (usize, &Waiting)| Slot {
-            path: waiting.path.clone(),
-            base: waiting.base.clone(),
-            yours: waiting.yours.clone(),
-            joins: vec![at],
+            joins: Some(at),
             written: false,
+            ..Slot::new(&waiting.path, waiting.base.clone(), waiting.yours.clone())
         };
-        Self { slots: parking.open.iter().enumerate().map(slot).collect(), all: parking.all }
+        Self { slots: parking.open.iter().enumerate().map(slot).collect(), all: parking.all, is_full: false }
     }
 
     /// What the mutation parked or joined, over the document that it left behind.
@@ -94,12 +115,18 @@ impl Lot {
             base: slot.base,
             yours: slot.yours,
             joins: slot.joins,
+            absorbs: slot.absorbs,
+            replaced: slot.replaced,
         };
         written.map(parked).collect()
     }
 
-    fn push(&mut self, path: &Path, base: Option<Value>, yours: Option<Value>, joins: Vec<usize>) {
-        self.slots.push(Slot { path: path.clone(), base, yours, joins, written: true });
+    fn push(&mut self, slot: Slot) {
+        // A later step would be compared with each of them.
+        self.is_full |= self.slots.len() > CONFLICTS_OPEN_MAX;
+        if !self.is_full {
+            self.slots.push(slot);
+        }
     }
 
     /// A step at or below a value that waits.
@@ -113,26 +140,36 @@ impl Lot {
                 Write::Leaf(_) | Write::Object(_) => Ok(Joined::Lost),
             };
         }
-        let after = result(step, document::get(&seen, &step.path))?;
+        let before = document::get(&seen, &step.path).cloned();
+        let after = result(step, before.as_ref())?;
+        if step.write != Write::Operator && before.as_ref() != step.was && before != after {
+            let (path, kept) = (step.path.clone(), after.clone());
+            slot.replaced.push(Overwritten { path, yours: before, kept, by: None });
+        }
         put(&mut seen, &step.path, after);
         slot.yours = document::get(&seen, &slot.path).cloned();
         slot.written = true;
         Ok(Joined::Done)
     }
 
-    /// A step above values that wait: they become one with it. Its author saw them in it.
+    /// A step above values that wait: it takes their place. Its author saw them in it, unless they came from another
+    /// device or have no place in the document.
     fn widen(&mut self, doc: &Value, step: &LeafStep<'_>) -> Result<Joined, CoreError> {
-        let mut base = holding(&step.path, step.was.cloned());
+        let was = holding(&step.path, step.was.cloned());
+        let mut base = was.clone();
         let mut seen = holding(&step.path, document::get(doc, &step.path).cloned());
-        let mut joins = Vec::new();
+        let mut wide = Slot::new(&step.path, None, None);
         for slot in self.slots.extract_if(.., |slot| step.path.covers(&slot.path)) {
+            let is_seen = document::get(&was, &slot.path) == slot.yours.as_ref();
+            wide.absorbs.extend(slot.joins.map(|join| (join, is_seen)));
+            wide.absorbs.extend(slot.absorbs);
+            wide.replaced.extend(slot.replaced);
             put(&mut base, &slot.path, slot.base);
             put(&mut seen, &slot.path, slot.yours);
-            joins.extend(slot.joins);
         }
-        joins.sort_unstable();
-        let yours = result(step, document::get(&seen, &step.path))?;
-        self.push(&step.path, document::get(&base, &step.path).cloned(), yours, joins);
+        wide.base = document::get(&base, &step.path).cloned();
+        wide.yours = result(step, document::get(&seen, &step.path))?;
+        self.push(wide);
         Ok(Joined::Done)
     }
 
@@ -145,7 +182,7 @@ impl Lot {
             }
             let yours = result(step, stored)?;
             if yours.as_ref() != stored {
-                self.push(&step.path, step.was.cloned(), yours, Vec::new());
+                self.push(Slot::new(&step.path, step.was.cloned(), yours));
             }
         } else if !is_written(&step.write, stored) {
             self.park(step);
@@ -172,7 +209,7 @@ impl Desk for Lot {
     }
 
     fn park(&mut self, step: &LeafStep<'_>) {
-        self.push(&step.path, step.was.cloned(), value_of(&step.write), Vec::new());
+        self.push(Slot::new(&step.path, step.was.cloned(), value_of(&step.write)));
     }
 }
 

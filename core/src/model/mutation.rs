@@ -10,7 +10,7 @@ use crate::clock::Hlc;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, MutationId, Rev};
 use crate::json::{self, Fields, JsonLimits, Value};
-use crate::limits::{DEPTH_MAX, TRANSACTION_BYTES_MAX};
+use crate::limits::{CONFLICTS_OPEN_MAX, DEPTH_MAX, TRANSACTION_BYTES_MAX};
 use crate::model::document::{self, Step};
 use crate::model::path::Path;
 use crate::small::SmallMap;
@@ -201,6 +201,9 @@ impl Mutation {
         if let Some((path, _)) = self.inc.iter().find(|(_, by)| !by.is_finite()) {
             // Without the value: writing a float as text costs kilobytes (see `health`).
             return Err(CoreError::new(Code::BadMutation, "an amount to add is a finite number").at(path.as_str()));
+        }
+        if self.resolves.len() + self.reopens.len() > CONFLICTS_OPEN_MAX {
+            return bad("one edit names more conflicts than an entity has");
         }
         self.check_overlap()?;
         self.check_values()
