@@ -184,6 +184,23 @@ fn rule_17_what_waits_is_not_lost_to_another_device_that_had_not_seen_it() {
 }
 
 #[test]
+fn rule_17_who_goes_on_from_what_another_device_has_decided_waits_again() {
+    let mut server = parked();
+    let (id, _) = only(&server);
+    let decision = patch("1", 2).field("resolves", json!([id])).text();
+    server.push_as(&common::user("ben"), "phone", &[((1, 0), None, Some(&decision))]);
+    // He has seen Anna's value, but wrote on his own.
+    let verdict = server.one("ben", 2, patch("1", 2).set("/f", "ben 2").was("/f", "ben").text());
+    assert_eq!((waiting(&verdict).1, server.doc("1")["f"].clone()), (vec!["/f"], json!("anna")));
+    assert_eq!(in_state(&server, State::Open), [told("/f", "ben", "ben 2")]);
+    // Who wrote over what stands has decided.
+    let (id, _) = server.conflicts("1").pop().unwrap();
+    server.one("ben", 3, patch("1", 2).field("resolves", json!([id])).text());
+    server.one("ben", 4, patch("1", 2).set("/f", "ben 3").was("/f", "anna").text());
+    assert_eq!((in_state(&server, State::Open), server.doc("1")["f"].clone()), (vec![], json!("ben 3")));
+}
+
+#[test]
 fn rule_17_an_object_is_set_by_its_fields_also_where_one_of_them_waits() {
     let mut server = server(manual(), json!({"o": {"x": 1, "y": 1}}));
     server.one("anna", 1, patch("1", 1).set("/o/x", 2).was("/o/x", 1).text());

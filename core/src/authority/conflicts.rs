@@ -78,7 +78,14 @@ impl<'a> Ledger<'a> {
             let Conflict { path, base, yours, .. } = &self.entries.get(at)?.conflict;
             Some(Waiting { path: path.clone(), base: base.clone(), yours: yours.clone() })
         };
-        Parking { open: self.met().into_iter().filter_map(waiting).collect(), all: self.all }
+        let is_closed = |entry: &Entry| entry.is_of(self.user) && entry.conflict.state == State::Closed;
+        let is_closed = |entry: &Entry| is_closed(entry) && !entry.conflict.lost && !entry.resolved && !entry.reopened;
+        let closed = self.entries.iter().enumerate().filter(|(_, entry)| is_closed(entry)).map(|(at, _)| at);
+        Parking {
+            open: self.met().into_iter().filter_map(waiting).collect(),
+            closed: closed.filter_map(waiting).collect(),
+            all: self.all,
+        }
     }
 
     /// The author's open conflicts that the edit does not decide, by their places.

@@ -21,6 +21,8 @@ use crate::model::verdict::Overwritten;
 pub struct Parking {
     /// The values that wait; their paths do not overlap.
     pub open: Vec<Waiting>,
+    /// Those that were decided. Another device may not know that yet, and go on from them.
+    pub closed: Vec<Waiting>,
     /// Every write waits: another member of the transaction has to (rule 11).
     pub all: bool,
 }
@@ -34,6 +36,15 @@ pub struct Waiting {
     pub base: Option<Value>,
     /// The value; `None` where the field is removed.
     pub yours: Option<Value>,
+}
+
+impl Waiting {
+    /// Whether the author of a step saw this value where he wrote.
+    fn is_seen_by(&self, step: &LeafStep<'_>) -> bool {
+        let (shown, seen) = (holding(&self.path, self.yours.clone()), holding(&step.path, step.was.cloned()));
+        let at = if self.path.covers(&step.path) { &step.path } else { &self.path };
+        self.path.overlaps(&step.path) && document::get(&shown, at) == document::get(&seen, at)
+    }
 }
 
 /// A value that waits after the mutation.
@@ -71,8 +82,9 @@ pub fn too_many_wait() -> CoreError {
 }
 
 /// [`Parking`] at work.
-pub(super) struct Lot {
+pub(super) struct Lot<'a> {
     slots: Vec<Slot>,
+    closed: &'a [Waiting],
     all: bool,
     /// More would wait than are kept.
     pub(super) is_full: bool,
@@ -95,14 +107,19 @@ impl Slot {
     }
 }
 
-impl Lot {
-    pub(super) fn new(parking: &Parking) -> Self {
+impl<'a> Lot<'a> {
+    pub(super) fn new(parking: &'a Parking) -> Self {
         let slot = |(at, waiting): (usize, &Waiting)| Slot {
             joins: Some(at),
             written: false,
             ..Slot::new(&waiting.path, waiting.base.clone(), waiting.yours.clone())
         };
-        Self { slots: parking.open.iter().enumerate().map(slot).collect(), all: parking.all, is_full: false }
+        Self {
+            slots: parking.open.iter().enumerate().map(slot).collect(),
+            closed: &parking.closed,
+            all: parking.all,
+            is_full: false,
+        }
     }
 
     /// What the mutation parked or joined, over the document that it left behind.
@@ -191,7 +208,7 @@ impl Lot {
     }
 }
 
-impl Desk for Lot {
+impl Desk for Lot<'_> {
     fn join(&mut self, doc: &Value, step: &LeafStep<'_>) -> Result<Joined, CoreError> {
         if let Some(at) = self.slots.iter().position(|slot| slot.path.covers(&step.path)) {
             return self.write_into(at, step);
@@ -205,7 +222,16 @@ impl Desk for Lot {
         if self.slots.iter().any(|slot| step.path.covers(&slot.path)) {
             return self.widen(doc, step);
         }
-        if self.all { self.hold(doc, step) } else { Ok(Joined::No) }
+        if self.all {
+            return self.hold(doc, step);
+        }
+        let stored = document::get(doc, &step.path);
+        let goes_on = step.write != Write::Operator && stored != step.was && !is_written(&step.write, stored);
+        if goes_on && self.closed.iter().any(|closed| closed.is_seen_by(step)) {
+            self.park(step);
+            return Ok(Joined::Done);
+        }
+        Ok(Joined::No)
     }
 
     fn park(&mut self, step: &LeafStep<'_>) {
