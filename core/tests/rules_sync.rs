@@ -341,3 +341,12 @@ fn synced_is_not_said_before_the_first_pulls_rows_are_shown() {
     }
     assert_eq!(synced, [true; 2]);
 }
+
+#[test]
+fn a_pull_that_brings_nothing_is_told_all_the_same() {
+    let (mut world, a, _) = pair();
+    let before = world.events(a, "health").len();
+    world.command(a, json!({"do": "now"}));
+    world.run(100);
+    assert!(world.events(a, "health").len() > before, "who waits for `now` hears of its end");
+}
