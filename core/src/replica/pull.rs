@@ -289,6 +289,7 @@ impl Replica {
             }
             self.pulling.backoff.reset();
             self.pulling.done = Some(now);
+            self.event(json!({"type": "health"}));
             self.pulling.landing = true;
             self.metrics.pull_done(now.mono_ms - started_ms);
             self.reached(now);
