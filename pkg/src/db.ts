@@ -6,6 +6,7 @@
  */
 import type { Backend, Rate } from "./backend/types.js";
 import { DbCollection, type CollectionOf } from "./collection.js";
+import { isBrowser } from "./env.js";
 import { TidewireError } from "./errors.js";
 import type { DbEvents } from "./events.js";
 import type { Net } from "./host/net.js";
@@ -210,11 +211,4 @@ async function importRows(
     count += rows.length;
   }
   return { rows: count };
-}
-
-/** A page, or a worker with a store of its own; not a server, an edge worker or a prerenderer. */
-function isBrowser(): boolean {
-  if (typeof document !== "undefined") return true;
-  const scope = globalThis as { readonly WorkerGlobalScope?: unknown; readonly indexedDB?: unknown };
-  return typeof scope.WorkerGlobalScope === "function" && scope.indexedDB !== undefined;
 }

@@ -15,6 +15,9 @@ import {
 } from "tidewire";
 import { useEntity, useLiveQuery, useSyncStatus } from "tidewire/react";
 import type { Backend, BackendRow } from "tidewire/backend";
+import { createSyncService } from "tidewire/service";
+import type { ApiClient, DiffCalculator, OfflineQueue, RealTimeSync } from "tidewire/service";
+import type { SyncEntity, SyncOperation, SyncService } from "tidewire/service";
 import type { SchemaCheck, TypeProblem } from "../dist/types.js";
 import * as v from "valibot";
 import { z } from "zod";
@@ -176,3 +179,21 @@ const ownNotes = { notes: z.object({ text: z.string() }) };
 const own = openDb({ name: "own", backend, rate: { concurrency: 1 }, collections: ownNotes });
 const { delivery } = await own.sync.status.get();
 is<Equal<typeof delivery, "exactly-once" | "at-least-once">>();
+
+// The classic face: an entity keeps its type, and gets an id.
+const api: ApiClient = {
+  list: async (_type, { cursor }) => ({ items: [{ entity: { id: "1", name: "a" }, etag: "7" }], cursor: cursor ?? 0 }),
+  get: async () => null,
+  create: async () => undefined,
+  update: async (_type, _id, patch, { ifMatch }) => void [patch, ifMatch],
+  remove: async () => undefined,
+};
+const service: SyncService = createSyncService(api);
+const saved = await service.syncEntity("users", { name: "Ada" });
+is<Equal<(typeof saved)["name"], string>>();
+const userId: string = saved.id;
+const stop: () => void = service.realTime.subscribe("users", (user: SyncEntity) => console.log(user.id, userId));
+service.setConflictStrategy("users", "last-write-wins");
+const waiting: readonly SyncOperation[] = await service.queue.pending();
+const parts: [OfflineQueue, RealTimeSync, DiffCalculator] = [service.queue, service.realTime, service.diff];
+export { stop, waiting, parts };

@@ -2,6 +2,7 @@
 import type { Settings } from "./decide.js";
 import { Gate } from "./gate.js";
 import { Rows } from "./rows.js";
+import { messageOf, waitOf } from "./status.js";
 import type { Backend, Rate } from "./types.js";
 import type { PeerEngine } from "../wasm/wire.js";
 
@@ -94,21 +95,4 @@ export class Desk {
     const wait = waitOf(error);
     if (wait !== undefined) this.gate.pause(wait);
   }
-}
-
-/** The status that an error stands for, if it has one. */
-export function statusOf(error: unknown): number | undefined {
-  const status = (error as { readonly status?: unknown } | null | undefined)?.status;
-  return typeof status === "number" ? status : undefined;
-}
-
-/** How long an error asks to wait. */
-export function waitOf(error: unknown): number | undefined {
-  const wait = (error as { readonly retryAfterMs?: unknown } | null | undefined)?.retryAfterMs;
-  return typeof wait === "number" && wait > 0 ? wait : undefined;
-}
-
-/** What a thrown value says. */
-export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
 }

@@ -8,9 +8,10 @@
 import { CODE_ABNORMAL, type Answer, type Net, type Socket, type SocketNews } from "../host/net.js";
 import { NO_TOKEN } from "../options.js";
 import type { PeerEngine } from "../wasm/wire.js";
-import { Desk, messageOf, statusOf, waitOf, type PeerParts } from "./desk.js";
+import { Desk, type PeerParts } from "./desk.js";
 import { pull, type PullRequest } from "./pull.js";
 import { Memory, push, type PushRequest } from "./push.js";
+import { messageOf, statusOf, waitOf } from "./status.js";
 
 /** See the module's text. */
 export class Peer implements Net {

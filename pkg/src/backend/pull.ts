@@ -5,8 +5,9 @@
  */
 import { isEqual } from "../diff/document.js";
 import { isJsonObject, type Json, type JsonObject } from "../json.js";
-import { statusOf, type Desk } from "./desk.js";
+import type { Desk } from "./desk.js";
 import { changeOf, type KnownRow } from "./rows.js";
+import { statusOf } from "./status.js";
 import type { BackendPage, BackendPull } from "./types.js";
 
 /** A cursor of the protocol (rules 23, 24). */

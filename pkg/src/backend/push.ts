@@ -18,8 +18,9 @@ import {
   type Row,
   type Verdict,
 } from "./decide.js";
-import { messageOf, statusOf, type Desk } from "./desk.js";
+import type { Desk } from "./desk.js";
 import { keyOf, readRow } from "./rows.js";
+import { messageOf, statusOf } from "./status.js";
 import type { BackendAnswer, BackendConflict, BackendEdit, BackendRejection, BackendRow } from "./types.js";
 
 type Name = readonly [number, number];
