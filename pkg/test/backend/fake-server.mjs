@@ -17,7 +17,7 @@ const CORS = {
   "access-control-max-age": "600",
 };
 
-/** A server. Who extends it answers with `read` and `write`: `{ status, headers?, body }`. */
+/** A server; what it speaks is another's to say. */
 export class FakeServer {
   /** By collection and id: `{ id, value, version, updatedAt, seq, deleted }`. */
   rows = new Map();
@@ -41,9 +41,16 @@ export class FakeServer {
   #listeners = new Set();
   #server;
   #latencyMs;
+  #answers;
 
-  constructor(latencyMs = 0) {
+  /**
+   * `answers` says what requests that read and those that write are answered with: `{ status, headers?, body }`.
+   *
+   * @param {{ read(asked: any): any, write(asked: any): any }} answers
+   */
+  constructor(latencyMs = 0, answers) {
     this.#latencyMs = latencyMs;
+    this.#answers = answers;
   }
 
   async start() {
@@ -115,7 +122,7 @@ export class FakeServer {
       if (this.token !== undefined && authorization !== `Bearer ${this.token}`) return send(response, 401, {});
       await this.before({ method: request.method, collection, id });
       const asked = { method: request.method, headers: request.headers, collection, id, query: url.searchParams, body };
-      const answer = read ? this.read(asked) : this.write(asked);
+      const answer = read ? this.#answers.read(asked) : this.#answers.write(asked);
       if (fault === "lost") return response.destroy();
       for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
       send(response, answer.status, answer.body);

@@ -14,7 +14,11 @@ export async function startPostgrest({ latencyMs } = {}) {
 class Postgrest extends FakeServer {
   #edits = new Set();
 
-  read({ collection, query }) {
+  constructor(latencyMs) {
+    super(latencyMs, { read: (asked) => this.#read(asked), write: (asked) => this.#write(asked) });
+  }
+
+  #read({ collection, query }) {
     if (collection === "edits") {
       const name = [query.get("replica"), query.get("n")].map((text) => text?.slice("eq.".length)).join(".");
       return { status: 200, body: this.#edits.has(name) ? [{ n: name }] : [] };
@@ -26,7 +30,7 @@ class Postgrest extends FakeServer {
     return { status: 200, body: rows.slice(0, Number(query.get("limit") ?? Infinity)) };
   }
 
-  write({ method, headers, collection, query, body }) {
+  #write({ method, headers, collection, query, body }) {
     if (headers.prefer !== "return=representation") return failure(400, "PGRST122", "ask for the representation");
     const given = JSON.parse(body);
     const unknown = Object.keys(given).find((column) => column === "changed" || column === "version");

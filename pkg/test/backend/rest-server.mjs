@@ -14,12 +14,12 @@ class Rest extends FakeServer {
   #complete;
 
   constructor(latencyMs, remembers, complete) {
-    super(latencyMs);
+    super(latencyMs, { read: (asked) => this.#read(asked), write: (asked) => this.#write(asked) });
     this.#remembers = remembers;
     this.#complete = complete;
   }
 
-  read({ collection, id, query }) {
+  #read({ collection, id, query }) {
     if (id) return answerOf(this.get(collection, id));
     const since = Number(query.get("since") ?? 0);
     const all = this.list(collection).filter((row) => (this.#complete ? !row.deleted : row.seq > since));
@@ -35,7 +35,7 @@ class Rest extends FakeServer {
     return { status: 200, body: { items, next: shown.at(-1)?.seq ?? since, more: all.length > shown.length } };
   }
 
-  write({ method, headers, collection, id, body }) {
+  #write({ method, headers, collection, id, body }) {
     const key = headers["idempotency-key"];
     if (this.#remembers && this.#remembered.has(key)) return answerOf(this.get(collection, id));
     const row = this.get(collection, id);
