@@ -19,6 +19,8 @@ const ADAPTERS = readdirSync(path.join(HERE, "adapters"))
   .filter((name) => name.endsWith(".js"))
   .map((name) => name.replace(/\.js$/, ""));
 
+const SERVERS = readdirSync(path.join(HERE, "servers")).map((name) => name.replace(/\.mjs$/, ""));
+
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(words) {
@@ -28,7 +30,7 @@ async function main(words) {
     return 2;
   }
   const out = options.out ?? (options.whole ? HERE : path.join(ROOT, "target", "bench"));
-  if (!install() || !(await buildParts(["packages", "wasm", "pkg"]))) return 1;
+  if (!install() || !(await buildParts(partsOf(options)))) return 1;
   const { build } = await import("vite");
   await build({ configFile: path.join(HERE, "vite.config.js") });
   const { openLab } = await import("./lib/browser.mjs");
@@ -66,6 +68,12 @@ function install() {
   return spawnSync("npm", ["ci"], { cwd: HERE, stdio: "inherit" }).status === 0;
 }
 
+/** The server is built only where something syncs, and where no other is named. */
+function partsOf({ sessions, adapters }) {
+  const syncs = adapters.includes("tidewire") && sessions.some((name) => SESSIONS[name].syncs);
+  return ["packages", "wasm", "pkg", ...(syncs && !process.env.TIDEWIRE_SERVER ? ["server"] : [])];
+}
+
 function machine() {
   const cpus = os.cpus();
   const gib = Math.round(os.totalmem() / 2 ** 30);
@@ -94,27 +102,44 @@ async function describe(lab, results, { adapters }) {
 /** One session with every adapter. The order is another one in each round, so that none is always first. */
 async function runSession(lab, results, { adapters, sizes }, name, round) {
   const session = SESSIONS[name];
-  const turned = adapters.map((_, at) => adapters[(at + round) % adapters.length]);
+  const able = session.syncs ? adapters.filter((adapter) => SERVERS.includes(adapter)) : adapters;
+  const turned = able.map((_, at) => able[(at + round) % able.length]);
   const order = round % 2 === 0 ? turned : turned.reverse();
   for (const adapter of order) {
-    const about = results.data.adapters[adapter];
-    const durabilities = session.durable ? about.durabilities : about.durabilities.slice(0, 1);
-    for (const durability of durabilities) {
-      const stage = lab.stage();
-      const from = performance.now();
+    const { durabilities } = results.data.adapters[adapter];
+    for (const durability of session.durable ? durabilities : durabilities.slice(0, 1)) {
       const mark = session.durable ? durability : "";
-      const record = (key, value) => results.record(key, adapter, mark, value);
-      const lacks = (key) => results.lacks(key, adapter);
-      try {
-        await session.run({ stage, about, options: { adapter, durability }, sizes, record, lacks, round });
-      } catch (error) {
-        results.fail(name, adapter, mark, error);
-      }
-      await stage.close().catch(() => undefined);
+      const from = performance.now();
+      await runOne(lab, results, { name, adapter, durability, mark, sizes, round });
       const seconds = ((performance.now() - from) / 1_000).toFixed(1);
       console.log(
         `${round + 1}/${sizes.rounds}  ${name.padEnd(8)} ${adapter.padEnd(12)} ${mark.padEnd(8)} ${seconds} s`,
       );
     }
   }
+}
+
+/** One adapter in one session: fresh stages, and servers where it asks for them. */
+async function runOne(lab, results, { name, adapter, durability, mark, sizes, round }) {
+  const closing = [];
+  const opened = (one) => {
+    closing.unshift(one);
+    return one;
+  };
+  const stages = (count) => Array.from({ length: count }, () => opened(lab.stage()));
+  const server = async (asked) => {
+    const { serve } = await import(`./servers/${adapter}.mjs`);
+    return opened(await serve({ origins: asked.map((stage) => stage.origin) }));
+  };
+  const about = results.data.adapters[adapter];
+  const record = (key, value) => results.record(key, adapter, mark, value);
+  const lacks = (key) => results.lacks(key, adapter);
+  const options = { adapter, durability };
+  try {
+    const [stage] = SESSIONS[name].syncs ? [] : stages(1);
+    await SESSIONS[name].run({ stage, stages, server, about, options, sizes, record, lacks, round });
+  } catch (error) {
+    results.fail(name, adapter, mark, error);
+  }
+  for (const one of closing) await one.close().catch((error) => console.error(`${adapter}: ${error.message}`));
 }

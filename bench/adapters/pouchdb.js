@@ -17,12 +17,13 @@ export const about = {
 
 const INDEX = { index: { fields: ["status", "createdAt"], ddoc: "newest", name: "newest" } };
 
-export async function open({ name }) {
+export async function open({ name, sync }) {
   const options = { adapter: "indexeddb", auto_compaction: true };
   const db = new PouchDB(name, options);
   const parents = new PouchDB(`${name}-customers`, options);
-  await db.createIndex(INDEX);
-  return { ...writesOf(db, parents), ...readsOf(db, parents), db };
+  // An index makes the adapter open its database anew, which must not fall into a replication.
+  if (!sync) await db.createIndex(INDEX);
+  return { ...writesOf(db, parents), ...readsOf(db, parents), ...(sync && syncOf(db, sync)) };
 }
 
 const stored = (doc) => ({ _id: doc.id, ...doc });
@@ -79,6 +80,44 @@ function readsOf(db, parents) {
       const rows = await page({ status, amount: -1, limit: JOINED_ROWS });
       const found = await parents.allDocs({ keys: rows.map((row) => row.customerId), include_docs: true });
       return rows.map((row, at) => [row.id, found.rows[at].doc.name]);
+    },
+  };
+}
+
+function syncOf(db, { url }) {
+  const online = Promise.withResolvers();
+  const settings = { live: true, retry: true, batch_size: 1_000 };
+  let queued = 0;
+  /** Resolves when that many documents went one way. */
+  const went = async (way, count, onFirst = () => {}) => {
+    const feed = (await online.promise)();
+    await new Promise((resolve) => {
+      feed[way].on("change", ({ docs_written: written }) => {
+        if (written > 0) onFirst();
+        if (written >= count) resolve();
+      });
+    });
+  };
+  return {
+    queue: async (docs) => {
+      queued += docs.length;
+      await all(db.bulkDocs(docs.map(stored)));
+    },
+    goOnline: () => {
+      const feed = db.sync(url, { push: settings, pull: settings });
+      // It is a promise as well, of the end of syncing: resolving with it would wait for that.
+      online.resolve(() => feed);
+    },
+    accepted: () => went("push", queued),
+    pulled: async (count, onFirst) => {
+      await went("pull", count, onFirst);
+      const { rows } = await db.allDocs();
+      const found = rows.filter(({ id }) => !id.startsWith("_")).length;
+      if (found !== count) throw new Error(`wrong result: ${found} of ${count} documents after the first sync`);
+    },
+    watchOne: (id, fn) => {
+      const options = { live: true, since: "now", include_docs: true, doc_ids: [id] };
+      db.changes(options).on("change", ({ doc }) => fn(doc));
     },
   };
 }

@@ -48,11 +48,11 @@ const customers = {
   required: ["id"],
 };
 
-export async function open({ name, durability }) {
+export async function open({ name, durability, sync }) {
   const storage = getRxStorageDexie({ chromeTransactionDurability: durability });
   const db = await createRxDatabase({ name, storage, multiInstance: true });
   const made = await db.addCollections({ orders: { schema: orders }, customers: { schema: customers } });
-  return { ...writesOf(made), ...readsOf(made), collection: made.orders };
+  return { ...writesOf(made), ...readsOf(made), ...(sync && syncOf(made.orders, sync)) };
 }
 
 function writesOf({ orders: collection, customers: parents }) {
@@ -106,5 +106,32 @@ function readsOf({ orders: collection, customers: parents }) {
       const found = await parents.findByIds([...new Set(rows.map((row) => row.customerId))]).exec();
       return rows.map((row) => [row.id, found.get(row.customerId).name]);
     },
+  };
+}
+
+function syncOf(collection, { url }) {
+  let replication;
+  const online = Promise.withResolvers();
+  return {
+    queue: (docs) => all(collection.bulkInsert(docs)),
+    goOnline: async () => {
+      const { replicateWithWebsocketServer } = await import("rxdb/plugins/replication-websocket");
+      replication = await replicateWithWebsocketServer({
+        replicationIdentifier: "bench",
+        collection,
+        url,
+        batchSize: 1_000,
+      });
+      online.resolve();
+    },
+    pulled: async (count, onFirst) => {
+      const subscription = collection.$.subscribe(onFirst);
+      await online.promise;
+      await replication.awaitInitialReplication();
+      subscription.unsubscribe();
+      const found = await collection.count().exec();
+      if (found !== count) throw new Error(`wrong result: ${found} of ${count} documents after the first sync`);
+    },
+    watchOne: (id, fn) => void collection.findOne(id).$.subscribe((doc) => fn(doc?.toJSON())),
   };
 }

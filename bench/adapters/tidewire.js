@@ -35,7 +35,8 @@ const orders = z.object({
 });
 
 /** Opens the store; it is ready when its status is known. */
-export async function open({ name, durability, url = NOWHERE, auth = async () => "nobody" }) {
+export async function open({ name, durability, sync }) {
+  const { url, auth } = sync ? { url: sync.url, auth: () => sync.token } : { url: NOWHERE, auth: () => "nobody" };
   const collections = {
     orders: collection(orders, {
       refs: { customerId: { to: "customers", as: "customer", many: "orders", onDelete: "cascade" } },
@@ -43,7 +44,8 @@ export async function open({ name, durability, url = NOWHERE, auth = async () =>
     customers: z.object({ name: z.string().min(1), region: z.string() }),
   };
   const db = openDb({ name, url, auth, durability, collections });
-  return { ...writesOf(db), ...readsOf(db), ...aggregatesOf(db), ...upkeepOf(db, name), db };
+  if (sync) await db.sync.pause();
+  return { ...writesOf(db), ...readsOf(db), ...aggregatesOf(db), ...upkeepOf(db, name), ...syncOf(db) };
 }
 
 function writesOf(db) {
@@ -86,6 +88,40 @@ function aggregatesOf(db) {
     }),
   };
 }
+
+function syncOf(db) {
+  const orders = db.orders.where({});
+  return {
+    queue: (docs) => Promise.all(docs.map((doc) => db.orders.insert(doc))),
+    goOnline: () => db.sync.resume(),
+    // Every verdict is here, so it is on the server's disk.
+    accepted: async () => {
+      await until(db.sync.status, ({ state }) => state !== "paused");
+      await db.sync.done({ timeoutMs: 300_000 });
+    },
+    pulled: async (count, onFirst) => {
+      const stop = orders.limit(1).subscribe((rows) => rows.length > 0 && onFirst(), { flush: "sync" });
+      await until(db.sync.status, ({ state }) => state === "synced");
+      stop();
+      const found = await orders.count().get();
+      if (found !== count) throw new Error(`wrong result: ${found} of ${count} documents after the first sync`);
+    },
+    watchOne: (id, fn) => db.orders.live(id).subscribe(fn, { flush: "sync" }),
+  };
+}
+
+/** Waits until a live value is as wanted. */
+const until = (live, wanted) =>
+  new Promise((resolve) => {
+    const stop = live.subscribe(
+      (value) => {
+        if (!wanted(value)) return;
+        resolve();
+        queueMicrotask(() => stop());
+      },
+      { flush: "sync" },
+    );
+  });
 
 function upkeepOf(db, name) {
   return {

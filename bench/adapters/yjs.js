@@ -12,7 +12,7 @@ export const about = {
   durabilities: ["relaxed"],
 };
 
-export async function open({ name }) {
+export async function open({ name, sync }) {
   const doc = new Y.Doc();
   const persistence = new IndexeddbPersistence(name, doc);
   await persistence.whenSynced;
@@ -25,8 +25,7 @@ export async function open({ name }) {
   return {
     ...writesOf(write, orders, customers),
     ...readsOf(orders, customers),
-    doc,
-    stored: () => stored(persistence),
+    ...(sync && syncOf(doc, persistence, orders, sync)),
   };
 }
 
@@ -95,5 +94,31 @@ function readsOf(orders, customers) {
         row.id,
         customers.get(row.customerId).get("name"),
       ]),
+  };
+}
+
+function syncOf(doc, persistence, orders, { url, room }) {
+  let provider;
+  const synced = Promise.withResolvers();
+  return {
+    // Each document is a write of its own.
+    queue: async (docs) => {
+      for (const one of docs) doc.transact(() => orders.set(one.id, mapOf(one)));
+      await stored(persistence);
+    },
+    goOnline: async () => {
+      const { WebsocketProvider } = await import("y-websocket");
+      provider = new WebsocketProvider(url, room, doc);
+      provider.on("sync", (done) => done && synced.resolve());
+    },
+    pulled: async (count, onFirst) => {
+      orders.observe(onFirst);
+      await synced.promise;
+      orders.unobserve(onFirst);
+      await stored(persistence);
+      if (orders.size !== count)
+        throw new Error(`wrong result: ${orders.size} of ${count} documents after the first sync`);
+    },
+    watchOne: (id, fn) => orders.get(id).observe(() => fn(orders.get(id).toJSON())),
   };
 }

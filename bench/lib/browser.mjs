@@ -19,7 +19,7 @@ const ARGS = [
   // Its memory would be counted as the page's.
   "--disable-features=SpareRendererForSitePerProcess",
 ];
-const STEP_TIMEOUT_MS = 600_000;
+const STEP_TIMEOUT_MS = 300_000;
 
 /** Starts the browser and the file server. */
 export async function openLab(root) {
@@ -46,13 +46,12 @@ export async function openLab(root) {
 
 class Stage {
   #context;
-  #origin;
   #page;
   #memory;
 
   constructor(context, origin, memoryOf) {
     this.#context = context;
-    this.#origin = origin;
+    this.origin = origin;
     this.#memory = memoryOf;
   }
 
@@ -62,7 +61,8 @@ class Stage {
     this.#page = await this.#context.newPage();
     this.problems = [];
     this.#page.on("pageerror", (error) => this.problems.push(error.message));
-    await this.#page.goto(this.#origin);
+    this.#page.on("console", (message) => message.type() === "error" && this.problems.push(message.text()));
+    await this.#page.goto(this.origin);
     await this.#ready();
   }
 
@@ -101,7 +101,7 @@ class Stage {
     if (!this.#page) return;
     const session = await this.#context.newCDPSession(this.#page);
     await session.send("Page.navigate", { url: "about:blank" });
-    await session.send("Storage.clearDataForOrigin", { origin: this.#origin, storageTypes: "all" });
+    await session.send("Storage.clearDataForOrigin", { origin: this.origin, storageTypes: "all" });
     await this.#page.close();
     this.#page = undefined;
   }

@@ -2,6 +2,7 @@
  * The sessions of the benchmark: each drives one adapter through steps on a fresh origin and records figures. They are
  * the same for every adapter; what an adapter cannot do is recorded as such.
  */
+import { documents } from "../documents.js";
 import { median, quantile } from "./figures.mjs";
 
 /** How large things are. */
@@ -22,6 +23,9 @@ export const SESSIONS = {
     figures: ["get-first", "get-again", "page", "live-p50", "live-p99", "live-frame-p50", "memory"],
     run: reads,
   },
+  pull: { figures: ["pull", "pull-first", "pull-longest", "pull-huge"], syncs: true, run: pull },
+  drain: { figures: ["drain-few", "drain-many"], syncs: true, run: drain },
+  latency: { figures: ["latency-p50", "latency-p99"], syncs: true, run: latency },
   queries: { figures: ["page-huge", "count-by", "rollup", "joined"], run: queries },
 };
 
@@ -106,6 +110,62 @@ async function queries({ stage, options, sizes, record, lacks }) {
     if (!(await stage.call("can", { what }))) lacks(key);
     else record(key, median(await stage.call("aggregate", { ...budget, what, turns: 20 })));
   }
+}
+
+/** A first sync into an empty device, of the usual and of the huge number of documents. */
+async function pull({ stages, server, options, sizes, record }) {
+  for (const [figure, count] of [
+    ["pull", sizes.large],
+    ["pull-huge", sizes.huge],
+  ]) {
+    const [stage] = stages(1);
+    const at = await server([stage]);
+    await at.fill(documents(0, count));
+    await stage.load();
+    const { all, first, longest } = await stage.call("pull", { ...options, sync: at.options, count, atOnce: true });
+    record(figure, all / 1_000);
+    if (figure === "pull") {
+      record("pull-first", first);
+      // Chromium reports tasks of 50 ms and more.
+      record("pull-longest", Math.max(longest, 50));
+    }
+  }
+}
+
+/** Writes made offline, then sent. Where a library does not know that all is accepted, its server says so. */
+async function drain({ stages, server, options, sizes, record }) {
+  for (const [figure, count] of [
+    ["drain-few", sizes.each],
+    ["drain-many", sizes.patched],
+  ]) {
+    const [stage] = stages(1);
+    const at = await server([stage]);
+    await stage.load();
+    await stage.call("open", { ...options, sync: at.options });
+    await stage.call("queueOffline", { count });
+    const there = at.has?.(count);
+    const { from, accepted } = await stage.call("drain");
+    record(figure, ((await there) ?? accepted) - from);
+  }
+}
+
+/** A patch at A until B sees it: each is made when the one before has arrived. */
+async function latency({ stages, server, options, sizes, record }) {
+  const [a, b] = stages(2);
+  const at = await server([a, b]);
+  await at.fill(documents(0, 1));
+  for (const stage of [a, b]) {
+    await stage.load();
+    await stage.call("follow", { ...options, sync: at.options, count: 1 });
+  }
+  const samples = [];
+  for (let turn = 0; turn < sizes.samples; turn += 1) {
+    const title = `From A ${turn}`;
+    const [from, to] = await Promise.all([a.call("sendOne", { title }), b.call("sawOne", { title })]);
+    samples.push(to - from);
+  }
+  record("latency-p50", median(samples));
+  record("latency-p99", quantile(samples, 0.99));
 }
 
 const rate = (count, ms) => (count / ms) * 1_000;
