@@ -13,7 +13,7 @@ use tidewire_core::diff::{Diff, diff};
 use tidewire_core::ids::{MutationId, ReplicaId};
 use tidewire_core::json;
 use tidewire_core::json::{Map, Value};
-use tidewire_core::merge::{Parking, Stored, merge};
+use tidewire_core::merge::{Parking, Stored, TextSteps, merge};
 use tidewire_core::model::document;
 use tidewire_core::model::mutation::Mutation;
 use tidewire_core::model::schema::CollectionSettings;
@@ -90,15 +90,15 @@ fn merged(base: &Value, mine: &Value, theirs: &Value, strategies: &Value) -> Val
     .unwrap();
     let mine_at = if strategies["later"].as_str() == Some("theirs") { 15 } else { 30 };
     let insert = mutation("insert", &json!({}), base).unwrap();
-    let made = merge(None, &insert, &stamp(10, "anna"), &settings, &Parking::default()).unwrap().store(
-        None,
-        1,
-        &replica("anna"),
-    );
+    let made = merge(None, &insert, &stamp(10, "anna"), &settings, &Parking::default(), &TextSteps::default())
+        .unwrap()
+        .store(None, 1, &replica("anna"));
     let stored: Stored = match mutation("patch", base, theirs) {
         None => made,
         Some(edit) => {
-            let outcome = merge(Some(&made), &edit, &stamp(20, "anna"), &settings, &Parking::default()).unwrap();
+            let outcome =
+                merge(Some(&made), &edit, &stamp(20, "anna"), &settings, &Parking::default(), &TextSteps::default())
+                    .unwrap();
             outcome.store(Some(&made), 2, &replica("anna"))
         }
     };
@@ -106,7 +106,9 @@ fn merged(base: &Value, mine: &Value, theirs: &Value, strategies: &Value) -> Val
     let Some(edit) = mutation("patch", base, mine) else {
         return json!({"value": theirs, "overwritten": [], "displaced": []});
     };
-    let outcome = merge(Some(&stored), &edit, &stamp(mine_at, "ben"), &settings, &Parking::default()).unwrap();
+    let outcome =
+        merge(Some(&stored), &edit, &stamp(mine_at, "ben"), &settings, &Parking::default(), &TextSteps::default())
+            .unwrap();
     json!({
         "value": outcome.doc, "overwritten": lost(&outcome.overwritten), "displaced": lost(&outcome.displaced),
     })

@@ -180,6 +180,32 @@ fn text_with_no_base_or_too_many_words_goes_to_the_later_one() {
 }
 
 #[test]
+fn texts_that_cost_too_much_in_one_push_go_to_the_later_one_and_the_next_push_begins_anew() {
+    let mut server = common::Server::with(field("/f", FieldStrategy::Text));
+    let turned = |step: usize| (0..2_400).map(|i| format!("w{} ", i * step % 2_400)).collect::<String>();
+    let (was, hers, his) = (turned(1), turned(2_399), turned(1_201));
+    let texts = |i: u64| if (1..6).contains(&i) { (&*was, &*hers, &*his) } else { ("a b c", "A b c", "a b C") };
+    for i in 0..8 {
+        server.one("maker", 1 + i, common::insert(&i.to_string(), json!({"f": texts(i).0})));
+        let edit = patch(&i.to_string(), 1 + 2 * i).set("/f", texts(i).1).was("/f", texts(i).0).at(20);
+        server.one("anna", 1 + i, edit.text());
+    }
+    let edit = |i: u64| {
+        let edit = patch(&i.to_string(), 1 + 2 * i).set("/f", texts(i).2).was("/f", texts(i).0).at(30);
+        ((1 + i, 0), edit.text())
+    };
+    let all: Vec<_> = (0..7).map(edit).collect();
+    let answer = server.push("ben", &all);
+    assert_eq!(server.doc("6")["f"], "a b C", "nothing is left for it");
+    let (_, displaced) = lost(&answer.verdicts[6].verdict);
+    assert_eq!(displaced[0].yours, Some(json!("A b c")));
+    assert_eq!(server.doc("0")["f"], "A b C", "the first is merged");
+    assert!((1..6).all(|i| server.doc(&i.to_string())["f"].as_str() == Some(&*his)));
+    server.push("ben", &[edit(7)]);
+    assert_eq!(server.doc("7")["f"], "A b C");
+}
+
+#[test]
 fn the_view_shows_ones_own_text_until_the_server_has_merged_it() {
     let edit = patch("1", 1).set("/f", "a b mine").was("/f", "a b").text();
     let edit = tidewire_core::model::mutation::Mutation::parse(edit.as_bytes()).unwrap();

@@ -4,19 +4,20 @@ use std::collections::BTreeSet;
 
 use crate::authority::conflicts::Ledger;
 use crate::authority::item::{self, Content, Item};
+use crate::authority::transaction::{cannot_wait, fail_all, refused_as_a_whole, taken_back, wait_at};
 use crate::authority::{Policy, Rows, Stored};
 use crate::clock::{Exchange, Stamp};
 use crate::error::{Code, CoreError, Failure};
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
 use crate::json::{self, Value};
-use crate::limits::{DOCUMENT_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_MUTATIONS_MAX};
-use crate::merge::{self, Outcome, Refusal};
+use crate::limits::DOCUMENT_BYTES_MAX;
+use crate::merge::{self, Outcome, Refusal, TextSteps};
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 use crate::protocol::message::{HeldReason, Verdict, VerdictItem};
 
 /// What one attempt came to.
-enum Decision {
+pub(super) enum Decision {
     Done(Verdict),
     Held(HeldReason),
     Refused(CoreError),
@@ -41,6 +42,8 @@ pub(super) struct Decider<'a, P> {
     exchange: Exchange,
     horizon: Seq,
     readable: Vec<Group>,
+    /// What the texts of this push may still cost.
+    texts: TextSteps,
     /// Entities with a held mutation or a rejected insert in this push: what follows waits with it (rule 10).
     waiting: BTreeSet<(CollectionName, EntityId)>,
 }
@@ -54,7 +57,16 @@ impl<'a, P: Policy> Decider<'a, P> {
         horizon: Seq,
     ) -> Self {
         let readable = policy.reader_groups(user);
-        Self { policy, user, replica, exchange, horizon, readable, waiting: BTreeSet::new() }
+        Self {
+            policy,
+            user,
+            replica,
+            exchange,
+            horizon,
+            readable,
+            texts: TextSteps::default(),
+            waiting: BTreeSet::new(),
+        }
     }
 
     /// The verdicts of a single mutation or of all members of a transaction.
@@ -240,7 +252,7 @@ impl<'a, P: Policy> Decider<'a, P> {
         let time = self.exchange.server_time(edit.at, edit.synced_clock, base);
         let stamp = Stamp(time, self.replica.clone(), n);
         let mut ledger = Ledger::read(rows, self.user, self.replica, edit, self.exchange.server_now, unit.parks)?;
-        let outcome = match merge::merge(stored.as_ref(), edit, &stamp, settings, &ledger.parking()) {
+        let outcome = match merge::merge(stored.as_ref(), edit, &stamp, settings, &ledger.parking(), &self.texts) {
             Ok(outcome) => outcome,
             Err(Refusal::Missing) => return Ok(Decision::Held(HeldReason::Missing)),
             Err(Refusal::Never(error)) => return Ok(Decision::Refused(error)),
@@ -324,67 +336,4 @@ fn known_verdict<R: Rows>(rows: &mut R, item: &Item) -> Result<Option<VerdictIte
 
 fn refuse(code: Code, message: &'static str) -> Decision {
     Decision::Refused(CoreError::new(code, message))
-}
-
-fn taken_back() -> CoreError {
-    CoreError::new(Code::Internal, "the transaction was taken back: send it again")
-}
-
-/// What waits are values of fields; that an entity is made or deleted cannot.
-fn cannot_wait() -> CoreError {
-    let message = "a field of this transaction met a concurrent write that you have to decide, and a transaction that \
-                   makes or deletes an entity cannot wait for it: read the field, then write anew";
-    CoreError::new(Code::TransactionFailed, message)
-}
-
-/// A member that was decided together with others that wait has their verdict, and their `seq` (rule 11).
-fn wait_at(decision: &mut Decision, seq: Option<Seq>) {
-    let Decision::Done(verdict) = decision else { return };
-    match verdict {
-        Verdict::Conflict { rev, .. } => *rev = seq.unwrap_or(*rev),
-        Verdict::Applied { rev } | Verdict::Merged { rev, .. } => {
-            let rev = seq.unwrap_or(*rev);
-            *verdict = Verdict::Conflict { rev, parked: Vec::new(), overwritten: Vec::new(), displaced: Vec::new() };
-        }
-        _ => {}
-    }
-}
-
-/// What stops a transaction before anything of it is tried, and at which member.
-fn refused_as_a_whole(members: &[Item], partly_decided: bool) -> Option<(usize, CoreError)> {
-    let bad = |message: &'static str| Some((0, CoreError::new(Code::BadMutation, message)));
-    if members.first().is_none_or(|first| first.tx != Some(first.n)) {
-        return bad("the first member of this transaction is missing");
-    }
-    if partly_decided {
-        return bad("a member of this transaction was decided without it");
-    }
-    if members.len() > TRANSACTION_MUTATIONS_MAX {
-        let message = format!("a transaction has at most {TRANSACTION_MUTATIONS_MAX} mutations");
-        return Some((0, CoreError::new(Code::TooLarge, message)));
-    }
-    let mut total = 0;
-    for (at, member) in members.iter().enumerate() {
-        match &member.content {
-            Content::Edit { bytes, .. } => total += bytes,
-            Content::Bad { error, .. } => return Some((at, error.clone())),
-            Content::Clash => return Some((at, item::clash())),
-            Content::Void => {
-                return Some((at, CoreError::new(Code::BadMutation, "a member of this transaction is void")));
-            }
-        }
-    }
-    let message = || format!("a transaction has at most {TRANSACTION_BYTES_MAX} bytes");
-    (total > TRANSACTION_BYTES_MAX).then(|| (0, CoreError::new(Code::TooLarge, message())))
-}
-
-/// The member at fault keeps its reason; the others point to it.
-fn fail_all(members: &[Item], at: usize, error: &CoreError) -> Vec<Decision> {
-    let culprit = members.get(at).map(|member| member.n).unwrap_or_default();
-    let others = || {
-        let message = format!("mutation {culprit} of the same transaction was rejected: {}", error.code.as_str());
-        CoreError::new(Code::TransactionFailed, message)
-    };
-    let one = |(i, _)| Decision::Refused(if i == at { error.clone() } else { others() });
-    members.iter().enumerate().map(one).collect()
 }

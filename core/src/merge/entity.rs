@@ -7,7 +7,7 @@ use crate::error::{Code, CoreError};
 use crate::ids::Rev;
 use crate::merge::park::Lot;
 use crate::merge::weave::{Known, Weave};
-use crate::merge::{Outcome, Parking, PathRevs, Refusal, Stored, leaf, park, paths, text};
+use crate::merge::{Outcome, Parking, PathRevs, Refusal, Stored, TextSteps, leaf, park, paths, text};
 use crate::model::document;
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
@@ -21,25 +21,26 @@ use crate::small::SmallMap;
 /// use tidewire_core::json;
 /// use tidewire_core::clock::{Hlc, Stamp};
 /// use tidewire_core::ids::{MutationId, ReplicaId};
-/// use tidewire_core::merge::{Parking, merge};
+/// use tidewire_core::merge::{Parking, TextSteps, merge};
 /// use tidewire_core::model::{mutation::Mutation, schema::CollectionSettings};
 ///
 /// let edit = |kind: &str, body: &str| {
 ///     Mutation::parse(format!(r#"{{"c":"deals","id":"1","kind":"{kind}","at":[1,0],{body}}}"#).as_bytes())
 /// };
 /// let stamp = |ms, replica: &ReplicaId| Stamp(Hlc(ms, 0), replica.clone(), MutationId(ms, 0));
-/// let (settings, parking) = (CollectionSettings::default(), Parking::default());
+/// let settings = CollectionSettings::default();
+/// let (parking, texts) = (Parking::default(), TextSteps::default());
 /// let (anna, ben) = (ReplicaId::parse("anna")?, ReplicaId::parse("ben")?);
 ///
 /// let insert = edit("insert", r#""base":0,"set":{"/city":"Bonn","/sum":1}"#)?;
-/// let made = merge(None, &insert, &stamp(10, &anna), &settings, &parking).unwrap().store(None, 1, &anna);
+/// let made = merge(None, &insert, &stamp(10, &anna), &settings, &parking, &texts).unwrap().store(None, 1, &anna);
 ///
 /// // Both saw revision 1. Anna's change arrives first, but Ben wrote later.
 /// let hers = edit("patch", r#""base":1,"set":{"/city":"Ulm"},"was":{"/city":"Bonn"}"#)?;
 /// let his = edit("patch", r#""base":1,"set":{"/city":"Kiel","/sum":2},"was":{"/city":"Bonn","/sum":1}"#)?;
-/// let first = merge(Some(&made), &hers, &stamp(20, &anna), &settings, &parking).unwrap();
+/// let first = merge(Some(&made), &hers, &stamp(20, &anna), &settings, &parking, &texts).unwrap();
 /// let stored = first.store(Some(&made), 2, &anna);
-/// let second = merge(Some(&stored), &his, &stamp(30, &ben), &settings, &parking).unwrap();
+/// let second = merge(Some(&stored), &his, &stamp(30, &ben), &settings, &parking, &texts).unwrap();
 /// assert_eq!(second.doc, json!({"city": "Kiel", "sum": 2}));
 /// assert_eq!(second.displaced[0].yours, Some(json!("Ulm")));
 /// # Ok::<(), tidewire_core::error::CoreError>(())
@@ -53,24 +54,30 @@ pub fn merge(
     stamp: &Stamp,
     settings: &CollectionSettings,
     parking: &Parking,
+    steps: &TextSteps,
 ) -> Result<Outcome, Refusal> {
     match (mutation.kind, stored) {
-        (Kind::Insert, None) => insert(mutation, stamp, settings),
+        (Kind::Insert, None) => insert(mutation, stamp, settings, steps),
         (Kind::Insert, Some(stored)) if stored.deleted => insert_over_tombstone(stored, mutation, stamp),
         (Kind::Insert, Some(stored)) => insert_again(stored, mutation),
         (Kind::Patch, None) => Err(Refusal::Missing),
-        (Kind::Patch, Some(stored)) => patch(stored, mutation, stamp, settings, parking),
+        (Kind::Patch, Some(stored)) => patch(stored, mutation, stamp, settings, parking, steps),
         (Kind::Delete, None) => Ok(delete_unknown(stamp)),
         (Kind::Delete, Some(stored)) if stored.deleted => Ok(unchanged(stored)),
         (Kind::Delete, Some(stored)) => Ok(delete(stored, mutation, stamp, settings)),
     }
 }
 
-fn insert(mutation: &Mutation, stamp: &Stamp, settings: &CollectionSettings) -> Result<Outcome, Refusal> {
+fn insert(
+    mutation: &Mutation,
+    stamp: &Stamp,
+    settings: &CollectionSettings,
+    steps: &TextSteps,
+) -> Result<Outcome, Refusal> {
     let nothing = PathRevs::new();
     let empty = Value::Object(Map::new());
     let known = Known::Paths(&nothing, stamp);
-    let mut outcome = weave(empty, known, mutation, settings, &Parking::default())?;
+    let mut outcome = weave(empty, known, mutation, settings, &Parking::default(), steps)?;
     outcome.changed = true;
     outcome.at = stamp.0;
     Ok(outcome)
@@ -106,11 +113,13 @@ fn patch(
     stamp: &Stamp,
     settings: &CollectionSettings,
     parking: &Parking,
+    steps: &TextSteps,
 ) -> Result<Outcome, Refusal> {
     if stored.deleted && settings.on_delete_conflict == DeleteConflict::DeleteWins {
         return Err(deleted());
     }
-    let mut outcome = weave(stored.doc.clone(), Known::Paths(&stored.paths, stamp), mutation, settings, parking)?;
+    let mut outcome =
+        weave(stored.doc.clone(), Known::Paths(&stored.paths, stamp), mutation, settings, parking, steps)?;
     let written = outcome.touched.values().chain(outcome.restamped.values()).map(|stamp| stamp.0).max();
     outcome.at = written.unwrap_or_default().max(Hlc(stored.at, 0));
     outcome.changed |= stored.deleted;
@@ -123,10 +132,14 @@ fn weave(
     mutation: &Mutation,
     settings: &CollectionSettings,
     parking: &Parking,
+    steps: &TextSteps,
 ) -> Result<Outcome, CoreError> {
     let mut lot = Lot::new(parking);
+    let texts = |was: Option<&Value>, mine: &Value, theirs: &Value, mine_wins: bool| {
+        text::merge(was, mine, theirs, mine_wins, steps)
+    };
     let mut weave = Weave::new(doc, known, mutation.base_rev, settings);
-    weave.texts = Some(text::merge);
+    weave.texts = Some(&texts);
     weave.desk = Some(&mut lot);
     for step in leaf::split(mutation)? {
         weave.take(&step)?;

@@ -32,6 +32,7 @@ pub use entity::merge;
 pub use park::{Parked, Parking, Waiting, too_many_wait};
 pub use paths::{PathRev, PathRevs, stamp_at, writers};
 pub use predict::predict;
+pub use text::TextSteps;
 
 /// One entity as the server stores it.
 #[derive(Debug, Clone, PartialEq)]

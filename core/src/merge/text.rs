@@ -4,11 +4,70 @@
 //! Changes of different places both stand. Insertions at one place both stand, the earlier one first. Of changes that
 //! overlap the later one's stands, and the merge says that there was a clash.
 
+use std::cell::Cell;
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+
 use similar::{Algorithm, DiffTag};
 
 use crate::json::Value;
-use crate::limits::MERGE_WORDS_MAX;
+use crate::limits::{MERGE_STEPS_PUSH, MERGE_WORDS_MAX};
 use crate::merge::arrays::Combined;
+
+/// How many words may still be compared: of all texts of one push, so that nobody stops the server's writer with many
+/// long ones. The text at which it ends is merged; those behind it go to the later stamp.
+#[derive(Debug)]
+pub struct TextSteps(Cell<u64>);
+
+impl Default for TextSteps {
+    fn default() -> Self {
+        Self(Cell::new(MERGE_STEPS_PUSH))
+    }
+}
+
+impl TextSteps {
+    fn is_spent(&self) -> bool {
+        self.0.get() == 0
+    }
+
+    fn spend(&self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+/// A word whose comparisons are counted.
+#[derive(Clone, Copy)]
+struct Word<'a> {
+    text: &'a str,
+    steps: &'a TextSteps,
+}
+
+impl PartialEq for Word<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.steps.spend();
+        self.text == other.text
+    }
+}
+
+impl Eq for Word<'_> {}
+
+impl PartialOrd for Word<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Word<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(other.text)
+    }
+}
+
+impl Hash for Word<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
 
 /// A change of the base's words `from..to`.
 #[derive(Debug, PartialEq)]
@@ -24,13 +83,20 @@ impl Hunk {
     }
 }
 
-/// `None` where a value is no text, or there was none, or one has more words than are compared.
-pub(super) fn merge(was: Option<&Value>, mine: &Value, theirs: &Value, mine_wins: bool) -> Option<Combined> {
+/// `None` where a value is no text, or there was none, or one has more words than are compared, or too much was
+/// compared already.
+pub(super) fn merge(
+    was: Option<&Value>,
+    mine: &Value,
+    theirs: &Value,
+    mine_wins: bool,
+    steps: &TextSteps,
+) -> Option<Combined> {
     let (was, mine, theirs) = (words(was?.as_str()?)?, words(mine.as_str()?)?, words(theirs.as_str()?)?);
-    if was.is_empty() {
+    if was.is_empty() || steps.is_spent() {
         return None;
     }
-    let (mine, theirs) = (hunks(&was, &mine), hunks(&was, &theirs));
+    let (mine, theirs) = (hunks(&was, &mine, steps), hunks(&was, &theirs, steps));
     let (mut earlier, mut later) = if mine_wins { (&theirs[..], &mine[..]) } else { (&mine[..], &theirs[..]) };
     let (mut out, mut at, mut clash) = (String::new(), 0, false);
     while let Some((from, to)) = region(earlier, later) {
@@ -89,9 +155,9 @@ fn carry_out(base: &[&str], from: usize, to: usize, hunks: &[Hunk]) -> Option<St
 
 /// The changes from one text to another. Those with nothing but a blank between them are one: a sentence that was
 /// written anew is not mixed with words of another.
-fn hunks(base: &[&str], new: &[&str]) -> Vec<Hunk> {
+fn hunks(base: &[&str], new: &[&str], steps: &TextSteps) -> Vec<Hunk> {
     let mut out: Vec<Hunk> = Vec::new();
-    for op in similar::capture_diff_slices(Algorithm::Myers, base, new) {
+    for op in similar::capture_diff_slices(Algorithm::Myers, &counted(base, steps), &counted(new, steps)) {
         let (tag, old, fresh) = op.as_tag_tuple();
         if tag == DiffTag::Equal {
             continue;
@@ -108,6 +174,10 @@ fn hunks(base: &[&str], new: &[&str]) -> Vec<Hunk> {
         }
     }
     out
+}
+
+fn counted<'a>(words: &[&'a str], steps: &'a TextSteps) -> Vec<Word<'a>> {
+    words.iter().map(|text| Word { text, steps }).collect()
 }
 
 /// Words, and single characters where there are none: blanks, signs, and scripts that are written without blanks.

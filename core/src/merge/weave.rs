@@ -40,7 +40,7 @@ pub(super) struct Weave<'a> {
     /// Objects of this mutation that lost: their fields lose with them.
     lost: Vec<Path>,
     /// Merges texts: the server's only. What the client does not call is not in its download.
-    pub(super) texts: Option<TextMerge>,
+    pub(super) texts: Option<&'a TextMerge<'a>>,
     /// Where values wait for their author: the server's only.
     pub(super) desk: Option<&'a mut dyn Desk>,
 }
@@ -64,7 +64,7 @@ pub(super) enum Joined {
 }
 
 /// Base, the mutation's value, the stored one, and whether the mutation's wins.
-pub(super) type TextMerge = fn(Option<&Value>, &Value, &Value, bool) -> Option<Combined>;
+pub(super) type TextMerge<'a> = dyn Fn(Option<&Value>, &Value, &Value, bool) -> Option<Combined> + 'a;
 
 impl<'a> Weave<'a> {
     pub(super) fn new(doc: Value, known: Known<'a>, base_rev: Rev, settings: &'a CollectionSettings) -> Self {
