@@ -102,7 +102,8 @@ async function describe(lab, results, { adapters }) {
 /** One session with every adapter. The order is another one in each round, so that none is always first. */
 async function runSession(lab, results, { adapters, sizes }, name, round) {
   const session = SESSIONS[name];
-  const able = session.syncs ? adapters.filter((adapter) => SERVERS.includes(adapter)) : adapters;
+  const takesPart = session.syncs ? SERVERS : (session.adapters ?? adapters);
+  const able = adapters.filter((adapter) => takesPart.includes(adapter));
   const turned = able.map((_, at) => able[(at + round) % able.length]);
   const order = round % 2 === 0 ? turned : turned.reverse();
   for (const adapter of order) {
@@ -133,11 +134,12 @@ async function runOne(lab, results, { name, adapter, durability, mark, sizes, ro
   };
   const about = results.data.adapters[adapter];
   const record = (key, value) => results.record(key, adapter, mark, value);
+  const point = (curve, count, value) => results.point(curve, adapter, count, value);
   const lacks = (key) => results.lacks(key, adapter);
   const options = { adapter, durability };
   try {
     const [stage] = SESSIONS[name].syncs ? [] : stages(1);
-    await SESSIONS[name].run({ stage, stages, server, about, options, sizes, record, lacks, round });
+    await SESSIONS[name].run({ stage, stages, server, adapter, about, options, sizes, record, point, lacks, round });
   } catch (error) {
     results.fail(name, adapter, mark, error);
   }

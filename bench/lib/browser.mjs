@@ -39,7 +39,7 @@ export async function openLab(root) {
     async close() {
       await context.close();
       await files.close();
-      rmSync(profile, { recursive: true, force: true });
+      rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
     },
   };
 }

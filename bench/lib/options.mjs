@@ -5,16 +5,18 @@ const USAGE = `npm run bench -- [options]
   --quick          small sizes, one round: a check that every adapter is correct
   --only <words>   adapters, sessions or figures, by name, with commas
   --rounds <n>     how often each is measured (5)
+  --sizes <list>   other sizes, as large=10000,huge=20000,each=500,patched=5000
   --out <dir>      where the results go`;
 
 /** What to run, or `problem`. */
 export function optionsOf(words, { adapters, sessions }) {
-  const found = { quick: false, only: [], rounds: undefined, out: undefined };
+  const found = { quick: false, only: [], rounds: undefined, sizes: {}, out: undefined };
   for (let at = 0; at < words.length; at += 1) {
     const value = words[at + 1];
     if (words[at] === "--quick") found.quick = true;
     else if (words[at] === "--only" && value) found.only.push(...words[(at += 1)].split(","));
     else if (words[at] === "--rounds" && /^\d+$/.test(value ?? "")) found.rounds = Number(words[(at += 1)]);
+    else if (words[at] === "--sizes" && /^(\w+=\d+,?)+$/.test(value ?? "")) found.sizes = pairs(words[(at += 1)]);
     else if (words[at] === "--out" && value) found.out = words[(at += 1)];
     else return { problem: USAGE };
   }
@@ -23,16 +25,19 @@ export function optionsOf(words, { adapters, sessions }) {
   if (unknown.length > 0) return { problem: unknownWords(unknown, adapters, sessions) };
   const named = found.only.filter((word) => adapters.includes(word));
   const chosen = found.only.filter((word) => !adapters.includes(word)).map((word) => owner(sessions, word) ?? word);
-  const sizes = { ...(found.quick ? SIZES.quick : SIZES.full) };
+  const sizes = { ...(found.quick ? SIZES.quick : SIZES.full), ...found.sizes };
   return {
     adapters: adapters.filter((name) => named.length === 0 || named.includes(name)),
     sessions: Object.keys(sessions).filter((name) => chosen.length === 0 || chosen.includes(name)),
     sizes: { ...sizes, rounds: found.rounds ?? sizes.rounds },
     quick: found.quick,
-    whole: !found.quick && found.only.length === 0,
+    whole: !found.quick && found.only.length === 0 && Object.keys(found.sizes).length === 0,
     out: found.out,
   };
 }
+
+const pairs = (text) =>
+  Object.fromEntries(text.split(",").map((one) => [one.split("=")[0], Number(one.split("=")[1])]));
 
 /** The session that measures a figure. */
 function owner(sessions, figure) {

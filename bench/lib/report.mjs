@@ -1,7 +1,7 @@
 /** `RESULTS.md` and its charts, from the samples of a run. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { chart } from "./chart.mjs";
+import { chart, curve } from "./chart.mjs";
 import { FIGURES, median, titleOf } from "./figures.mjs";
 import { number, table, times } from "./text.mjs";
 
@@ -34,6 +34,7 @@ export function writeReport(out, data) {
         data,
       ),
     ),
+    growth(out, data),
     failures(data),
     peers(data),
   ];
@@ -161,6 +162,38 @@ function lacking({ key }, { lacking: lists, adapters }) {
     .join(", ");
   const own = list.includes(OWN) ? "\n\nTidewire: not there yet." : "";
   return `${own}${peersText === "" ? "" : `\n\nNo such thing in: ${peersText}.`}`;
+}
+
+const CURVES = {
+  insert: ["Inserts, 5,000 in one call", "/s"],
+  get: ["Get by id, the first time", "µs"],
+  page: ["Page of 50 with a new threshold", "ms"],
+  edits: ["Random single edits, 100 at a time, idle work included", "/s"],
+  amplification: ["Bytes written for each byte of edited documents (asked: at most 3.5, and flat)", "x"],
+};
+
+/** The curves of growth: a table and a chart for each. */
+function growth(out, { curves, adapters }) {
+  const parts = Object.entries(CURVES)
+    .filter(([key]) => curves[key] !== undefined)
+    .map(([key, [title, unit]]) => {
+      const counts = [...new Set(Object.values(curves[key]).flatMap((of) => Object.keys(of).map(Number)))];
+      counts.sort((a, b) => a - b);
+      const series = Object.entries(curves[key]).map(([adapter, of]) => ({
+        name: adapters[adapter].name,
+        own: adapter === OWN,
+        points: counts.filter((count) => of[count] !== undefined).map((count) => [count, median(of[count])]),
+      }));
+      writeFileSync(path.join(out, "charts", `curve-${key}.svg`), curve({ title, unit, series }));
+      const at = (points, count) => number(points.find((point) => point[0] === count)?.[1]);
+      const rows = series.map(({ name, own, points }) => [
+        own ? `**${name}**` : name,
+        ...counts.map((count) => at(points, count)),
+      ]);
+      const head = [`${unit}, by documents stored`, ...counts.map((count) => count.toLocaleString("en"))];
+      return `### ${title}\n\n![${title}](charts/curve-${key}.svg)\n\n${table(head, rows)}`;
+    });
+  return parts.length === 0 ? "" : ["## Growth", ...parts].join("\n\n");
 }
 
 function failures({ failed, adapters }) {

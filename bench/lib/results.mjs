@@ -3,7 +3,17 @@ export class Results {
   failures = [];
 
   constructor({ sizes, adapters, sessions, ...about }) {
-    this.data = { about, sizes, adapters: {}, order: adapters, sessions, samples: {}, lacking: {}, failed: {} };
+    this.data = {
+      about,
+      sizes,
+      adapters: {},
+      order: adapters,
+      sessions,
+      samples: {},
+      curves: {},
+      lacking: {},
+      failed: {},
+    };
   }
 
   describe(adapter, about) {
@@ -15,6 +25,12 @@ export class Results {
     if (!Number.isFinite(value)) throw new Error(`${key} of ${adapter} is no number: ${value}`);
     const of = ((this.data.samples[key] ??= {})[durability] ??= {});
     (of[adapter] ??= []).push(value);
+  }
+
+  /** One point of a curve of growth. */
+  point(curve, adapter, count, value) {
+    const of = ((this.data.curves[curve] ??= {})[adapter] ??= {});
+    (of[count] ??= []).push(value);
   }
 
   /** The adapter has no such thing. */

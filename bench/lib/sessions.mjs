@@ -5,11 +5,34 @@
 import { documents } from "../documents.js";
 import { median, quantile } from "./figures.mjs";
 
+/** Stored documents, for the curve of growth. */
+const CURVE = [10_000, 30_000, 100_000, 300_000];
+
 /** How large things are. */
 export const SIZES = {
-  full: { each: 1_000, patched: 10_000, large: 50_000, huge: 100_000, samples: 200, rounds: 5 },
-  quick: { each: 50, patched: 500, large: 2_000, huge: 4_000, samples: 20, rounds: 1 },
+  full: {
+    each: 1_000,
+    patched: 10_000,
+    large: 50_000,
+    huge: 100_000,
+    samples: 200,
+    rounds: 5,
+    curve: CURVE,
+    edits: 100_000,
+  },
+  quick: {
+    each: 50,
+    patched: 500,
+    large: 2_000,
+    huge: 4_000,
+    samples: 20,
+    rounds: 1,
+    curve: CURVE.map((count) => count / 50),
+    edits: 2_000,
+  },
 };
+/** Documents in one call where the insert itself is not what is measured. */
+const CHUNK = 5_000;
 /** No step of reads goes on for longer: slow adapters get fewer samples. */
 const BUDGET_MS = 10_000;
 
@@ -26,6 +49,8 @@ export const SESSIONS = {
   pull: { figures: ["pull", "pull-first", "pull-longest", "pull-huge"], syncs: true, run: pull },
   drain: { figures: ["drain-few", "drain-many"], syncs: true, run: drain },
   latency: { figures: ["latency-p50", "latency-p99"], syncs: true, run: latency },
+  // Where all peers took part it would take hours; these are the fastest stores below a library and in one.
+  curve: { figures: [], adapters: ["tidewire", "indexeddb", "dexie", "sqlite"], run: curve },
   queries: { figures: ["page-huge", "count-by", "rollup", "joined"], run: queries },
 };
 
@@ -38,7 +63,7 @@ async function each({ stage, options, sizes, record, round }) {
   await stage.load();
   await stage.call("open", options);
   record("awaited-inserts", rate(sizes.each, await stage.call("insertEach", { from: 0, to: sizes.each })));
-  await stage.call("fill", { from: sizes.each, to: sizes.patched });
+  await stage.call("fill", { from: sizes.each, to: sizes.patched, chunk: CHUNK });
   const patches = { of: sizes.patched, count: sizes.each, seed: round + 1 };
   record("awaited-patches", rate(sizes.each, await stage.call("patchEach", patches)));
   const all = { count: sizes.patched, seed: round + 1 };
@@ -57,7 +82,7 @@ async function bulk({ stage, options, sizes, record }) {
 async function open({ stage, options, sizes, record, round }) {
   await stage.load();
   await stage.call("open", options);
-  await stage.call("fill", { from: 0, to: sizes.large });
+  await stage.call("fill", { from: 0, to: sizes.large, chunk: CHUNK });
   const cold = { ...options, count: sizes.large, turn: round, atOnce: true };
   await stage.reload();
   const first = await stage.call("coldOpen", cold);
@@ -73,7 +98,7 @@ async function open({ stage, options, sizes, record, round }) {
 async function reads({ stage, options, sizes, record, lacks, about, round }) {
   await stage.load();
   await stage.call("open", options);
-  await stage.call("fill", { from: 0, to: sizes.large });
+  await stage.call("fill", { from: 0, to: sizes.large, chunk: CHUNK });
   await stage.call("settle");
   await stage.load();
   await stage.call("open", options);
@@ -98,7 +123,7 @@ async function queries({ stage, options, sizes, record, lacks }) {
   await stage.load();
   await stage.call("open", options);
   await stage.call("fillCustomers");
-  await stage.call("fill", { from: 0, to: sizes.huge });
+  await stage.call("fill", { from: 0, to: sizes.huge, chunk: CHUNK });
   await stage.call("settle");
   const budget = { of: sizes.huge, budgetMs: BUDGET_MS };
   record("page-huge", median(await stage.call("pages", { ...budget, turns: sizes.samples })));
@@ -110,6 +135,34 @@ async function queries({ stage, options, sizes, record, lacks }) {
     if (!(await stage.call("can", { what }))) lacks(key);
     else record(key, median(await stage.call("aggregate", { ...budget, what, turns: 20 })));
   }
+}
+
+/** The same work on ever more documents: what it costs should grow with them, or not at all. */
+async function curve({ stages, adapter, options, sizes, point, round }) {
+  for (const count of sizes.curve) {
+    const [stage] = stages(1);
+    await stage.load();
+    await stage.call("open", options);
+    point("insert", count, rate(count, await stage.call("fill", { from: 0, to: count, chunk: CHUNK })));
+    await stage.call("settle");
+    const gets = { of: count, count: 10_000, budgetMs: BUDGET_MS, seed: round + 1 };
+    const { first } = await stage.call("gets", gets);
+    point("get", count, (first.ms / first.count) * 1_000);
+    point("page", count, median(await stage.call("pages", { of: count, turns: sizes.samples, budgetMs: BUDGET_MS })));
+    // The others give documents to the browser, which tells nobody how many bytes it makes of them.
+    if (adapter === "tidewire") {
+      const edits = { of: count, edits: sizes.edits, together: 100, seed: round + 1 };
+      const { bytes, ms } = await stage.call("editRandomly", edits);
+      point("amplification", count, bytes / (sizes.edits * meanBytes(count)));
+      point("edits", count, rate(sizes.edits, ms));
+    }
+    await stage.close();
+  }
+}
+
+function meanBytes(count) {
+  const some = documents(0, Math.min(count, 1_000));
+  return some.reduce((sum, doc) => sum + JSON.stringify(doc).length, 0) / some.length;
 }
 
 /** A first sync into an empty device, of the usual and of the huge number of documents. */
