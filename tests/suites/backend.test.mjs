@@ -95,3 +95,39 @@ describe("a backend of the app's own", () => {
     await until("stored once", () => rest.writes.filter(({ id }) => id === "plain").length === 1);
   });
 });
+
+describe("a backend of the app's own, and several tabs", () => {
+  const stack = useStack();
+  /** @type {Awaited<ReturnType<typeof startRest>>} */
+  let rest;
+  before(async () => void (rest = await startRest({ latencyMs: 15, remembers: true })));
+  after(() => rest.close());
+
+  scenario(stack, "the tab that drains dies in the middle: another goes on, nothing counts twice", async (world) => {
+    for (let n = 0; n < 20; n += 1) rest.put("todos", `${n}`, { votes: 0 });
+    const device = await world.device({ rest: { port: rest.port, remembers: true }, tabs: 3 });
+    await device.synced();
+    device.offline();
+    for (const tab of device.tabs) {
+      await tab.run(async () => {
+        const { db, inc } = window.tw;
+        const ids = Array.from({ length: 20 }, (_, n) => `${n}`);
+        for (const by of [1, 1, 1]) await Promise.all(ids.map((id) => db.todos.update(id, { votes: inc(by) })));
+      });
+    }
+    const began = rest.writes.length;
+    device.online();
+    await until("it drains", () => rest.writes.length > began + 30);
+    assert.ok(rest.writes.length < began + 150, "and is not done yet");
+    const statuses = await Promise.all(device.tabs.map((tab) => tab.status()));
+    const leader = statuses.findIndex((status) => status.leader);
+    assert.ok(leader >= 0);
+    await device.tabs[leader].close();
+    device.tabs.splice(leader, 1);
+    for (const tab of device.tabs) await tab.synced({ timeoutMs: 30_000 });
+    const votes = [...rest.all("todos").values()].map((value) => value.votes);
+    assert.deepEqual(votes, Array(20).fill(9));
+    for (const tab of device.tabs) await tab.agrees("todos", rest.all("todos"));
+    assert.ok(rest.mostForOne <= 2, "at most the dying tab's last call beside another");
+  }, { timeoutMs: 90_000 });
+});

@@ -70,6 +70,7 @@ const DELETED = "this entity was deleted: insert it again to keep this edit";
 
 /** Decides: a verdict where there is nothing to store. */
 export function decide(mutation: Mutation, row: Row | undefined, settings: Settings): Decided | Verdict {
+  if (mutation.c.startsWith("$")) return rejected("unknown-collection", "this collection is Tidewire's own");
   if (mutation.if_rev !== undefined && mutation.if_rev !== row?.rev)
     return rejected("stale-rev", "the entity changed since the revision that this edit names: look again");
   if (mutation.kind === "insert") return insert(mutation, row);

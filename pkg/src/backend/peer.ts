@@ -9,7 +9,7 @@ import { CODE_ABNORMAL, type Answer, type Net, type Socket, type SocketNews } fr
 import { NO_TOKEN } from "../options.js";
 import type { PeerEngine } from "../wasm/wire.js";
 import { Desk, type PeerParts } from "./desk.js";
-import { pull, type PullRequest } from "./pull.js";
+import { isTheirs, pull, type PullRequest } from "./pull.js";
 import { Memory, push, type PushRequest } from "./push.js";
 import { messageOf, statusOf, waitOf } from "./status.js";
 
@@ -124,7 +124,7 @@ class Channel implements Socket {
     try {
       const onChange = (): void => queueMicrotask(() => this.say({ t: "pull" }));
       const onLost = (): void => queueMicrotask(() => this.#lose());
-      const listener = { collections, token: given(token), onChange, onLost };
+      const listener = { collections: collections.filter(isTheirs), token: given(token), onChange, onLost };
       this.#stop = this.backend().listen?.(listener);
     } catch (error) {
       this.desk.bad("listen", undefined, error);

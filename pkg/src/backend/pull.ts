@@ -51,7 +51,7 @@ export async function* pull(
   const { now, user } = desk.greeting();
   const settings = desk.settings();
   let text = line({ pull: { v: 1, now, user, ...(from && { after: from }), ...reset, total: 0, settings } });
-  for (const collection of collections) {
+  for (const collection of collections.filter(isTheirs)) {
     for await (const changes of pages(desk, stream, collection, token, signal)) {
       yield text + changes;
       text = "";
@@ -171,6 +171,11 @@ function positionsOf({ history, mark }: Cursor): JsonObject | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What begins with `$` is Tidewire's own: no backend has such a collection. */
+export function isTheirs(collection: string): boolean {
+  return !collection.startsWith("$");
 }
 
 /** What was read once stays: a collection that this tab does not ask for may be another one's. */
