@@ -213,6 +213,9 @@ impl Engine {
 }
 
 fn parse<T>(text: &str, read: fn(&Value) -> Result<T, CoreError>) -> Result<T, CoreError> {
-    read(&json::parse(text.as_bytes(), CALL)?)
-        .map_err(|error| error.within(Code::BadMessage, "this call cannot be read"))
+    read(&json::parse(text.as_bytes(), CALL)?).map_err(|error| match error.code {
+        // These are the app's.
+        Code::BadName | Code::BadPath => error,
+        _ => error.within(Code::BadMessage, "this call cannot be read"),
+    })
 }

@@ -158,3 +158,51 @@ fn without_a_socket_the_server_is_asked_every_5_seconds_and_every_5_minutes_when
     world.tabs[a].engine.handle(world.now, Input::Visible(true));
     assert!((1..=2).contains(&asked_in(&mut world, 1_000)), "at once when it is visible again");
 }
+
+#[test]
+fn an_answer_that_is_none_is_said_and_moves_nothing() {
+    let (reference, ..) = pair();
+    let user = tidewire_core::ids::Owner { tenant: "acme".into(), subject: "ada".into() };
+    let cursor = reference.server.cursor(&user, &["deals".into(), "people".into()], 1);
+    let header = json!({"pull": {"v": 1, "now": 1, "user": user, "after": cursor, "settings": {}, "total": 1}});
+    let done = json!({"cursor": cursor, "after": json!({}), "done": true});
+    let cases = [
+        ("a page", "<html>Welcome to the hotel</html>".to_owned(), false),
+        ("garbage", "\u{0}\u{1}garbage".to_owned(), true),
+        ("nothing", String::new(), false),
+        ("another service's JSON", r#"{"ok":true}"#.to_owned() + "\n", true),
+        ("a line that never ends", "0".repeat(9 << 20), true),
+        ("a page that never ends", "<p>".repeat(3 << 20), false),
+        ("a change that is none", format!("{header}\n{{\"id\":7}}\n"), true),
+        ("a checkpoint that follows nothing", format!("{header}\n{done}\n"), true),
+    ];
+    for (what, text, json) in cases {
+        let (mut world, a, b) = pair();
+        world.sockets = false;
+        world.set_network(false);
+        world.write(b, set("d1", "/g", "theirs"));
+        world.set_network(true);
+        world.run(2_000);
+        world.set_network(false);
+        let before = world.events(a, "watchdog").len();
+        world.pull_faults.extend(vec![Fault::Says(text.clone(), json); 3]);
+        world.push_faults.extend(vec![Fault::Says(text.clone(), json); 3]);
+        world.write(a, set("d1", "/f", "mine"));
+        let row = world.row(a, "d1");
+        world.kill(b);
+        world.set_network(true);
+        let mut shown = Vec::new();
+        while !(world.pull_faults.is_empty() && world.push_faults.is_empty()) {
+            world.run(100);
+            shown.push(world.row(a, "d1"));
+        }
+        shown.pop();
+        assert!(shown.iter().all(|now| *now == row), "{what}: what is shown stays as it is");
+        let told = world.events(a, "watchdog").split_off(before);
+        assert!(!told.is_empty() && told.iter().all(|event| event["code"] == "bad-response"), "{what}: {told:?}");
+        world.run(60_000);
+        assert_eq!(world.view(a, "status")["state"], "synced", "{what}");
+        assert_eq!((world.view(a, "queue"), world.events(a, "reset")), (json!({"pending": [], "failed": []}), vec![]));
+        assert_eq!(world.server.store.entities.values().next().unwrap().stored.doc["f"], "mine", "{what}");
+    }
+}

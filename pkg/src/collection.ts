@@ -221,7 +221,7 @@ function splitId(value: unknown, collection: string): { id: string; entity: Json
   const json = cleanObject(value);
   const given = json["id"];
   if (given !== undefined && (typeof given !== "string" || given === "")) {
-    throw new TidewireError("bad-value", `An id is a text that is not empty.`, { collection, path: "/id" });
+    throw new TidewireError("bad-name", `An id is a text that is not empty.`, { collection, path: "/id" });
   }
   const rowKeys = new Set(Object.keys(json).filter(isRowKey));
   return { id: given ?? newId(), entity: withoutKeys(json, rowKeys) };

@@ -11,6 +11,7 @@ export const FACE_CODES = [
   "async-function",
   "async-schema",
   "bad-config",
+  "bad-name",
   "bad-patch",
   "bad-path",
   "bad-query",

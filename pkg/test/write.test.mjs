@@ -145,7 +145,7 @@ test("what is missing or there already is refused with the code of the core", as
   assert.equal((await refused(db.todos.delete("none"))).code, "not-found");
   const insert = await refused(db.todos.insert({ title: "a", id: "one" }));
   assert.deepEqual([insert.code, insert.collection, insert.id], ["exists", "todos", "one"]);
-  assert.equal((await refused(db.todos.insert({ title: "a", id: "" }))).code, "bad-value");
+  assert.equal((await refused(db.todos.insert({ title: "a", id: "" }))).code, "bad-name");
 });
 
 test("values that are not JSON are refused with their path before they reach the core", async () => {

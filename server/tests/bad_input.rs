@@ -1,5 +1,5 @@
-//! Input that no client of ours sends, as raw bytes: each has the documented code and path, nothing of it is stored, and
-//! what stands beside it is applied.
+//! Input that no client of ours sends, as raw bytes: each has the documented code and path, nothing of it is stored,
+//! and what stands beside it is applied.
 
 mod common;
 

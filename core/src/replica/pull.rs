@@ -174,7 +174,11 @@ impl Replica {
         let Some(stream) = self.stream(token) else { return true };
         if stream.status != 200 || !stream.json {
             // The reason of a refusal, or a portal's page: read at the end.
-            stream.buffer.truncate(LINE_BYTES_MAX);
+            if stream.buffer.len() > LINE_BYTES_MAX {
+                self.output(Output::Abort { token });
+                self.strange_answer();
+                self.pull_failed(now, 0);
+            }
             return true;
         }
         if let Err(error) = self.take_lines(now, token) {
@@ -277,7 +281,7 @@ impl Replica {
 
     pub(crate) fn pull_finished(&mut self, now: Now, token: Token) -> bool {
         let Some(stream) = self.stream(token) else { return false };
-        let (status, retry_after_ms) = (stream.status, stream.retry_after_ms);
+        let (status, retry_after_ms, json) = (stream.status, stream.retry_after_ms, stream.json);
         let body = json::parse(&stream.buffer, JsonLimits::MESSAGE).ok();
         let error = body.as_ref().and_then(ErrorBody::read);
         if stream.finished {
@@ -298,6 +302,9 @@ impl Replica {
             self.pulling.stream = None;
             self.pulling.wanted = true;
         } else {
+            if status == 200 && !json {
+                self.strange_answer();
+            }
             self.pull_failed(now, retry_after_ms);
         }
         true

@@ -27,6 +27,8 @@ pub struct Session {
     pub(crate) clock: Option<ServerClock>,
     /// When the server was last reached, by both clocks.
     pub(crate) reached: Option<Now>,
+    /// Something else answered in the server's place, and that was said.
+    pub(crate) strange: bool,
     /// When it was last not reached.
     pub(crate) lost_ms: Option<u64>,
     /// Waits after failures of the token function.
@@ -61,6 +63,7 @@ impl Default for Session {
             blocked: None,
             clock: None,
             reached: None,
+            strange: false,
             lost_ms: None,
             backoff: Backoff::default(),
         }
@@ -159,6 +162,7 @@ impl Replica {
     pub(crate) fn reached(&mut self, now: Now) {
         self.session.reached = Some(now);
         self.session.lost_ms = None;
+        self.session.strange = false;
         self.session.backoff.reset();
     }
 

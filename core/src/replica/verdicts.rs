@@ -14,7 +14,17 @@ use crate::protocol::message::{ErrorBody, PushAnswer};
 use crate::replica::Replica;
 use crate::replica::push::{Flight, Step};
 
+/// What is said of an answer that no sync server gives.
+const STRANGE: &str = "the answer is not a sync server's: sign in to this network, or check `url`";
+
 impl Replica {
+    /// Says that something else answers in the server's place, once until the server is reached again.
+    pub(crate) fn strange_answer(&mut self) {
+        if !std::mem::replace(&mut self.session.strange, true) {
+            self.event(json!({"type": "watchdog", "code": Code::BadResponse, "message": STRANGE}));
+        }
+    }
+
     /// The head of an answer. Returns whether it was the push's.
     pub(crate) fn push_response(
         &mut self,
@@ -37,8 +47,11 @@ impl Replica {
         let timeout = self.config.timeout_ms;
         let Some(flight) = self.flight(token) else { return false };
         flight.deadline_ms = now.mono_ms + timeout;
-        if flight.body.len() + bytes.len() <= PUSH_BYTES_MAX {
-            flight.body.extend_from_slice(bytes);
+        flight.body.extend_from_slice(bytes);
+        if flight.body.len() > PUSH_BYTES_MAX {
+            self.output(Output::Abort { token });
+            self.strange_answer();
+            self.push_failed(now, 0, STRANGE);
         }
         true
     }
@@ -56,7 +69,8 @@ impl Replica {
             (200, Some(answer)) => self.push_answered(now, &flight, answer),
             (200, None) => {
                 self.pushing.step = Step::InFlight(flight);
-                self.push_failed(now, 0, "the answer is not a sync server's");
+                self.strange_answer();
+                self.push_failed(now, 0, STRANGE);
             }
             (status, _) => {
                 let error = body.as_ref().and_then(ErrorBody::read);

@@ -41,6 +41,8 @@ pub enum Fault {
     Status(u16, Option<u64>),
     /// Answered 200 with a page of a captive portal.
     Portal,
+    /// Answered 200 with this text, as JSON or not.
+    Says(String, bool),
     /// Carried out twice; the second answer comes back.
     Twice,
 }

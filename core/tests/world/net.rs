@@ -36,6 +36,7 @@ impl World {
                 (status, retry, true, r#"{"code":"server-error","message":""}"#.to_owned())
             }
             Some(Fault::Portal) => (200, None, false, "<html>Welcome to the hotel</html>".to_owned()),
+            Some(Fault::Says(text, json)) => (200, None, json, text),
             Some(Fault::Twice) => {
                 answer(self);
                 let (status, text) = answer(self);
@@ -56,7 +57,8 @@ impl World {
         };
         let engine = &mut self.tabs[tab].engine;
         engine.handle(self.now, Input::Response { token, status, retry_after_ms, json });
-        for piece in text.as_bytes().chunks(700) {
+        let piece_bytes = if text.len() > 1_000_000 { 256 * 1024 } else { 700 };
+        for piece in text.as_bytes().chunks(piece_bytes) {
             engine.handle(self.now, Input::Chunk { token, bytes: piece.to_vec() });
         }
         engine.handle(self.now, Input::Finished { token });
