@@ -82,6 +82,15 @@ impl<K: Ord, V> Table<K, V> {
         keys
     }
 
+    /// Shows the entries in the order of their keys.
+    pub fn each<'a>(&'a self, then: &mut dyn FnMut(&'a K, &'a V)) {
+        for chunk in &self.0 {
+            for (key, value) in chunk.iter() {
+                then(key, value);
+            }
+        }
+    }
+
     /// How many values are as asked.
     pub fn count(&self, is: &dyn Fn(&V) -> bool) -> usize {
         let mut count = 0;
@@ -138,6 +147,9 @@ mod tests {
                 prop_assert_eq!(table.get(&key), tree.get(&key));
             }
             prop_assert!(table.keys().into_iter().eq(tree.keys()));
+            let mut entries = Vec::new();
+            table.each(&mut |key, value| entries.push((key, value)));
+            prop_assert!(entries.into_iter().eq(&tree));
             prop_assert_eq!(table.count(&|value| *value == 2), tree.values().filter(|value| **value == 2).count());
             table.retain(&mut |key, value| key % 7 == 0 && *value > 1);
             tree.retain(|key, value| key % 7 == 0 && *value > 1);
