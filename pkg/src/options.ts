@@ -106,13 +106,16 @@ export function clientConfig(settings: DbSettings, parts: ReadonlyMap<string, Co
 }
 
 function collectionConfig(options: AnyCollectionOptions): JsonObject {
-  const { fields, ...rest } = options;
+  const { fields, refs, ...rest } = options;
   const byPointer = Object.entries(fields ?? {})
     .filter(([, strategy]) => strategy !== undefined)
     .map(([path, strategy]) => [toPointer(path), strategy]);
   return cleanJson({
     ...rest,
     ...(byPointer.length > 0 ? { fields: Object.fromEntries(byPointer) } : {}),
+    ...(refs === undefined
+      ? {}
+      : { refs: Object.fromEntries(Object.entries(refs).map(([path, ref]) => [toPointer(path), ref])) }),
   }) as JsonObject;
 }
 

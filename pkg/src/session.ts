@@ -341,9 +341,8 @@ export class Session implements SourceHost {
     switch (event.type) {
       case "changed":
         // A row changes with what is queued for it or was refused, and the status counts both.
-        touched.add(topics.queue).add(topics.status);
-        this.rows.invalidate(event.collection, event.ids);
-        touched.add(topics.collection(event.collection));
+        touched.add(topics.queue).add(topics.status).add(topics.collection(event.collection));
+        this.rows.invalidate(event.collection, event.ids, event.origin);
         for (const id of event.ids) touched.add(topics.row(event.collection, id));
         return;
       case "loaded":
@@ -390,6 +389,7 @@ export class Session implements SourceHost {
       if (this.#sources.size <= IDLE_SOURCES_MAX) return;
       if (source.watched) continue;
       this.#sources.delete(key);
+      source.release();
       for (const topic of source.recipe.topics) {
         const set = this.#topics.get(topic);
         set?.delete(source);
