@@ -33,7 +33,8 @@ async function bundle() {
     root: join(root, "scripts", "size-app"),
     configFile: false,
     logLevel: "warn",
-    build: { outDir: OUT, emptyOutDir: true, reportCompressedSize: false, assetsInlineLimit: 0 },
+    // What Vite adds for browsers without `modulepreload` is the app's choice, and no part of the client.
+    build: { modulePreload: { polyfill: false }, outDir: OUT, emptyOutDir: true, reportCompressedSize: false, assetsInlineLimit: 0 },
   });
 }
 
