@@ -34,7 +34,13 @@ async function bundle() {
     configFile: false,
     logLevel: "warn",
     // What Vite adds for browsers without `modulepreload` is the app's choice, and no part of the client.
-    build: { modulePreload: { polyfill: false }, outDir: OUT, emptyOutDir: true, reportCompressedSize: false, assetsInlineLimit: 0 },
+    build: {
+      modulePreload: { polyfill: false },
+      outDir: OUT,
+      emptyOutDir: true,
+      reportCompressedSize: false,
+      assetsInlineLimit: 0,
+    },
   });
 }
 
