@@ -18,24 +18,30 @@ pub const DOCUMENT: &str = "docs/ERRORS.md";
 /// Compares the codes of the sources (path, text) with the document.
 pub fn check(sources: &[(&str, &str)], document: &str) -> Vec<Finding> {
     let documented: BTreeMap<String, usize> = documented(document).into_iter().collect();
-    let mut made = BTreeMap::new();
-    for (path, text) in sources {
-        for (code, line) in codes(path, text) {
-            made.entry(code).or_insert((*path, line));
-        }
-    }
+    let made = made(sources);
     let mut findings = Vec::new();
-    for (code, (path, line)) in &made {
+    for (code, path, line) in &made {
         if !documented.contains_key(code) {
             findings.push(Finding::new(path, *line, format!("error code `{code}` has no row in {DOCUMENT}")));
         }
     }
     for (code, line) in &documented {
-        if !made.contains_key(code) {
+        if !made.iter().any(|(made, ..)| made == code) {
             findings.push(Finding::new(DOCUMENT, *line, format!("error code `{code}` is made nowhere")));
         }
     }
     findings
+}
+
+/// Every code of the sources once, with where it is made.
+pub fn made(sources: &[(&str, &str)]) -> Vec<(String, String, usize)> {
+    let mut made = BTreeMap::new();
+    for (path, text) in sources {
+        for (code, line) in codes(path, text) {
+            made.entry(code).or_insert(((*path).to_owned(), line));
+        }
+    }
+    made.into_iter().map(|(code, (path, line))| (code, path, line)).collect()
 }
 
 fn documented(document: &str) -> Vec<(String, usize)> {

@@ -8,6 +8,7 @@ mod files;
 mod functions;
 mod lex;
 mod order;
+mod provoked;
 mod reach;
 
 use std::fs;
@@ -96,7 +97,10 @@ fn check_file(source: &Source) -> Vec<Finding> {
 
 fn check_errors(sources: &[Source]) -> Vec<Finding> {
     let made: Vec<_> = errors::SOURCES.into_iter().filter_map(|path| Some((path, find(sources, path)?))).collect();
-    errors::check(&made, find(sources, errors::DOCUMENT).unwrap_or_default())
+    let tests = sources.iter().filter(|source| provoked::is_test(&source.path)).map(|source| source.text.as_str());
+    let mut findings = errors::check(&made, find(sources, errors::DOCUMENT).unwrap_or_default());
+    findings.extend(provoked::check(&errors::made(&made), &tests.collect::<Vec<_>>()));
+    findings
 }
 
 fn check_core_tree(workspace: &Workspace) -> Result<Vec<Finding>> {
