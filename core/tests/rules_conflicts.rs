@@ -350,6 +350,18 @@ fn rule_11_a_transaction_that_makes_or_deletes_cannot_wait_and_nothing_of_it_is_
 }
 
 #[test]
+fn rule_11_a_member_of_those_that_wait_says_what_it_lost() {
+    let mut server = parked();
+    // Ben's own text waits at `/f`, and nothing fits below it.
+    let below = patch("1", 3).set("/f/x", 1).text();
+    let verdicts = server.transaction("ben", 2, &[below, patch("1", 3).set("/f", "ben 2").was("/f", "ben").text()]);
+    assert_eq!((waiting(&verdicts[0]).1, waiting(&verdicts[1]).1), (vec![], vec!["/f"]));
+    let Verdict::Conflict { overwritten, .. } = &verdicts[0] else { panic!("{verdicts:?}") };
+    assert_eq!((overwritten.len(), overwritten[0].yours.clone()), (1, Some(json!(1))));
+    assert_eq!(in_state(&server, State::Lost), [told("/f/x", "ben", 1)]);
+}
+
+#[test]
 fn rule_11_a_member_that_fails_behind_one_that_waits_fails_the_transaction() {
     let mut server = parked();
     let his = patch("1", 1).set("/f", "carl").was("/f", "old").text();
