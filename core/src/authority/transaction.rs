@@ -21,14 +21,16 @@ pub(super) fn cannot_wait() -> CoreError {
 /// A member that was decided together with others that wait has their verdict, and their `seq` (rule 11).
 pub(super) fn wait_at(decision: &mut Decision, seq: Option<Seq>) {
     let Decision::Done(verdict) = decision else { return };
-    match verdict {
-        Verdict::Conflict { rev, .. } => *rev = seq.unwrap_or(*rev),
-        Verdict::Applied { rev } | Verdict::Merged { rev, .. } => {
-            let rev = seq.unwrap_or(*rev);
-            *verdict = Verdict::Conflict { rev, parked: Vec::new(), overwritten: Vec::new(), displaced: Vec::new() };
+    let (rev, parked, overwritten, displaced) = match std::mem::replace(verdict, Verdict::Void) {
+        Verdict::Conflict { rev, parked, overwritten, displaced } => (rev, parked, overwritten, displaced),
+        Verdict::Merged { rev, overwritten, displaced } => (rev, Vec::new(), overwritten, displaced),
+        Verdict::Applied { rev } => (rev, Vec::new(), Vec::new(), Vec::new()),
+        other => {
+            *verdict = other;
+            return;
         }
-        _ => {}
-    }
+    };
+    *verdict = Verdict::Conflict { rev: seq.unwrap_or(rev), parked, overwritten, displaced };
 }
 
 /// What stops a transaction before anything of it is tried, and at which member.
