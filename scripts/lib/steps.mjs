@@ -8,7 +8,12 @@ const workspace = (name, script) => ["npm", "run", "--silent", "--if-present", s
 const clippy = (...which) => ["cargo", "clippy", ...which, "--", "--deny", "warnings"];
 
 export const steps = [
-  { name: "scripts", label: "tests of these scripts", commands: [["node", "--test", "scripts/lib/"]], parts: [] },
+  {
+    name: "scripts",
+    label: "tests of these scripts",
+    commands: [["node", "--test", "scripts/lib/", "bench/lib/"]],
+    parts: [],
+  },
   { name: "fmt", label: "rustfmt", commands: [["cargo", "fmt", "--all", "--check"]], parts: [] },
   { name: "tidy", label: "house rules", commands: [["cargo", "xtask", "tidy"]], parts: [] },
   {
