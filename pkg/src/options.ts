@@ -93,6 +93,7 @@ export function partsOf(collections: Collections): ReadonlyMap<string, Collectio
 export function clientConfig(settings: DbSettings, parts: ReadonlyMap<string, CollectionParts>): ClientConfig {
   if (typeof settings.name !== "string" || settings.name === "")
     throw badConfig("openDb() needs a name for the store on this device.");
+  if (settings.backend !== undefined) checkStrategies(parts);
   const passed = PASSED_ON.filter((key) => settings[key] !== undefined).map((key) => [key, cleanJson(settings[key])]);
   return {
     name: settings.name,
@@ -129,6 +130,15 @@ function peerOf({ url, backend, rate, allowInsecure }: DbSettings): string | nul
   if (typeof backend.pull !== "function" || typeof backend.push !== "function")
     throw badConfig("A `backend` has the functions `pull` and `push`, and may have `listen`.");
   return "backend:";
+}
+
+/** Before a backend nothing can wait for its author: there is nowhere to keep it. */
+function checkStrategies(parts: ReadonlyMap<string, CollectionParts>): void {
+  for (const [name, { options }] of parts) {
+    const strategies: readonly unknown[] = [options.conflict, ...Object.values(options.fields ?? {})];
+    if (strategies.some((strategy) => strategy === "manual" || typeof strategy === "function"))
+      throw badConfig(`"${name}": with a \`backend\` the strategy is neither "manual" nor a function.`);
+  }
 }
 
 function deliveryOf(backend: Backend): Delivery {

@@ -220,3 +220,86 @@ test("five rounds against somebody who is always quicker, then the edit waits an
   await synced(db);
   assert.deepEqual(script.rows.get("1").value, { n: 5, m: 1 });
 });
+
+/** Makes a scripted backend atomic: all edits of a transaction or none, checked against what stood before it. */
+function atomic(script) {
+  script.transactions = [];
+  script.backend.pushAll = async (edits) => {
+    script.transactions.push(edits.map(({ id, kind, ifVersion }) => [id, kind, ifVersion]));
+    const answers = await script.before.pushAll?.(edits);
+    if (answers !== undefined) return answers;
+    const conflicts = edits.map(({ id, kind, ifVersion }) => {
+      const now = script.rows.get(id);
+      const there = now !== undefined && !now.deleted;
+      const fits = kind === "insert" ? !there : ifVersion === undefined || ifVersion === String(now?.version);
+      return fits ? {} : { conflict: there ? { id, version: String(now.version), value: now.value } : null };
+    });
+    if (conflicts.some((answer) => "conflict" in answer)) return conflicts;
+    for (const { id, kind, value } of edits) script.put(id, value, kind === "delete");
+    return edits.map(({ id }) => ({ version: String(script.rows.get(id).version) }));
+  };
+}
+
+test("a backend that can takes a transaction whole, and again after a conflict or a lost answer", async () => {
+  const script = scripted();
+  atomic(script);
+  for (const id of ["1", "2"]) script.put(id, { votes: 0 });
+  const db = open(script, { pollMs: { visible: 60_000 } });
+  await synced(db);
+  const both = (by) => db.transaction((tx) => ["1", "2"].forEach((id) => tx.todos.update(id, { votes: inc(by) })));
+  script.put("2", { votes: 10 });
+  await both(1);
+  await synced(db);
+  assert.deepEqual(["1", "2"].map((id) => script.rows.get(id).value.votes), [1, 11]);
+  assert.deepEqual(script.transactions, [
+    [["1", "update", "1"], ["2", "update", "1"]],
+    [["1", "update", "1"], ["2", "update", "2"]],
+  ]);
+  const { pushAll } = script.backend;
+  script.backend.pushAll = async (edits) => {
+    script.backend.pushAll = pushAll;
+    await pushAll(edits);
+    throw new TypeError("the line broke");
+  };
+  await both(100);
+  await synced(db);
+  assert.deepEqual(["1", "2"].map((id) => script.rows.get(id).value.votes), [101, 111]);
+  assert.equal(script.edits.length, 0);
+});
+
+test("a transaction with several edits of one entity, and one that is refused as a whole", async () => {
+  const script = scripted();
+  atomic(script);
+  script.put("1", { votes: 0 });
+  const db = open(script);
+  await synced(db);
+  await db.transaction((tx) => {
+    tx.todos.update("1", { votes: inc(1) });
+    tx.todos.update("1", { votes: inc(1), title: "a" });
+    tx.todos.insert({ id: "2", n: 1 });
+    tx.todos.update("2", { n: 2 });
+  });
+  await synced(db);
+  assert.deepEqual([script.rows.get("1").value, script.rows.get("2").value], [{ votes: 2, title: "a" }, { n: 2 }]);
+  const rejected = { code: "invalid", message: "no" };
+  script.before.pushAll = (edits) => edits.map(({ id }) => (id === "2" ? { rejected } : {}));
+  await db.transaction((tx) => ["1", "2"].forEach((id) => tx.todos.update(id, { done: true })));
+  await until("decided", async () => (await db.sync.queue.get()).pending.length === 0);
+  const { failed } = await db.sync.queue.get();
+  assert.deepEqual(failed.map(({ id, error }) => [id, error.code]).sort(), [
+    ["1", "transaction-failed"],
+    ["2", "invalid"],
+  ]);
+});
+
+test("options that do not fit a backend are refused with what to do", () => {
+  const { backend } = scripted();
+  const refused = (options) => assert.throws(() => open({ backend }, options), { code: "bad-config" });
+  refused({ url: "https://sync.example.com" });
+  refused({ rate: { concurrency: 0 } });
+  refused({ rate: { minIntervalMs: -1 } });
+  refused({ settings: { conflict: "manual" } });
+  refused({ settings: { fields: { title: () => "ask" } } });
+  assert.throws(() => open({ backend: { pull: backend.pull } }), { code: "bad-config" });
+  assert.throws(() => open({ backend: undefined }, { rate: {} }), { code: "bad-config" });
+});

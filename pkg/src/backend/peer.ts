@@ -10,8 +10,9 @@ import { NO_TOKEN } from "../options.js";
 import type { PeerEngine } from "../wasm/wire.js";
 import { Desk, type PeerParts } from "./desk.js";
 import { isTheirs, pull, type PullRequest } from "./pull.js";
-import { Memory, push, type PushRequest } from "./push.js";
+import { Memory, push } from "./push.js";
 import { messageOf, statusOf, waitOf } from "./status.js";
+import type { PushRequest } from "./units.js";
 
 /** See the module's text. */
 export class Peer implements Net {

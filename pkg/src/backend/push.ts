@@ -20,24 +20,9 @@ import {
 } from "./decide.js";
 import type { Desk } from "./desk.js";
 import { keyOf, readRow } from "./rows.js";
-import { messageOf, statusOf } from "./status.js";
+import { FINAL, messageOf, statusOf } from "./status.js";
 import type { BackendAnswer, BackendConflict, BackendEdit, BackendRejection, BackendRow } from "./types.js";
-
-type Name = readonly [number, number];
-
-/** One mutation of a push. */
-export interface PushItem {
-  readonly n: Name;
-  readonly tx?: Name;
-  /** Absent in a void. */
-  readonly m?: Mutation;
-}
-
-/** `POST push`, as far as it matters here. */
-export interface PushRequest {
-  readonly replica: string;
-  readonly mutations: readonly PushItem[];
-}
+import { nameOf, unitsOf, type Edit, type PushRequest } from "./units.js";
 
 /** What came of a push. */
 export interface Pushed {
@@ -46,7 +31,6 @@ export interface Pushed {
   readonly failure: { readonly error: unknown } | undefined;
 }
 
-type Edit = PushItem & { readonly m: Mutation };
 type End = "decided" | "held" | "open";
 
 /** How often an edit that meets newer rows is decided again, before it waits a while. */
@@ -87,17 +71,6 @@ export async function push(
     return verdict === undefined ? [] : [{ n, ...verdict }];
   });
   return { verdicts, failure: run.failure };
-}
-
-/** Members of a transaction together, everything else alone. */
-function unitsOf(items: readonly PushItem[]): readonly (readonly Edit[])[] {
-  const units = new Map<string, Edit[]>();
-  for (const item of items) {
-    if (item.m === undefined) continue;
-    const name = nameOf(item.tx ?? item.n);
-    units.set(name, [...(units.get(name) ?? []), item as Edit]);
-  }
-  return [...units.values()];
 }
 
 class Run {
@@ -145,7 +118,7 @@ class Run {
   async #carryOut(unit: readonly Edit[]): Promise<End> {
     if (this.#stop.signal.aborted) return "open";
     const [only] = unit as readonly [Edit];
-    if (unit.length > 1) return this.#together(unit);
+    if (unit.length > 1) return this.desk.backend().pushAll === undefined ? this.#together(unit) : this.#whole(unit);
     const verdict = await this.#one(only, this.#stop.signal);
     if (verdict === undefined) return "open";
     this.#decided(only, verdict);
@@ -169,6 +142,67 @@ class Run {
       this.#decided(edit, members.get(this.#keyOf(edit)) as Verdict);
       members.delete(this.#keyOf(edit));
     }
+    return "decided";
+  }
+
+  /** A transaction on a backend that stores all of it or nothing. */
+  #whole(unit: readonly Edit[]): Promise<End> {
+    // In one order, or two transactions could wait for each other.
+    const keys = [...new Map(unit.map(({ m }) => [keyOf(m.c, m.id), m]))].sort(([a], [b]) => (a < b ? -1 : 1));
+    const within = (at: number): Promise<End> => {
+      const m = keys[at]?.[1];
+      return m === undefined ? this.#rounds(unit) : this.desk.rows.alone(m.c, m.id, () => within(at + 1));
+    };
+    return within(0);
+  }
+
+  async #rounds(unit: readonly Edit[]): Promise<End> {
+    for (let round = 0; round < ROUNDS_MAX; round += 1) {
+      const steps = this.#plan(unit);
+      const no = steps.find(({ decided }) => isVerdict(decided) && ["rejected", "held"].includes(decided.verdict));
+      if (no !== undefined) return this.#refuse(unit, no.edit, no.decided as Verdict);
+      const by = round === 0 ? this.replica : undefined;
+      const tries = steps.flatMap((step) => (isVerdict(step.decided) ? [] : [{ ...step, by } as Try]));
+      const answers = tries.length === 0 ? [] : await this.#callAll(tries.map(({ call }) => call));
+      if (answers === undefined) return "open";
+      const refused = answers.findIndex((answer) => answer.rejected !== undefined);
+      if (refused >= 0) {
+        const why = rejectedBy(answers[refused] as BackendRejection);
+        return this.#refuse(unit, (tries[refused] as Try).edit, why);
+      }
+      const conflicts = answers.filter((answer) => answer.conflict !== undefined).length;
+      const ends = answers.map((answer, at) =>
+        conflicts > 0 && answer.conflict === undefined ? undefined : this.#take(tries[at] as Try, answer),
+      );
+      if (ends.some((end) => end === undefined || end.verdict === "held")) continue;
+      tries.forEach(({ edit }, at) => this.#decided(edit, ends[at] as Verdict));
+      for (const { edit, decided } of steps) if (isVerdict(decided)) this.#decided(edit, decided);
+      for (const { call } of tries) this.memory.lost.delete(call.key);
+      return "decided";
+    }
+    return this.#hold(unit);
+  }
+
+  /** What each member comes to on what those before it leave. */
+  #plan(unit: readonly Edit[]): readonly (Omit<Try, "decided" | "by"> & { readonly decided: Decided | Verdict })[] {
+    const left = new Map<string, Row>();
+    return unit.map((edit) => {
+      const { c, id } = edit.m;
+      const stands = this.desk.rows.newest(c, id);
+      const row = left.get(keyOf(c, id)) ?? stands;
+      const decided = decide(edit.m, row, this.desk.settings()[c] ?? {});
+      if (isVerdict(decided)) return { edit, row, decided, call: undefined as never };
+      const version = stands?.version;
+      const deleted = decided.kind === "delete";
+      left.set(keyOf(c, id), { rev: row?.rev ?? 0, updatedAt: row?.updatedAt, version, value: decided.value, deleted });
+      return { edit, row, decided, call: this.#edit(edit, decided, row) };
+    });
+  }
+
+  /** One member held or rejected makes all so (rule 11). */
+  #refuse(unit: readonly Edit[], edit: Edit, verdict: Verdict): End {
+    if (verdict.verdict === "held") return this.#hold(unit);
+    for (const other of unit) this.#decided(other, other === edit ? verdict : GIVEN_UP);
     return "decided";
   }
 
@@ -211,20 +245,41 @@ class Run {
     });
   }
 
+  async #call(edit: Call, stop: AbortSignal): Promise<BackendAnswer | undefined> {
+    const answers = await this.#through(stop, [edit], async (signal) => [
+      await this.desk.backend().push({ ...edit, signal }),
+    ]);
+    return answers?.[0];
+  }
+
+  #callAll(edits: readonly Call[]): Promise<readonly BackendAnswer[] | undefined> {
+    return this.#through(this.#failed.signal, edits, async (signal) => {
+      const answers = await this.desk.backend().pushAll?.(edits.map((edit) => ({ ...edit, signal })));
+      if (answers?.length === edits.length) return answers;
+      throw new TypeError("`pushAll` answers with one answer for each edit");
+    });
+  }
+
   /** A call through the gate; undefined where it did not start, or failed in a way that is nobody's fault. */
-  async #call(edit: Omit<BackendEdit, "signal">, stop: AbortSignal): Promise<BackendAnswer | undefined> {
+  async #through(
+    stop: AbortSignal,
+    edits: readonly Call[],
+    work: (signal: AbortSignal) => Promise<readonly BackendAnswer[]>,
+  ): Promise<readonly BackendAnswer[] | undefined> {
     try {
       const done = await this.desk.gate.run("write", stop, async () => ({
-        answer: await this.desk.timed(this.signal, (signal) => this.desk.backend().push({ ...edit, signal })),
+        answers: await this.desk.timed(this.signal, work),
       }));
-      return done?.answer;
+      return done?.answers;
     } catch (error) {
       const status = statusOf(error);
       const code = FINAL.get(status ?? 0);
-      if (code !== undefined) return { rejected: { code, message: messageOf(error) } };
-      if ((status === 404 || status === 410) && edit.kind !== "insert") return { conflict: null };
+      if (code !== undefined) return [{ rejected: { code, message: messageOf(error) } }];
+      const [only, ...others] = edits;
+      const gone = (status === 404 || status === 410) && others.length === 0 && only?.kind !== "insert";
+      if (gone) return [{ conflict: null }];
       // Whether it was stored, nobody knows.
-      if (status === undefined || status >= 500) this.#remember(edit.key, edit.value);
+      if (status === undefined || status >= 500) for (const { key, value } of edits) this.#remember(key, value);
       this.failure ??= { error };
       this.#end();
       return undefined;
@@ -236,7 +291,7 @@ class Run {
     if (this.memory.lost.size > LOST_MAX) this.memory.lost.delete(this.memory.lost.keys().next().value as string);
   }
 
-  #edit(edit: Edit, { kind, value }: Decided, row: Row | undefined): Omit<BackendEdit, "signal"> {
+  #edit(edit: Edit, { kind, value }: Decided, row: Row | undefined): Call {
     const { replica, token } = this;
     const { n, m } = edit;
     const stands = row === undefined || row.deleted ? {} : row.value;
@@ -299,29 +354,19 @@ class Run {
   }
 }
 
+/** An edit as it is sent, but for the signal of its call. */
+type Call = Omit<BackendEdit, "signal">;
+
 /** One call for an edit, and what it was decided on. */
 interface Try {
   readonly edit: Edit;
   readonly row: Row | undefined;
   readonly decided: Decided;
-  readonly call: Omit<BackendEdit, "signal">;
+  readonly call: Call;
   /** Whose edit it is, if nothing else is new in the row. */
   readonly by: string | undefined;
 }
 
-/** Answers of HTTP that are final for an edit. */
-const FINAL = new Map<number, BackendRejection["rejected"]["code"]>([
-  [400, "invalid"],
-  [403, "forbidden"],
-  [405, "forbidden"],
-  [413, "too-large"],
-  [422, "invalid"],
-]);
-
 function rejectedBy({ rejected: { code, message, path } }: BackendRejection): Verdict {
   return rejected(code, message, path);
-}
-
-function nameOf([key, index]: Name): string {
-  return `${key}.${index}`;
 }

@@ -1,4 +1,5 @@
 /** What a thrown value says of why a call failed: the fields of `BackendError`, on whatever was thrown. */
+import type { BackendRejection } from "./types.js";
 
 /** The status that an error stands for, if it has one. */
 export function statusOf(error: unknown): number | undefined {
@@ -16,3 +17,12 @@ export function waitOf(error: unknown): number | undefined {
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
+
+/** Answers of HTTP that are final for an edit. */
+export const FINAL = new Map<number, BackendRejection["rejected"]["code"]>([
+  [400, "invalid"],
+  [403, "forbidden"],
+  [405, "forbidden"],
+  [413, "too-large"],
+  [422, "invalid"],
+]);

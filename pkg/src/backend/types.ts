@@ -118,6 +118,12 @@ export interface Backend {
   /** Stores one edit. */
   push(edit: BackendEdit): Promise<BackendAnswer>;
   /**
+   * Stores the edits of one transaction, all or none; one answer for each, in their order. If one is a conflict or is
+   * rejected nothing was stored, and the other answers do not count. `ifVersion` is always the version from before the
+   * transaction, also where several of its edits are of one entity. Without this they are sent one by one.
+   */
+  pushAll?(edits: readonly BackendEdit[]): Promise<readonly BackendAnswer[]>;
+  /**
    * Calls `onChange` when something may have changed: then `pull` is called. Returns how to stop. `onLost` says that
    * the connection is gone: `listen` is called again later, and until then there is polling.
    */
