@@ -1,7 +1,9 @@
 /** A real server process with a data directory of its own, and a plain reader of what it holds. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 
 import { start } from "./processes.mjs";
 
@@ -56,6 +58,24 @@ class Server {
   async kill() {
     await this.#process.stop("SIGKILL");
     this.log = this.output;
+  }
+
+  /** Stops, copies the database, goes on. Returns what `restore` takes. */
+  async backup() {
+    await this.#process.stop("SIGTERM");
+    this.log = this.output;
+    const backup = path.join(this.#directory, `backup-${this.log.length}`);
+    await cp(path.join(this.#directory, "data"), backup, { recursive: true });
+    await this.start();
+    return path.join(backup, "tidewire.sqlite");
+  }
+
+  /** Dies, and comes back from a backup as the operator's page says. */
+  async restore(backup) {
+    await this.kill();
+    const program = process.env.TIDEWIRE_SERVER ?? "";
+    await promisify(execFile)(program, ["restore", backup, "--data", path.join(this.#directory, "data")]);
+    await this.start();
   }
 
   /** Ends it and throws its data away. */
