@@ -176,3 +176,23 @@ test("the tools are there, and a closed service says so", async () => {
   await service.close();
   assert.equal((await refused(service.getEntities("orders"))).code, "closed");
 });
+
+test("what was kept is there after a restart, though nobody has asked for its type again", async () => {
+  const name = `service-again${(count += 1)}`;
+  const { rest, make } = await world({ name });
+  const first = make();
+  const saved = await first.syncEntity("users", { name: "Ada" });
+  await until("confirmed", async () => (await first.getEntity("users", saved.id)).$sync.status === "synced");
+  rest.faults.push(...Array.from({ length: 50 }, () => "drop"));
+  await first.syncEntity("users", { id: saved.id, name: "Ada L." });
+  await first.close();
+  const second = make();
+  await second.syncEntity("orders", { id: "1", total: 1 });
+  await until("reached", () => second.isOnline());
+  const before = rest.requests.length;
+  assert.equal((await second.getEntity("users", saved.id)).name, "Ada L.");
+  rest.faults.length = 0;
+  await until("sent", async () => rest.get("users", saved.id)?.value.name === "Ada L.");
+  await until("read once more", () => rest.requests.length > before);
+  assert.deepEqual((await second.getEntities("users")).map((user) => user.id), [saved.id]);
+});

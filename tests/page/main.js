@@ -6,6 +6,7 @@ import { createElement, useEffect } from "react";
 import { createRoot } from "react-dom/client";
 import { add, collection, inc, openDb, remove, set, unset } from "tidewire";
 import { useLiveQuery } from "tidewire/react";
+import { BackendError, createSyncService } from "tidewire/service";
 import { restBackend } from "../../pkg/examples/backends/rest-etag.ts";
 
 /** A validator that takes every object: these tests are about sync. */
@@ -72,5 +73,37 @@ function Loads({ name }) {
 
 const watchers = Object.keys(collections).map((name) => createElement(Loads, { key: name, name }));
 createRoot(/** @type {HTMLElement} */ (document.getElementById("root"))).render(watchers);
+
+/** The classic face over a plain REST API, as an app's own client talks to it. */
+tw.service = () => {
+  const call = async (path, init) => {
+    const response = await fetch(`${settings.url}/${path}`, init);
+    if (!response.ok) throw BackendError.of(response);
+    return response;
+  };
+  const item = async (response) => {
+    const { updatedAt, ...entity } = await response.json();
+    return { entity, updatedAt, etag: response.headers.get("etag") ?? undefined };
+  };
+  const put = (type, entity, headers) =>
+    call(`${type}/${entity.id}`, { method: "PUT", headers, body: JSON.stringify(entity) }).then(item);
+  return createSyncService(
+    {
+      list: async (type, { cursor = 0, limit }) => {
+        const { items, next, more } = await (await call(`${type}?since=${cursor}&limit=${limit}`)).json();
+        const rows = items.map(({ etag, updatedAt, deleted, ...entity }) => ({ entity, etag, updatedAt, deleted }));
+        return { items: rows, cursor: next, more };
+      },
+      get: (type, id) => call(`${type}/${id}`).then(item),
+      create: (type, entity) => put(type, entity, { "if-none-match": "*" }),
+      update: async (type, id, patch, { ifMatch }) => {
+        const { entity } = await item(await call(`${type}/${id}`));
+        return put(type, { ...entity, ...patch }, { "if-match": ifMatch });
+      },
+      remove: (type, id, { ifMatch }) => call(`${type}/${id}`, { method: "DELETE", headers: { "if-match": ifMatch } }),
+    },
+    { retry: { initialMs: 100, maxMs: 800 }, pollMs: { visible: 500 } },
+  );
+};
 
 window.tw = tw;

@@ -71,6 +71,26 @@ describe("a backend of the app's own", () => {
     await device.until("caught up", async () => (await window.tw.db.todos.get("live"))?.title === "missed");
   });
 
+  scenario(stack, "the classic face: saved offline, there after a reload, sent when there is a line", async (world) => {
+    const device = await world.device({ rest, collections });
+    await device.synced();
+    rest.put("users", "1", { name: "Ada", city: "London" });
+    await device.run(async () => void (window.tw.classic = window.tw.service()));
+    await device.until("read", async () => (await window.tw.classic.getEntity("users", "1"))?.name === "Ada");
+    device.offline();
+    await device.until("noticed", () => !window.tw.classic.isOnline());
+    const edited = { id: "1", name: "Ada L.", city: "London" };
+    const saved = await device.run((entity) => window.tw.classic.syncEntity("users", entity), edited);
+    assert.equal(saved.name, "Ada L.");
+    await device.reload();
+    await device.run(async () => void (window.tw.classic = window.tw.service()));
+    assert.equal((await device.run(() => window.tw.classic.getEntity("users", "1"))).name, "Ada L.");
+    rest.put("users", "1", { name: "Ada", city: "Paris" });
+    device.online();
+    await until("sent", () => rest.get("users", "1").value.name === "Ada L.");
+    assert.equal(rest.get("users", "1").value.city, "Paris", "a field that only others changed is theirs");
+  });
+
   scenario(stack, "the version of a row is kept with it and shown nowhere", async (world) => {
     const { version } = rest.put("todos", "plain", { title: "plain" });
     const device = await world.device({ rest, collections });
