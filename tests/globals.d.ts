@@ -1,5 +1,7 @@
 /** What the pages of these tests put on `window`: see `page/main.js` and `suites/storage.test.mjs`. */
 interface Window {
+  /** Set by a test whose page must store nothing from then on. */
+  dead?: boolean;
   /** Rows of any shape are written and read: these tests are about sync. */
   tw: any;
   fault: any;

@@ -42,6 +42,7 @@ use crate::limits::DEPTH_MAX;
 use crate::replica::command::Command;
 use crate::replica::config::Config;
 use crate::replica::op::WriteRequest;
+use crate::replica::tabs::MOVED;
 use crate::replica::{Phase, Replica};
 
 /// Text of one call: a bulk insert may be large, and its nesting is that of a document and its wrapper.
@@ -202,6 +203,7 @@ impl Engine {
                 Err(CoreError::new(Code::Closed, "the database is not open yet: wait for open()"))
             }
             Phase::Open | Phase::Opening => Ok(()),
+            Phase::Closed if self.replica.state.moved => Err(CoreError::new(Code::FormatNewer, MOVED)),
             Phase::Closing | Phase::Closed => {
                 Err(CoreError::new(Code::Closed, "the database is closed: call openDb again"))
             }

@@ -36,19 +36,18 @@ fn adopt(world: &mut World, source: usize, target: usize, user: &str, steps: usi
         world.settle();
     }
     let found = claimed(world, source, user);
-    if steps > 1 && found["items"] != json!([]) {
+    if steps > 1 && found["records"] != json!([]) {
         world.command(target, adoption(&found));
         world.settle();
     }
-    if steps > 2 && found["items"] != json!([]) {
-        let done = found["items"].as_array().unwrap().last().unwrap()["n"].clone();
-        world.command(source, json!({"do": "adopted", "to": user, "done": done}));
+    if steps > 2 && found["records"] != json!([]) {
+        world.command(source, json!({"do": "claim", "to": user, "done": found["done"]}));
         world.settle();
     }
 }
 
 fn adoption(found: &Value) -> Value {
-    json!({"do": "adopt", "source": found["source"], "items": found["items"]})
+    json!({"do": "adopt", "records": found["records"]})
 }
 
 fn rows(world: &World, tab: usize) -> usize {
@@ -78,7 +77,7 @@ fn check_moved(world: &mut World, source: usize, target: usize, count: usize) {
     let (first, second) = (world.row(target, "d0").unwrap(), world.row(target, "d1").unwrap());
     assert_eq!((&first["votes"], &first["by"], &second["votes"]), (&json!(11), &json!("tx"), &json!(101)));
     let left = claimed(world, source, "ann");
-    assert_eq!((&left["items"], &left["pending"]), (&json!([]), &json!(0)));
+    assert_eq!((&left["records"], &left["pending"]), (&json!([]), &json!(0)));
 }
 
 #[test]
@@ -136,8 +135,7 @@ fn tabs_that_sign_in_at_once_adopt_once() {
     }
     world.settle();
     for (source, found) in sources.iter().zip(&found) {
-        let done = found["items"].as_array().unwrap().last().unwrap()["n"].clone();
-        world.command(*source, json!({"do": "adopted", "to": "ann", "done": done}));
+        world.command(*source, json!({"do": "claim", "to": "ann", "done": found["done"]}));
     }
     for (source, target) in sources.into_iter().zip(targets) {
         check_moved(&mut world, source, target, 5);
@@ -223,7 +221,7 @@ fn rule_09_what_a_token_may_have_pushed_is_not_moved() {
     world.settle();
     assert_eq!(world.command(guest, json!({"do": "claim", "to": "ann"})), json!({}));
     let found = claimed(&mut world, guest, "ann");
-    assert_eq!((&found["pending"], &found["items"]), (&json!(0), &json!([])));
+    assert_eq!((&found["pending"], &found["records"]), (&json!(0), &json!([])));
     assert_eq!(rows(&world, guest), 2);
 }
 

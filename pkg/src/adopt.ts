@@ -15,7 +15,8 @@ export type Adopt = "merge" | "discard" | "ask";
 interface Claimed {
   /** Edits that nobody has claimed. */
   readonly pending: number;
-  readonly items: readonly { readonly n: MutationName }[];
+  /** The last edit that is claimed for this user, if there is one. */
+  readonly done: MutationName | null;
 }
 
 /** Into the store that the session has open, which is `user`'s. Returns how many edits wait for a decision. */
@@ -31,12 +32,11 @@ export async function adopt(session: Session, user: string, choice: Adopt): Prom
       const text = source.command({ do: "claimed", to: user });
       const claimed = JSON.parse(text) as Claimed;
       pending = claimed.pending;
-      const last = claimed.items.at(-1);
-      if (last !== undefined) {
+      if (claimed.done !== null) {
         const adopting = new Submission(() => ({ command: `{"do":"adopt",${text.slice(1)}` }));
         session.writes.submit(adopting);
         await adopting.durable;
-        await source.write({ do: "adopted", to: user, done: last.n });
+        await source.write({ do: "claim", to: user, done: claimed.done });
       }
       if (choice === "discard") {
         await source.write({ do: "claim" });

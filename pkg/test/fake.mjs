@@ -231,7 +231,7 @@ export class FakeClient {
     const command = JSON.parse(text);
     (this.commands ??= []).push(command);
     if (command.do === "claimed") return JSON.stringify(this.#claimed(command.to));
-    if (/^(claim|adopt|adopted)$/.test(command.do)) return this.#adoption(command);
+    if (/^(claim|adopt)$/.test(command.do)) return this.#adoption(command);
     if (command.do === "retry" || command.do === "edit") {
       const number = (this.writes += 1);
       queueMicrotask(() => this.emit([{ type: "durable", write: number, n: [[(this.store.key += 1), 0]] }]));
@@ -243,11 +243,13 @@ export class FakeClient {
   #claimed(user) {
     const { queue } = this.store;
     const items = queue.filter(({ claimed }) => claimed === user).map((entry) => ({ n: entry.n, m: entry }));
-    return { source: this.config.name, pending: queue.filter(({ claimed }) => !claimed).length, items };
+    const pending = queue.filter(({ claimed }) => !claimed).length;
+    return { pending, done: items.at(-1)?.n ?? null, records: [{ source: this.config.name, items }] };
   }
 
   /** What is claimed is in no view, and `adopted` keeps what came from where. */
-  #adoption({ do: step, to, done, items, source }) {
+  #adoption({ do: does, to, done, records: [{ items, source }] = [{}] }) {
+    const step = does === "claim" && done ? "adopted" : does;
     const error = this.options.adoptionError?.(step);
     const number = (this.writes += 1);
     const { store } = this;

@@ -23,7 +23,7 @@ describe("edits made before signing in", () => {
       await write(device, "ann");
       await device.run(diesAfter, { kind, nth });
       await device.run(() => void window.tw.db.signIn("ann").catch(() => undefined));
-      await device.until("dead", () => window.tw.dead);
+      await device.until("dead", () => window.dead);
       await device.reload();
       if (kind === CLAIM) assert.deepEqual(await device.rows("todos"), [], "claimed, it is nobody's any more");
       await signIn(device, "ann");
@@ -120,9 +120,9 @@ function diesAfter({ kind, nth }) {
   const put = IDBObjectStore.prototype.put;
   let seen = 0;
   IDBObjectStore.prototype.put = function (value, ...rest) {
-    if (window.tw.dead) throw new DOMException("this page is dead", "AbortError");
+    if (window.dead) throw new DOMException("this page is dead", "AbortError");
     if (this.name === "log" && value[1] === kind && (seen += 1) === nth)
-      this.transaction.addEventListener("complete", () => (window.tw.dead = true));
+      this.transaction.addEventListener("complete", () => (window.dead = true));
     return put.call(this, value, ...rest);
   };
 }

@@ -42,6 +42,8 @@ pub enum Record {
     Claim(Claim),
     /// Mutations that were claimed in another store, in the store of their user.
     Adopt(Adopt),
+    /// The last record: a newer release goes on in another database (rule 5). `pkg/src/host/move.ts` writes it.
+    Moved,
 }
 
 /// Local mutations, named `(key of this record, index)`.
@@ -214,6 +216,7 @@ impl Record {
             Self::Fork(body) => (10, json::to_text(body)),
             Self::Claim(body) => (11, json::to_text(body)),
             Self::Adopt(body) => (12, json::to_text(body)),
+            Self::Moved => (13, String::new()),
         };
         // Maps with string keys and numbers only: serialising these cannot fail.
         codec::encode(kind, body.as_bytes())
@@ -237,12 +240,17 @@ impl Record {
             2 => json::parse_around(body, "m")?,
             6 => json::parse_around(body, "rows")?,
             8 => return Ok(Self::Lead),
-            13.. => return Err(newer()),
+            13 => return Ok(Self::Moved),
+            14.. => return Err(newer()),
             _ => (json::parse(body, JsonLimits::MESSAGE)?, None),
         };
         let fields = Fields::of(&value)?;
         Ok(match kind {
-            1 => Self::Commit(Commit::read(&fields, raw)?),
+            1 => Self::Commit(Commit {
+                mutations: read_mutations(raw)?,
+                tx: fields.list("tx", read_tx)?,
+                call: fields.opt("call", Call::read)?,
+            }),
             2 => Self::Coalesce(Coalesce {
                 survivor: MutationId::read(fields.need("survivor")?)?,
                 absorbed: fields.list("absorbed", MutationId::read)?,
@@ -264,15 +272,8 @@ impl Record {
             }),
             9 => Self::Sealed(Sealed { upto: fields.number("upto")? }),
             10 => Self::Fork(Fork { fence: fields.number("fence")?, id: ReplicaId::read(fields.need("id")?)? }),
-            11 => {
-                let to = fields.opt("to", |to| json::text(to).map(str::to_owned))?;
-                Self::Claim(Claim { to, done: fields.opt("done", MutationId::read)? })
-            }
-            12 => {
-                let Commit { mutations, tx, .. } = Commit::read(&fields, raw)?;
-                let source = ReplicaId::read(fields.need("source")?)?;
-                Self::Adopt(Adopt { source, from: fields.list("from", MutationId::read)?, mutations, tx })
-            }
+            11 => Self::Claim(Claim::read(&fields)?),
+            12 => Self::Adopt(Adopt::read(&fields, read_mutations(raw)?)?),
             _ => return Err(newer()),
         })
     }
@@ -289,15 +290,34 @@ impl Record {
     }
 }
 
-impl Commit {
-    fn read(fields: &Fields<'_>, mutations: Option<&str>) -> Result<Self, CoreError> {
-        let texts = json::items(mutations.unwrap_or_default())?;
+impl Claim {
+    /// Reads it from JSON.
+    ///
+    /// # Errors
+    /// `bad-message`.
+    pub fn read(fields: &Fields<'_>) -> Result<Self, CoreError> {
+        let to = fields.opt("to", json::text)?.map(str::to_owned);
+        Ok(Self { to, done: fields.opt("done", MutationId::read)? })
+    }
+}
+
+impl Adopt {
+    /// Reads it from JSON, but for its mutations.
+    ///
+    /// # Errors
+    /// `bad-message`.
+    pub fn read(fields: &Fields<'_>, mutations: Vec<Raw>) -> Result<Self, CoreError> {
         Ok(Self {
-            mutations: texts.into_iter().map(Raw::trusted).collect(),
+            source: ReplicaId::read(fields.need("source")?)?,
+            from: fields.list("from", MutationId::read)?,
+            mutations,
             tx: fields.list("tx", read_tx)?,
-            call: fields.opt("call", Call::read)?,
         })
     }
+}
+
+fn read_mutations(text: Option<&str>) -> Result<Vec<Raw>, CoreError> {
+    Ok(json::items(text.unwrap_or_default())?.into_iter().map(Raw::trusted).collect())
 }
 
 impl Changes {

@@ -141,8 +141,7 @@ impl Mutation {
         Ok(mutation)
     }
 
-    /// As [`Mutation::parse`], unchecked.
-    pub(crate) fn read(value: &Value) -> Result<Self, CoreError> {
+    fn read(value: &Value) -> Result<Self, CoreError> {
         let fields = Fields::of(value)?;
         let lists = PathLists::read(&fields)?;
         let mut was = SmallMap::new();

@@ -2,14 +2,13 @@
 //! open, and each step is durable before the next begins.
 //!
 //! ```text
-//! nobody's  claim ─► claimed ─┐             ┌─► adopted
+//! nobody's  claim ─► claimed ─┐             ┌─► claim{done}
 //! the user's                  └─► adopt ────┘
 //! ```
 //!
 //! Whatever was interrupted is found by `claimed` again; `store::adopt` sees to it that nothing counts twice.
 
 use crate::error::CoreError;
-use crate::ids::{MutationId, ReplicaId};
 use crate::json;
 use crate::json::{Fields, Raw, Value};
 use crate::limits::RECORD_BYTES;
@@ -22,38 +21,12 @@ use crate::store::state::Status;
 /// One step.
 #[derive(Debug)]
 pub enum Adoption {
-    /// What waits here is this user's from now on, or given up. A write.
-    Claim {
-        /// The user.
-        to: Option<String>,
-    },
+    /// What waits here is a user's from now on, or given up; or what was claimed is in their store. A write.
+    Claim(Claim),
     /// What is claimed for a user, and how many edits nobody has claimed.
-    Claimed {
-        /// The user.
-        to: String,
-    },
+    Claimed(String),
     /// What [`Adoption::Claimed`] said, in the user's store. A write, unless it is known.
-    Adopt {
-        /// The store that it comes from.
-        source: ReplicaId,
-        /// The edits.
-        items: Vec<Item>,
-    },
-    /// It is durable there. A write.
-    Adopted {
-        /// The user.
-        to: String,
-        /// The last one that is.
-        done: MutationId,
-    },
-}
-
-/// An edit on its way.
-#[derive(Debug)]
-pub struct Item {
-    n: MutationId,
-    tx: Option<MutationId>,
-    mutation: Mutation,
+    Adopt(Vec<Adopt>),
 }
 
 impl Adoption {
@@ -62,41 +35,29 @@ impl Adoption {
     /// # Errors
     /// `bad-message`, and those of what is in it.
     pub fn read(fields: &Fields<'_>) -> Result<Self, CoreError> {
-        let to = || fields.text("to").map(str::to_owned);
         Ok(match fields.text("do")? {
-            "claim" => Self::Claim { to: fields.opt("to", json::text)?.map(str::to_owned) },
-            "claimed" => Self::Claimed { to: to()? },
-            "adopt" => Self::Adopt {
-                source: ReplicaId::read(fields.need("source")?)?,
-                items: fields.list("items", Item::read)?,
-            },
-            _ => Self::Adopted { to: to()?, done: MutationId::read(fields.need("done")?)? },
-        })
-    }
-}
-
-impl Item {
-    fn read(value: &Value) -> Result<Self, CoreError> {
-        let fields = Fields::of(value)?;
-        Ok(Self {
-            n: MutationId::read(fields.need("n")?)?,
-            tx: fields.opt("tx", MutationId::read)?,
-            mutation: Mutation::read(fields.need("m")?)?,
+            "claim" => Self::Claim(Claim::read(fields)?),
+            "claimed" => Self::Claimed(fields.text("to")?.to_owned()),
+            _ => Self::Adopt(fields.list("records", |record| {
+                let fields = Fields::of(record)?;
+                Adopt::read(&fields, fields.list("mutations", |m| Ok(Raw::trusted(json::write_text(m))))?)
+            })?),
         })
     }
 }
 
 impl Replica {
     /// Carries out a step; its answer names the write to wait for.
-    pub(crate) fn adoption(&mut self, step: Adoption) -> Value {
-        let record = match step {
-            Adoption::Claimed { to } => return self.claimed(mark_of(&to)),
-            Adoption::Adopt { source, items } => return self.adopt(&source, items),
-            Adoption::Claim { .. } if self.unclaimed() == 0 => return json!({}),
-            Adoption::Claim { to } => Claim { to, done: None },
-            Adoption::Adopted { to, done } => Claim { to: Some(to), done: Some(done) },
-        };
-        json!({"write": self.writes.add_record(Record::Claim(record), Vec::new())})
+    ///
+    /// # Errors
+    /// Those of an edit that cannot be read.
+    pub(crate) fn adoption(&mut self, step: Adoption) -> Result<Value, CoreError> {
+        match step {
+            Adoption::Claimed(to) => Ok(self.claimed(mark_of(&to))),
+            Adoption::Adopt(records) => self.adopt(records),
+            Adoption::Claim(Claim { done: None, .. }) if self.unclaimed() == 0 => Ok(json!({})),
+            Adoption::Claim(record) => Ok(json!({"write": self.writes.add_record(Record::Claim(record), Vec::new())})),
+        }
     }
 
     fn unclaimed(&self) -> usize {
@@ -104,45 +65,48 @@ impl Replica {
         if is_nobodys(&self.state) { free } else { 0 }
     }
 
+    /// As records of bounded size for the user's store; a transaction stays whole.
     fn claimed(&self, mark: u64) -> Value {
-        let claimed = self.state.queue.iter().filter(|(_, entry)| entry.status == Status::Claimed(mark));
-        let items = claimed.map(|(n, entry)| json!({"n": n, "tx": entry.tx, "m": entry.raw}));
-        json!({"pending": self.unclaimed(), "source": self.state.replica, "items": items.collect::<Vec<_>>()})
-    }
-
-    /// As new mutations of this store, in records of bounded size; a transaction stays whole.
-    fn adopt(&mut self, source: &ReplicaId, items: Vec<Item>) -> Value {
-        let known = self.state.adopted.get(source).copied().unwrap_or_default();
-        let empty = || Adopt { source: source.clone(), from: Vec::new(), mutations: Vec::new(), tx: Vec::new() };
-        let (mut records, mut record, mut held) = (Vec::new(), empty(), Vec::new());
-        let (mut bytes, mut tx) = (0, None);
-        for item in items.into_iter().filter(|item| item.n > known) {
-            let raw = Raw::trusted(json::to_text(&item.mutation));
-            let same = item.tx.is_some() && item.tx == tx;
-            if !same && bytes + raw.get().len() > RECORD_BYTES && bytes > 0 {
-                records.push((std::mem::replace(&mut record, empty()), std::mem::take(&mut held)));
-                bytes = 0;
+        let mut records: Vec<Adopt> = Vec::new();
+        let (mut bytes, mut tx, mut done) = (0, None, None);
+        for (n, entry) in self.state.queue.iter().filter(|(_, entry)| entry.status == Status::Claimed(mark)) {
+            let Some(source) = self.state.replica.clone() else { break };
+            let same = entry.tx.is_some() && entry.tx == tx;
+            bytes += entry.raw.get().len();
+            if records.is_empty() || !same && bytes > RECORD_BYTES {
+                bytes = entry.raw.get().len();
+                records.push(Adopt { source, from: Vec::new(), mutations: Vec::new(), tx: Vec::new() });
             }
-            tx = item.tx;
-            bytes += raw.get().len();
+            let Some(record) = records.last_mut() else { break };
             match record.tx.last_mut() {
                 Some((_, len)) if same => *len += 1,
-                _ if tx.is_some() => record.tx.push((u32::try_from(held.len()).unwrap_or(u32::MAX), 1)),
+                _ if entry.tx.is_some() => record.tx.push((record.from.len() as u32, 1)),
                 _ => {}
             }
-            record.from.push(item.n);
-            record.mutations.push(raw);
-            held.push(item.mutation);
+            record.from.push(*n);
+            record.mutations.push(entry.raw.clone());
+            tx = entry.tx;
+            done = Some(*n);
         }
-        records.push((record, held));
+        json!({"pending": self.unclaimed(), "done": done, "records": records})
+    }
+
+    fn adopt(&mut self, records: Vec<Adopt>) -> Result<Value, CoreError> {
         let mut answer = json!({});
-        for (record, mutations) in records.into_iter().filter(|(record, _)| !record.from.is_empty()) {
-            for mutation in &mutations {
+        for record in records {
+            let known = self.state.adopted.get(&record.source).copied().unwrap_or_default();
+            if record.from.last().is_none_or(|last| *last <= known) {
+                continue;
+            }
+            let mut mutations = Vec::new();
+            for raw in &record.mutations {
+                let mutation = Mutation::parse(raw.get().as_bytes())?;
                 self.state.hlc = self.state.hlc.max(mutation.at);
                 self.touch(&mutation.collection, &mutation.id, false);
+                mutations.push(mutation);
             }
             answer = json!({"write": self.writes.add_record(Record::Adopt(record), mutations)});
         }
-        answer
+        Ok(answer)
     }
 }

@@ -151,6 +151,12 @@ impl Replica {
                 self.fold_one(now, key, &bytes);
             }
         }
+        if self.state.moved {
+            if !reopened {
+                self.open_failed(StoreError::FormatNewer);
+            }
+            return;
+        }
         self.introduce();
         self.durable_writes();
         if reopened {

@@ -76,7 +76,7 @@ impl Command {
             },
             "declare" => Self::Declare { collections: read_settings(&fields, "collections")? },
             "edit" => Self::Edit { n: n()?, fields: Edits::read(&fields)? },
-            "claim" | "claimed" | "adopt" | "adopted" => Self::Adoption(Adoption::read(&fields)?),
+            "claim" | "claimed" | "adopt" => Self::Adoption(Adoption::read(&fields)?),
             other => return Err(CoreError::new(Code::BadMessage, format!("there is no command `{other}`"))),
         })
     }
@@ -95,7 +95,7 @@ impl Replica {
             Command::Retry { n } => self.retry(n, Edits::default())?,
             Command::Edit { n, fields } => self.retry(n, fields)?,
             Command::Discard { n } => self.discard(n)?,
-            Command::Adoption(step) => self.adoption(step),
+            Command::Adoption(step) => self.adoption(step)?,
             Command::Confirmed { collection, ids } => return Ok(self.confirmed(&collection, &ids)),
             Command::Declare { collections } => self.declare(&collections),
         };

@@ -138,6 +138,9 @@ impl Replica {
             self.lane.job = Some((expected, job));
             return;
         }
+        if self.state.moved {
+            return;
+        }
         match result {
             Ok(reply) => {
                 self.lane.failures = 0;
@@ -213,6 +216,9 @@ impl Replica {
     /// Folds what was read, in key order. A gap means that it was sealed away unread: then the segments are read again.
     pub(crate) fn fold_all(&mut self, now: Now, records: Vec<(u64, Vec<u8>)>) {
         for (key, bytes) in records {
+            if self.state.moved {
+                return;
+            }
             if key <= self.state.last {
                 continue;
             }

@@ -199,7 +199,7 @@ impl Replica {
     pub(crate) fn block(&mut self, reason: &'static str, code: Code, message: &str) {
         let blocked = Blocked { reason, code, message: message.to_owned() };
         if self.session.blocked.as_ref() != Some(&blocked) {
-            if code == Code::UpgradeRequired {
+            if matches!(code, Code::UpgradeRequired | Code::FormatNewer) {
                 self.event(json!({"type": "upgrade", "message": message}));
             }
             self.session.blocked = Some(blocked);

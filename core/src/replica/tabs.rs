@@ -1,12 +1,16 @@
 //! The tabs of one profile: one leads and talks to the network, all append to the log. Messages are hints; the log
 //! is the truth.
 
-use crate::io::{Durability, Now, Output};
+use crate::error::Code;
+use crate::io::{Durability, Now, Output, StoreError};
 use crate::json;
 use crate::json::{JsonLimits, Value};
 use crate::limits::{LEADER_ANSWER_MS, LEADER_SILENT_MS};
 use crate::log::record::Record;
-use crate::replica::Replica;
+use crate::replica::{Phase, Replica};
+
+/// What the app is told when a newer release has moved the data.
+pub(crate) const MOVED: &str = "a newer release has moved the data: reload the page";
 
 /// What this tab is among the others.
 #[derive(Debug, Default)]
@@ -162,6 +166,9 @@ impl Replica {
 
     /// After each record: whether our `Lead` has arrived, or somebody else's.
     pub(crate) fn after_fold(&mut self, now: Now) {
+        if self.state.moved {
+            return self.moved_away(now);
+        }
         let fence = self.state.fence;
         match self.tabs.role {
             Role::Rising if fence == self.state.last && fence > 0 => {
@@ -172,6 +179,17 @@ impl Replica {
             Role::Leader(ours) if fence > ours => self.lock_lost(now),
             _ => {}
         }
+    }
+
+    /// A newer release has moved the data: nothing is read, written or sent any more (rule 5). What is shown stays.
+    fn moved_away(&mut self, now: Now) {
+        self.stop_network(now);
+        self.lane.forget_server_records();
+        self.fail_writes(StoreError::FormatNewer);
+        self.tabs.leader_status = None;
+        self.output(Output::ReleaseLock);
+        self.block("upgrade", Code::FormatNewer, MOVED);
+        self.phase = Phase::Closed;
     }
 
     pub(crate) fn message(&mut self, now: Now, bytes: &[u8]) {

@@ -13,6 +13,7 @@ use crate::model::mutation::Mutation;
 use crate::replica::Replica;
 use crate::replica::op::Op;
 use crate::replica::refused::RefusedWrites;
+use crate::replica::tabs::MOVED;
 use crate::small::SmallMap;
 use crate::store::state::{Entry, Status};
 use crate::table::Table;
@@ -295,15 +296,22 @@ impl Replica {
     /// The append failed: its writes and everything written after them are taken back.
     pub(crate) fn fail_writes(&mut self, error: StoreError) {
         let mut touched = Vec::new();
-        for write in self.writes.take_unwritten() {
+        let mut failed = self.writes.take_unwritten();
+        if error == StoreError::FormatNewer {
+            // What landed behind `Moved`: the next open of the new database finds it.
+            failed.extend(std::mem::take(&mut self.writes.complete).into_iter().flat_map(|(_, group)| group));
+        }
+        for write in failed {
             self.writes.forget(&write);
             touched.extend(write.mutations.iter().map(|m| (m.collection.clone(), m.id.clone())));
             let message = match error {
                 StoreError::Quota => "the storage is full: free some space, then retry it from `db.sync.queue.failed`",
+                StoreError::FormatNewer => MOVED,
                 _ => "the browser's storage refused the write: it was taken back, write again",
             };
             if self.writes.parts.remove(&write.id).is_some() {
-                let error = json!({"code": error.code(), "message": message, "retryable": true});
+                let error =
+                    json!({"code": error.code(), "message": message, "retryable": error != StoreError::FormatNewer});
                 self.event(json!({"type": "write-failed", "write": write.id, "error": error}));
             }
             // Of other failures it is not known whether the write is in the log after all.

@@ -73,6 +73,7 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
         }
         Record::Claim(record) => adopt::claim(state, key, &record, &mut effects),
         Record::Adopt(record) => adopt::adopt(state, key, record, &mut effects)?,
+        Record::Moved => state.moved = true,
         Record::Sealed(_) => {
             // What was staged is not in the segments: the pull goes on from the cursor that is shown.
             state.staged = Staged::default();

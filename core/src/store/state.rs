@@ -55,6 +55,8 @@ pub struct State {
     pub journal: SmallMap<MutationId, Kept>,
     /// Grows with every change of the queue and of the dead letters: what shows them follows it.
     pub queue_version: u64,
+    /// The data is in another database now.
+    pub moved: bool,
     /// What the next seal has to write.
     pub dirty: Dirty,
     /// Records read since the last seal, and their bytes.

@@ -17,6 +17,7 @@ pub mod server;
 use std::collections::VecDeque;
 
 use tidewire_core::engine::Engine;
+use tidewire_core::error::Code;
 use tidewire_core::io::{Event, Input, Now, Output, StoreError, StoreOp};
 use tidewire_core::json;
 use tidewire_core::json::{Map, Value};
@@ -54,6 +55,8 @@ pub struct Tab {
     pub outputs: VecDeque<Output>,
     pub events: Vec<Value>,
     pub opened: bool,
+    /// Why it could not be opened.
+    pub refused: Option<Code>,
     pub dead: bool,
     /// Frozen by the browser: it runs nothing and keeps the lock; what comes meanwhile waits here.
     pub frozen: Option<Vec<Input>>,
@@ -167,6 +170,7 @@ impl World {
             outputs: VecDeque::new(),
             events: Vec::new(),
             opened: false,
+            refused: None,
             dead: false,
             frozen: None,
             tokens: VecDeque::new(),
@@ -372,6 +376,7 @@ impl World {
             Output::Wake { at_mono_ms } => self.tabs[tab].wake = Some(at_mono_ms),
             Output::Event(Event::Opened) => self.tabs[tab].opened = true,
             Output::Event(Event::Json(event)) => self.tabs[tab].events.push(event),
+            Output::Event(Event::OpenFailed(error)) => self.tabs[tab].refused = Some(error.code),
             Output::Event(event) => panic!("{event:?}"),
             _ => {}
         }
