@@ -3,8 +3,7 @@
 use std::cell::RefCell;
 
 use tidewire_core::engine::Engine;
-use tidewire_core::error::CoreError;
-use tidewire_core::io::{Input, Now, StoreError, StoreReply};
+use tidewire_core::io::{Input, StoreError, StoreReply};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -19,7 +18,7 @@ pub struct Client {
     parts: RefCell<Vec<(u64, Option<Vec<u8>>)>>,
 }
 
-/// Calls of the app.
+/// Calls of the app. The numbers stand in `pkg/src/host/module.ts`.
 #[wasm_bindgen]
 impl Client {
     /// Takes the settings and the engine's only entropy, sixteen random bytes.
@@ -47,49 +46,27 @@ impl Client {
         self.driver.with(Engine::close);
     }
 
-    /// Accepts a write: visible at once, durable later (event `durable`).
-    pub fn write(&self, request: &str) -> Result<String, JsValue> {
-        self.call(|engine, now| engine.write(now, request))
-    }
-
-    /// Takes back what a write changed, as a new write.
-    pub fn undo(&self, write: f64) -> Result<String, JsValue> {
-        self.call(|engine, now| engine.undo(now, write as u64))
-    }
-
-    /// A row, or nothing.
-    pub fn row(&self, collection: &str, id: &str) -> Result<Option<String>, JsValue> {
-        self.call(|engine, _| engine.row(collection, id))
-    }
-
-    /// Rows by a JSON array of ids, in its order, with null for what is not there.
-    pub fn rows(&self, collection: &str, ids: &str) -> Result<String, JsValue> {
-        self.call(|engine, _| engine.rows(collection, ids))
-    }
-
-    /// The ids that answer a query.
-    pub fn query(&self, request: &str) -> Result<String, JsValue> {
-        self.call(|engine, _| engine.query(request))
-    }
-
-    /// `status`, `queue`, `health` or `metrics`.
-    pub fn view(&self, what: &str) -> Result<String, JsValue> {
-        self.call(|engine, now| engine.view(now, what))
-    }
-
-    /// Pause, resume, now, and what can be done with a failed mutation.
-    pub fn command(&self, request: &str) -> Result<String, JsValue> {
-        self.call(|engine, now| engine.command(now, request))
-    }
-
-    /// Everything, as JSON.
-    #[wasm_bindgen(js_name = exportData)]
-    pub fn export_data(&self) -> Result<String, JsValue> {
-        self.call(|engine, _| engine.export())
-    }
-
-    fn call<T>(&self, call: impl FnOnce(&mut Engine, Now) -> Result<T, CoreError>) -> Result<T, JsValue> {
-        self.driver.with(call).map_err(|error| self.driver.host.thrown(&error))
+    /// A call that is answered at once. One door for all of them takes less room than a door for each.
+    pub fn call(&self, what: u32, text: &str, more: &str) -> Result<Option<String>, JsValue> {
+        let answer = self.driver.with(|engine, now| match what {
+            // Accepts a write: visible at once, durable later (event `durable`).
+            0 => engine.write(now, text).map(Some),
+            // Takes back what a write changed, as a new write.
+            1 => engine.undo(now, text.parse().unwrap_or_default()).map(Some),
+            // A row, or nothing.
+            2 => engine.row(text, more),
+            // Rows by a JSON array of ids, in its order, with null for what is not there.
+            3 => engine.rows(text, more).map(Some),
+            // The ids that answer a query.
+            4 => engine.query(text).map(Some),
+            // `status`, `queue`, `health` or `metrics`.
+            5 => engine.view(now, text).map(Some),
+            // Pause, resume, now, and what can be done with a failed mutation.
+            6 => engine.command(now, text).map(Some),
+            // Everything, as JSON.
+            _ => engine.export().map(Some),
+        });
+        answer.map_err(|error| self.driver.host.thrown(&error))
     }
 }
 

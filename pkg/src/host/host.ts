@@ -5,7 +5,8 @@
 import { TidewireError } from "../errors.js";
 import type { ClientConfig, WireClient, WireHost } from "../wasm/wire.js";
 import { Effects } from "./effects.js";
-import type { ModuleCalls, ModuleClass } from "./module.js";
+import * as module from "./module.js";
+import type { ModuleClass } from "./module.js";
 import { lateNet, serverAt, type Net } from "./net.js";
 import { whyOf } from "./request.js";
 import { openStore } from "./store.js";
@@ -63,38 +64,38 @@ export class Host implements WireClient {
   }
 
   write(request: string): string {
-    return this.#calls.write(request);
+    return this.#call(module.WRITE, request);
   }
 
   undo(write: number): string {
-    return this.#calls.undo(write);
+    return this.#call(module.UNDO, `${write}`);
   }
 
   row(collection: string, id: string): string | undefined {
-    return this.#calls.row(collection, id);
+    return this.#ask(module.ROW, collection, id);
   }
 
   rows(collection: string, ids: string): string {
-    return this.#calls.rows(collection, ids);
+    return this.#call(module.ROWS, collection, ids);
   }
 
   query(request: string): string {
-    return this.#calls.query(request);
+    return this.#call(module.QUERY, request);
   }
 
   view(what: Parameters<WireClient["view"]>[0]): string {
-    const view = this.#calls.view(what);
+    const view = this.#call(module.VIEW, what);
     if (what !== "status" && what !== "health") return view;
     // Both name the store, which the engine does not know.
     return `{"storage":"${this.#effects.kind}",${view.slice(1)}`;
   }
 
   command(request: string): string {
-    return this.#calls.command(request);
+    return this.#call(module.COMMAND, request);
   }
 
   exportData(): string {
-    return this.#calls.exportData();
+    return this.#call(module.EXPORT);
   }
 
   async close(): Promise<void> {
@@ -122,8 +123,8 @@ export class Host implements WireClient {
   async #meet(peer: NonNullable<WireHost["peer"]>): Promise<Net> {
     try {
       return await peer({
-        command: (request) => this.#effects.ask((client) => client.command(JSON.stringify(request))),
-        query: (request) => this.#effects.ask((client) => client.query(JSON.stringify(request))),
+        command: (request) => this.#effects.ask((client) => client.call(module.COMMAND, JSON.stringify(request), "")),
+        query: (request) => this.#effects.ask((client) => client.call(module.QUERY, JSON.stringify(request), "")),
         event: (event) => this.#effects.eventSoon(event),
       });
     } catch (error) {
@@ -132,10 +133,14 @@ export class Host implements WireClient {
     }
   }
 
-  get #calls(): ModuleCalls {
+  #call(what: number, text = "", more = ""): string {
+    return this.#ask(what, text, more) as string;
+  }
+
+  #ask(what: number, text: string, more: string): string | undefined {
     const { client } = this.#effects;
     if (this.#phase !== "open" || client === undefined) throw closedError();
-    return client;
+    return client.call(what, text, more);
   }
 
   async #open({ name, storage }: ClientConfig): Promise<void> {

@@ -6,20 +6,10 @@
  */
 import type { WireHost } from "../wasm/wire.js";
 
-/** The calls of the app, which the module answers at once. */
-export interface ModuleCalls {
-  write(request: string): string;
-  undo(write: number): string;
-  row(collection: string, id: string): string | undefined;
-  rows(collection: string, ids: string): string;
-  query(request: string): string;
-  view(what: string): string;
-  command(request: string): string;
-  exportData(): string;
-}
-
 /** The wasm class. It throws at no call of the host, but when it traps. */
-export interface ModuleClient extends ModuleCalls {
+export interface ModuleClient {
+  /** A call of the app, which is answered at once. Nothing comes of a row that is not there. */
+  call(what: number, text: string, more: string): string | undefined;
   open(): void;
   close(): void;
   turn(): void;
@@ -56,6 +46,16 @@ export interface ModuleHost {
 
 /** The class as the bindings export it. */
 export type ModuleClass = new (config: string, entropy: Uint8Array, host: ModuleHost) => ModuleClient;
+
+// What `call` asks for.
+export const WRITE = 0;
+export const UNDO = 1;
+export const ROW = 2;
+export const ROWS = 3;
+export const QUERY = 4;
+export const VIEW = 5;
+export const COMMAND = 6;
+export const EXPORT = 7;
 
 // What `stored` says.
 export const LOADED = 0;
