@@ -52,11 +52,12 @@ export class Device {
     return `${page}/#${encodeURIComponent(JSON.stringify(settings))}`;
   }
 
-  /** Opens another tab. */
-  async tab() {
+  /** Opens another tab; `script` runs in it before the page does. */
+  async tab({ address = this.address, script, arg } = /** @type {any} */ ({})) {
     const tab = new Tab(await this.#newTab(), this);
     this.tabs.push(tab);
-    await tab.open(this.address);
+    if (script) await tab.raw.page.addInitScript(script, arg);
+    await tab.open(address);
     return tab;
   }
 

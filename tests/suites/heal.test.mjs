@@ -112,7 +112,7 @@ describe("healing", () => {
 /** Runs in the page: how many segments are stored. */
 async function countSegments() {
   const names = (await indexedDB.databases()).map((one) => one.name ?? "");
-  const open = indexedDB.open(names.find((name) => name.startsWith("tidewire:")) ?? "");
+  const open = indexedDB.open(names.find((name) => /^tidewire:.*:\d+$/.test(name)) ?? "");
   const db = await new Promise((resolve) => (open.onsuccess = () => resolve(open.result)));
   const count = db.transaction("segs").objectStore("segs").count();
   await new Promise((resolve) => (count.onsuccess = resolve));
@@ -123,7 +123,7 @@ async function countSegments() {
 /** Runs in a page of the same origin: the oldest segment goes, with its directory, as if it had never been. */
 async function loseSegment() {
   const names = (await indexedDB.databases()).map((one) => one.name ?? "");
-  const open = indexedDB.open(names.find((name) => name.startsWith("tidewire:")) ?? "");
+  const open = indexedDB.open(names.find((name) => /^tidewire:.*:\d+$/.test(name)) ?? "");
   const db = await new Promise((resolve) => (open.onsuccess = () => resolve(open.result)));
   const transaction = db.transaction(["segs", "dirs"], "readwrite");
   const keys = transaction.objectStore("segs").getAllKeys();

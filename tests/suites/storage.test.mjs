@@ -9,7 +9,7 @@ async function insertAndReadLog(title) {
   const { db } = window.tw;
   await db.todos.insert({ title });
   const names = (await indexedDB.databases()).map((one) => one.name ?? "");
-  const open = indexedDB.open(names.find((name) => name.startsWith("tidewire:")) ?? "no store of Tidewire");
+  const open = indexedDB.open(names.find((name) => /^tidewire:.*:\d+$/.test(name)) ?? "no store of Tidewire");
   const stored = await new Promise((resolve, reject) => {
     open.onerror = () => reject(open.error);
     open.onsuccess = () => {

@@ -2,23 +2,29 @@
  * One connection at a time, opened again when it died.
  *
  * Stores, all with integer keys: `log` and `segs` (autoincrement), `dirs` (the key of its segment), `meta`. A new
- * format is a database of a new name, never a raised version: a frozen tab would block the upgrade for ever.
+ * format is a database of a new name, never a raised version: a frozen tab would block the upgrade for ever. A small
+ * database beside the data says which format is current. It is asked only where this format's is not there: one that
+ * is there is current unless its log says otherwise (`Moved`).
  */
-import { Failure, failureOf, reply } from "./request.js";
+import { FORMAT } from "./format.js";
+import { Failure, failureOf, reply, write } from "./request.js";
 
 /** The version inside IndexedDB, for ever. */
 const VERSION = 1;
-/** The format of the records, part of the database's name. */
-const FORMAT = 1;
 
-/** The name of a store's database. */
-export function databaseName(store: string): string {
-  return `tidewire:${store}:${FORMAT}`;
+/** Keys in `meta`, beside those of the engine: the format that this database was moved from, */
+export const FROM = 4;
+/** and how far: the last key of the old log that is taken care of. Below 1: a copy is under way, and whose. */
+export const MARK = 5;
+
+/** The name of a store's database; its lock and its channel have the same. */
+export function databaseName(store: string, format: number | string = FORMAT): string {
+  return `tidewire:${store}:${format}`;
 }
 
 /** The connection to one database. */
 export class Connection {
-  readonly #name: string;
+  readonly #store: string;
   #db: IDBDatabase | undefined;
   /** Settles when the one that opens it now is done; never rejects. */
   #opening: Promise<void> | undefined;
@@ -26,8 +32,8 @@ export class Connection {
   #again = false;
   #closed = false;
 
-  constructor(name: string) {
-    this.#name = databaseName(name);
+  constructor(store: string) {
+    this.#store = store;
   }
 
   /** The open database; opens it if it is not. */
@@ -38,7 +44,7 @@ export class Connection {
       if (this.#opening === undefined) break;
       await this.#opening;
     }
-    const opened = open(this.#name).then((result) => this.#adopt(...result));
+    const opened = this.#open();
     const done = (): void => void (this.#opening = undefined);
     this.#opening = opened.then(done, done);
     return opened;
@@ -56,11 +62,22 @@ export class Connection {
     this.forget();
   }
 
-  /** Deletes the database. Other tabs close it when they are asked to; a frozen one delays this. */
+  /** Deletes the database and what older releases left. Other tabs close it when asked to; a frozen one delays this. */
   async erase(): Promise<void> {
     this.forget();
     this.#again = false;
-    await reply(factory().deleteDatabase(this.#name));
+    for (let format = FORMAT; format > 0; format -= 1) await remove(databaseName(this.#store, format));
+    await remove(pointerName(this.#store));
+  }
+
+  async #open(): Promise<IDBDatabase> {
+    const name = databaseName(this.#store);
+    const found = await open(name, DATA);
+    if (found !== undefined) return this.#adopt(found, false);
+    const from = await settle(this.#store);
+    // A database that went away under an open tab is not moved once more.
+    const made = await open(name, DATA, this.#again ? 0 : from);
+    return this.#adopt(made as IDBDatabase, true);
   }
 
   #adopt(db: IDBDatabase, created: boolean): IDBDatabase {
@@ -83,25 +100,77 @@ export class Connection {
   }
 }
 
-/** Opens the database and says whether it was made just now. */
-async function open(name: string): Promise<[db: IDBDatabase, created: boolean]> {
-  let created = false;
+/** Object stores by name, and whether they number what is put into them. */
+interface Layout {
+  readonly [store: string]: boolean;
+}
+
+/** The stores of the data. */
+export const DATA: Layout = { log: true, segs: true, dirs: false, meta: false };
+const POINTER: Layout = { meta: false };
+/** The pointer's one key. */
+const CURRENT = 1;
+
+/**
+ * Opens a database. One that is not there is made only where it is said from which format its data comes (0: from
+ * none).
+ */
+export async function open(name: string, layout: Layout, from?: number): Promise<IDBDatabase | undefined> {
+  let missing = false;
   try {
     const request = factory().open(name, VERSION);
     request.onupgradeneeded = () => {
-      created = true;
-      const db = request.result;
-      for (const numbered of ["log", "segs"]) db.createObjectStore(numbered, { autoIncrement: true });
-      for (const plain of ["dirs", "meta"]) db.createObjectStore(plain);
+      missing = from === undefined;
+      // Then there is no such database, as before.
+      if (missing) return request.transaction?.abort();
+      for (const [store, autoIncrement] of Object.entries(layout))
+        request.result.createObjectStore(store, { autoIncrement });
+      if (from) request.transaction?.objectStore("meta").put(from, FROM);
     };
-    const opened = new Promise<IDBDatabase>((resolve, reject) => {
+    return await new Promise<IDBDatabase>((resolve, reject) => {
       request.onsuccess = () => resolve(request.result);
       request.onerror = () => reject(request.error);
     });
-    return [await opened, created];
   } catch (thrown) {
+    if (missing) return undefined;
     throw notOpened(thrown);
   }
+}
+
+/** Deletes a database. */
+export async function remove(name: string): Promise<void> {
+  await reply(factory().deleteDatabase(name));
+}
+
+/**
+ * Says which format a store that has no database of this format is to be moved from: 0, from none, and then this one
+ * is current from now on.
+ */
+async function settle(store: string): Promise<number> {
+  // The first release had no pointer.
+  const first = FORMAT > 1 ? await open(databaseName(store, 1), DATA) : undefined;
+  first?.close();
+  return point(store, (current) => current ?? (first === undefined ? FORMAT : 1));
+}
+
+/** Asks which format is current, and says so; returns the one to move from. */
+export async function point(store: string, decide: (current?: number) => number): Promise<number> {
+  const db = (await open(pointerName(store), POINTER, 0)) as IDBDatabase;
+  try {
+    const now = await write(db, ["meta"], "strict", async (stores) => {
+      const current = decide(await reply<number | undefined>(stores("meta").get(CURRENT)));
+      stores("meta").put(current, CURRENT);
+      return current;
+    });
+    if (now > FORMAT) throw new Failure("newer");
+    return now < FORMAT ? now : 0;
+  } finally {
+    db.close();
+  }
+}
+
+function pointerName(store: string): string {
+  return `tidewire:${store}:current`;
 }
 
 /** Reading the property throws where the page may not use it. */

@@ -9,6 +9,7 @@
  */
 import { TidewireError } from "../errors.js";
 import type { WireHost } from "../wasm/wire.js";
+import { databaseName } from "./connection.js";
 import { Lock } from "./lock.js";
 import * as module from "./module.js";
 import type { ModuleClient, ModuleHost } from "./module.js";
@@ -69,7 +70,7 @@ export class Effects implements ModuleHost {
     // Let go while the store opened: what was let go then did not have the store yet.
     if (this.#over) return store.close();
     this.client = client;
-    const name = store.kind === "memory" ? undefined : `tidewire:${this.name}`;
+    const name = store.kind === "memory" ? undefined : databaseName(this.name);
     this.#lock = new Lock(name, (held) => this.#say(held ? module.LOCK_HELD : module.LOCK_LOST));
     // A store in memory is this tab's alone: what others say of theirs means nothing here.
     if (name !== undefined) this.#join(name);
@@ -104,7 +105,7 @@ export class Effects implements ModuleHost {
   }
 
   /** Calls the module for a peer in this tab; undefined when it is closed. */
-  ask(call: (client: ModuleClient) => string): string | undefined {
+  ask(call: (client: ModuleClient) => string | undefined): string | undefined {
     let answer: string | undefined;
     this.#tell((client) => {
       try {

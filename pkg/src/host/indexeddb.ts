@@ -4,8 +4,10 @@
  * The invariant: an append that is reported as failed is not in the log. Whether a transaction that died with its
  * connection was committed cannot be known from the error, so the log is read again before the append is repeated.
  */
-import { Connection } from "./connection.js";
+import { Connection, FROM } from "./connection.js";
+import { FORMAT } from "./format.js";
 import { APPENDED, LOADED, LOG, REFUSED, SEGMENTS, WRITTEN } from "./module.js";
+import { carry } from "./move.js";
 import { above, quiet, read, reply, whyOf, write, type Stores } from "./request.js";
 import type { Part, Reply, Seal, Store } from "./store.js";
 
@@ -21,7 +23,7 @@ export class IndexedDb implements Store {
   /** The highest log key that this tab has seen: where to look for an append whose fate is unknown. */
   #lastLog = 0;
 
-  constructor(name: string) {
+  constructor(private readonly name: string) {
     this.#connection = new Connection(name);
   }
 
@@ -36,7 +38,11 @@ export class IndexedDb implements Store {
     }
   }
 
-  load(): Promise<Reply> {
+  async load(): Promise<Reply> {
+    const found = await this.#twice(load);
+    // Before the second format there is nothing to move, and bundlers leave the code of it out.
+    if (FORMAT === 1 || found.from === undefined) return found;
+    await carry(await this.#connection.get(), this.name, found.from);
     return this.#twice(load);
   }
 
@@ -138,13 +144,15 @@ function load(db: IDBDatabase): Promise<Reply> {
   return read(db, ["meta", "dirs", "log"], async (store) => {
     const meta = (key: number): Promise<unknown> => reply(store("meta").get(key));
     const directories = quiet(partsAbove(store("dirs"), 0));
-    const [state, fence] = [meta(STATE), meta(FENCE)];
+    const [state, fence, from] = [meta(STATE), meta(FENCE), meta(FROM)];
     const log = quiet(partsAbove(store("log"), numberOr0(await meta(UPTO))));
-    const found = await state;
+    const summary = await state;
     const number = numberOr0(await fence);
+    const moved = await from;
     const [first, second] = [await directories, await log];
-    const parts: Part[] = [[0, found === undefined ? found : bytes(found)], ...first, ...second];
-    return { answer: LOADED, number, parts, directories: first.length };
+    const parts: Part[] = [[0, summary === undefined ? summary : bytes(summary)], ...first, ...second];
+    const found: Reply = { answer: LOADED, number, parts, directories: first.length };
+    return typeof moved === "number" ? { ...found, from: moved } : found;
   });
 }
 

@@ -15,6 +15,8 @@ export interface Reply {
   readonly parts?: readonly Part[];
   /** How many of the parts, after the first, are directories; the others are the log. */
   readonly directories?: number;
+  /** The format that the database was moved from, if there may be something left to do of that. */
+  readonly from?: number;
 }
 
 /** Turns log into segments; see `StoreOp::Seal` in `core/src/io.rs`. */
@@ -67,7 +69,7 @@ export async function openStore(name: string, wanted: Store["kind"]): Promise<St
 export async function hasStore(name: string): Promise<boolean> {
   if (memories.has(name)) return true;
   try {
-    return (await indexedDB.databases()).some((found) => found.name === databaseName(name));
+    return (await indexedDB.databases()).some((found) => found.name?.startsWith(databaseName(name, "")));
   } catch {
     return true;
   }
