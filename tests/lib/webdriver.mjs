@@ -13,15 +13,19 @@ const WEBKIT_MINIBROWSER = [
   "/usr/lib/aarch64-linux-gnu/webkit2gtk-4.1/MiniBrowser",
 ];
 
+const firefox = (prefs) => ({
+  command: (port) => ["geckodriver", ["--port", String(port), "--log", "warn"]],
+  capabilities: () => ({
+    browserName: "firefox",
+    "moz:firefoxOptions": { binary: "/usr/bin/firefox-esr", args: ["-headless"], prefs },
+  }),
+  env: { MOZ_REMOTE_SETTINGS_DEVTOOLS: "1" },
+});
+
 const ENGINES = {
-  firefox: {
-    command: (port) => ["geckodriver", ["--port", String(port), "--log", "warn"]],
-    capabilities: () => ({
-      browserName: "firefox",
-      "moz:firefoxOptions": { binary: "/usr/bin/firefox-esr", args: ["-headless"] },
-    }),
-    env: { MOZ_REMOTE_SETTINGS_DEVTOOLS: "1" },
-  },
+  firefox: firefox({}),
+  // Every window is a private one.
+  "firefox-private": firefox({ "browser.privatebrowsing.autostart": true }),
   webkit: {
     command: (port) => ["xvfb-run", ["-a", "/usr/bin/WebKitWebDriver", `--port=${port}`]],
     capabilities: () => ({

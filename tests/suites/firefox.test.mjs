@@ -1,4 +1,4 @@
-/** Firefox ESR: the core journey. */
+/** Firefox ESR: the core journey, in an ordinary window and in a private one. */
 import { describe } from "node:test";
 
 import { coreJourney } from "../lib/journey.mjs";
@@ -15,4 +15,12 @@ describe("Firefox ESR", () => {
       timeoutMs: 90_000,
     },
   );
+});
+
+describe("a private window of Firefox ESR", () => {
+  const stack = useStack({ engine: "firefox-private" });
+
+  scenario(stack, "keeps what was written offline over a reload, too, and syncs it", coreJourney, {
+    timeoutMs: 90_000,
+  });
 });
