@@ -16,7 +16,6 @@ use tidewire_core::query::ast::Query;
 use tidewire_core::query::groups::Groups;
 use tidewire_core::query::list::List;
 use tidewire_core::query::row::{Row, Rows};
-use tidewire_core::query::splice::Splice;
 use world::{World, world};
 
 /// Rows in memory: document, revision, time. Every other document is written with blanks and escapes.
@@ -61,14 +60,6 @@ impl Rows for Memory {
     }
 }
 
-fn list(steps: Vec<Splice>) -> Value {
-    Value::Array(steps.into_iter().map(Splice::to_value).collect())
-}
-
-fn ids(ids: Vec<&EntityId>) -> Vec<Value> {
-    ids.into_iter().map(|id| Value::from(id.as_str())).collect()
-}
-
 /// What changes in one step: some rows get a document or go.
 fn edits(rows: usize, count: Range<usize>, stays: f64) -> impl Strategy<Value = Vec<(EntityId, Option<Value>)>> {
     let ids: Vec<String> =
@@ -93,21 +84,21 @@ fn check(query: &Value, steps: Vec<Vec<(EntityId, Option<Value>)>>) -> Result<()
     edit(&mut memory, &steps.next().unwrap());
     let mut kept = List::build(&read, &memory, true);
     let mut groups = read.fold.map(|fold| Groups::build(&read, fold, &memory, true));
-    let mut items = groups.as_ref().map_or_else(|| ids(kept.ids(&read)), Groups::answer);
+    let mut items = groups.as_ref().map_or_else(|| kept.ids(&read), Groups::answer);
     for step in steps {
         edit(&mut memory, &step);
         let changed: Vec<EntityId> = step.into_iter().map(|(id, _)| id).collect();
         let expected = naive::answer(&memory.rows(), query);
         if let (Some(groups), Some(fold)) = (&mut groups, read.fold) {
             prop_assert_eq!(&Groups::build(&read, fold, &memory, false).answer(), &expected.items);
-            naive::splice(&mut items, &list(groups.follow(&read, &memory, &changed).unwrap()));
+            naive::splice(&mut items, &Value::Array(groups.follow(&read, &memory, &changed).unwrap()));
             prop_assert_eq!(&items, &groups.answer());
         } else {
             let fresh = List::build(&read, &memory, false);
-            prop_assert_eq!(&ids(fresh.ids(&read)), &expected.items);
+            prop_assert_eq!(&fresh.ids(&read), &expected.items);
             prop_assert_eq!((fresh.total(), fresh.next(&read)), (expected.total, expected.next.clone()));
-            naive::splice(&mut items, &list(kept.follow(&read, &memory, &changed)));
-            prop_assert_eq!(&items, &ids(kept.ids(&read)));
+            naive::splice(&mut items, &Value::Array(kept.follow(&read, &memory, &changed)));
+            prop_assert_eq!(&items, &kept.ids(&read));
             if read.page {
                 prop_assert_eq!((kept.total(), kept.next(&read)), (expected.total, expected.next));
             }

@@ -186,9 +186,9 @@ impl Query {
         const KNOWN: [&str; 10] =
             ["c", "where", "orderBy", "limit", "offset", "after", "page", "fold", "groupBy", "watch"];
         let fields = Fields::of(value)?;
-        let mut keys = value.as_object().into_iter().flat_map(Map::keys);
-        if let Some(key) = keys.find(|key| !KNOWN.contains(&key.as_str())) {
-            return Err(CoreError::new(Code::BadQuery, format!("unknown field `{key}`")));
+        let unknown = |map: &Map| map.keys().any(|key| !KNOWN.contains(&key.as_str()));
+        if value.as_object().is_some_and(unknown) {
+            return Err(CoreError::new(Code::BadQuery, "it has a field that no query has"));
         }
         let mut columns = Columns::default();
         let limit = if fields.get("limit").is_some() { Some(fields.size_or("limit", 0)?) } else { None };

@@ -11,7 +11,7 @@ use crate::json::{self, Value};
 use crate::query::ast::{Fold, Query, What};
 use crate::query::cell::{Cell, compare};
 use crate::query::row::{Entry, Looking, Row, Rows, place, sort};
-use crate::query::splice::Splice;
+use crate::query::splice::step;
 use crate::query::sum::Sum;
 use crate::small::search;
 
@@ -91,7 +91,7 @@ impl Groups {
 
     /// Follows changes of these rows: the steps from the old answer to the new one. `None`: it has to be built again,
     /// because a sum went over every number.
-    pub fn follow(&mut self, query: &Query, rows: &dyn Rows, changed: &[EntityId]) -> Option<Vec<Splice>> {
+    pub fn follow(&mut self, query: &Query, rows: &dyn Rows, changed: &[EntityId]) -> Option<Vec<Value>> {
         let (mut steps, mut looking, fold) = (Vec::new(), Looking::new(query), self.fold);
         for id in changed {
             let mut new = None;
@@ -129,32 +129,32 @@ impl Groups {
         self.finish(&mut steps).then_some(steps)
     }
 
-    fn of(&mut self, entry: &Entry, steps: &mut Vec<Splice>) -> usize {
+    fn of(&mut self, entry: &Entry, steps: &mut Vec<Value>) -> usize {
         if self.fold.by.is_none() { 0 } else { self.at(Cell::from(group(entry)), Some(steps)) }
     }
 
     /// Where a group stands, made if there is none.
-    fn at(&mut self, key: Cell<'_>, steps: Option<&mut Vec<Splice>>) -> usize {
+    fn at(&mut self, key: Cell<'_>, steps: Option<&mut Vec<Value>>) -> usize {
         let found = search(self.list.len(), &mut |at| {
             self.list.get(at).map_or(Ordering::Greater, |group| Cell::from(&group.key).compare(key))
         });
         found.unwrap_or_else(|at| {
             self.list.insert(at, Box::new(Group { key: key.to_value(), ..Group::default() }));
             if let Some(steps) = steps {
-                steps.push(Splice { at, gone: false, item: Some(Value::Null) });
+                steps.push(step(at, 0, Some(Value::Null)));
             }
             at
         })
     }
 
     /// Takes away groups without rows and tells of those that changed. Says whether all sums are numbers.
-    fn finish(&mut self, steps: &mut Vec<Splice>) -> bool {
+    fn finish(&mut self, steps: &mut Vec<Value>) -> bool {
         let what = self.fold.what;
         let mut at = 0;
         while let Some(group) = self.list.get_mut(at) {
             if group.changed && group.rows == 0 && self.fold.by.is_some() {
                 self.list.remove(at);
-                steps.push(Splice { at, gone: true, item: None });
+                steps.push(step(at, 1, None));
                 continue;
             }
             if group.stale {
@@ -170,7 +170,7 @@ impl Groups {
                 if !group.sum.value().is_finite() {
                     return false;
                 }
-                steps.push(Splice { at, gone: true, item: Some(group.answer(what)) });
+                steps.push(step(at, 1, Some(group.answer(what))));
             }
             group.changed = false;
             at += 1;

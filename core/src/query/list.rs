@@ -14,7 +14,7 @@ use crate::json;
 use crate::json::Value;
 use crate::query::ast::Query;
 use crate::query::row::{Entry, Looking, Row, Rows, order, place, sort};
-use crate::query::splice::Splice;
+use crate::query::splice::step;
 use crate::small::search;
 
 /// Rows that are kept beyond the window, at least: so many removals need no new look at every row.
@@ -82,10 +82,13 @@ impl List {
     }
 
     /// The ids in the window, in order.
-    pub fn ids(&self, query: &Query) -> Vec<&EntityId> {
-        let from = query.offset.min(self.order.len());
-        let until = end(query).min(self.order.len());
-        self.order.get(from..until).unwrap_or_default().iter().map(|entry| &entry.id).collect()
+    pub fn ids(&self, query: &Query) -> Vec<Value> {
+        let mut ids = Vec::new();
+        for at in query.offset..end(query) {
+            let Some(entry) = self.order.get(at) else { break };
+            ids.push(item(entry));
+        }
+        ids
     }
 
     /// How many rows match. A kept list with a limit knows only if the query is a page.
@@ -111,7 +114,7 @@ impl List {
     }
 
     /// Follows changes of these rows: the steps from the old window to the new one.
-    pub fn follow(&mut self, query: &Query, rows: &dyn Rows, changed: &[EntityId]) -> Vec<Splice> {
+    pub fn follow(&mut self, query: &Query, rows: &dyn Rows, changed: &[EntityId]) -> Vec<Value> {
         let mut steps = Vec::new();
         let mut looking = Looking::new(query);
         for id in changed {
@@ -141,15 +144,15 @@ impl List {
     }
 
     /// The row changed and stays where it is.
-    fn touch(&self, query: &Query, entry: &Rc<Entry>, steps: &mut Vec<Splice>) {
+    fn touch(&self, query: &Query, entry: &Rc<Entry>, steps: &mut Vec<Value>) {
         if let Ok(at) = self.place(query, entry)
             && (query.offset..end(query)).contains(&at)
         {
-            steps.push(Splice { at: at - query.offset, gone: true, item: Some(item(entry)) });
+            steps.push(step(at - query.offset, 1, Some(item(entry))));
         }
     }
 
-    fn remove(&mut self, query: &Query, entry: &Rc<Entry>, steps: &mut Vec<Splice>) {
+    fn remove(&mut self, query: &Query, entry: &Rc<Entry>, steps: &mut Vec<Value>) {
         if let Ok(at) = place(&self.by_id, &entry.id) {
             self.by_id.remove(at);
             self.total -= 1;
@@ -158,14 +161,14 @@ impl List {
         self.order.remove(at);
         let (first, end) = (at.max(query.offset), end(query));
         if first < end && first <= self.order.len() {
-            steps.push(Splice { at: first - query.offset, gone: true, item: None });
+            steps.push(step(first - query.offset, 1, None));
             if let Some(entry) = self.order.get(end - 1) {
-                steps.push(Splice { at: end - 1 - query.offset, gone: false, item: Some(item(entry)) });
+                steps.push(step(end - 1 - query.offset, 0, Some(item(entry))));
             }
         }
     }
 
-    fn insert(&mut self, query: &Query, entry: Rc<Entry>, steps: &mut Vec<Splice>) {
+    fn insert(&mut self, query: &Query, entry: Rc<Entry>, steps: &mut Vec<Value>) {
         let place_in_order = self.place(query, &entry);
         if place_in_order == Err(self.order.len()) && self.more {
             return;
@@ -183,16 +186,16 @@ impl List {
         let (first, end) = (at.max(query.offset), end(query));
         if first < end {
             if let Some(entry) = self.order.get(first) {
-                steps.push(Splice { at: first - query.offset, gone: false, item: Some(item(entry)) });
+                steps.push(step(first - query.offset, 0, Some(item(entry))));
             }
             if self.order.len() > end {
-                steps.push(Splice { at: end - query.offset, gone: true, item: None });
+                steps.push(step(end - query.offset, 1, None));
             }
         }
     }
 
     /// Keeps no more rows than it needs, and no fewer.
-    fn keep_bounds(&mut self, query: &Query, rows: &dyn Rows, steps: &mut Vec<Splice>) {
+    fn keep_bounds(&mut self, query: &Query, rows: &dyn Rows, steps: &mut Vec<Value>) {
         let Some(bound) = bound(query, true) else { return };
         while self.order.len() > 2 * bound + SPARE {
             let Some(entry) = self.order.pop() else { break };
@@ -206,7 +209,7 @@ impl List {
             let shown = self.ids(query).len();
             *self = Self::build(query, rows, true);
             for (at, id) in self.ids(query).into_iter().enumerate().skip(shown) {
-                steps.push(Splice { at, gone: false, item: Some(Value::from(id.as_str())) });
+                steps.push(step(at, 0, Some(id)));
             }
         }
     }

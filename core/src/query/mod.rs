@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `list` and `groups` build their result by one look at every row, and then follow changes by looking at the changed
-//! rows only. What comes of it is a list of [`Splice`](splice::Splice)s. Not here: where rows come from; see
+//! rows only. What comes of it is a list of [`step`](splice::step)s. Not here: where rows come from; see
 //! [`Rows`](row::Rows).
 
 pub mod ast;

@@ -3,22 +3,9 @@
 
 use crate::json::Value;
 
-/// A step.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Splice {
-    /// Where.
-    pub at: usize,
-    /// Whether the item there goes.
-    pub gone: bool,
-    /// What comes there.
-    pub item: Option<Value>,
-}
-
-impl Splice {
-    /// `[at, how many go]`, and what comes.
-    pub fn to_value(self) -> Value {
-        let mut parts = vec![Value::from(self.at), Value::from(i32::from(self.gone))];
-        parts.extend(self.item);
-        Value::Array(parts)
-    }
+/// A step: `[at, how many go]`, and what comes.
+pub fn step(at: usize, gone: u32, item: Option<Value>) -> Value {
+    let mut parts = vec![Value::from(at), Value::from(gone)];
+    parts.extend(item);
+    Value::Array(parts)
 }

@@ -12,7 +12,6 @@ use crate::query::ast::Query;
 use crate::query::groups::Groups;
 use crate::query::list::List;
 use crate::query::row::{Row, Rows};
-use crate::query::splice::Splice;
 use crate::replica::Replica;
 use crate::store::state::Entity;
 use crate::table::Table;
@@ -92,14 +91,16 @@ impl Replica {
     /// The ids of all rows of a collection, those that are only in the view included.
     pub(crate) fn ids(&self, collection: &CollectionName) -> Vec<&EntityId> {
         let mut ids = self.state.entities.get(collection).map(Table::keys).unwrap_or_default();
-        ids.extend(self.only_provisional(collection));
+        self.only_provisional(collection, &mut |id| ids.push(id));
         ids
     }
 
-    fn only_provisional(&self, collection: &CollectionName) -> Vec<&EntityId> {
-        let mut ids = self.writes.touched(collection);
-        ids.retain(|id| self.state.entity(collection.as_str(), id.as_str()).is_none());
-        ids
+    fn only_provisional<'a>(&'a self, collection: &CollectionName, then: &mut dyn FnMut(&'a EntityId)) {
+        self.writes.each(collection, &mut |id| {
+            if self.state.entity(collection.as_str(), id.as_str()).is_none() {
+                then(id);
+            }
+        });
     }
 
     fn delta(&mut self, handle: u64) -> std::result::Result<Value, CoreError> {
@@ -116,7 +117,7 @@ impl Replica {
         watch.again = false;
         let answer = if let Some(steps) = steps {
             let mut answer = watch.result.answer(&watch.query, false);
-            answer.insert("steps".to_owned(), Value::Array(steps.into_iter().map(Splice::to_value).collect()));
+            answer.insert("steps".to_owned(), Value::Array(steps));
             answer
         } else {
             watch.result = self.result(&watch.query, true);
@@ -142,8 +143,7 @@ impl Result {
         match self {
             Self::List(list) => {
                 if whole {
-                    let ids = list.ids(query).into_iter().map(|id| Value::from(id.as_str()));
-                    answer.insert("items".to_owned(), Value::Array(ids.collect()));
+                    answer.insert("items".to_owned(), Value::Array(list.ids(query)));
                 }
                 if whole || query.page {
                     answer.insert("total".to_owned(), list.total().into());
@@ -189,9 +189,7 @@ impl Rows for View<'_> {
         if let Some(table) = self.replica.state.entities.get(self.collection) {
             table.each(&mut |id, entity| self.show(id, Some(entity), status, then));
         }
-        for id in self.replica.only_provisional(self.collection) {
-            self.show(id, None, status, then);
-        }
+        self.replica.only_provisional(self.collection, &mut |id| self.show(id, None, status, then));
     }
 
     fn one(&self, id: &EntityId, status: bool, then: &mut dyn FnMut(&Row<'_>)) {
