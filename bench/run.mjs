@@ -80,6 +80,7 @@ function machine() {
   return {
     machine: `${cpus.length} x ${cpus[0].model.trim()}, ${gib} GiB, ${os.type()} ${os.release()}`,
     node: process.versions.node,
+    commit: spawnSync("git", ["rev-parse", "--short", "HEAD"], { cwd: ROOT, encoding: "utf8" }).stdout?.trim() ?? "",
     began: new Date().toISOString(),
   };
 }

@@ -81,16 +81,21 @@ const panelOf = ({ title, unit, better, rows, target }) => ({ title, unit, bette
 
 function heading({ about, sizes, sessions }) {
   const load = (list) => list.map((one) => one.toFixed(1)).join(", ");
+  // The run has not begun then: whatever is in this number is others' work.
+  const busy = about.loadBefore[0] > 1;
   const rounds = `${sizes.rounds} round${sizes.rounds === 1 ? "" : "s"}`;
   const lines = [
     "# Results of the benchmark",
     "",
     "Written by `npm run bench`; how it measures is in [README.md](README.md).",
     about.quick ? "**A quick run with small sizes: it shows that the results are right, not how fast.**" : "",
+    busy
+      ? "**The machine was busy with other work: times are too long and uneven; read ratios, and those with care.**"
+      : "",
     about.whole ? "" : `A part of the benchmark: ${sessions.join(", ")}.`,
     "",
     `- ${about.began} to ${about.ended}; ${rounds}; medians are shown, with the least and the most.`,
-    `- ${about.machine}; Chromium ${about.chromium} (headless), Node ${about.node}.`,
+    `- ${about.machine}; Chromium ${about.chromium} (headless), Node ${about.node}.${about.commit ? ` Tidewire at ${about.commit}.` : ""}`,
     `- Load average (1, 5, 15 minutes) ${load(about.loadBefore)} at the start, ${load(about.loadAfter)} at the end.`,
     "  The benchmark itself keeps about one core busy: much more than 1 at the start means that others disturbed it,",
     "  and then only ratios mean anything.",
