@@ -5,7 +5,7 @@ import { JOINED_ROWS, topCustomers } from "../documents.js";
 
 export const about = {
   name: "RxDB",
-  packages: ["rxdb", "rxjs", "dexie"],
+  packages: ["rxdb", "rxjs"],
   docs: "https://rxdb.info/rx-storage-dexie.html",
   setting: "Dexie storage, bulkInsert, incrementalPatch (batched by RxDB), compound index [status, createdAt]",
   storage: "IndexedDB",

@@ -75,6 +75,7 @@ test("the report compares medians, says what is asked, what is lacking and what 
   assert.match(text, /\| 100,000 \| Dexie 40,000 \| 2.5 x \| ≥ 120,000 .*\| no, 1.2 x away \|/);
   assert.match(text, /\| \*\*Tidewire\*\* \| 100,000 \| 90,000 \| 120,000 \|/);
   assert.match(text, /Tidewire: not there yet/);
+  assert.match(text, /\| not there yet \| Dexie 30 \|/);
   assert.match(text, /\| open \| Dexie \| wrong result: a \/ b \|/);
   assert.match(readFileSync(path.join(out, "charts", "writes.svg"), "utf8"), /^<svg [^]*<\/svg>\n$/);
   rmSync(out, { recursive: true });

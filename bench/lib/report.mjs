@@ -25,7 +25,7 @@ export function writeReport(out, data) {
   }
   const parts = [
     heading(data),
-    summary(figures),
+    summary(figures, data),
     ...groups.map((group) =>
       section(
         GROUPS[group],
@@ -83,6 +83,7 @@ function heading({ about, sizes, sessions }) {
   const load = (list) => list.map((one) => one.toFixed(1)).join(", ");
   // The run has not begun then: whatever is in this number is others' work.
   const busy = about.loadBefore[0] > 1;
+  const commit = about.commit ? ` Tidewire at ${about.commit}.` : "";
   const rounds = `${sizes.rounds} round${sizes.rounds === 1 ? "" : "s"}`;
   const lines = [
     "# Results of the benchmark",
@@ -95,7 +96,7 @@ function heading({ about, sizes, sessions }) {
     about.whole ? "" : `A part of the benchmark: ${sessions.join(", ")}.`,
     "",
     `- ${about.began} to ${about.ended}; ${rounds}; medians are shown, with the least and the most.`,
-    `- ${about.machine}; Chromium ${about.chromium} (headless), Node ${about.node}.${about.commit ? ` Tidewire at ${about.commit}.` : ""}`,
+    `- ${about.machine}; Chromium ${about.chromium} (headless), Node ${about.node}.${commit}`,
     `- Load average (1, 5, 15 minutes) ${load(about.loadBefore)} at the start, ${load(about.loadAfter)} at the end.`,
     "  The benchmark itself keeps about one core busy: much more than 1 at the start means that others disturbed it,",
     "  and then only ratios mean anything.",
@@ -106,11 +107,14 @@ function heading({ about, sizes, sessions }) {
 }
 
 /** One line for each figure: Tidewire, the best peer, what is asked, and whether it is reached. */
-function summary(figures) {
+function summary(figures, { lacking }) {
   const rows = figures
     .map((figure) => ({ figure, own: figure.rows.find((row) => row.own), best: bestPeer(figure) }))
-    .filter(({ own }) => own !== undefined)
+    .filter(({ figure, own }) => own !== undefined || lacking[figure.key]?.includes(OWN))
     .map(({ figure, own, best }) => {
+      if (own === undefined) {
+        return [figure.title, figure.unit, "not there yet", `${best.name} ${number(best.median)}`, "–", "–", "no"];
+      }
       const asked = figure.target === undefined ? "–" : `${sign(figure)} ${number(figure.target)} (${figure.wanted})`;
       const peer =
         best === undefined ? ["–", "–"] : [`${best.name} ${number(best.median)}`, times(ratio(figure, own, best))];
@@ -154,12 +158,12 @@ function section(title, group, figures, data) {
       "max",
       "Tidewire is",
     ];
-    return `### ${figure.title}\n\n${table(head, rows)}${lacking(figure, data)}`;
+    return `### ${figure.title}\n\n${table(head, rows)}${lacksIn(figure, data)}`;
   });
   return [`## ${title}`, `![${title}](charts/${group}.svg)`, ...tables].join("\n\n");
 }
 
-function lacking({ key }, { lacking: lists, adapters }) {
+function lacksIn({ key }, { lacking: lists, adapters }) {
   const list = lists[key] ?? [];
   const peersText = list
     .filter((one) => one !== OWN)
