@@ -303,3 +303,24 @@ test("options that do not fit a backend are refused with what to do", () => {
   assert.throws(() => open({ backend: { pull: backend.pull } }), { code: "bad-config" });
   assert.throws(() => open({ backend: undefined }, { rate: {} }), { code: "bad-config" });
 });
+
+test("an increment whose answer was lost, and which a pull brings before it is tried again, counts once", async () => {
+  const script = scripted();
+  script.put("1", { votes: 1 });
+  const db = open(script, { retry: { initialMs: 2_000, maxMs: 2_000 }, pollMs: { visible: 10 } });
+  await synced(db);
+  const { push } = script.backend;
+  script.backend.push = async (edit) => {
+    script.backend.push = push;
+    await push(edit);
+    throw new TypeError("the line broke");
+  };
+  await db.todos.update("1", { votes: inc(1), tag: "mine" });
+  await until("stored", () => script.rows.get("1").value.votes === 2);
+  const pulls = script.pulls.length;
+  await until("read", () => script.pulls.length > pulls + 2);
+  await db.sync.now();
+  await synced(db);
+  assert.deepEqual(script.rows.get("1").value, { votes: 2, tag: "mine" });
+  assert.deepEqual(await rows(db), new Map([["1", { votes: 2, tag: "mine" }]]));
+});
