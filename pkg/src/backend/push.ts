@@ -43,10 +43,17 @@ const LOST_MAX = 1_000;
 const HELD: Verdict = { verdict: "held", reason: "after" };
 const GIVEN_UP = rejected("transaction-failed", "another edit of the transaction was refused: see its error");
 
+/** What was to be stored, over which revision. */
+interface Sent {
+  readonly value: JsonObject;
+  readonly changed: JsonObject;
+  readonly rev: number;
+}
+
 /** What pushes leave for later ones, by the edit's key. */
 export class Memory {
-  /** Values whose answer was lost: it may be them that stand there. */
-  readonly lost = new Map<string, JsonObject>();
+  /** Edits whose answer was lost: it may be their values that stand there. */
+  readonly lost = new Map<string, Sent>();
   /** Verdicts of members of a transaction that is not decided whole. */
   readonly members = new Map<string, Verdict>();
 }
@@ -190,7 +197,7 @@ class Run {
       const { c, id } = edit.m;
       const stands = this.desk.rows.newest(c, id);
       const row = left.get(keyOf(c, id)) ?? stands;
-      const decided = decide(edit.m, row, this.desk.settings()[c] ?? {});
+      const decided = this.#decide(edit, row);
       if (isVerdict(decided)) return { edit, row, decided, call: undefined as never };
       const version = stands?.version;
       const deleted = decided.kind === "delete";
@@ -231,7 +238,7 @@ class Run {
     return this.desk.rows.alone(c, id, async () => {
       for (let round = 0; round < ROUNDS_MAX; round += 1) {
         const row = this.desk.rows.newest(c, id);
-        const decided = decide(edit.m, this.#asked(edit.m, row), this.desk.settings()[c] ?? {});
+        const decided = this.#decide(edit, row);
         if (isVerdict(decided)) return decided;
         const call = this.#edit(edit, decided, row);
         const answer = await this.#call(call, stop);
@@ -279,15 +286,16 @@ class Run {
       const gone = (status === 404 || status === 410) && others.length === 0 && only?.kind !== "insert";
       if (gone) return [{ conflict: null }];
       // Whether it was stored, nobody knows.
-      if (status === undefined || status >= 500) for (const { key, value } of edits) this.#remember(key, value);
+      if (status === undefined || status >= 500) for (const edit of edits) this.#remember(edit);
       this.failure ??= { error };
       this.#end();
       return undefined;
     }
   }
 
-  #remember(key: string, value: JsonObject): void {
-    this.memory.lost.set(key, value);
+  #remember({ key, value, changed, collection, id }: Call): void {
+    const rev = this.desk.rows.newest(collection, id)?.rev ?? 0;
+    this.memory.lost.set(key, { value, changed, rev });
     if (this.memory.lost.size > LOST_MAX) this.memory.lost.delete(this.memory.lost.keys().next().value as string);
   }
 
@@ -299,6 +307,14 @@ class Run {
     const ifVersion = kind === "insert" || row?.version === undefined ? {} : { ifVersion: row.version };
     const key = this.#keyOf(edit);
     return { collection: m.c, id: m.id, kind, value, changed, ...ifVersion, key, replica, n, token };
+  }
+
+  #decide(edit: Edit, row: Row | undefined): Decided | Verdict {
+    const sent = this.memory.lost.get(this.#keyOf(edit));
+    // A pull has brought what an answer that was lost would have said.
+    if (sent !== undefined && row !== undefined && row.rev > sent.rev && isThere(sent, row))
+      return { verdict: "applied", rev: row.rev };
+    return decide(edit.m, this.#asked(edit.m, row), this.desk.settings()[edit.m.c] ?? {});
   }
 
   /** Whether an insert is its own second try, a backend that remembers knows better than the row that stands there. */
@@ -318,7 +334,7 @@ class Run {
     const value = given[0]?.value ?? call.value;
     if (rows.versioned && version === undefined && call.kind !== "delete") {
       // Stored, but at which version? Sent once more it meets itself, and is told.
-      this.#remember(call.key, value);
+      this.#remember({ ...call, value });
       return undefined;
     }
     const deleted = call.kind === "delete" || answer.deleted === true;
@@ -334,9 +350,7 @@ class Run {
     const { rev } = this.desk.rows.put({ c, id, ...now });
     if (now.deleted) return call.kind === "delete" ? stored(decided, rev) : undefined;
     const sent = this.memory.lost.get(call.key);
-    const gone = Object.entries(call.changed).filter(([, field]) => field === null);
-    const isGone = gone.every(([key]) => (now.value[key] ?? null) === null);
-    const stands = isWithin(sent ?? call.value, now.value) && isGone;
+    const stands = isThere(sent ?? call, now);
     const ours = call.kind === "insert" ? sent !== undefined || stands : sent !== undefined && stands;
     return ours ? stored(decided, rev) : undefined;
   }
@@ -365,6 +379,12 @@ interface Try {
   readonly call: Call;
   /** Whose edit it is, if nothing else is new in the row. */
   readonly by: string | undefined;
+}
+
+/** Whether what was sent is what stands there. */
+function isThere({ value, changed }: Omit<Sent, "rev">, { deleted, value: now }: Omit<Row, "rev">): boolean {
+  const gone = Object.entries(changed).filter(([, field]) => field === null);
+  return !deleted && isWithin(value, now) && gone.every(([key]) => (now[key] ?? null) === null);
 }
 
 function rejectedBy({ rejected: { code, message, path } }: BackendRejection): Verdict {
