@@ -14,13 +14,15 @@ describe("a backend of the app's own", () => {
   const collections = { todos: { fields: { votes: "counter" } } };
   /** @type {Awaited<ReturnType<typeof startRest>>} */
   let rest;
-  before(async () => void (rest = await startRest({ latencyMs: 10 })));
+  // Chromium itself sends a request again whose connection broke: only a server that remembers can tell.
+  before(async () => void (rest = await startRest({ latencyMs: 10, remembers: true })));
   after(() => rest.close());
 
   scenario(stack, "two devices edit offline, one reloads, ETags conflict, answers are lost", async (world) => {
     for (const id of ["a", "b"]) rest.put("todos", id, { title: "old", votes: 1, done: false });
-    const one = await world.device({ rest, collections });
-    const two = await world.device({ rest, collections, name: "two" });
+    const keys = { port: rest.port, remembers: true };
+    const one = await world.device({ rest: keys, collections });
+    const two = await world.device({ rest: keys, collections, name: "two" });
     await Promise.all([one.synced(), two.synced()]);
     one.offline();
     two.offline();
@@ -43,21 +45,19 @@ describe("a backend of the app's own", () => {
     two.online();
     await two.synced();
     rest.faults.push("lost", "lost", "drop");
-    const before = rest.conflicts;
     one.online();
     await one.synced({ timeoutMs: 20_000 });
     await two.synced();
-    assert.ok(rest.conflicts > before, "its versions outlived the reload, and were refused");
     const stands = new Map([
       ["a", { title: "one", votes: 7, done: true, place: { city: "Ulm" } }],
       [made, { title: "made offline", votes: 0, done: true }],
     ]);
     assert.deepEqual(new Map([...rest.all("todos")].sort()), new Map([...stands].sort()));
     for (const device of [one, two]) await device.agrees("todos", stands);
-    const keys = rest.writes.slice(writes).map(({ key }) => key);
-    assert.equal(new Set(keys).size, keys.length, "nothing was stored twice");
+    const stored = rest.writes.slice(writes).map(({ key }) => key);
+    assert.equal(new Set(stored).size, stored.length, "nothing was stored twice");
     const status = await one.status();
-    assert.equal(status.delivery, "at-least-once");
+    assert.equal(status.delivery, "exactly-once");
   });
 
   scenario(stack, "what others change is shown at once where the backend says so", async (world) => {
