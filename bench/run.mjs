@@ -39,9 +39,12 @@ async function main(words) {
   try {
     await describe(lab, results, options);
     for (let round = 0; round < options.sizes.rounds; round += 1) {
-      for (const name of options.sessions) await runSession(lab, results, options, name, round);
-      results.finish(os.loadavg());
-      writeReport(out, results.data);
+      for (const name of options.sessions) {
+        await runSession(lab, results, options, name, round);
+        // A run takes long: what is there is written, should it be ended before.
+        results.finish(os.loadavg());
+        writeReport(out, results.data);
+      }
     }
   } finally {
     await lab.close();
