@@ -2,7 +2,7 @@
 export class Results {
   failures = [];
 
-  constructor({ sizes, adapters, sessions, ...about }) {
+  constructor({ sizes, adapters, sessions, out: _, ...about }) {
     this.data = {
       about,
       sizes,
