@@ -6,13 +6,8 @@
 
 use xxhash_rust::xxh64::xxh64;
 
-use crate::error::CoreError;
-use crate::ids::{CollectionName, Rev};
-use crate::json::{self, Fields, JsonLimits};
-use crate::small::SmallMap;
-
-/// One digest per collection, as text.
-pub type Digests = SmallMap<CollectionName, String>;
+use crate::ids::Rev;
+use crate::json::{self, JsonLimits};
 
 /// The digest of a collection, as it grows.
 ///
@@ -48,18 +43,6 @@ impl Digest {
     pub fn text(&self) -> String {
         format!("{}-{}", self.count, self.sum)
     }
-}
-
-/// Reads the digests from a field of JSON.
-///
-/// # Errors
-/// `bad-message` or `bad-name`.
-pub fn read_digests(fields: &Fields<'_>, key: &str) -> Result<Digests, CoreError> {
-    let mut digests = Digests::default();
-    for (name, text) in fields.entries(key)? {
-        digests.insert(CollectionName::parse(name)?, json::text(text)?.to_owned());
-    }
-    Ok(digests)
 }
 
 #[cfg(test)]

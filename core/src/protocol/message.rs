@@ -2,7 +2,7 @@
 //!
 //! Unknown fields are ignored, so that a newer peer can add to a message; what changes a meaning raises [`VERSION`].
 
-use crate::json::Raw;
+use crate::json::{Map, Raw};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Code;
@@ -11,7 +11,6 @@ use crate::model::schema::Settings;
 
 pub use crate::model::change::Change;
 pub use crate::model::cursor::{Cursor, Scope};
-pub use crate::model::digest::Digests;
 pub use crate::model::verdict::{HeldReason, Overwritten, Verdict, VerdictItem};
 
 /// The version of the protocol that this release speaks.
@@ -158,8 +157,8 @@ pub struct Checkpoint {
     /// Nothing is above this cursor in the snapshot that was read.
     pub done: bool,
     /// With `done`, if asked for: what the reader's collections come to at this cursor (rule 25).
-    #[serde(default, skip_serializing_if = "Digests::is_empty")]
-    pub digests: Digests,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub digests: Map,
 }
 
 /// What a client says on the live channel.

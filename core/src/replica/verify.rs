@@ -13,10 +13,10 @@
 use crate::error::Code;
 use crate::ids::CollectionName;
 use crate::io::Now;
-use crate::json;
+use crate::json::{Map, Value, json};
 use crate::limits::VERIFY_FIRST_MS;
 use crate::model::cursor::Cursor;
-use crate::model::digest::{Digest, Digests};
+use crate::model::digest::Digest;
 use crate::replica::Replica;
 use crate::store::state::State;
 
@@ -26,7 +26,7 @@ pub struct Verifying {
     /// When to compare next, by the monotonic clock; `None` before the first complete pull.
     due_ms: Option<u64>,
     /// What the server has, and at which cursor.
-    told: Option<(Cursor, Digests)>,
+    told: Option<(Cursor, Map)>,
     /// Collections that differ and are to be read again.
     healing: Vec<CollectionName>,
     /// Collections that differed after that, too.
@@ -58,7 +58,7 @@ impl Verifying {
 
     /// The server said what it has at a cursor to which records on their way lead. A backend that says nothing is not
     /// asked for more.
-    pub(crate) fn told(&mut self, cursor: Cursor, digests: Digests) {
+    pub(crate) fn told(&mut self, cursor: Cursor, digests: Map) {
         if digests.is_empty() {
             self.healing.clear();
         }
@@ -84,7 +84,9 @@ impl Replica {
         }
         let Some((_, digests)) = self.verifying.told.take() else { return };
         let healing = std::mem::take(&mut self.verifying.healing);
-        for (name, theirs) in digests.iter() {
+        let names: Vec<CollectionName> = self.declared.keys().cloned().collect();
+        for name in &names {
+            let Some(theirs) = digests.get(name.as_str()).and_then(Value::as_str) else { continue };
             let is_equal = agrees(&self.state, name, theirs);
             let was_diverged = self.verifying.diverged.contains(name);
             if is_equal {

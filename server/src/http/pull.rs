@@ -14,7 +14,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tidewire_core::ids::{Owner, Seq};
 use tidewire_core::limits::PULL_CHECKPOINT_ROWS;
-use tidewire_core::protocol::message::{Change, Checkpoint, Cursor, Digests, Pull, PullHeader, Scope, VERSION};
+use tidewire_core::protocol::message::{Change, Checkpoint, Cursor, Pull, PullHeader, Scope, VERSION};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -24,7 +24,7 @@ use crate::state::{AppState, check_owner, check_version, now_ms};
 use crate::store::plan::Plan;
 use crate::store::sqlite::Snapshot;
 use crate::store::{StoreError, Top};
-use tidewire_core::json;
+use tidewire_core::json::{self, Map};
 
 /// A pull's request is names and one cursor.
 const PULL_BYTES_MAX: usize = 64 * 1024;
@@ -146,7 +146,7 @@ impl<'a> Stream<'a> {
             Ok(ControlFlow::Continue(()))
         })?;
         let cursor = self.cursor(self.top.seq, self.top.mark.clone());
-        let digests = if verify { snapshot.digests(tenant, plan)? } else { Digests::default() };
+        let digests = if verify { snapshot.digests(tenant, plan)? } else { Map::default() };
         self.checkpoint(cursor, Some(digests))?;
         self.flush()
     }
@@ -175,7 +175,7 @@ impl<'a> Stream<'a> {
     }
 
     /// `last`: nothing follows it; with the digests, if the reader asked for them.
-    fn checkpoint(&mut self, cursor: Cursor, last: Option<Digests>) -> Result<(), StoreError> {
+    fn checkpoint(&mut self, cursor: Cursor, last: Option<Map>) -> Result<(), StoreError> {
         let after = self.after.replace(cursor.clone());
         self.write_line(&Checkpoint { cursor, after, done: last.is_some(), digests: last.unwrap_or_default() })?;
         (self.rows, self.bytes) = (0, 0);

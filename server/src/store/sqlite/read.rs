@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Connection, OptionalExtension, Row, Rows, Statement, ToSql, params};
 use tidewire_core::ids::{CONFLICTS, CollectionName, EntityId, Group, ReplicaId, Seq};
-use tidewire_core::model::digest::{Digest, Digests};
+use tidewire_core::model::digest::Digest;
 use tidewire_core::protocol::message::Change;
 
 use super::rows::{from_json, int};
 use crate::store::plan::Plan;
 use crate::store::{StoreError, Top};
 use tidewire_core::json;
-use tidewire_core::json::Raw;
+use tidewire_core::json::{Map, Raw};
 
 /// One snapshot. Everything that is read through it belongs together.
 pub struct Snapshot<'a> {
@@ -144,13 +144,13 @@ impl<'a> Snapshot<'a> {
 
     /// What each collection of a plan comes to for its reader, at this snapshot (rule 25). An entity in several of the
     /// reader's groups counts in the first of them.
-    pub fn digests(&self, tenant: &str, plan: &Plan) -> Result<Digests, StoreError> {
+    pub fn digests(&self, tenant: &str, plan: &Plan) -> Result<Map, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT e.id, e.rev, e.doc, e.groups FROM members m JOIN entities e
                ON e.tenant = m.tenant AND e.collection = m.collection AND e.id = m.id
              WHERE m.tenant = ?1 AND m.grp = ?2 AND m.collection = ?3 AND m.left = 0 AND e.deleted = 0",
         )?;
-        let mut digests = Digests::default();
+        let mut digests = Map::new();
         for collection in &plan.scope.collections {
             let mut digest = Digest::default();
             for (index, group) in plan.scope.groups.iter().enumerate() {
@@ -168,7 +168,7 @@ impl<'a> Snapshot<'a> {
                     }
                 }
             }
-            digests.insert(collection.clone(), digest.text());
+            digests.insert(collection.to_string(), digest.text().into());
         }
         Ok(digests)
     }
