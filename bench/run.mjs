@@ -21,7 +21,8 @@ const ADAPTERS = readdirSync(path.join(HERE, "adapters"))
 
 const SERVERS = readdirSync(path.join(HERE, "servers")).map((name) => name.replace(/\.mjs$/, ""));
 
-process.exitCode = await main(process.argv.slice(2));
+// Some of the peers' servers leave timers and sockets behind, which would keep this process alive.
+process.exit(await main(process.argv.slice(2)));
 
 async function main(words) {
   const options = optionsOf(words, { adapters: ADAPTERS, sessions: SESSIONS });
