@@ -13,6 +13,7 @@ const GOAL_KB = 100;
 const NOT_SUMMED = [
   [".html", "(the app's own page)"],
   ["wasm-inline", "(instead of the .wasm, not summed)"],
+  ["assets/conflict-", "(only where conflicts are looked at, or a function decides; not summed)"],
   ["assets/peer-", "(only where `backend` is given, not summed)"],
 ];
 const OUT = join(root, "target", "size-app");

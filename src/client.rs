@@ -59,7 +59,7 @@ impl Client {
             3 => engine.rows(text, more).map(Some),
             // The ids that answer a query.
             4 => engine.query(text).map(Some),
-            // `status`, `queue`, `health` or `metrics`.
+            // `status`, `queue`, `health`, `metrics` or `conflicts`.
             5 => engine.view(now, text).map(Some),
             // Pause, resume, now, and what can be done with a failed mutation.
             6 => engine.command(now, text).map(Some),

@@ -142,7 +142,7 @@ impl Engine {
         self.replica.query(&parse(request, |request| Ok(request.clone()))?).map(|answer| json::write_text(&answer))
     }
 
-    /// `status`, `queue`, `health`, `metrics`; `calls`: the newest stored call of each asker.
+    /// `status`, `queue`, `health`, `metrics`, `conflicts`; `calls`: the newest stored call of each asker.
     ///
     /// # Errors
     /// `bad-message` for another name.
@@ -153,6 +153,7 @@ impl Engine {
             "health" => self.replica.health_view(now),
             "metrics" => self.replica.metrics_view(),
             "calls" => json::to_value(&self.replica.state.calls),
+            "conflicts" => self.replica.conflicts_view(),
             _ => return Err(CoreError::new(Code::BadMessage, format!("there is no view `{what}`"))),
         };
         Ok(json::write_text(&view))

@@ -91,6 +91,23 @@ impl<K: Ord, V> Table<K, V> {
         }
     }
 
+    /// The entries from a key on, as long as `is` says so of their keys.
+    pub fn run_from<Q: Ord + ?Sized>(&self, key: &Q, is: &dyn Fn(&K) -> bool) -> Vec<(&K, &V)>
+    where
+        K: Borrow<Q>,
+    {
+        let mut run = Vec::new();
+        for chunk in self.0.get(self.chunk_of(key)..).unwrap_or_default() {
+            for entry in chunk.from(key) {
+                if !is(entry.0) {
+                    return run;
+                }
+                run.push(entry);
+            }
+        }
+        run
+    }
+
     /// How many values are as asked.
     pub fn count(&self, is: &dyn Fn(&V) -> bool) -> usize {
         let mut count = 0;
@@ -146,6 +163,8 @@ mod tests {
                 }
                 prop_assert_eq!(table.get(&key), tree.get(&key));
             }
+            let run = table.run_from(&700, &|key| *key < 2_900);
+            prop_assert!(run.into_iter().eq(tree.range(700..2_900)));
             prop_assert!(table.keys().into_iter().eq(tree.keys()));
             let mut entries = Vec::new();
             table.each(&mut |key, value| entries.push((key, value)));

@@ -12,7 +12,7 @@ use tidewire_core::model::change::Change;
 use tidewire_core::model::cursor::Cursor;
 use world::{Fault, World, insert, pair, set};
 
-const COLLECTIONS: [&str; 2] = ["deals", "people"];
+const COLLECTIONS: [&str; 3] = ["$conflicts", "deals", "people"];
 
 /// A device with five deals and a person.
 fn device() -> (World, usize) {

@@ -1,4 +1,5 @@
 /** Collections: the reads and writes of one kind of entity. */
+import type { Conflict, LazyConflicts } from "./conflicts.js";
 import { TidewireError, toTidewireError } from "./errors.js";
 import { newId } from "./ids.js";
 import { Resolver, type Intent, type IntentTarget } from "./intents.js";
@@ -57,6 +58,8 @@ export interface Collection<I, T, N = {}> {
   delete(id: string, options?: EditOptions): Write;
   /** The rows that match; all of them without a filter. */
   where(where?: Where<T>): Query<T, Row<T>, N>;
+  /** What this user's edits of the entity lost, and what was decided about it: the newest first, for 30 days. */
+  history(id: string): Live<readonly Conflict[]>;
 }
 
 /** The type of a collection's rows: `Entity<typeof db.todos>`. */
@@ -98,6 +101,7 @@ export class DbCollection<I, T, N = {}> implements Collection<I, T, N> {
   constructor(
     private readonly session: Session,
     private readonly target: () => IntentTarget,
+    private readonly conflicts: LazyConflicts,
     private readonly includes: ReadonlyMap<string, Include> = new Map(),
   ) {
     this.#intents = new Intents(target);
@@ -161,6 +165,10 @@ export class DbCollection<I, T, N = {}> implements Collection<I, T, N> {
       bulk: (ids: () => readonly string[], edit: { readonly patch: unknown } | "delete") => this.#bulk(ids, edit),
     };
     return new CollectionQuery<T, Row<T>, N>(host, { c: this.name }).where(where);
+  }
+
+  history(id: string): Live<readonly Conflict[]> {
+    return this.conflicts.live((book) => book.history(this.name, id));
   }
 
   /** One entity and whether its collection is complete, for the hooks. */

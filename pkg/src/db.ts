@@ -6,6 +6,7 @@
  */
 import type { Backend, Rate } from "./backend/types.js";
 import { DbCollection, type CollectionOf } from "./collection.js";
+import { LazyConflicts } from "./conflicts.js";
 import { isBrowser } from "./env.js";
 import { TidewireError } from "./errors.js";
 import type { DbEvents } from "./events.js";
@@ -139,10 +140,19 @@ function makeInstance(
   });
   const targets = new Map([...parts.keys()].map((name) => [name, target(name)]));
   const includes = includesOf(parts);
+  const conflicts = new LazyConflicts(session, (name) => targets.get(name)?.());
   const collections = Object.fromEntries(
-    [...targets].map(([name, of]) => [name, new DbCollection(session, of, includes.get(name))]),
+    [...targets].map(([name, of]) => [name, new DbCollection(session, of, conflicts, includes.get(name))]),
   );
-  const sync = syncOf(session);
+  const sync = syncOf(session, conflicts.face());
+  session.onOpen = () => {
+    // Databases without a conflict function pay nothing for it.
+    if (![...instance.parts.values()].some(({ options }) => typeof options.conflict === "function")) return;
+    session.onOpen = undefined;
+    void Promise.all([import("./conflict-functions.js"), conflicts.load()]).then(([{ decide }, book]) =>
+      decide(session, book, () => instance.parts),
+    );
+  };
   const base: DbBase<Collections> = {
     sync,
     transaction: (fn) => runTransaction(session, targets, fn as unknown as (tx: never) => never),

@@ -18,6 +18,7 @@ export const FACE_CODES = [
   "bad-value",
   "closed",
   "config-differs",
+  "conflict-function",
   "forbidden-key",
   "insecure-url",
   "internal",

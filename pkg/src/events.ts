@@ -14,8 +14,15 @@ export interface Overwritten {
 
 /** The events of a database, by name. */
 export interface DbEvents {
-  /** A value of this author lost against a concurrent one. */
-  conflict: { readonly collection: string; readonly id: string; readonly overwritten: readonly Overwritten[] };
+  /** Values of this user met concurrent ones. */
+  conflict: {
+    readonly collection: string;
+    readonly id: string;
+    /** Those that lost; `db.sync.conflicts.history` has them, and can put them back. */
+    readonly overwritten?: readonly Overwritten[];
+    /** JSON Pointers of the fields that wait for a decision in `db.sync.conflicts.list`. */
+    readonly open?: readonly string[];
+  };
   /** The server refused a write; it waits in `db.sync.queue.failed`. */
   rejected: { readonly n: MutationName; readonly collection: string; readonly id: string; readonly error: WireError };
   /** The server asked for everything to be read again. Nothing unsent is lost. */
@@ -51,6 +58,14 @@ export type Verdict =
   | {
       readonly verdict: "merged";
       readonly rev: number;
+      readonly overwritten?: readonly Overwritten[];
+      readonly duplicate?: boolean;
+    }
+  | {
+      readonly verdict: "conflict";
+      readonly rev: number;
+      /** JSON Pointers of the fields that wait for a decision. */
+      readonly parked: readonly string[];
       readonly overwritten?: readonly Overwritten[];
       readonly duplicate?: boolean;
     }

@@ -11,6 +11,7 @@ export {
   type EditOptions,
   type Entity,
 } from "./collection.js";
+export type { Conflict, ConflictField, Conflicts, KeepChoice, KeepOptions } from "./conflicts.js";
 export { openDb, type Db, type DbBase, type Export } from "./db.js";
 export { FACE_CODES, TidewireError, type ErrorCode, type ErrorDetails, type FaceCode } from "./errors.js";
 export type { DbEvents, Overwritten, Verdict } from "./events.js";
@@ -24,7 +25,7 @@ export type { Grouped } from "./folds.js";
 export type { BulkResult, Query } from "./query.js";
 export type { Ref } from "./refs.js";
 export type { Group, Page } from "./sources.js";
-export { meta } from "./rows.js";
+export { meta, type AnyRow } from "./rows.js";
 export type { InputOf, OutputOf, StandardIssue, StandardResult, StandardSchema } from "./schema.js";
 export type { Delivery, Health, Metrics, PauseReason, QueueEntry, QueueView, SyncStatus } from "./status.js";
 export type { Queue, Sync } from "./sync.js";
@@ -34,6 +35,7 @@ export type {
   CollectionOptions,
   Collections,
   Condition,
+  ConflictFunction,
   DeepReadonly,
   FieldPath,
   Meta,

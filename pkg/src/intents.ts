@@ -113,7 +113,7 @@ function revision(ifRev: number | undefined): { ifRev?: number } {
 }
 
 /** Pointers of the fields at which two entities differ, as deep as both hold objects. */
-function changedKeys(before: JsonObject, after: JsonObject, prefix = ""): string[] {
+export function changedKeys(before: JsonObject, after: JsonObject, prefix = ""): string[] {
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
   return [...keys].flatMap((key) => {
     const pointer = `${prefix}/${escapeToken(key)}`;

@@ -66,6 +66,7 @@ const RESERVED: ReadonlySet<string> = new Set([
   "signIn",
   "signOut",
   "context",
+  "$conflicts",
   "then",
 ]);
 /** The token of a database without `auth` before a backend: the engine sends nothing without one. */
@@ -107,12 +108,14 @@ export function clientConfig(settings: DbSettings, parts: ReadonlyMap<string, Co
 }
 
 function collectionConfig(options: AnyCollectionOptions): JsonObject {
-  const { fields, refs, ...rest } = options;
+  const { fields, refs, conflict, ...rest } = options;
   const byPointer = Object.entries(fields ?? {})
     .filter(([, strategy]) => strategy !== undefined)
     .map(([path, strategy]) => [toPointer(path), strategy]);
   return cleanJson({
     ...rest,
+    // The server parks for a function, too: to it the two are one.
+    ...(conflict === undefined ? {} : { conflict: typeof conflict === "function" ? "manual" : conflict }),
     ...(byPointer.length > 0 ? { fields: Object.fromEntries(byPointer) } : {}),
     ...(refs === undefined
       ? {}

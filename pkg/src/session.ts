@@ -37,6 +37,7 @@ export class Session implements SourceHost {
   readonly rows: RowCache;
   readonly writes: WriteLane;
   readonly events = new Emitter();
+  onOpen: (() => void) | undefined; // called each time the store has been opened
   readonly #sources = new Map<string, Source<unknown>>();
   readonly #topics = new Map<string, Set<Source<unknown>>>();
   readonly #scheduler = new Scheduler();
@@ -199,7 +200,7 @@ export class Session implements SourceHost {
   /** Rows of a collection may have changed; `own`: by a write of this tab, just now. */
   touchRows(changes: ReadonlyMap<string, ReadonlySet<string>>, own: boolean): void {
     // A write changes the status and the queue as well, and no event tells of that before the task is over.
-    const touched: string[] = [topics.status, topics.queue];
+    const touched: string[] = [topics.status, topics.queue, topics.conflicts];
     for (const [collection, ids] of changes) {
       this.rows.invalidate(collection, ids);
       touched.push(topics.collection(collection));
@@ -288,6 +289,7 @@ export class Session implements SourceHost {
       this.#failures = 0;
       this.rows.invalidateAll();
       this.writes.opened();
+      this.onOpen?.();
       for (const waiter of [...this.#waiters]) waiter.resolve();
     } catch (error) {
       if (this.closed || this.#loaded !== loaded) return;
@@ -340,14 +342,12 @@ export class Session implements SourceHost {
   #event(event: WireEvent, from: LoadedClient, touched: Set<string>, later: (() => void)[]): void {
     switch (event.type) {
       case "changed":
-        // A row changes with what is queued for it or was refused, and the status counts both.
-        touched.add(topics.queue).add(topics.status).add(topics.collection(event.collection));
+        // A row changes with what is queued for it, was refused or is in conflict, and the status counts the first two.
+        touched.add(topics.queue).add(topics.status).add(topics.conflicts).add(topics.collection(event.collection));
         this.rows.invalidate(event.collection, event.ids, event.origin);
         for (const id of event.ids) touched.add(topics.row(event.collection, id));
         return;
       case "loaded":
-        touched.add(topics.status);
-        return;
       case "status":
         touched.add(topics.status).add(topics.queue);
         return;

@@ -1,4 +1,5 @@
 /** `db.sync`: where syncing stands, and what can be done about it. */
+import type { Conflicts } from "./conflicts.js";
 import { TidewireError } from "./errors.js";
 import { liveOf, sameItems, type Live, type Source } from "./live.js";
 import { compilePatch, wirePatch } from "./patch.js";
@@ -26,6 +27,7 @@ export interface Queue extends Live<QueueView> {
 export interface Sync {
   readonly status: Live<SyncStatus>;
   readonly queue: Queue;
+  readonly conflicts: Conflicts;
   readonly health: Live<Health>;
   readonly metrics: Live<Metrics>;
   /**
@@ -41,7 +43,7 @@ export interface Sync {
 }
 
 /** The `db.sync` of a session. */
-export function syncOf(session: Session): Sync {
+export function syncOf(session: Session, conflicts: Conflicts): Sync {
   const command = (body: object): unknown =>
     JSON.parse(session.call((client) => client.command(JSON.stringify(body))) || "null");
   const tell = async (body: object): Promise<void> => {
@@ -53,6 +55,7 @@ export function syncOf(session: Session): Sync {
     health: liveOf(() => healthOf(session)),
     metrics: liveOf(() => session.view<Metrics>("metrics", [topics.health, topics.status])),
     queue: queueOf(session, tell),
+    conflicts,
     now: (options: WaitOptions = {}) => syncNow(session, options, () => command({ do: "now" })),
     done: (options: WaitOptions = {}) => syncDone(session, options),
     pause: () => tell({ do: "pause" }),

@@ -5,4 +5,5 @@ export const topics = {
   status: "status",
   queue: "queue",
   health: "health",
+  conflicts: "conflicts",
 } as const;

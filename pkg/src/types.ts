@@ -101,16 +101,33 @@ export type NumberPath<T> = {
 
 /** How concurrent edits of one field are settled. */
 export type Strategy = "last-write-wins" | "merge" | "client-wins" | "server-wins";
+
+/**
+ * Decides about a conflict of one entity: returns the row as it shall be, or `"ask"` to leave it to the person. Pure
+ * and synchronous. It is called on the device that made the edit; what it gets is frozen, without the id. `fields` are
+ * the JSON Pointers of the fields in conflict, `base` is the row with what both authors had seen in them.
+ */
+export type ConflictFunction<T> = (args: {
+  readonly base: DeepReadonly<T> | undefined;
+  readonly mine: DeepReadonly<T>;
+  readonly theirs: DeepReadonly<T>;
+  readonly fields: readonly string[];
+}) => DeepReadonly<T> | "ask";
+
 type FieldStrategy<V> =
   | Strategy
+  | "manual"
   | ([NonNullable<V>] extends [number] ? "counter" : never)
   | ([NonNullable<V>] extends [string] ? "text" : never)
   | ([NonNullable<V>] extends [readonly unknown[]] ? "union" : never);
 
 /** The settings of a collection. The server's settings are the truth; these predict them. */
 export interface CollectionOptions<T, R = Refs<T>> {
-  /** For every field that `fields` does not name; `last-write-wins` if left out. */
-  readonly conflict?: Strategy;
+  /**
+   * For every field that `fields` does not name; `last-write-wins` if left out. `manual`: this user's value waits in
+   * `db.sync.conflicts` for a decision. A function is `manual` on the server, and decides here.
+   */
+  readonly conflict?: Strategy | "manual" | ConflictFunction<T>;
   readonly fields?: { readonly [P in Path<T>]?: FieldStrategy<PathValue<T, P>> };
   readonly onDeleteConflict?: "delete-wins" | "update-wins";
   /** What the view shows of a write that the server refused. */
@@ -123,8 +140,8 @@ export interface CollectionOptions<T, R = Refs<T>> {
 
 /** Options after the compiler has checked them against the entity. */
 export interface AnyCollectionOptions {
-  readonly conflict?: Strategy;
-  readonly fields?: { readonly [path: string]: Strategy | "counter" | "text" | "union" | undefined };
+  readonly conflict?: Strategy | "manual" | ConflictFunction<never>;
+  readonly fields?: { readonly [path: string]: Strategy | "manual" | "counter" | "text" | "union" | undefined };
   readonly onDeleteConflict?: "delete-wins" | "update-wins";
   readonly onReject?: "undo" | "keep";
   readonly refs?: { readonly [path: string]: Ref };
@@ -162,7 +179,8 @@ export type SchemaCheck<S extends StandardSchema> = [OutputOf<S>] extends [objec
 
 /** Names that the database uses itself. */
 export type ReservedName =
-  "sync" | "transaction" | "on" | "close" | "erase" | "export" | "import" | "signIn" | "signOut" | "context";
+  "sync" | "transaction" | "on" | "close" | "erase" | "export" | "import" | "signIn" | "signOut" | "context"
+  | "$conflicts";
 
 /** What `openDb({ collections })` takes. */
 export type Collections = Readonly<Record<string, StandardSchema | CollectionDef<StandardSchema>>>;

@@ -31,10 +31,18 @@ export interface Write<R = void> extends PromiseLike<R> {
 
 const TIMEOUT_MS = 10_000;
 
-/** Sends a request on its way. `result` is asked when it is durable. */
-export function startWrite<R>(session: Session, id: string, make: MakeRequest, result: () => R): Write<R> {
+/** Sends a request on its way, when `ready` has resolved. `result` is asked when it is durable. */
+export function startWrite<R>(
+  session: Session,
+  id: string,
+  make: MakeRequest,
+  result: () => R,
+  ready?: Promise<unknown>,
+): Write<R> {
   const submission = new Submission(make);
-  session.writes.submit(submission);
+  const submit = (): void => session.writes.submit(submission);
+  if (ready === undefined) submit();
+  else ready.then(submit, submission.reject);
   return new PendingWrite(session, id, submission, result);
 }
 

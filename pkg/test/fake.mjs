@@ -49,6 +49,7 @@ export class FakeClient {
     this.writes = 0;
     this.calls = { row: 0, rows: 0, query: 0, write: 0 };
     this.pending = [];
+    this.conflicts = clone(options.conflicts ?? []);
     this.view_ = new Map();
     this.kept = new Map();
     this.handles = 0;
@@ -167,9 +168,27 @@ export class FakeClient {
     }
     if (row === undefined)
       throw Object.assign(new Error("not there"), { code: "not-found", retryable: false, hint: "not there" });
-    if (op.op === "delete") this.view_.delete(key);
+    if (op.resolves?.length > 0) {
+      this.#resolve(key, op.resolves);
+      this.view_.set(key, { ...patched(this.view_.get(key), op), ...mark });
+    } else if (op.op === "delete") this.view_.delete(key);
     else if (op.op === "replace") this.view_.set(key, { id: op.id, ...op.value, ...mark });
     else this.view_.set(key, { ...patched(row, op), ...mark });
+  }
+
+  #resolve(key, ids) {
+    const decided = this.conflicts.filter(({ id }) => ids.includes(id));
+    this.conflicts = this.conflicts.filter((one) => !decided.includes(one));
+    const row = this.view_.get(key);
+    const open = decided.filter(({ state }) => state === "open");
+    const set = Object.fromEntries(open.map(({ path, kept }) => [path, kept]));
+    if (open.length > 0) this.view_.set(key, patched(row, { set }));
+  }
+
+  /** The server parks values, or tells what lost. */
+  conflict(...conflicts) {
+    this.conflicts = conflicts;
+    for (const { c, e } of conflicts) this.emit([{ type: "changed", collection: c, ids: [e], origin: "remote" }]);
   }
 
   row(collection, id) {
@@ -216,6 +235,7 @@ export class FakeClient {
   }
 
   view(what) {
+    if (what === "conflicts") return JSON.stringify(this.conflicts);
     if (what === "status") return JSON.stringify(this.status);
     if (what === "queue") return JSON.stringify({ pending: this.store.queue, failed: this.failed ?? [] });
     if (what === "calls") return JSON.stringify(this.store.calls ?? []);

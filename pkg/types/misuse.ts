@@ -138,3 +138,18 @@ linked.tasks.where().peek()?.[0]?.board;
 linked.tasks.where().sum("title");
 // @ts-expect-error 48: groups of a field that does not exist
 linked.tasks.where().groupBy("colour");
+
+// Conflicts.
+
+// @ts-expect-error 49: a conflict function gives a whole row
+collection(todo, { conflict: ({ mine }) => ({ title: mine.title }) });
+// @ts-expect-error 50: a conflict function is synchronous
+collection(todo, { conflict: async ({ mine }) => mine });
+// @ts-expect-error 51: what a conflict function gets is read-only
+collection(todo, { conflict: ({ mine }) => ((mine.title = "x"), mine) });
+// @ts-expect-error 52: a field has no function of its own
+collection(todo, { fields: { title: () => "x" } });
+// @ts-expect-error 53: a decision that does not exist
+db.sync.conflicts.keep("key", "ours");
+// @ts-expect-error 54: a name of Tidewire's own
+openDb({ name: "x", collections: { $conflicts: todo } });

@@ -8,6 +8,8 @@ import {
   remove,
   set,
   unset,
+  type Conflict,
+  type ConflictFunction,
   type Entity,
   type Path,
   type Row,
@@ -102,7 +104,28 @@ db.sync.status.subscribe((s) => {
   if (s.state === "paused") s.reason satisfies string | undefined;
   s.pending satisfies number;
 });
-db.on("conflict", ({ overwritten }) => overwritten[0]?.path satisfies string | undefined);
+db.on("conflict", ({ overwritten, open }) => {
+  overwritten?.[0]?.path satisfies string | undefined;
+  open?.[0] satisfies string | undefined;
+});
+db.sync.conflicts.list.subscribe((list) => {
+  for (const one of list) {
+    one.fields[0]?.path satisfies string | undefined;
+    if (one.mine !== undefined) is<Equal<ReturnType<typeof one.keep>, Write>>();
+    one.keep({ ...one.mine, title: "both" }, { paths: ["/title"] }).undo();
+  }
+});
+db.sync.conflicts.restore("key") satisfies Write;
+db.todos.history("id").peek() satisfies readonly Conflict[] | undefined;
+const decide: ConflictFunction<{ title: string; tags: string[] }> = ({ base, mine, theirs, fields }) => {
+  is<Equal<typeof mine.tags, readonly string[]>>();
+  base?.title satisfies string | undefined;
+  return fields.includes("/title") ? "ask" : { ...theirs, tags: [...mine.tags] };
+};
+const tagged = z.object({ title: z.string(), tags: z.array(z.string()) });
+collection(tagged, { conflict: decide, fields: { tags: "manual" } });
+collection(z.object({ title: z.string() }), { conflict: ({ mine }) => mine });
+collection(z.object({ title: z.string() }), { conflict: "manual" });
 db.people.insert({ name: "Ann", kind: "a" });
 db.people
   .where({ kind: { in: ["a"] }, age: { lte: 3 }, $status: "pending" })

@@ -30,8 +30,15 @@ pub enum Mode {
 ///
 /// `--low-memory-unused`: the bottom of the memory is the end of the stack, so an access that leaves it wraps around
 /// and traps instead of reaching there. Without `local-cse` the module is larger, but smaller to download.
-const WASM_OPT_FLAGS: [&str; 10] = [
+///
+/// What comes before the first `-Oz`, and the second one, find the same code written in fewer ways; functions of one
+/// module stand together by their names: what is alike is near, for the compression (0004).
+const WASM_OPT_FLAGS: [&str; 14] = [
+    "--flatten",
+    "--rereloop",
     "-Oz",
+    "-Oz",
+    "--reorder-functions-by-name",
     "--skip-pass=local-cse",
     "--low-memory-unused",
     // A function with one caller stays a function: one with hundreds of locals compresses worse (0004).
@@ -73,7 +80,7 @@ pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
     }
     let start = Instant::now();
     fs::create_dir_all(dist.join("wasm"))?;
-    let bound = bind(&compile(workspace, mode)?, &dist.join("wasm"), mode == Mode::Dev)?;
+    let bound = bind(&compile(workspace, mode)?, &dist.join("wasm"))?;
     let module = dist.join("tidewire.wasm");
     optimize(workspace, mode, &bound, &module)?;
     fs::remove_file(&bound)?;
@@ -88,7 +95,7 @@ pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
 
 /// Builds the module into `dir` like the shipped one, but with the names of its functions.
 pub fn named_module(workspace: &Workspace, dir: &Path) -> Result<PathBuf> {
-    let bound = bind(&compile(workspace, Mode::Release)?, dir, true)?;
+    let bound = bind(&compile(workspace, Mode::Release)?, dir)?;
     let module = dir.join("named.wasm");
     let mut command = std::process::Command::new(workspace.wasm_opt()?);
     workspace::run(command.args(WASM_OPT_FLAGS).arg("--debuginfo").arg(&bound).arg("-o").arg(&module))?;
@@ -96,7 +103,7 @@ pub fn named_module(workspace: &Workspace, dir: &Path) -> Result<PathBuf> {
 }
 
 /// Compiles the root crate and returns the raw module. It is not stripped yet: wasm-bindgen reads in a custom section
-/// which features the module uses, and `bind` removes the names.
+/// which features the module uses, and wasm-opt orders functions by their names before it removes those.
 fn compile(workspace: &Workspace, mode: Mode) -> Result<PathBuf> {
     let mut cargo = workspace.cargo();
     cargo
@@ -129,7 +136,7 @@ fn path_flags(workspace: &Workspace) -> String {
 }
 
 /// Makes the bindings; returns the path of the bound, not yet optimised module.
-fn bind(raw: &Path, out: &Path, named: bool) -> Result<PathBuf> {
+fn bind(raw: &Path, out: &Path) -> Result<PathBuf> {
     Bindgen::new()
         .input_path(raw)
         .out_name("tidewire")
@@ -138,7 +145,6 @@ fn bind(raw: &Path, out: &Path, named: bool) -> Result<PathBuf> {
         .reset_state_function(true)
         .omit_default_module_path(true)
         .remove_producers_section(true)
-        .remove_name_section(!named)
         .generate(out)
         .context("wasm-bindgen failed: is the crate `wasm-bindgen` at the version that xtask/Cargo.toml names?")?;
     Ok(out.join("tidewire_bg.wasm"))
@@ -149,7 +155,7 @@ fn optimize(workspace: &Workspace, mode: Mode, bound: &Path, module: &Path) -> R
         Mode::Dev => fs::copy(bound, module).map(|_| ()).context("cannot write the module"),
         Mode::Release => {
             let mut command = std::process::Command::new(workspace.wasm_opt()?);
-            workspace::run(command.args(WASM_OPT_FLAGS).arg(bound).arg("-o").arg(module))
+            workspace::run(command.args(WASM_OPT_FLAGS).arg("--strip-debug").arg(bound).arg("-o").arg(module))
         }
     }
 }

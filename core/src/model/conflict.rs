@@ -80,20 +80,16 @@ fn is_zero(number: &u32) -> bool {
 /// assert_ne!(prefix("todos", "t1"), prefix("todo", "st1"));
 /// ```
 pub fn prefix(collection: &str, id: &str) -> String {
-    let mut text = String::with_capacity(17);
     // The name ends the seed of the id, so that no name runs into an id.
-    let mut hash = xxh64(id.as_bytes(), xxh64(collection.as_bytes(), 0));
-    for _ in 0..16 {
-        let digit = char::from_digit((hash >> 60) as u32, 16);
-        text.extend(digit);
-        hash <<= 4;
-    }
-    text.push('-');
-    text
+    format!("{:016x}-", xxh64(id.as_bytes(), xxh64(collection.as_bytes(), 0)))
 }
 
 impl State {
-    fn read(value: &Value) -> Result<Self, CoreError> {
+    /// Reads it from JSON.
+    ///
+    /// # Errors
+    /// `bad-message`.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
         match json::text(value)? {
             "open" => Ok(Self::Open),
             "lost" => Ok(Self::Lost),

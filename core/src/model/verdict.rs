@@ -121,17 +121,16 @@ impl Verdict {
         let fields = Fields::of(value)?;
         Ok(match fields.text("verdict")? {
             "applied" => Self::Applied { rev: fields.number("rev")? },
-            "merged" => Self::Merged {
-                rev: fields.number("rev")?,
-                overwritten: fields.list("overwritten", Overwritten::read)?,
-                displaced: fields.list("displaced", Overwritten::read)?,
-            },
-            "conflict" => Self::Conflict {
-                rev: fields.number("rev")?,
-                parked: fields.list("parked", Path::read)?,
-                overwritten: fields.list("overwritten", Overwritten::read)?,
-                displaced: fields.list("displaced", Overwritten::read)?,
-            },
+            kind @ ("merged" | "conflict") => {
+                let rev = fields.number("rev")?;
+                let overwritten = fields.list("overwritten", Overwritten::read)?;
+                let displaced = fields.list("displaced", Overwritten::read)?;
+                if kind == "merged" {
+                    Self::Merged { rev, overwritten, displaced }
+                } else {
+                    Self::Conflict { rev, parked: fields.list("parked", Path::read)?, overwritten, displaced }
+                }
+            }
             "rejected" => Self::Rejected {
                 code: Code::parse(fields.text("code")?),
                 path: fields.opt("path", Path::read)?,

@@ -77,6 +77,8 @@ fn is_free(state: &State, n: MutationId, entry: &Entry) -> bool {
         && mutation.retry_of.is_none()
         && mutation.add.is_empty()
         && mutation.remove.is_empty()
+        && mutation.resolves.is_empty()
+        && mutation.reopens.is_empty()
 }
 
 /// Two patches as one, if each path of the second is either new or exactly one of the first's, and shows there what

@@ -141,7 +141,6 @@ impl Replica {
             self.set_aside(error);
         }
         self.maintenance.directories = boot.directories;
-        self.maintenance.opened = true;
         self.phase = Phase::Open;
         for (key, bytes) in boot.log {
             if key != self.state.last + 1 && key > self.state.last {
@@ -151,6 +150,7 @@ impl Replica {
                 self.fold_one(now, key, &bytes);
             }
         }
+        self.maintenance.opened = true;
         if self.state.moved {
             if !reopened {
                 self.open_failed(StoreError::FormatNewer);

@@ -2,6 +2,7 @@
 
 use crate::error::{Code, CoreError};
 use crate::health::HealthLimits;
+use crate::ids::CONFLICTS;
 use crate::io::Durability;
 use crate::json::{self, Fields, JsonLimits, Value};
 use crate::limits;
@@ -120,6 +121,9 @@ impl Config {
         let mut config = Self::read(&value).map_err(bad)?;
         if config.name.is_empty() {
             return Err(CoreError::new(Code::BadConfig, "a database needs a `name`"));
+        }
+        if config.collections.contains_key(CONFLICTS) {
+            return Err(CoreError::new(Code::BadConfig, "`$conflicts` is a name of Tidewire's own: choose another"));
         }
         config.batch.max_count = config.batch.max_count.clamp(1, limits::PUSH_MUTATIONS_MAX);
         config.batch.max_bytes = config.batch.max_bytes.clamp(1, limits::PUSH_BYTES_MAX / 2);

@@ -132,7 +132,7 @@ impl Replica {
             socket.heard_ms = now.mono_ms;
             socket.asked_ms = now.mono_ms;
         }
-        let collections = self.declared.keys().cloned().collect();
+        let collections = self.wanted();
         let owner = self.state.owner.clone();
         self.say(&ClientMessage::Auth { v: VERSION, token: bearer, replica, owner, collections, ids: None });
     }

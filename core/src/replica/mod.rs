@@ -15,6 +15,7 @@ pub mod backend;
 pub mod boot;
 pub mod command;
 pub mod config;
+pub mod conflicts;
 pub mod fork;
 pub mod lane;
 pub mod live;
@@ -50,7 +51,7 @@ use crate::replica::status::Metrics;
 use crate::replica::tabs::Tabs;
 use crate::replica::verify::Verifying;
 use crate::replica::write::Writes;
-use crate::store::fold::Effects;
+use crate::store::effects::Effects;
 use crate::store::state::State;
 
 /// One tab's replica.
@@ -174,6 +175,13 @@ impl Replica {
         self.wishes.push(at_ms);
     }
 
+    /// What the server is asked for: what the app declares, and the user's conflicts in it.
+    pub(crate) fn wanted(&self) -> Vec<CollectionName> {
+        let mut names = vec![CollectionName::of_conflicts()];
+        names.extend(self.declared.keys().cloned());
+        names
+    }
+
     /// The settings that decide about a collection: the server's, or the client's own while those are unknown.
     pub(crate) fn settings(&self, collection: &str) -> CollectionSettings {
         let known = self.state.settings.get(collection).or_else(|| self.declared.get(collection));
@@ -199,8 +207,9 @@ impl Replica {
         if effects.forked {
             self.renamed();
         }
-        for (collection, id, overwritten) in &effects.overwritten {
-            self.event(json!({"type": "conflict", "collection": collection, "id": id, "overwritten": overwritten}));
+        // What the log held when this tab opened was told, or has been there to see.
+        for met in effects.met.into_iter().filter(|_| self.maintenance.opened) {
+            self.out.push(Output::Event(Event::Json(met)));
         }
         for item in &effects.verdicts {
             self.announce_verdict(item.n, json!(item.verdict));
@@ -229,6 +238,8 @@ impl Replica {
 
     fn flush_changed(&mut self) {
         let mut changed = std::mem::take(&mut self.changed);
+        // What the app sees of a conflict is the entity that it is about.
+        changed.retain(|(collection, ..)| !collection.is_conflicts());
         changed.sort_unstable();
         changed.dedup();
         for group in changed.chunk_by(|a, b| (&a.0, a.1) == (&b.0, b.1)) {

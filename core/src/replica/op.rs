@@ -70,6 +70,10 @@ pub struct Edits {
     pub remove: SmallMap<Path, Vec<Value>>,
     /// Only if it stands at this revision.
     pub if_rev: Option<Rev>,
+    /// Conflicts that are decided with it.
+    pub resolves: Vec<EntityId>,
+    /// Conflicts that wait again.
+    pub reopens: Vec<EntityId>,
 }
 
 /// A call of the app: one or more operations.
@@ -92,6 +96,11 @@ impl Op {
             | Self::Replace { c, id, .. }
             | Self::Delete { c, id, .. } => (c, id),
         }
+    }
+
+    /// The conflicts that it decides.
+    pub(crate) fn resolves(&self) -> &[EntityId] {
+        if let Self::Patch { fields, .. } = self { &fields.resolves } else { &[] }
     }
 }
 
@@ -133,7 +142,9 @@ impl Edits {
     /// `bad-message`, `bad-path` or `forbidden-key`.
     pub fn read(fields: &Fields<'_>) -> Result<Self, CoreError> {
         let PathLists { set, unset, inc, add, remove } = PathLists::read(fields)?;
-        Ok(Self { set, unset, inc, add, remove, if_rev: fields.opt("ifRev", json::number)? })
+        let if_rev = fields.opt("ifRev", json::number)?;
+        let resolves = fields.list("resolves", EntityId::read)?;
+        Ok(Self { set, unset, inc, add, remove, if_rev, resolves, reopens: Vec::new() })
     }
 }
 
@@ -218,7 +229,9 @@ fn shape_patch(
         }
     }
     let touched: Vec<Path> = mutation.paths().cloned().collect();
-    let mut inverse = Edits::default();
+    let mut inverse = Edits { resolves: fields.reopens.clone(), reopens: fields.resolves.clone(), ..Edits::default() };
+    mutation.resolves = fields.resolves;
+    mutation.reopens = fields.reopens;
     for path in touched {
         let before = now(&path).cloned();
         match (mutation.inc.get(&path), &before) {

@@ -112,7 +112,7 @@ impl Replica {
             replica,
             owner: self.state.owner.clone(),
             cursor: cursor.clone(),
-            collections: self.declared.keys().cloned().collect(),
+            collections: self.wanted(),
             verify,
             reread: self.to_reread(),
             now: now.wall_ms,

@@ -77,6 +77,9 @@ impl Replica {
         }
         let keep = fields.flag("watch")?;
         let query = Query::read(request)?;
+        if query.collection.is_conflicts() {
+            return Err(CoreError::new(Code::UnknownCollection, "conflicts are read in db.sync.conflicts"));
+        }
         let result = self.result(&query, keep);
         let mut answer = result.answer(&query, true);
         if keep {
@@ -170,14 +173,15 @@ struct View<'a> {
 
 impl View<'_> {
     fn show(&self, id: &EntityId, entity: Option<&Entity>, status: bool, then: &mut dyn FnMut(&Row<'_>)) {
-        let status = if status { self.replica.sync_status(self.collection, id) } else { "" };
+        let mark = |conflict| if status { self.replica.sync_status(self.collection, id, conflict) } else { "" };
         let provisional = self.replica.writes.on(self.collection, id).next().is_some();
         match entity.and_then(|entity| entity.confirmed.as_ref().filter(|_| entity.pending.is_empty())) {
-            Some(confirmed) if !provisional => {
-                then(&Row { id, doc: &confirmed.doc, rev: confirmed.rev, at: confirmed.at, status });
+            Some(confirmed) if !provisional && !self.replica.has_conflicts(self.collection, id) => {
+                then(&Row { id, doc: &confirmed.doc, rev: confirmed.rev, at: confirmed.at, status: mark(false) });
             }
             _ => {
                 let Some(seen) = self.replica.see(self.collection, id) else { return };
+                let status = mark(seen.is_in_conflict());
                 then(&Row { id, doc: &json::write(&seen.doc), rev: seen.rev, at: seen.at, status });
             }
         }

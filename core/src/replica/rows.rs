@@ -59,7 +59,11 @@ impl Replica {
             let message = format!("`{collection}` is not among the collections given to openDb");
             return Err(CoreError::new(Code::UnknownCollection, message));
         }
-        let seen = self.see_with(&collection, &id, draft);
+        let mut seen = self.see_with(&collection, &id, draft);
+        if let Some(seen) = &mut seen {
+            // What a decision is about is not part of the view that it is made against.
+            seen.leave_out(op.resolves());
+        }
         let mut mutation = Mutation {
             kind: Kind::Patch,
             base_rev: 0,
@@ -79,7 +83,8 @@ impl Replica {
             id,
         };
         let inverse = shape(&mut mutation, seen.as_ref(), op, &|c, path| self.is_counter(c, path))?;
-        if mutation.kind == Kind::Patch && mutation.paths().next().is_none() {
+        let settles = !(mutation.resolves.is_empty() && mutation.reopens.is_empty());
+        if mutation.kind == Kind::Patch && mutation.paths().next().is_none() && !settles {
             return Ok(None);
         }
         mutation.base_rev = self.base_rev(&mutation, seen.as_ref(), draft);
@@ -130,12 +135,7 @@ impl Replica {
 
     fn see_with(&self, collection: &CollectionName, id: &EntityId, draft: &Draft) -> Option<Seen> {
         let provisional = self.writes.on(collection, id).chain(draft.on(collection, id));
-        see(
-            &self.state,
-            &self.settings(collection.as_str()),
-            self.state.entity(collection.as_str(), id.as_str()),
-            provisional,
-        )
+        see(&self.state, &self.settings(collection.as_str()), collection, id, provisional)
     }
 
     /// One row as JSON text.
@@ -143,17 +143,17 @@ impl Replica {
         let seen = self.see(collection, id)?;
         let mut row = Map::new();
         row.insert("id".into(), Value::String(id.to_string()));
+        let status = self.sync_status(collection, id, seen.is_in_conflict());
         if let Value::Object(doc) = seen.doc {
             row.extend(doc);
         }
-        row.insert("$sync".into(), self.sync_mark(collection, id, seen.at));
+        row.insert("$sync".into(), self.sync_mark(collection, id, status, seen.at));
         row.insert("$rev".into(), seen.rev.into());
         row.insert("$updatedAt".into(), seen.at.into());
         String::from_utf8(json::write(&Value::Object(row))).ok()
     }
 
-    fn sync_mark(&self, collection: &CollectionName, id: &EntityId, at: u64) -> Value {
-        let status = self.sync_status(collection, id);
+    fn sync_mark(&self, collection: &CollectionName, id: &EntityId, status: &str, at: u64) -> Value {
         match status {
             "failed" => {
                 let letter =
@@ -166,12 +166,14 @@ impl Replica {
         }
     }
 
-    pub(crate) fn sync_status(&self, collection: &CollectionName, id: &EntityId) -> &'static str {
+    pub(crate) fn sync_status(&self, collection: &CollectionName, id: &EntityId, conflict: bool) -> &'static str {
         let failed = self.state.letters.values().any(|l| &l.mutation.collection == collection && &l.mutation.id == id);
         let entity = self.state.entity(collection.as_str(), id.as_str());
         let mut pending = entity.into_iter().flat_map(|entity| &entity.pending).filter_map(|n| self.state.queue.get(n));
         if failed || self.writes.refused.has(collection, id) {
             "failed"
+        } else if conflict {
+            "conflict"
         } else if pending.any(|entry| !matches!(entry.status, Status::Settled(_)))
             || self.writes.on(collection, id).next().is_some()
         {

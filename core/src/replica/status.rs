@@ -121,10 +121,11 @@ impl Replica {
         let empty = self.state.loaded.is_empty() && !self.declared.is_empty();
         let early = empty && status.get("state").and_then(Value::as_str) == Some("synced");
         let status = if early { json!({"state": "syncing"}) } else { status };
+        let loaded: Vec<_> = self.state.loaded.keys().filter(|name| !name.is_conflicts()).collect();
         let status = with(status, "pending", self.pending());
         let status = with(status, "failed", self.failed());
         let status = with(status, "leader", self.tabs.leads());
-        with(status, "loaded", json!(self.state.loaded.keys().collect::<Vec<_>>()))
+        with(status, "loaded", json!(loaded))
     }
 
     /// Mutations that the server has not decided.
@@ -178,7 +179,7 @@ impl Replica {
         view.insert("at".into(), mutation.at.0.into());
         view.insert("attempts".into(), attempts.into());
         if let Value::Object(all) = json::to_value(mutation) {
-            let fields = ["set", "unset", "inc", "add", "remove"];
+            let fields = ["set", "unset", "inc", "add", "remove", "resolves", "reopens"];
             view.extend(all.into_iter().filter(|(key, _)| fields.contains(&key.as_str())));
         }
         Value::Object(view)

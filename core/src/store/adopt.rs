@@ -14,7 +14,8 @@ use xxhash_rust::xxh64::xxh64;
 use crate::error::CoreError;
 use crate::ids::MutationId;
 use crate::log::record::{Adopt, Claim, Commit};
-use crate::store::fold::{Effects, fold_commit};
+use crate::store::effects::Effects;
+use crate::store::fold::fold_commit;
 use crate::store::state::{Entry, State, Status};
 
 /// Stands for a user in `Status::Claimed`. 53 bits: a number that JSON keeps.

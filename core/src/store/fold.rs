@@ -2,42 +2,18 @@
 //!
 //! Only `Changes` move a confirmed document (rule 1); a record of an older leader has no effect (rule 3).
 
-use crate::json::Raw;
+use crate::json::{Raw, json};
 
 use crate::error::CoreError;
-use crate::ids::{CollectionName, EntityId, MutationId};
+use crate::ids::{CONFLICTS, CollectionName, EntityId, MutationId};
 use crate::log::record::{Acks, Changes, Coalesce, Commit, Record};
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
 use crate::model::mutation::Mutation;
-use crate::model::verdict::{Overwritten, Verdict, VerdictItem};
+use crate::model::verdict::Verdict;
+use crate::store::effects::Effects;
 use crate::store::state::{Confirmed, Entry, Letter, Reason, Staged, State, Status};
-use crate::store::{adopt, journal, seal};
-
-/// What a record did that somebody may want to know.
-#[derive(Debug, Default)]
-pub struct Effects {
-    /// Entities whose view or sync mark may differ now.
-    pub touched: Vec<(CollectionName, EntityId)>,
-    /// Entities that moved by this device's own edits: the echo of a write is no news from somebody else.
-    pub echoed: Vec<(CollectionName, EntityId)>,
-    /// Whether `touched` came from the server.
-    pub remote: bool,
-    /// Verdicts that were taken in.
-    pub verdicts: Vec<VerdictItem>,
-    /// Values of ours that lost, with the entity.
-    pub overwritten: Vec<(CollectionName, EntityId, Vec<Overwritten>)>,
-    /// New dead letters.
-    pub rejected: Vec<MutationId>,
-    /// Collections whose first pull is complete now.
-    pub loaded: Vec<CollectionName>,
-    /// A pull is complete: the view stands where the server stood.
-    pub pulled: bool,
-    /// A reset took effect.
-    pub reset: bool,
-    /// The store has another replica id now.
-    pub forked: bool,
-}
+use crate::store::{adopt, conflicts, journal, seal};
 
 /// Folds one record that stands at `key`.
 ///
@@ -189,11 +165,13 @@ fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
         state.dirty.mutations.push(item.n);
         match &item.verdict {
             Verdict::Applied { rev } => settle(state, key, item.n, *rev, acks.at),
-            Verdict::Merged { rev, overwritten, .. } | Verdict::Conflict { rev, overwritten, .. } => {
-                if !overwritten.is_empty() {
-                    let (collection, id) = (entry.mutation.collection.clone(), entry.mutation.id.clone());
-                    effects.overwritten.push((collection, id, overwritten.clone()));
-                }
+            Verdict::Merged { rev, overwritten, .. } => {
+                effects.meet(&entry.mutation.collection, &entry.mutation.id, "overwritten", json!(overwritten));
+                settle(state, key, item.n, *rev, acks.at);
+            }
+            Verdict::Conflict { rev, overwritten, parked, .. } => {
+                effects.meet(&entry.mutation.collection, &entry.mutation.id, "overwritten", json!(overwritten));
+                effects.meet(&entry.mutation.collection, &entry.mutation.id, "open", json!(parked));
                 settle(state, key, item.n, *rev, acks.at);
             }
             Verdict::Rejected { code, path, message } => {
@@ -294,7 +272,7 @@ fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
     if done {
         effects.pulled = true;
         for collection in &cursor.scope.collections {
-            if !state.loaded.insert(collection.clone(), ()) {
+            if !state.loaded.insert(collection.clone(), ()) && !collection.is_conflicts() {
                 effects.loaded.push(collection.clone());
             }
         }
@@ -305,18 +283,34 @@ fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
 
 fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects) {
     let Change { id, c, rev, at, g, doc, by } = row;
+    let is_echo = by.is_some() && by == state.replica;
     let entity = state.entity_mut(&c, &id);
     // An entity seen twice is harmless, an older one is dropped.
     if entity.confirmed.as_ref().is_some_and(|confirmed| rev < confirmed.rev) {
         return;
     }
     entity.position = position;
-    entity.confirmed = doc.map(|doc| Confirmed { rev, at, groups: g, doc: bytes_of(&doc) });
-    state.drop_if_empty(&c, &id);
-    state.dirty.entities.push((c.clone(), id.clone()));
-    let is_echo = by.is_some() && by == state.replica;
+    let is_hidden = doc.is_none() && g.is_empty();
+    let fresh = doc.map(|doc| Confirmed { rev, at, groups: g, doc: bytes_of(&doc) });
+    let before = std::mem::replace(&mut entity.confirmed, fresh);
     let moved = if is_echo { &mut effects.echoed } else { &mut effects.touched };
-    moved.push((c, id));
+    if c.is_conflicts() {
+        let before = before.and_then(|row| conflicts::read(&row.doc));
+        let after = entity.confirmed.as_ref().and_then(|row| conflicts::read(&row.doc));
+        // What the app sees of it is the entity that it is about.
+        moved.extend(after.as_ref().or(before.as_ref()).and_then(conflicts::target));
+        let is_news = !is_echo && !effects.reset && state.loaded.contains_key(CONFLICTS);
+        if let Some(conflict) = after.filter(|_| is_news) {
+            effects.meet_conflict(before.as_ref(), conflict);
+        }
+    } else {
+        moved.push((c.clone(), id.clone()));
+        if is_hidden {
+            conflicts::blind(state, position, &c, &id);
+        }
+    }
+    state.drop_if_empty(&c, &id);
+    state.dirty.entities.push((c, id));
 }
 
 fn bytes_of(doc: &Raw) -> Box<[u8]> {
@@ -328,6 +322,7 @@ fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
     if staged.forget_groups.is_empty() && staged.forget_collections.is_empty() {
         return;
     }
+    let mut hidden = Vec::new();
     for (collection, map) in state.entities.iter_mut() {
         let whole = staged.forget_collections.contains(collection);
         map.retain(&mut |id, entity| {
@@ -340,11 +335,15 @@ fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
             entity.position = key;
             if confirmed.groups.is_empty() || whole {
                 entity.confirmed = None;
+                hidden.push((collection.clone(), id.clone()));
             }
             state.dirty.entities.push((collection.clone(), id.clone()));
             effects.touched.push((collection.clone(), id.clone()));
             entity.is_known()
         });
+    }
+    for (collection, id) in hidden {
+        conflicts::blind(state, key, &collection, &id);
     }
     journal::forget(state);
 }

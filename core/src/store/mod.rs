@@ -10,6 +10,8 @@
 
 pub mod adopt;
 pub mod clean;
+pub mod conflicts;
+pub mod effects;
 pub mod fold;
 pub mod journal;
 pub mod load;

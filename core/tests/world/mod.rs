@@ -12,6 +12,7 @@
 pub mod disk;
 mod net;
 mod ops;
+pub mod parked;
 pub mod server;
 
 use std::collections::VecDeque;

@@ -1,5 +1,6 @@
 /** The classic face: entities and an API client, on the same engine as `openDb`. */
 import { backendOf, type ApiClient, type SyncEntity } from "./api.js";
+import { LazyConflicts } from "../conflicts.js";
 import { DbCollection } from "../collection.js";
 import { openWith, SESSION, type Db } from "../db.js";
 import { applyDiff, diff, merge, toJsonPatch, toMergePatch } from "../diff/index.js";
@@ -235,7 +236,8 @@ class Service implements SyncService {
     await this.#session.whenOpen();
     const command = JSON.stringify({ do: "declare", collections: { [type]: settings } });
     this.#session.call((client) => client.command(command));
-    return new DbCollection<JsonObject, JsonObject>(this.#session, () => ({ name: type, schema: ANY }));
+    const conflicts = new LazyConflicts(this.#session, () => undefined);
+    return new DbCollection<JsonObject, JsonObject>(this.#session, () => ({ name: type, schema: ANY }), conflicts);
   }
 
   #setRealTime(enabled: boolean): void {

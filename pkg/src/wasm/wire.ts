@@ -50,7 +50,14 @@ export interface ClientConfig {
 /** One edit, as `write` takes it. */
 export type WireOp =
   | { readonly op: "insert"; readonly c: string; readonly id: string; readonly value: JsonObject }
-  | ({ readonly op: "patch"; readonly c: string; readonly id: string; readonly ifRev?: number } & WirePatch)
+  | ({
+      readonly op: "patch";
+      readonly c: string;
+      readonly id: string;
+      readonly ifRev?: number;
+      /** Conflicts of the entity that are decided with it. It is made against the row without what waits there. */
+      readonly resolves?: readonly string[];
+    } & WirePatch)
   | {
       readonly op: "replace";
       readonly c: string;
@@ -106,6 +113,23 @@ export interface WireAnswer {
   readonly steps?: readonly (readonly [number, number, ...Json[]])[];
   readonly total?: number;
   readonly next?: string;
+}
+
+/** One field of an entity that met a concurrent write, as `view("conflicts")` gives it. */
+export interface WireConflict {
+  readonly id: string;
+  readonly c: string;
+  readonly e: string;
+  readonly path: string;
+  readonly state: "open" | "lost" | "closed";
+  readonly base?: Json;
+  readonly yours?: Json;
+  readonly kept?: Json;
+  readonly by?: string;
+  /** Whether this replica made the edit. */
+  readonly own: boolean;
+  readonly at: number;
+  readonly rounds?: number;
 }
 
 /** A mutation's name: log key and index in its record. */
