@@ -1,13 +1,10 @@
 /** The demo as a person uses it: opened from the server and from another port, offline, reloaded, and back. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import { fileURLToPath } from "node:url";
 
-import { ChromiumTab } from "../lib/chromium.mjs";
+import { addCustomer, addProposal, badge, DEMO, open, shows, uncaught } from "../lib/demo.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
 import { until } from "../lib/until.mjs";
-
-const DEMO = fileURLToPath(new URL("../../www/dist", import.meta.url));
 
 describe("the demo", () => {
   const stack = useStack({ files: DEMO, page: DEMO });
@@ -101,73 +98,11 @@ describe("the demo", () => {
   );
 });
 
-/** A window of its own, with a profile of its own. */
-async function open(world, stack, name, address) {
-  const context = await stack.browser.newContext();
-  const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
-  const tab = new ChromiumTab(page);
-  world.owns({ name, tabs: [tab], close: () => context.close() });
-  await page.goto(address);
-  await page.getByTestId("status-badge").waitFor();
-  return { name, context, page, tab };
-}
-
-async function addCustomer({ page }, name) {
-  await page.evaluate(() => void (location.hash = "#/customers/new"));
-  await page.getByTestId("field-name").fill(name);
-  await page.getByTestId("field-company").fill("Analytical Engines");
-  await page.getByTestId("create").click();
-  return idInAddress(page, "customers");
-}
-
-async function addProposal({ page }, customer, title) {
-  await page.evaluate(() => void (location.hash = "#/proposals/new"));
-  await page.getByTestId("field-title").fill(title);
-  await page.getByTestId("field-customerId").fill(customer);
-  await page.getByTestId("field-customerId").press("Enter");
-  await page.getByTestId("field-amount").fill("12500");
-  await page.getByTestId("create").click();
-  return idInAddress(page, "proposals");
-}
-
-/** The demo shows what was just made: its id is in the address. */
-async function idInAddress(page, collection) {
-  await page.waitForURL(new RegExp(`#/${collection}/(?!new)`));
-  return new URL(page.url()).hash.split("/")[2];
-}
-
-/** The badge in the header reaches this. */
-function badge({ name, page }, { state, pending: count }, options = { timeoutMs: 20_000 }) {
-  const button = page.getByTestId("status-badge");
-  const seen = () => Promise.all(["data-state", "data-pending"].map((attribute) => button.getAttribute(attribute)));
-  const reached = async () => {
-    const now = await seen();
-    if (now[0] !== state || now[1] !== count) throw new Error(now.join(", "));
-    return true;
-  };
-  return until(`${name}: the badge says ${state}, ${count} pending`, reached, options);
-}
-
 async function pending({ page }) {
   return Number(await page.getByTestId("status-badge").getAttribute("data-pending"));
-}
-
-/** The window shows this text in the detail of an entity. */
-async function shows({ name, page }, collection, id, text) {
-  await page.evaluate((hash) => void (location.hash = hash), `#/${collection}/${id}`);
-  const detail = page.getByTestId("detail");
-  await until(`${name} shows ${text}`, async () => {
-    const fields = await detail.locator("input, textarea").evaluateAll((inputs) => inputs.map((input) => input.value));
-    return [await detail.innerText(), ...fields].some((shown) => shown.includes(text));
-  });
 }
 
 async function total({ page }, list) {
   const found = page.getByTestId(list);
   return (await found.count()) > 0 ? Number(await found.getAttribute("data-total")) : 0;
-}
-
-function uncaught({ tab }) {
-  return tab.console.filter((line) => line.startsWith("uncaught"));
 }
