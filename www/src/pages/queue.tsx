@@ -1,12 +1,12 @@
 /** The queue: what waits for the server, and what the server refused, with the reason and the ways out. */
 import { useMemo, useState } from "react";
 import { db } from "../data/db.ts";
+import { entityName } from "../data/entity-name.ts";
 import { entryKey, entryTitle, entryWords, queueSummary, type QueueEntry } from "../data/queue.ts";
 import { fieldName } from "../lib/errors.ts";
-import { count, formatNumber, formatTime, sentence } from "../lib/format.ts";
+import { capital, count, formatNumber, formatTime, sentence } from "../lib/format.ts";
 import { showError, showToast } from "../lib/toasts.ts";
 import { useLive } from "../lib/use-live.ts";
-import { capital } from "../ui/fields.tsx";
 import { Chip } from "../ui/marks.tsx";
 import { OfflineSwitch } from "../ui/offline-switch.tsx";
 import { Empty, Loading } from "../ui/states.tsx";
@@ -105,7 +105,7 @@ function WaitingEntry({ entry }: { entry: QueueEntry }) {
   return (
     <li className="entry" data-testid="queue-item" data-status={entry.status} data-id={entry.id}>
       <div className="entry-head">
-        <strong>{entryTitle(entry, entityName(entry))}</strong>
+        <strong>{entryTitle(entry, entityName(entry.collection, entry.id))}</strong>
         <Chip tone={entry.status === "suspect" || entry.status === "held" ? "red" : "gray"}>
           {stateWords[entry.status] ?? entry.status}
         </Chip>
@@ -137,7 +137,7 @@ function FailedEntry({ entry }: { entry: QueueEntry }) {
   return (
     <li className="entry" data-testid="queue-failed-item" data-status="failed" data-id={entry.id}>
       <div className="entry-head">
-        <strong>{entryTitle(entry, entityName(entry))}</strong>
+        <strong>{entryTitle(entry, entityName(entry.collection, entry.id))}</strong>
         <Chip tone="red">{error?.code ?? "refused"}</Chip>
       </div>
       <p className="entry-reason" data-testid="queue-reason">
@@ -173,18 +173,4 @@ function FailedEntry({ entry }: { entry: QueueEntry }) {
       {n && editing && <EntryEditor entry={entry} onClose={() => setEditing(false)} />}
     </li>
   );
-}
-
-/** How the entity is called now. Deleted ones have no name any more. */
-function entityName({ collection, id }: QueueEntry): string | undefined {
-  switch (collection) {
-    case "customers":
-      return db.customers.peek(id)?.name;
-    case "proposals":
-      return db.proposals.peek(id)?.title;
-    case "movies":
-      return db.movies.peek(id)?.Title?.toString();
-    default:
-      return undefined;
-  }
 }

@@ -1,5 +1,6 @@
 /** Labelled fields that write themselves. Enter stores, Escape goes back to what is stored. */
 import { useId, type KeyboardEvent, type ReactNode } from "react";
+import { capital } from "../lib/format.ts";
 import { useField, type FieldState } from "./use-field.ts";
 
 interface FieldProps {
@@ -108,10 +109,6 @@ function FieldFrame({ id, label, field, wide, children }: FrameProps) {
       </p>
     </div>
   );
-}
-
-export function capital(word: string): string {
-  return word.charAt(0).toUpperCase() + word.slice(1);
 }
 
 function onKey(field: FieldState, enterStores: boolean) {

@@ -3,10 +3,9 @@ import { useSyncStatus } from "tidewire/react";
 import { db } from "../data/db.ts";
 import { dismissImport, importJob, isImporting, stopImport, type ImportJob } from "../import/job.ts";
 import type { RowError } from "../import/parse.ts";
-import { count, formatNumber } from "../lib/format.ts";
+import { capital, count, formatNumber } from "../lib/format.ts";
 import { hrefTo } from "../lib/route.ts";
 import { useStore } from "../lib/store.ts";
-import { capital } from "./fields.tsx";
 import { Icon } from "./icons.tsx";
 
 export function ImportProgress({ showErrors = false }: { showErrors?: boolean }) {

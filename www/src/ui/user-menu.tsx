@@ -1,8 +1,8 @@
 /** Who is signed in, and the look of the page. */
 import { people, switchUser, user } from "../data/session.ts";
+import { capital } from "../lib/format.ts";
 import { applyTheme, theme, type Theme } from "../lib/theme.ts";
 import { useStore } from "../lib/store.ts";
-import { capital } from "./fields.tsx";
 import { Popover } from "./popover.tsx";
 
 const themes: readonly Theme[] = ["system", "light", "dark"];
