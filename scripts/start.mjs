@@ -82,7 +82,8 @@ async function serve(port, seed) {
       announce(port, seed);
     }
   };
-  const flags = ["--dev", "--port", String(port), "--data", ".tidewire", "--static", "www/dist"];
+  const flags = ["--dev", "--config", "www/tidewire.toml", "--port", String(port)];
+  flags.push("--data", ".tidewire", "--static", "www/dist");
   const code = await start([binary, ...flags], { onText }).done;
   if (!announced && code !== PORT_TAKEN) process.stderr.write(seen);
   if (code !== PORT_TAKEN && !stopping) {

@@ -1,10 +1,13 @@
 /** The demo in a browser window: opening it, adding to it, and what its header says. */
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 import { ChromiumTab } from "./chromium.mjs";
 import { until } from "./until.mjs";
 
+/** The built demo, and the settings of its server. */
 export const DEMO = fileURLToPath(new URL("../../www/dist", import.meta.url));
+export const DEMO_CONFIG = readFileSync(new URL("../../www/tidewire.toml", import.meta.url), "utf8");
 
 /** A window of its own, with a profile of its own. */
 export async function open(world, stack, name, address, options = {}) {

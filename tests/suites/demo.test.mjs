@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 
-import { addCustomer, addProposal, badge, DEMO, open, shows, uncaught } from "../lib/demo.mjs";
+import { addCustomer, addProposal, badge, DEMO, DEMO_CONFIG, open, shows, uncaught } from "../lib/demo.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
 import { until } from "../lib/until.mjs";
 
 describe("the demo", () => {
-  const stack = useStack({ files: DEMO, page: DEMO });
+  const stack = useStack({ files: DEMO, page: DEMO, config: DEMO_CONFIG });
   const places = {
     "the server": (user) => `${stack.server.url.replace("127.0.0.1", "localhost")}/?user=${user}`,
     "another port": (user) => `${stack.page.url}/?user=${user}&server=${encodeURIComponent(stack.server.url)}`,

@@ -57,12 +57,18 @@ export const record = z.object({
 });
 
 /**
- * Without settings of their own: fields merge one by one and the later writer of the same field wins, as on a server
- * started with `--dev`. The counter of calls needs no setting, since `inc` adds up wherever it meets.
+ * How concurrent edits of one field are settled; what is not named here goes to the later writer. The server is told
+ * the same by `www/tidewire.toml`.
  */
+export const customerOptions = { fields: { tags: "union", calls: "counter", notes: "text" } } as const;
+/** What an offer is called, costs, and whether it is won: people decide, in the conflict inbox. */
+export const proposalOptions = {
+  fields: { title: "manual", amount: "manual", status: "manual", notes: "text" },
+} as const;
+
 export const collections = {
-  customers: collection(customer),
-  proposals: collection(proposal),
+  customers: collection(customer, customerOptions),
+  proposals: collection(proposal, proposalOptions),
   movies: collection(movie),
   records: collection(record),
 };
