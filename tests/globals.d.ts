@@ -5,6 +5,8 @@ interface Window {
   /** Rows of any shape are written and read: these tests are about sync. */
   tw: any;
   fault: any;
+  /** The demo's own. */
+  tidewire: any;
   /** How far the wall clock is off, in `suites/surroundings.test.mjs`. */
   jump?: number;
   jump?: number;

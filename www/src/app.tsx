@@ -1,6 +1,7 @@
 /** The frame of the demo: header, navigation, and the page that the address names. */
 import { useEffect } from "react";
 import { ImportPage } from "./pages/import.tsx";
+import { ConflictsPage } from "./pages/conflicts.tsx";
 import { CustomersPage } from "./pages/customers.tsx";
 import { HealthPage } from "./pages/health.tsx";
 import { MoviesPage } from "./pages/movies.tsx";
@@ -10,6 +11,7 @@ import { RecordsPage } from "./pages/records.tsx";
 import { importJob, isImporting } from "./import/job.ts";
 import { hrefTo, useRoute, type PageName, type Route } from "./lib/route.ts";
 import { useStore } from "./lib/store.ts";
+import { ConflictBadge } from "./ui/conflict-badge.tsx";
 import { Icon, Logo, type IconName } from "./ui/icons.tsx";
 import { ImportProgress } from "./ui/import-progress.tsx";
 import { OfflineSwitch } from "./ui/offline-switch.tsx";
@@ -45,6 +47,7 @@ export function App() {
         </a>
         <div className="top-end">
           <OfflineSwitch id="header" />
+          <ConflictBadge />
           <StatusBadge />
           <UserMenu />
         </div>
@@ -92,13 +95,17 @@ function Page({ route }: { route: Route }) {
       return <ImportPage />;
     case "queue":
       return <QueuePage />;
+    case "conflicts":
+      return <ConflictsPage part="waiting" id={route.id} />;
+    case "settled":
+      return <ConflictsPage part="settled" id={route.id} />;
     case "health":
       return <HealthPage />;
   }
 }
 
 function sectionOf(page: PageName): PageName {
-  return page === "health" ? "queue" : page;
+  return page === "health" || page === "conflicts" || page === "settled" ? "queue" : page;
 }
 
 /** The address after `#` belongs to the routes, so the skip link moves the focus itself. */

@@ -12,6 +12,7 @@ import "./styles/layout.css";
 import "./styles/controls.css";
 import "./styles/lists.css";
 import "./styles/pages.css";
+import "./styles/conflicts.css";
 
 applyTheme(theme.get());
 followOfflineSwitch();

@@ -16,9 +16,15 @@ export function announceEvents(): void {
       durationMs: 12_000,
     });
   });
-  db.on("conflict", () =>
-    showToast("Somebody else changed the same field. Nothing is lost: both values are kept."),
-  );
+  db.on("conflict", (event) => {
+    const waits = event.open !== undefined && event.open.length > 0;
+    showToast(
+      waits
+        ? "Somebody else changed the same field. You decide."
+        : "A value of yours was overwritten. You can put it back.",
+      { action: { label: "Show", run: () => goTo(waits ? "conflicts" : "settled") }, durationMs: 12_000 },
+    );
+  });
   db.on("reset", () => showToast("This device was away for long and reads everything again. Your changes stay."));
   db.on("quota", () =>
     showToast("This browser is running out of storage. Free some space.", { tone: "bad", durationMs: 0 }),

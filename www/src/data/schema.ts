@@ -73,6 +73,7 @@ export const collections = {
   records: collection(record),
 };
 
+export type CollectionName = keyof typeof collections;
 export type CustomerStatus = (typeof customerStatuses)[number];
 export type ProposalStatus = (typeof proposalStatuses)[number];
 export type MovieField = keyof z.infer<typeof movie>;

@@ -10,7 +10,12 @@ export const serverUrl = page.get("server") ?? location.origin;
 
 const tokenTimeoutMs = 8_000;
 const renewBeforeMs = 30_000;
-let cached: { token: string; expiresAtMs: number } | undefined;
+let cached: Token | undefined;
+
+interface Token {
+  readonly token: string;
+  readonly expiresAtMs: number;
+}
 
 /** Opens the demo as somebody else. Every person has a database of their own, so the page starts anew. */
 export function switchUser(name: string): void {
@@ -24,18 +29,27 @@ export function switchUser(name: string): void {
 export async function fetchToken(why: "start" | "expiring" | "rejected"): Promise<string> {
   if (why === "start" && cached && cached.expiresAtMs - Date.now() > renewBeforeMs) return cached.token;
   if (!navigator.onLine) throw new Error("The browser is offline: no token can be fetched now.");
+  cached = await askForToken(user);
+  return cached.token;
+}
+
+/** A token of anybody, for a second device in this page. */
+export async function tokenOf(name: string): Promise<string> {
+  return (await askForToken(name)).token;
+}
+
+async function askForToken(name: string): Promise<Token> {
   const response = await fetch(new URL("/api/dev/token", serverUrl), {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ user }),
+    body: JSON.stringify({ user: name }),
     signal: AbortSignal.timeout(tokenTimeoutMs),
   });
   if (!response.ok) {
     throw new Error(`The server gave no demo token (${response.status}). Start it with --dev.`);
   }
   const { token, expiresAt } = (await response.json()) as { token: string; expiresAt: number | string };
-  cached = { token, expiresAtMs: toMilliseconds(expiresAt) };
-  return token;
+  return { token, expiresAtMs: toMilliseconds(expiresAt) };
 }
 
 function toMilliseconds(time: number | string): number {

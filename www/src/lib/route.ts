@@ -1,7 +1,17 @@
 /** The address after `#`: `#/customers/42` shows the entity 42 beside the list of customers. */
 import { useSyncExternalStore } from "react";
 
-export const pages = ["customers", "proposals", "movies", "records", "import", "queue", "health"] as const;
+export const pages = [
+  "customers",
+  "proposals",
+  "movies",
+  "records",
+  "import",
+  "queue",
+  "conflicts",
+  "settled",
+  "health",
+] as const;
 export type PageName = (typeof pages)[number];
 
 export interface Route {

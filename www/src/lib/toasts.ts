@@ -16,9 +16,11 @@ let lastId = 0;
 
 export const toasts = createStore<readonly Toast[]>([]);
 
-export function showToast(text: string, options: Partial<Omit<Toast, "id" | "text">> = {}): void {
+/** Returns what `dismissToast` takes. */
+export function showToast(text: string, options: Partial<Omit<Toast, "id" | "text">> = {}): number {
   const toast: Toast = { id: ++lastId, text, tone: "plain", durationMs: 8_000, ...options };
   toasts.set((now) => [...now.filter((other) => other.text !== text), toast].slice(-shownMax));
+  return toast.id;
 }
 
 export function showError(what: string, error: unknown): void {

@@ -2,6 +2,8 @@
 import type { ReactNode } from "react";
 import { hrefTo, type PageName } from "../lib/route.ts";
 import { FirstSync } from "./first-sync.tsx";
+import { ConflictLink } from "./conflict-link.tsx";
+import type { RowSync } from "./marks.tsx";
 import { Empty, Failure } from "./states.tsx";
 import { VirtualList } from "./virtual-list.tsx";
 
@@ -23,7 +25,12 @@ interface Props<T> {
   children(row: T): ReactNode;
 }
 
-export function EntityList<T extends { readonly id: string }>(props: Props<T>) {
+interface ListRow {
+  readonly id: string;
+  readonly $sync: { readonly status: RowSync };
+}
+
+export function EntityList<T extends ListRow>(props: Props<T>) {
   const { page, what, rows, loading, filtered, id, resetKey, empty, start, advice, children } = props;
   if (loading === "error") {
     const text = "This browser refused its own storage. Nothing was deleted.";
@@ -53,15 +60,18 @@ export function EntityList<T extends { readonly id: string }>(props: Props<T>) {
       resetKey={resetKey}
     >
       {(row) => (
-        <a
-          className="row"
-          href={hrefTo(page, row.id)}
-          data-testid={`${what}-row`}
-          data-id={row.id}
-          aria-current={row.id === id ? "true" : undefined}
-        >
-          {children(row)}
-        </a>
+        <div className="row-line">
+          <a
+            className="row"
+            href={hrefTo(page, row.id)}
+            data-testid={`${what}-row`}
+            data-id={row.id}
+            aria-current={row.id === id ? "true" : undefined}
+          >
+            {children(row)}
+          </a>
+          {row.$sync.status === "conflict" && <ConflictLink collection={page} id={row.id} />}
+        </div>
       )}
     </VirtualList>
   );

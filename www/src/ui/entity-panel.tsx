@@ -2,8 +2,10 @@
 import type { ReactNode } from "react";
 import type { Write } from "tidewire";
 import { removeWithUndo } from "../data/remove.ts";
+import type { CollectionName } from "../data/schema.ts";
 import { formatTime } from "../lib/format.ts";
 import type { PageName } from "../lib/route.ts";
+import { ConflictHistory } from "./conflict-history.tsx";
 import { Icon } from "./icons.tsx";
 import type { RowSync } from "./marks.tsx";
 import { Panel } from "./panel.tsx";
@@ -17,7 +19,7 @@ interface Row {
 }
 
 interface Props {
-  page: PageName;
+  page: CollectionName;
   row: Row;
   title: string;
   remove(): Write;
@@ -32,7 +34,7 @@ export function EntityPanel({ page, row, title, remove, source, children }: Prop
       page={page}
       title={title}
       sync={row.$sync.status}
-      note={<RowNote sync={row.$sync} />}
+      note={<RowNote collection={page} id={row.id} sync={row.$sync} />}
       footer={
         <>
           <small>{source ?? `Changed ${formatTime(row.$updatedAt)}`}</small>
@@ -48,6 +50,7 @@ export function EntityPanel({ page, row, title, remove, source, children }: Prop
       }
     >
       {children}
+      <ConflictHistory collection={page} id={row.id} />
     </Panel>
   );
 }

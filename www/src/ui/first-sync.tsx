@@ -12,16 +12,20 @@ import { Empty, Loading } from "./states.tsx";
 interface Props {
   what: string;
   status: string;
+  /** What that means here. */
+  advice?: string;
   children?: ReactNode;
 }
 
-export function FirstSync({ what, status, children }: Props) {
+const keptHere = "It has not been in touch with the server. What you add is kept here and sent later.";
+
+export function FirstSync({ what, status, advice = keptHere, children }: Props) {
   const { state } = useSyncStatus(db);
   const offline = useStore(workOffline) || state === "offline" || state === "paused";
   if (status === "loading" || !offline) return <Loading what={what} />;
   return (
     <Empty title={`No ${what} on this device yet`} testId="not-synced">
-      <p>It has not been in touch with the server. What you add is kept here and sent later.</p>
+      <p>{advice}</p>
       {children}
     </Empty>
   );

@@ -25,6 +25,7 @@ export function Panel({ page, title, sync, note, children, footer }: Props) {
       className="panel"
       aria-label={title}
       data-testid="detail"
+      tabIndex={-1}
       onKeyDown={(event) => {
         if (event.key === "Escape") goTo(page);
       }}

@@ -52,7 +52,7 @@ export function StatusBadge() {
       )}
       <OfflineSwitch id="popover" />
       <p>
-        <a href={hrefTo("queue")}>Open the queue</a>
+        <a href={hrefTo("queue")}>Open the queue</a> · <a href={hrefTo("conflicts")}>Open the conflicts</a>
       </p>
     </Popover>
   );

@@ -3,12 +3,13 @@ import { useId, useState } from "react";
 import { Icon } from "./icons.tsx";
 
 interface Props {
+  label?: string;
   tags: readonly string[];
   onAdd(tag: string): void;
   onRemove(tag: string): void;
 }
 
-export function Tags({ tags, onAdd, onRemove }: Props) {
+export function Tags({ label = "Tags", tags, onAdd, onRemove }: Props) {
   const [text, setText] = useState("");
   const id = useId();
 
@@ -21,7 +22,7 @@ export function Tags({ tags, onAdd, onRemove }: Props) {
   return (
     <div className="field">
       <div className="field-head">
-        <label htmlFor={id}>Tags</label>
+        <label htmlFor={id}>{label}</label>
       </div>
       <div className="tags" data-testid="tags">
         {tags.map((tag) => (

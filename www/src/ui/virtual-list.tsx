@@ -69,11 +69,15 @@ function useViewport(box: React.RefObject<HTMLDivElement | null>) {
   return view;
 }
 
-/** Up and down walk from row to row; the browser scrolls the focused one into view. */
+const steps: Record<string, 1 | -1> = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
+
+/** Up and down, or J and K, walk from row to row; the browser scrolls the focused one into view. */
 function moveFocus(event: KeyboardEvent<HTMLDivElement>): void {
-  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+  const step = steps[event.key];
+  if (step === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
   const item = (event.target as HTMLElement).closest("li");
-  const next = event.key === "ArrowDown" ? item?.nextElementSibling : item?.previousElementSibling;
+  const first = event.currentTarget.querySelector("li");
+  const next = item ? (step > 0 ? item.nextElementSibling : item.previousElementSibling) : first;
   const link = next?.querySelector<HTMLElement>("a, button");
   if (!link) return;
   event.preventDefault();
