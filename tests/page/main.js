@@ -40,8 +40,19 @@ function auth(why, user) {
   return tw.token;
 }
 
+/** What decides about conflicts where the settings name one of these: they are JSON and hold no function. */
+const FUNCTIONS = {
+  higher: ({ mine, theirs }) => {
+    tw.decided = (tw.decided ?? 0) + 1;
+    return mine.price > theirs.price ? mine : theirs;
+  },
+};
+
 const collections = Object.fromEntries(
-  Object.entries(settings.collections).map(([name, options]) => [name, collection(anything, options)]),
+  Object.entries(settings.collections).map(([name, { decide, ...options }]) => [
+    name,
+    collection(anything, decide === undefined ? options : { ...options, conflict: FUNCTIONS[decide] }),
+  ]),
 );
 
 /** A server of ours, or somebody else's. */

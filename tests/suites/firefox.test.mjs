@@ -1,6 +1,7 @@
-/** Firefox ESR: the core journey, in an ordinary window and in a private one. */
+/** Firefox ESR: the core journey, in an ordinary window and in a private one, and conflicts in two tabs. */
 import { describe } from "node:test";
 
+import { CONFLICT_CONFIG, conflictJourney } from "../lib/conflicts.mjs";
 import { coreJourney } from "../lib/journey.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
 
@@ -22,5 +23,13 @@ describe("a private window of Firefox ESR", () => {
 
   scenario(stack, "keeps what was written offline over a reload, too, and syncs it", coreJourney, {
     timeoutMs: 90_000,
+  });
+});
+
+describe("conflicts in Firefox", () => {
+  const stack = useStack({ engine: "firefox", config: CONFLICT_CONFIG });
+
+  scenario(stack, "Firefox lets an author decide offline, in another tab, and after a reload", conflictJourney, {
+    timeoutMs: 120_000,
   });
 });

@@ -1,6 +1,7 @@
-/** WebKitGTK, Safari's engine: the core journey. */
+/** WebKitGTK, Safari's engine: the core journey, and conflicts in two tabs. */
 import { describe } from "node:test";
 
+import { CONFLICT_CONFIG, conflictJourney } from "../lib/conflicts.mjs";
 import { coreJourney } from "../lib/journey.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
 
@@ -15,4 +16,12 @@ describe("WebKitGTK", () => {
       timeoutMs: 90_000,
     },
   );
+});
+
+describe("conflicts in WebKitGTK", () => {
+  const stack = useStack({ engine: "webkit", config: CONFLICT_CONFIG });
+
+  scenario(stack, "WebKit lets an author decide offline, in another tab, and after a reload", conflictJourney, {
+    timeoutMs: 120_000,
+  });
 });

@@ -189,9 +189,12 @@ impl Replica {
     /// Answers a query over the view.
     ///
     /// # Errors
-    /// `bad-query`.
+    /// `bad-query` or `unknown-collection`.
     pub fn query(&self, query: &Query) -> Result<Answer, CoreError> {
         let name = &query.collection;
+        if !self.declared.contains_key(name) {
+            return Err(CoreError::new(Code::UnknownCollection, "a query is about a collection given to openDb"));
+        }
         let mut ids = self.state.entities.get(name).map(Table::keys).unwrap_or_default();
         let mut only_provisional = self.writes.touched(name);
         only_provisional.retain(|id| self.state.entity(name.as_str(), id.as_str()).is_none());
