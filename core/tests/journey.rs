@@ -196,3 +196,20 @@ fn the_log_is_sealed_and_swept_and_a_reload_sees_the_same() {
     world.run(5_000);
     assert_eq!(world.row(b, "d7").unwrap()["title"], world.row(a, "d7").unwrap()["title"]);
 }
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "it is time that is measured")]
+fn a_call_of_many_inserts_costs_in_proportion_to_their_number() {
+    let time = |count: usize| {
+        let mut world = world();
+        let a = world.device();
+        let ops: Vec<_> = (0..count).map(|n| insert(&format!("d{n:06}"), json!({"n": n}))).collect();
+        let began = std::time::Instant::now();
+        world.write_all(a, false, json!(ops));
+        began.elapsed()
+    };
+    let best = |count: usize| (0..3).map(|_| time(count)).min().unwrap();
+    // Eight times the inserts: about 8 if each looks up its own entity, about 64 if each looks through all.
+    let ratio = best(16_000).as_secs_f64() / best(2_000).as_secs_f64();
+    assert!(ratio < 24.0, "{ratio}");
+}
