@@ -148,11 +148,11 @@ impl Replica {
                     *member = mutation.clone();
                 }
             }
-            let write = self.commit(Draft { mutations, undo: Vec::new() }, atomic, None)?;
+            let write = self.commit(Draft::of(mutations), atomic, None)?;
             return Ok(json!({"write": write}));
         }
         mutation.retry_of = Some(n);
-        let write = self.commit(Draft { mutations: vec![mutation], undo: Vec::new() }, false, None)?;
+        let write = self.commit(Draft::of(vec![mutation]), false, None)?;
         Ok(json!({"write": write}))
     }
 

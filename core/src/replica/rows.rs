@@ -35,7 +35,9 @@ impl Replica {
         let mut draft = Draft::default();
         for op in request.ops {
             let mutation = self.mutation_of(now, &mut draft, op)?;
-            draft.mutations.extend(mutation);
+            if let Some(mutation) = mutation {
+                draft.push(mutation);
+            }
         }
         self.commit(draft, request.atomic, request.call).map(|write| json!({"write": write, "ids": ids}))
     }
@@ -213,12 +215,27 @@ impl Replica {
 pub(crate) struct Draft {
     pub(crate) mutations: Vec<Mutation>,
     pub(crate) undo: Vec<Op>,
+    /// Where the mutations of an id stand: a call may hold tens of thousands.
+    places: Table<EntityId, Vec<usize>>,
 }
 
 impl Draft {
+    /// Finished mutations.
+    pub(crate) fn of(mutations: Vec<Mutation>) -> Self {
+        let mut draft = Self::default();
+        mutations.into_iter().for_each(|mutation| draft.push(mutation));
+        draft
+    }
+
+    fn push(&mut self, mutation: Mutation) {
+        self.places.or_default(mutation.id.clone()).push(self.mutations.len());
+        self.mutations.push(mutation);
+    }
+
     fn on<'a>(&'a self, collection: &CollectionName, id: &EntityId) -> impl Iterator<Item = &'a Mutation> + use<'a> {
-        let (collection, id) = (collection.clone(), id.clone());
-        self.mutations.iter().filter(move |m| m.collection == collection && m.id == id)
+        let collection = collection.clone();
+        let places = self.places.get(id.as_str()).map(Vec::as_slice).unwrap_or_default();
+        places.iter().filter_map(|at| self.mutations.get(*at)).filter(move |m| m.collection == collection)
     }
 }
 
