@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::authority::conflicts::Ledger;
 use crate::authority::item::{self, Content, Item};
-use crate::authority::transaction::{cannot_wait, fail_all, refused_as_a_whole, taken_back, wait_at};
+use crate::authority::transaction::{cannot_wait, fail_all, refused_as_a_whole, stopped, wait_at};
 use crate::authority::{Policy, Rows, Stored};
 use crate::clock::{Exchange, Stamp};
 use crate::error::{Code, CoreError, Failure};
@@ -114,17 +114,15 @@ impl<'a, P: Policy> Decider<'a, P> {
         if let Some((at, error)) = refused_as_a_whole(members, partly_decided) {
             return Ok(fail_all(members, at, &error));
         }
-        let (done, mut decisions) = self.attempt(rows, members, false)?;
+        let (done, decisions) = self.attempt(rows, members, false)?;
         if done {
             return Ok(decisions);
         }
-        let at = decisions.len().saturating_sub(1);
-        Ok(match decisions.pop() {
-            Some(Decision::Refused(error)) => fail_all(members, at, &error),
-            Some(Decision::Held(reason)) => members.iter().map(|_| Decision::Held(reason)).collect(),
-            Some(Decision::Done(Verdict::Conflict { parked, .. })) => self.wait_as_one(rows, members, at, &parked)?,
-            Some(Decision::Done(_)) | None => fail_all(members, at, &taken_back()),
-        })
+        if let Some(Decision::Done(Verdict::Conflict { parked, .. })) = decisions.last() {
+            let (at, parked) = (decisions.len() - 1, parked.clone());
+            return self.wait_as_one(rows, members, at, &parked);
+        }
+        Ok(stopped(members, decisions))
     }
 
     /// Parks every write of all members, one of which has to wait for its author.
@@ -142,16 +140,11 @@ impl<'a, P: Policy> Decider<'a, P> {
             let path = parked.first().map_or("", Path::as_str);
             return Ok(fail_all(members, at, &cannot_wait().at(path)));
         }
-        let (done, mut decisions) = self.attempt(rows, members, true)?;
+        let (done, decisions) = self.attempt(rows, members, true)?;
         if done {
             return Ok(decisions);
         }
-        let at = decisions.len().saturating_sub(1);
-        Ok(match decisions.pop() {
-            Some(Decision::Refused(error)) => fail_all(members, at, &error),
-            Some(Decision::Held(reason)) => members.iter().map(|_| Decision::Held(reason)).collect(),
-            Some(Decision::Done(_)) | None => fail_all(members, at, &taken_back()),
-        })
+        Ok(stopped(members, decisions))
     }
 
     /// Tries all members. If one fails, or has to wait where not all do, nothing of it stays and it is the last of the

@@ -7,10 +7,6 @@ use crate::ids::Seq;
 use crate::limits::{TRANSACTION_BYTES_MAX, TRANSACTION_MUTATIONS_MAX};
 use crate::model::verdict::Verdict;
 
-pub(super) fn taken_back() -> CoreError {
-    CoreError::new(Code::Internal, "the transaction was taken back: send it again")
-}
-
 /// What waits are values of fields; that an entity is made or deleted cannot.
 pub(super) fn cannot_wait() -> CoreError {
     let message = "a field of this transaction met a concurrent write that you have to decide, and a transaction that \
@@ -61,6 +57,16 @@ pub(super) fn refused_as_a_whole(members: &[Item], partly_decided: bool) -> Opti
     (total > TRANSACTION_BYTES_MAX).then(|| (0, CoreError::new(Code::TooLarge, message())))
 }
 
+/// What all members come to when the last one that was tried stopped the transaction.
+pub(super) fn stopped(members: &[Item], mut decisions: Vec<Decision>) -> Vec<Decision> {
+    let at = decisions.len().saturating_sub(1);
+    match decisions.pop() {
+        Some(Decision::Refused(error)) => fail_all(members, at, &error),
+        Some(Decision::Held(reason)) => members.iter().map(|_| Decision::Held(reason)).collect(),
+        Some(Decision::Done(_)) | None => fail_all(members, at, &taken_back()),
+    }
+}
+
 /// The member at fault keeps its reason; the others point to it.
 pub(super) fn fail_all(members: &[Item], at: usize, error: &CoreError) -> Vec<Decision> {
     let culprit = members.get(at).map(|member| member.n).unwrap_or_default();
@@ -70,4 +76,8 @@ pub(super) fn fail_all(members: &[Item], at: usize, error: &CoreError) -> Vec<De
     };
     let one = |(i, _)| Decision::Refused(if i == at { error.clone() } else { others() });
     members.iter().enumerate().map(one).collect()
+}
+
+fn taken_back() -> CoreError {
+    CoreError::new(Code::Internal, "the transaction was taken back: send it again")
 }
