@@ -1,6 +1,8 @@
 /** Conflicts that wait for their author, the same for every engine: two people, the author with two tabs. */
 import assert from "node:assert/strict";
 
+import { apart, edit, meet } from "./pair.mjs";
+
 export const CONFLICT_CONFIG = `
 [collections.offers]
 conflict = "manual"
@@ -8,10 +10,11 @@ conflict = "manual"
 [collections.latest]
 conflict = "last-write-wins"
 `;
+export const OFFER = { title: "old", note: "old", price: 5 };
 
 /** A value waits while everything else goes on; its author decides offline, and a reload and another tab know it. */
 export async function conflictJourney(world) {
-  const { ann, bob, id } = await apart(world, "offers", { conflict: "manual" });
+  const { ann, bob, id } = await apart(world, "offers", { conflict: "manual" }, OFFER);
   const tab = await ann.tab();
   await edit(ann, "offers", id, { price: 11, note: "Ann's" });
   await edit(bob, "offers", id, { price: 20 });
@@ -37,43 +40,6 @@ export async function conflictJourney(world) {
   await ann.synced();
   await bob.until("Bob sees the decision", shows, { id, price: 11, status: "synced" });
   assert.deepEqual(await openConflicts(ann), []);
-}
-
-/** Two devices that have seen the same entity and then lost their lines. */
-export async function apart(world, collection, options) {
-  const open = (user) => world.device({ user, collections: { [collection]: options } });
-  const [ann, bob] = [await open("ann"), await open("bob")];
-  const id = await ann.run(async (name) => {
-    const write = window.tw.db[name].insert({ title: "old", note: "old", price: 5 });
-    await write;
-    return write.id;
-  }, collection);
-  const seen = async (arg) => (await window.tw.db[arg.collection].get(arg.id))?.title === "old";
-  await bob.until("Bob sees it", seen, { collection, id });
-  await Promise.all([ann.synced(), bob.synced()]);
-  ann.offline();
-  bob.offline();
-  return { ann, bob, id };
-}
-
-/** Edits, and waits until the clock has moved clearly: a device knows the server's to half of a round trip. */
-export function edit(device, collection, id, patch) {
-  return device.run(
-    async (arg) => {
-      await window.tw.db[arg.collection].update(arg.id, arg.patch);
-      const written = Date.now();
-      while (Date.now() < written + 250) await new Promise((resolve) => setTimeout(resolve, 10));
-    },
-    { collection, id, patch },
-  );
-}
-
-/** The lines come back one after the other: the first one's edits arrive first. */
-export async function meet(first, second) {
-  for (const device of [first, second]) {
-    device.online();
-    await device.synced();
-  }
 }
 
 /** What waits here, as plain data. */

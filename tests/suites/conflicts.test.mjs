@@ -2,17 +2,8 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 
-import {
-  apart,
-  CONFLICT_CONFIG,
-  conflictJourney,
-  decide,
-  edit,
-  meet,
-  noneOpen,
-  openConflicts,
-  shows,
-} from "../lib/conflicts.mjs";
+import { CONFLICT_CONFIG, conflictJourney, decide, noneOpen, OFFER, openConflicts, shows } from "../lib/conflicts.mjs";
+import { apart, CLEARLY_LATER_MS, edit, meet } from "../lib/pair.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
 
 const MANUAL = { conflict: "manual" };
@@ -42,8 +33,8 @@ describe("conflicts", () => {
 
   scenario(stack, "whoever lost is told, whichever arrives first, and puts the value back", async (world) => {
     for (const laterFirst of [true, false]) {
-      const { ann, bob, id } = await apart(world, "latest", { conflict: "last-write-wins" });
-      await edit(ann, "latest", id, { title: "earlier" });
+      const { ann, bob, id } = await apart(world, "latest", { conflict: "last-write-wins" }, OFFER);
+      await edit(ann, "latest", id, { title: "earlier" }, CLEARLY_LATER_MS);
       await edit(bob, "latest", id, { title: "later" });
       await (laterFirst ? meet(bob, ann) : meet(ann, bob));
       const lost = async (wanted) => {
@@ -63,7 +54,7 @@ describe("conflicts", () => {
   });
 
   scenario(stack, "a function decides, also when the row changes meanwhile, and does not loop", async (world) => {
-    const { ann, bob, id } = await apart(world, "offers", { decide: "higher" });
+    const { ann, bob, id } = await apart(world, "offers", { decide: "higher" }, OFFER);
     await edit(ann, "offers", id, { price: 11 });
     await edit(bob, "offers", id, { price: 20 });
     bob.online();
@@ -91,7 +82,7 @@ describe("conflicts", () => {
 
 /** A price of Ann's that waits. */
 async function waiting(world) {
-  const { ann, bob, id } = await apart(world, "offers", MANUAL);
+  const { ann, bob, id } = await apart(world, "offers", MANUAL, OFFER);
   await edit(ann, "offers", id, { price: 11 });
   await edit(bob, "offers", id, { price: 20 });
   await meet(bob, ann);

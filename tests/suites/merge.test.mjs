@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 
+import { apart, CLEARLY_LATER_MS, edit, meet } from "../lib/pair.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
-import { until } from "../lib/until.mjs";
 
 const CONFIG = `
 [collections.latest]
@@ -25,8 +25,6 @@ const COLLECTIONS = {
   stored: { conflict: "server-wins" },
   merged: { conflict: "merge", fields: { votes: "counter" } },
 };
-/** A device knows the server's clock to half of its fastest round trip: edits closer than that may swap. */
-const CLEARLY_LATER_MS = 250;
 const START = { title: "old", note: "old", votes: 5, tags: ["a"], address: { city: "Bergen", street: "Old road" } };
 
 describe("concurrent edits of different fields", () => {
@@ -34,7 +32,7 @@ describe("concurrent edits of different fields", () => {
 
   for (const collection of Object.keys(COLLECTIONS)) {
     scenario(stack, `merge without a conflict in ${collection}`, async (world) => {
-      const { ann, bob, id } = await apart(world, collection);
+      const { ann, bob, id } = await seeded(world, collection);
       await edit(ann, collection, id, { title: "Ann's" });
       await edit(bob, collection, id, { "address.city": "Oslo" });
       await meet(ann, bob);
@@ -50,7 +48,7 @@ describe("concurrent edits of the same field", () => {
 
   scenario(stack, "last-write-wins keeps the later edit, whichever arrives first", async (world) => {
     for (const laterFirst of [true, false]) {
-      const { ann, bob, id } = await apart(world, "latest");
+      const { ann, bob, id } = await seeded(world, "latest");
       await edit(ann, "latest", id, { title: "earlier" }, CLEARLY_LATER_MS);
       await edit(bob, "latest", id, { title: "later" });
       await (laterFirst ? meet(bob, ann) : meet(ann, bob));
@@ -60,7 +58,7 @@ describe("concurrent edits of the same field", () => {
   });
 
   scenario(stack, "client-wins keeps what arrives last", async (world) => {
-    const { ann, bob, id } = await apart(world, "incoming");
+    const { ann, bob, id } = await seeded(world, "incoming");
     await edit(ann, "incoming", id, { title: "arrives last" });
     await edit(bob, "incoming", id, { title: "arrives first" });
     await meet(bob, ann);
@@ -68,7 +66,7 @@ describe("concurrent edits of the same field", () => {
   });
 
   scenario(stack, "server-wins keeps what arrived first, and tells the other", async (world) => {
-    const { ann, bob, id } = await apart(world, "stored");
+    const { ann, bob, id } = await seeded(world, "stored");
     await edit(bob, "stored", id, { title: "arrives first" });
     await edit(ann, "stored", id, { title: "arrives last" });
     await meet(bob, ann);
@@ -77,7 +75,7 @@ describe("concurrent edits of the same field", () => {
   });
 
   scenario(stack, "merge adds up counters, joins added items, and merges objects by path", async (world) => {
-    const { ann, bob, id } = await apart(world, "merged");
+    const { ann, bob, id } = await seeded(world, "merged");
     await edit(ann, "merged", id, { votes: 6, "address.city": "Oslo" });
     await edit(bob, "merged", id, { votes: 8, "address.street": "New road" });
     await addTag(ann, id, "ann");
@@ -98,7 +96,7 @@ describe("one's own edits", () => {
       stack,
       `the same field edited three times offline is no conflict with oneself in ${collection}`,
       async (world) => {
-        const { ann, bob, id } = await apart(world, collection);
+        const { ann, bob, id } = await seeded(world, collection);
         for (const title of ["one", "two", "three"]) await edit(ann, collection, id, { title });
         await ann.run(editInTransactions, { collection, id, titles: ["four", "five"] });
         await meet(ann, bob);
@@ -111,7 +109,7 @@ describe("one's own edits", () => {
   }
 
   scenario(stack, "an edit made while the one before it is under way wins over it", async (world) => {
-    const { ann, bob, id } = await apart(world, "stored");
+    const { ann, bob, id } = await seeded(world, "stored");
     ann.proxy.next("/push", 1, async (exchange) => {
       const answer = await exchange.forward();
       await edit(ann, "stored", id, { title: "second" });
@@ -124,43 +122,8 @@ describe("one's own edits", () => {
   });
 });
 
-/** Two devices that have seen the same entity and then lost their lines. */
-async function apart(world, collection) {
-  const [ann, bob] = await Promise.all(
-    ["ann", "bob"].map((user) => world.device({ user, collections: { [collection]: COLLECTIONS[collection] } })),
-  );
-  const id = await ann.run(
-    async ({ name, value }) => {
-      const write = window.tw.db[name].insert(value);
-      await write;
-      return write.id;
-    },
-    { name: collection, value: START },
-  );
-  await bob.until(
-    "bob sees it",
-    async ({ name, id: wanted }) => (await window.tw.db[name].get(wanted))?.title === "old",
-    {
-      name: collection,
-      id,
-    },
-  );
-  await Promise.all([ann.synced(), bob.synced()]);
-  ann.offline();
-  bob.offline();
-  return { ann, bob, id };
-}
-
-/** Edits, and waits until the clock has moved so far, so that two edits have an order. */
-async function edit(device, collection, id, patch, laterMs = 2) {
-  const now = await device.run(
-    async ({ name, id: wanted, change }) => {
-      await window.tw.db[name].update(wanted, change);
-      return Date.now();
-    },
-    { name: collection, id, change: patch },
-  );
-  await until("the clock has moved", () => Date.now() >= now + laterMs);
+function seeded(world, collection) {
+  return apart(world, collection, COLLECTIONS[collection], START);
 }
 
 /** Runs in the page. */
@@ -173,14 +136,6 @@ function addTag(device, id, tag) {
     id,
     tag,
   });
-}
-
-/** The lines come back one after the other: the first one's edits arrive first. */
-async function meet(first, second) {
-  for (const device of [first, second]) {
-    device.online();
-    await device.synced();
-  }
 }
 
 async function agreed(world, ann, bob, collection, id) {

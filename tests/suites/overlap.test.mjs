@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 
+import { CLEARLY_LATER_MS, meet } from "../lib/pair.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
 import { until } from "../lib/until.mjs";
 
@@ -21,8 +22,6 @@ const STRATEGIES = {
   stored: "server-wins",
   merged: "merge",
 };
-/** A device knows the server's clock to half of its fastest round trip: edits closer than that may swap. */
-const CLEARLY_LATER_MS = 250;
 const START = { title: "old", note: "old", address: { city: "Bergen", street: "Old road" } };
 
 /**
@@ -70,10 +69,7 @@ describe("concurrent edits", () => {
         await until("the clock has moved", () => Date.now() >= then + CLEARLY_LATER_MS);
         await bob.run(editAll, { collection, edits: parts(1) });
         const [early, late] = first === "Ann" ? [ann, bob] : [bob, ann];
-        for (const device of [early, late]) {
-          device.online();
-          await device.synced();
-        }
+        await meet(early, late);
         const winner = winnerOf(strategy, first);
         const stored = await world.rows(collection);
         for (const [id, [, , expected]] of Object.entries(EDITS)) {
