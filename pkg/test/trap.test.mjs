@@ -4,6 +4,16 @@ import { inc } from "../dist/index.js";
 import { settled } from "./fake.mjs";
 import { open, refused } from "./open.mjs";
 
+/** A database that holds one row, and reports nothing by itself from here on. */
+async function withOne(row) {
+  const { db, factory } = open({ autoDurable: false });
+  const insert = db.todos.insert(row);
+  await settled();
+  factory.client.settle(1);
+  await insert;
+  return { db, factory };
+}
+
 test("after a trap a fresh instance gets every write that was not stored, once", async () => {
   const { db, factory } = open({ autoDurable: false });
   const first = db.todos.insert({ title: "stored", id: "a", votes: 1 });
@@ -26,11 +36,7 @@ test("after a trap a fresh instance gets every write that was not stored, once",
 });
 
 test("a write that was stored but not reported is not given again", async () => {
-  const { db, factory } = open({ autoDurable: false });
-  const insert = db.todos.insert({ title: "a", id: "a" });
-  await settled();
-  factory.client.settle(1);
-  await insert;
+  const { db, factory } = await withOne({ title: "a", id: "a" });
   const earlier = db.todos.update("a", { votes: inc(1) });
   factory.client.settle(2);
   await earlier;
@@ -142,11 +148,7 @@ function byAnotherTab(store, edit, row) {
 }
 
 test("an equal increment that another tab makes meanwhile is not taken for one that was lost", async () => {
-  const { db, factory } = open({ autoDurable: false });
-  const insert = db.todos.insert({ title: "a", id: "a", votes: 1 });
-  await settled();
-  factory.client.settle(1);
-  await insert;
+  const { db, factory } = await withOne({ title: "a", id: "a", votes: 1 });
   const write = db.todos.update("a", { votes: inc(1) });
   await settled();
   byAnotherTab(factory.store, { collection: "todos", id: "a", kind: "patch", inc: { "/votes": 1 } }, { votes: 2 });
@@ -158,11 +160,7 @@ test("an equal increment that another tab makes meanwhile is not taken for one t
 });
 
 test("an edit that was stored is not made again over what another tab wrote since", async () => {
-  const { db, factory } = open({ autoDurable: false });
-  const insert = db.todos.insert({ title: "a", id: "a" });
-  await settled();
-  factory.client.settle(1);
-  await insert;
+  const { db, factory } = await withOne({ title: "a", id: "a" });
   const write = db.todos.update("a", { title: "ours" });
   factory.client.settle(2, { report: false });
   await settled();
@@ -176,11 +174,7 @@ test("an edit that was stored is not made again over what another tab wrote sinc
 });
 
 test("what stands in the log before a write that was stored was stored too, whatever became of it there", async () => {
-  const { db, factory } = open({ autoDurable: false });
-  const insert = db.todos.insert({ title: "a", id: "a", votes: 1 });
-  await settled();
-  factory.client.settle(1);
-  await insert;
+  const { db, factory } = await withOne({ title: "a", id: "a", votes: 1 });
   const first = db.todos.update("a", { votes: inc(1) });
   const second = db.todos.update("a", { title: "b" });
   factory.client.settle(2, { report: false });
@@ -195,11 +189,7 @@ test("what stands in the log before a write that was stored was stored too, what
 });
 
 test("a write that was stored and has left the queue unreported is not made again", async () => {
-  const { db, factory } = open({ autoDurable: false });
-  const insert = db.todos.insert({ title: "a", id: "a", votes: 1 });
-  await settled();
-  factory.client.settle(1);
-  await insert;
+  const { db, factory } = await withOne({ title: "a", id: "a", votes: 1 });
   const write = db.todos.update("a", { votes: inc(1) });
   factory.client.settle(2, { report: false });
   factory.store.queue.length = 0; // another tab has pushed everything, and the server has answered
