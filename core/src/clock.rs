@@ -143,12 +143,14 @@ impl ServerClock {
     /// one holds.
     #[must_use]
     pub fn or_better(self, newer: Self, now: Now) -> Self {
-        let (Some(known), Some(news)) = (self.read(now), newer.read(now)) else { return newer };
+        let (Some(known), Some(news)) = (self.measured(now), newer.measured(now)) else { return newer };
         let agree = known.abs_diff(news) <= self.error(now) + newer.error(now);
         if agree && self.error(now) < newer.error(now) { self } else { newer }
     }
 
     /// What the server's clock shows now; `None` when that is too long ago, or one of this device's clocks jumped.
+    /// A device's own clock that may be right, as far as was measured, is believed: most are set by the network, and
+    /// better than a request or two can tell.
     ///
     /// ```
     /// use tidewire_core::clock::ServerClock;
@@ -156,8 +158,15 @@ impl ServerClock {
     /// let clock = ServerClock::measure(100, Now { wall_ms: 5_300, mono_ms: 300 }, 7_000);
     /// assert_eq!(clock.read(Now { wall_ms: 5_350, mono_ms: 350 }), Some(7_150));
     /// assert_eq!(clock.read(Now { wall_ms: 9_350, mono_ms: 350 }), None);
+    /// let right = ServerClock::measure(100, Now { wall_ms: 6_900, mono_ms: 300 }, 6_820);
+    /// assert_eq!(right.read(Now { wall_ms: 6_950, mono_ms: 350 }), Some(6_950));
     /// ```
     pub fn read(&self, now: Now) -> Option<u64> {
+        let measured = self.measured(now)?;
+        Some(if measured.abs_diff(now.wall_ms) <= self.error(now) { now.wall_ms } else { measured })
+    }
+
+    fn measured(&self, now: Now) -> Option<u64> {
         let age_ms = now.mono_ms.checked_sub(self.middle.mono_ms)?;
         let wall_ms = now.wall_ms.checked_sub(self.middle.wall_ms)?;
         (age_ms <= SERVER_CLOCK_AGE_MS_MAX && wall_ms.abs_diff(age_ms) <= STEP_MS).then(|| self.shown_ms + age_ms)
