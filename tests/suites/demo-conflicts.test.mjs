@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 
+import { addOffer, conflicted, waiting } from "../lib/demo-conflicts.mjs";
 import { badge, DEMO, DEMO_CONFIG, open, shows, uncaught } from "../lib/demo.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
 import { until } from "../lib/until.mjs";
@@ -150,7 +151,7 @@ describe("the conflict inbox of the demo", () => {
     await ours.page.evaluate(() => window.tidewire.db.sync.pause());
     await ours.page.evaluate(edit, [id, "Bergen"]);
     await theirs.page.evaluate(edit, [id, null]);
-    await badge(theirs, { state: "synced", pending: "0" });
+    await until("theirs is on the server", async () => !("city" in (await stored(world, "records", id)).data.place));
     await ours.page.evaluate(() => window.tidewire.db.sync.resume());
     await ours.page.evaluate(() => void (location.hash = "#/settled"));
     await ours.page.getByTestId("conflict-row").click();
@@ -231,6 +232,30 @@ describe("the conflict inbox of the demo", () => {
     { timeoutMs: 90_000 },
   );
 
+  scenario(stack, "keys that come faster than the screen is drawn go to the field that they meant", async (world) => {
+    const { ours, theirs } = await windows(world);
+    await conflicted(ours, theirs, [`Quick, ${world.tenant}`], {
+      ours: { title: "Ours" },
+      theirs: { title: "Theirs" },
+    });
+    await ours.page.evaluate(() => void (location.hash = "#/conflicts"));
+    await ours.page.getByTestId("conflict-row").press("Enter");
+    const fields = ours.page.getByTestId("conflict-field");
+    await paths(fields);
+    await fields.first().locator("input:checked").focus();
+    await ours.page.evaluate(async () => {
+      const press = (key) =>
+        document.activeElement?.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+      press("t");
+      press("j");
+      await new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
+      press("e");
+    });
+    await ours.page.getByTestId("conflict-editor").waitFor();
+    const choices = await fields.evaluateAll((all) => all.map(({ dataset }) => `${dataset.path} ${dataset.choice}`));
+    assert.deepEqual(choices, ["/amount theirs", "/title edit"]);
+  });
+
   scenario(
     stack,
     "a person alone makes a conflict with one button, and decides it",
@@ -273,47 +298,6 @@ async function write({ page }, name, text) {
   await field.fill(text);
   await field.press("Enter");
   await until(`${name} is stored`, async () => (await page.locator(".field-saved").allInnerTexts()).includes("Saved"));
-}
-
-function addOffer({ page }, value) {
-  return page.evaluate(async (offer) => {
-    const { db } = window.tidewire;
-    const customer = db.customers.insert({ name: "Ada" });
-    const write = db.proposals.insert({ ...offer, customerId: customer.id });
-    await write.server();
-    return write.id;
-  }, value);
-}
-
-/** Offers of these names whose amount both have changed; ours (1) waits for a decision against theirs (2). */
-async function conflicted(ours, theirs, names) {
-  const ids = [];
-  for (const title of names) ids.push(await addOffer(ours, { title, amount: 100 }));
-  const change = ([all, amount]) => {
-    const { db } = window.tidewire;
-    return Promise.all(all.map((id) => db.proposals.update(id, { amount })));
-  };
-  await until("theirs has them", () =>
-    theirs.page.evaluate((all) => all.every((id) => window.tidewire.db.proposals.peek(id)), ids),
-  );
-  await ours.page.evaluate(() => window.tidewire.db.sync.pause());
-  await ours.page.evaluate(change, [ids, 1]);
-  await theirs.page.evaluate(change, [ids, 2]);
-  await badge(theirs, { state: "synced", pending: "0" });
-  await ours.page.evaluate(() => window.tidewire.db.sync.resume());
-  await waiting(ours, ids.length);
-  return ids;
-}
-
-/** The header says that so many conflicts wait. */
-function waiting({ name, page }, number) {
-  const found = page.getByTestId("conflict-badge");
-  return until(`${name}: ${number} conflicts wait`, async () => {
-    // Nothing of this waits: the badge may leave the page between two questions.
-    const shown = Number((await found.allInnerTexts())[0] ?? 0);
-    if (shown !== number) throw new Error(`${shown}`);
-    return true;
-  });
 }
 
 function paths(fields) {
