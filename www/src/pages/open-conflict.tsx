@@ -1,5 +1,6 @@
 /** A conflict that waits: a choice for each field, the record that follows, and the ways to keep it. */
 import { useRef, useState, type KeyboardEvent } from "react";
+import { flushSync } from "react-dom";
 import { choiceOf } from "../data/conflict-choices.ts";
 import { conflictTitle, type Conflict, type ConflictField } from "../data/conflicts.ts";
 import { capital, count } from "../lib/format.ts";
@@ -91,10 +92,12 @@ function useFieldKeys(conflict: Conflict, { choices, choose, keep }: Decision) {
 
   function chooseByKey(field: ConflictField, key: "m" | "t" | "e"): void {
     const now = choiceOf(choices, field.path);
-    if (key !== "e") choose(field.path, { from: key === "m" ? "mine" : "theirs" });
-    else if (now.from !== "edit") choose(field.path, startEdit(field, now));
-    // What is to have the focus is there at the next drawing.
-    requestAnimationFrame(() => focusField(current, key === "e" ? editor : checked));
+    // What is to have the focus has to be there now: at the next drawing another key may have led elsewhere.
+    flushSync(() => {
+      if (key !== "e") choose(field.path, { from: key === "m" ? "mine" : "theirs" });
+      else if (now.from !== "edit") choose(field.path, startEdit(field, now));
+    });
+    focusField(current, key === "e" ? editor : checked);
   }
 
   function onKeyDown(event: KeyboardEvent): void {
