@@ -9,6 +9,7 @@
 )]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod browser;
 pub mod disk;
 mod net;
 mod ops;
@@ -19,10 +20,11 @@ use std::collections::VecDeque;
 
 use tidewire_core::engine::Engine;
 use tidewire_core::error::Code;
-use tidewire_core::io::{Event, Input, Now, Output, StoreError, StoreOp};
+use tidewire_core::io::{Event, Input, Now, Output, StoreError};
 use tidewire_core::json;
 use tidewire_core::json::{Map, Value};
 
+use browser::Browser;
 use disk::Disk;
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub use ops::{delete, inc, insert, set};
@@ -59,6 +61,8 @@ pub struct Tab {
     /// Why it could not be opened.
     pub refused: Option<Code>,
     pub dead: bool,
+    /// It asked for the lock before.
+    pub asked_lock: bool,
     /// Frozen by the browser: it runs nothing and keeps the lock; what comes meanwhile waits here.
     pub frozen: Option<Vec<Input>>,
     pub tokens: VecDeque<Option<String>>,
@@ -93,8 +97,7 @@ pub struct World {
     pub user: String,
     /// Faults for the next tab.
     first_faults: Vec<StoreError>,
-    /// The tab that holds each profile's lock, and who waits.
-    locks: Vec<(Option<usize>, VecDeque<usize>)>,
+    pub browser: Browser,
     entropy: u8,
 }
 
@@ -110,7 +113,7 @@ pub fn world() -> World {
         sockets: true,
         user: "ada".into(),
         first_faults: Vec::new(),
-        locks: Vec::new(),
+        browser: Browser::default(),
         entropy: 0,
     }
 }
@@ -134,7 +137,7 @@ impl World {
     /// A new profile.
     pub fn profile(&mut self) -> usize {
         self.disks.push(Disk::default());
-        self.locks.push((None, VecDeque::new()));
+        self.browser.locks.push((None, VecDeque::new()));
         self.disks.len() - 1
     }
 
@@ -148,7 +151,7 @@ impl World {
     pub fn copy_of(&mut self, tab: usize) -> usize {
         let disk = self.disks[self.tabs[tab].profile].clone();
         self.disks.push(disk);
-        self.locks.push((None, VecDeque::new()));
+        self.browser.locks.push((None, VecDeque::new()));
         self.tab(self.disks.len() - 1)
     }
 
@@ -173,6 +176,7 @@ impl World {
             opened: false,
             refused: None,
             dead: false,
+            asked_lock: false,
             frozen: None,
             tokens: VecDeque::new(),
             asked: Vec::new(),
@@ -186,55 +190,6 @@ impl World {
         self.tabs[tab].engine.open(self.now);
         self.settle();
         tab
-    }
-
-    /// The tab is gone, between two instructions; the lock goes to whoever waits.
-    pub fn kill(&mut self, tab: usize) {
-        self.tabs[tab].dead = true;
-        let profile = self.tabs[tab].profile;
-        self.locks[profile].1.retain(|waiting| *waiting != tab);
-        if self.locks[profile].0 == Some(tab) {
-            self.release(profile);
-        }
-    }
-
-    /// The browser freezes a tab: its socket is cut, its lock stays.
-    pub fn freeze(&mut self, tab: usize) {
-        let closed = self.tabs[tab].socket.take();
-        let closed = closed.map(|(token, _)| Input::SocketClosed { token, code: 1006 });
-        self.tabs[tab].frozen = Some(closed.into_iter().collect());
-    }
-
-    /// It goes on as if nothing had been.
-    pub fn thaw(&mut self, tab: usize) {
-        for input in self.tabs[tab].frozen.take().unwrap_or_default() {
-            self.tabs[tab].engine.handle(self.now, input);
-        }
-    }
-
-    fn tell(&mut self, tab: usize, input: Input) {
-        match &mut self.tabs[tab].frozen {
-            Some(waiting) => waiting.push(input),
-            None => self.tabs[tab].engine.handle(self.now, input),
-        }
-    }
-
-    /// Kills a profile's tabs and opens a fresh one.
-    pub fn reload(&mut self, tab: usize) -> usize {
-        let profile = self.tabs[tab].profile;
-        for index in 0..self.tabs.len() {
-            if self.tabs[index].profile == profile {
-                self.kill(index);
-            }
-        }
-        self.tab(profile)
-    }
-
-    fn release(&mut self, profile: usize) {
-        self.locks[profile].0 = self.locks[profile].1.pop_front();
-        if let Some(next) = self.locks[profile].0 {
-            self.tell(next, Input::LockHeld);
-        }
     }
 
     pub fn write(&mut self, tab: usize, op: Value) -> u64 {
@@ -293,7 +248,8 @@ impl World {
         let end = self.now.mono_ms + ms;
         self.settle();
         loop {
-            let next = self.tabs.iter().filter(|tab| tab.runs()).filter_map(|tab| tab.wake).min();
+            let wakes = self.tabs.iter().filter(|tab| tab.runs()).filter_map(|tab| tab.wake);
+            let next = wakes.chain(self.next_post()).min();
             let Some(at) = next.filter(|at| *at <= end) else { break };
             self.pass(at.saturating_sub(self.now.mono_ms));
             for tab in 0..self.tabs.len() {
@@ -314,6 +270,9 @@ impl World {
 
     /// Carries out one output of one tab. Returns whether there was one.
     pub fn step(&mut self) -> bool {
+        if self.deliver_post() {
+            return true;
+        }
         for tab in 0..self.tabs.len() {
             if !self.tabs[tab].runs() {
                 continue;
@@ -330,17 +289,8 @@ impl World {
     }
 
     fn carry_out(&mut self, tab: usize, output: Output) {
-        let profile = self.tabs[tab].profile;
         match output {
-            Output::Store { token, op } => {
-                let fault =
-                    if matches!(op, StoreOp::Append { .. }) { self.tabs[tab].store_faults.pop_front() } else { None };
-                let result = match fault {
-                    Some(error) => Err(error),
-                    None => self.disks[profile].carry_out(op),
-                };
-                self.tabs[tab].engine.handle(self.now, Input::Stored { token, result });
-            }
+            Output::Store { token, op } => self.ask_disk(tab, token, op),
             Output::Fetch { token, request } => self.fetch(tab, token, request),
             Output::SocketOpen { token } => self.open_socket(tab, token),
             Output::SocketSend { token, text } => self.socket_says(tab, token, &text),
@@ -351,29 +301,8 @@ impl World {
                 let token = self.tabs[tab].tokens.pop_front().unwrap_or(Some(user));
                 self.tabs[tab].engine.handle(self.now, Input::Token { result: Ok(token) });
             }
-            Output::Broadcast(bytes) => {
-                for other in 0..self.tabs.len() {
-                    if other != tab && self.tabs[other].profile == profile && !self.tabs[other].dead {
-                        self.tell(other, Input::Message(bytes.clone()));
-                    }
-                }
-            }
-            Output::RequestLock => {
-                if self.locks[profile].0.is_none() {
-                    self.locks[profile].0 = Some(tab);
-                    self.tabs[tab].engine.handle(self.now, Input::LockHeld);
-                } else {
-                    self.locks[profile].1.push_back(tab);
-                }
-            }
-            Output::StealLock => {
-                self.locks[profile].1.retain(|waiting| *waiting != tab);
-                if let Some(robbed) = self.locks[profile].0.replace(tab) {
-                    self.tell(robbed, Input::LockLost);
-                }
-                self.tell(tab, Input::LockHeld);
-            }
-            Output::ReleaseLock if self.locks[profile].0 == Some(tab) => self.release(profile),
+            Output::Broadcast(bytes) => self.broadcast(tab, &bytes),
+            Output::RequestLock | Output::StealLock | Output::ReleaseLock => self.lock(tab, &output),
             Output::Wake { at_mono_ms } => self.tabs[tab].wake = Some(at_mono_ms),
             Output::Event(Event::Opened) => self.tabs[tab].opened = true,
             Output::Event(Event::Json(event)) => self.tabs[tab].events.push(event),

@@ -4,6 +4,7 @@ use tidewire_core::io::{Fetch, Input};
 use tidewire_core::json;
 use tidewire_core::json::Value;
 
+use super::browser::Stream;
 use super::{Fault, World};
 
 impl World {
@@ -27,10 +28,10 @@ impl World {
         };
         let (status, retry_after_ms, json, text) = match fault {
             Some(Fault::Silent) => return,
-            Some(Fault::Lost) => return self.tabs[tab].engine.handle(self.now, lost()),
+            Some(Fault::Lost) => return self.bring(tab, Stream::Answer(token), lost()),
             Some(Fault::AnswerLost) => {
                 answer(self);
-                return self.tabs[tab].engine.handle(self.now, lost());
+                return self.bring(tab, Stream::Answer(token), lost());
             }
             Some(Fault::Status(status, retry)) => {
                 (status, retry, true, r#"{"code":"server-error","message":""}"#.to_owned())
@@ -44,32 +45,31 @@ impl World {
             }
             Some(Fault::Cut(bytes)) => {
                 let (status, text) = answer(self);
-                let engine = &mut self.tabs[tab].engine;
-                engine.handle(self.now, Input::Response { token, status, retry_after_ms: None, json: true });
-                engine
-                    .handle(self.now, Input::Chunk { token, bytes: text.as_bytes()[..bytes.min(text.len())].to_vec() });
-                return engine.handle(self.now, lost());
+                let head = Input::Response { token, status, retry_after_ms: None, json: true };
+                self.bring(tab, Stream::Answer(token), head);
+                let bytes = text.as_bytes()[..bytes.min(text.len())].to_vec();
+                self.bring(tab, Stream::Answer(token), Input::Chunk { token, bytes });
+                return self.bring(tab, Stream::Answer(token), lost());
             }
             None => {
                 let (status, text) = answer(self);
                 (status, None, true, text)
             }
         };
-        let engine = &mut self.tabs[tab].engine;
-        engine.handle(self.now, Input::Response { token, status, retry_after_ms, json });
+        self.bring(tab, Stream::Answer(token), Input::Response { token, status, retry_after_ms, json });
         let piece_bytes = if text.len() > 1_000_000 { 256 * 1024 } else { 700 };
         for piece in text.as_bytes().chunks(piece_bytes) {
-            engine.handle(self.now, Input::Chunk { token, bytes: piece.to_vec() });
+            self.bring(tab, Stream::Answer(token), Input::Chunk { token, bytes: piece.to_vec() });
         }
-        engine.handle(self.now, Input::Finished { token });
+        self.bring(tab, Stream::Answer(token), Input::Finished { token });
     }
 
     pub(super) fn open_socket(&mut self, tab: usize, token: u64) {
         if !self.network || !self.sockets {
-            return self.tabs[tab].engine.handle(self.now, Input::SocketClosed { token, code: 1006 });
+            return self.bring(tab, Stream::Socket(token), Input::SocketClosed { token, code: 1006 });
         }
         self.tabs[tab].socket = Some((token, None));
-        self.tabs[tab].engine.handle(self.now, Input::SocketOpen { token });
+        self.bring(tab, Stream::Socket(token), Input::SocketOpen { token });
     }
 
     pub(super) fn socket_says(&mut self, tab: usize, token: u64, text: &str) {
@@ -83,7 +83,7 @@ impl World {
         let ready = self.server.ready(&message);
         self.pass(down);
         self.tabs[tab].socket = Some((token, Some(json!({"auth": message, "at": ready["cursor"]}))));
-        self.tabs[tab].engine.handle(self.now, Input::SocketMessage { token, text: ready.to_string() });
+        self.bring(tab, Stream::Socket(token), Input::SocketMessage { token, text: ready.to_string() });
     }
 
     /// One frame to one socket that is behind.
@@ -96,7 +96,7 @@ impl World {
             if let Some(frame) = self.server.frame(&subscription["auth"], &subscription["at"]) {
                 self.tabs[tab].socket =
                     Some((token, Some(json!({"auth": subscription["auth"], "at": frame["cursor"]}))));
-                self.tabs[tab].engine.handle(self.now, Input::SocketMessage { token, text: frame.to_string() });
+                self.bring(tab, Stream::Socket(token), Input::SocketMessage { token, text: frame.to_string() });
                 return true;
             }
         }
