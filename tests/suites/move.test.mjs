@@ -152,8 +152,7 @@ describe("a newer storage format", () => {
       await device.first.close();
       device.tabs.shift();
       await tabs[0].reload();
-      // Without locks a lead that nobody has is taken after 20 s of silence.
-      await tabs[0].drained({ timeoutMs: script ? 40_000 : 15_000 });
+      await tabs[0].drained();
       const stored = titles([...(await world.rows("todos")).values()]).filter((title) => /^w\d+$/.test(title));
       assert.equal(new Set(stored).size, stored.length);
       for (const title of written) assert.ok(stored.includes(title), title);

@@ -157,6 +157,7 @@ impl Replica {
             }
             return;
         }
+        self.after_fold(now);
         self.introduce();
         self.durable_writes();
         if reopened {

@@ -184,6 +184,8 @@ impl Replica {
         }
         if user {
             self.writes_have_keys(first_key);
+        } else if let Some(record) = bytes.first() {
+            self.risen(first_key, record);
         }
         if first_key == self.state.last + 1 {
             for (key, bytes) in (first_key..).zip(bytes) {

@@ -30,8 +30,8 @@ pub struct Tabs {
 enum Role {
     #[default]
     Follower,
-    /// Holds the lock; its `Lead` record is in the lane.
-    Rising,
+    /// Holds the lock; its `Lead` record is in the lane, or stands at this key and is not folded yet.
+    Rising(Option<u64>),
     /// Its `Lead` record has this key: the fence.
     Leader(u64),
 }
@@ -43,8 +43,8 @@ pub(crate) enum Message {
     Record { key: u64, bytes: Vec<u8> },
     /// A record that is too large for a message.
     Written { key: u64 },
-    /// The leader's status.
-    Status(Value),
+    /// The status of the leader with this fence.
+    Status { fence: u64, status: Value },
     /// Something for the leader, or for all.
     Do(String),
 }
@@ -54,7 +54,7 @@ impl Message {
         let (kind, key, rest): (u8, u64, Vec<u8>) = match self {
             Self::Record { key, bytes } => (0, *key, bytes.clone()),
             Self::Written { key } => (1, *key, Vec::new()),
-            Self::Status(status) => (2, 0, json::write(status)),
+            Self::Status { fence, status } => (2, *fence, json::write(status)),
             Self::Do(what) => (3, 0, what.clone().into_bytes()),
         };
         let mut message = vec![kind];
@@ -70,7 +70,7 @@ impl Message {
         match kind {
             0 => Some(Self::Record { key, bytes: rest.to_vec() }),
             1 => Some(Self::Written { key }),
-            2 => json::parse(rest, JsonLimits::MESSAGE).ok().map(Self::Status),
+            2 => json::parse(rest, JsonLimits::MESSAGE).ok().map(|status| Self::Status { fence: key, status }),
             3 => String::from_utf8(rest.to_vec()).ok().map(Self::Do),
             _ => None,
         }
@@ -96,24 +96,35 @@ impl Replica {
     /// The lock is ours: read what was missed, then say so in the log; that record's key is the fence.
     pub(crate) fn lock_held(&mut self) {
         if self.tabs.role == Role::Follower {
-            self.tabs.role = Role::Rising;
             self.lane.wants_read = true;
-            self.append(vec![Record::Lead], Durability::Strict);
+            self.rise();
+        }
+    }
+
+    fn rise(&mut self) {
+        self.tabs.role = Role::Rising(None);
+        self.append(vec![Record::Lead], Durability::Strict);
+    }
+
+    /// The store has an append of ours: maybe the `Lead` record. That of another tab that rises at the same time is not
+    /// ours: where there are no locks, or one is stolen twice, the last one leads.
+    pub(crate) fn risen(&mut self, key: u64, bytes: &[u8]) {
+        if self.tabs.role == Role::Rising(None) && bytes == Record::Lead.encode() {
+            self.tabs.role = Role::Rising(Some(key));
         }
     }
 
     /// The log is new, and so are its fences.
     pub(crate) fn lead_again(&mut self) {
         if self.tabs.role != Role::Follower {
-            self.tabs.role = Role::Rising;
-            self.append(vec![Record::Lead], Durability::Strict);
+            self.rise();
         }
     }
 
     /// The store did not take our `Lead` record.
     pub(crate) fn rise_again(&mut self) {
-        if self.tabs.role == Role::Rising {
-            self.lead_again();
+        if matches!(self.tabs.role, Role::Rising(_)) {
+            self.rise();
         }
     }
 
@@ -164,19 +175,19 @@ impl Replica {
         self.output(Output::RequestLock);
     }
 
-    /// After each record: whether our `Lead` has arrived, or somebody else's.
+    /// After each record, and after all was read again: whether our `Lead` has arrived, or somebody else's behind it.
     pub(crate) fn after_fold(&mut self, now: Now) {
         if self.state.moved {
             return self.moved_away(now);
         }
         let fence = self.state.fence;
         match self.tabs.role {
-            Role::Rising if fence == self.state.last && fence > 0 => {
+            Role::Rising(Some(ours)) if fence == ours => {
                 self.tabs.role = Role::Leader(fence);
                 self.pulling.wanted = true;
                 self.event(json!({"type": "status"}));
             }
-            Role::Leader(ours) if fence > ours => self.lock_lost(now),
+            Role::Rising(Some(ours)) | Role::Leader(ours) if fence > ours => self.lock_lost(now),
             _ => {}
         }
     }
@@ -204,15 +215,22 @@ impl Replica {
                 }
             }
             Some(Message::Written { key }) => self.lane.wants_read |= key > self.state.last,
-            Some(Message::Status(status)) => {
-                self.heard_of_leader(now);
-                if !self.tabs.leads() && self.tabs.leader_status.as_ref() != Some(&status) {
-                    self.tabs.leader_status = Some(status);
-                    self.event(json!({"type": "status"}));
-                }
-            }
+            Some(Message::Status { fence, status }) => self.leader_says(now, fence, status),
             Some(Message::Do(what)) => self.act(&what),
             None => {}
+        }
+    }
+
+    /// Who has just woken, and does not know yet that another tab leads, is not the leader: let the leader tell it.
+    fn leader_says(&mut self, now: Now, fence: u64, status: Value) {
+        if fence < self.state.fence {
+            return self.say_status_again();
+        }
+        self.lane.wants_read |= fence > self.state.fence;
+        self.heard_of_leader(now);
+        if !self.tabs.leads() && self.tabs.leader_status.as_ref() != Some(&status) {
+            self.tabs.leader_status = Some(status);
+            self.event(json!({"type": "status"}));
         }
     }
 
@@ -227,7 +245,8 @@ impl Replica {
         let status_moved = self.tabs.last_said.as_ref() != Some(&status);
         if status_moved {
             if self.tabs.leads() {
-                self.output(Output::Broadcast(Message::Status(status.clone()).encode()));
+                let said = Message::Status { fence: self.tabs.fence(), status: status.clone() };
+                self.output(Output::Broadcast(said.encode()));
             }
             self.tabs.last_said = Some(status);
         }
