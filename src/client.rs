@@ -4,11 +4,10 @@ use std::cell::RefCell;
 
 use tidewire_core::engine::Engine;
 use tidewire_core::io::{Input, StoreError, StoreReply};
-use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::driver::Driver;
-use crate::host::Host;
+use crate::host::{Host, log_panics, refuse};
 
 /// An engine, seen from JavaScript. All structured data crosses as JSON text.
 #[wasm_bindgen]
@@ -21,19 +20,16 @@ pub struct Client {
 /// Calls of the app. The numbers stand in `pkg/src/host/module.ts`.
 #[wasm_bindgen]
 impl Client {
-    /// Takes the settings and the engine's only entropy, sixteen random bytes.
-    #[wasm_bindgen(constructor)]
-    pub fn new(config: &str, entropy: &[u8], host: Host) -> Result<Self, JsValue> {
+    /// Takes the settings, the engine's only entropy, sixteen random bytes, and the number of the host.
+    pub fn make(config: &str, entropy: &[u8], host: u32) -> Option<Self> {
         if cfg!(debug_assertions) {
             // A release panics without text.
-            std::panic::set_hook(Box::new(|info| web_sys::console::error_1(&info.to_string().into())));
+            log_panics();
         }
         let mut seed = [0; 16];
         seed.iter_mut().zip(entropy).for_each(|(to, from)| *to = *from);
-        match Engine::new(config, seed) {
-            Ok(engine) => Ok(Self { driver: Driver::new(engine, host), parts: RefCell::default() }),
-            Err(error) => Err(host.thrown(&error)),
-        }
+        let engine = Engine::new(config, seed).map_err(|error| refuse(&error)).ok()?;
+        Some(Self { driver: Driver::new(engine, Host(host)), parts: RefCell::default() })
     }
 
     /// Folds the log; the host hears of the end of it. Afterwards everything else works.
@@ -46,8 +42,8 @@ impl Client {
         self.driver.with(Engine::close);
     }
 
-    /// A call that is answered at once. One door for all of them takes less room than a door for each.
-    pub fn call(&self, what: u32, text: &str, more: &str) -> Result<Option<String>, JsValue> {
+    /// A call that is answered at once, or refused. One door for all of them takes less room than a door for each.
+    pub fn call(&self, what: u32, text: &str, more: &str) -> Option<String> {
         let answer = self.driver.with(|engine, now| match what {
             // Accepts a write: visible at once, durable later (event `durable`).
             0 => engine.write(now, text).map(Some),
@@ -66,7 +62,10 @@ impl Client {
             // Everything, as JSON.
             _ => engine.export().map(Some),
         });
-        answer.map_err(|error| self.driver.host.thrown(&error))
+        answer.unwrap_or_else(|error| {
+            refuse(&error);
+            None
+        })
     }
 }
 

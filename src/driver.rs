@@ -10,7 +10,7 @@ use tidewire_core::engine::Engine;
 use tidewire_core::io::{Event, Input, Now, Output, StoreError, StoreOp, Token};
 use tidewire_core::json::Value;
 
-use crate::host::{Host, now};
+use crate::host::{Host, now, refuse};
 
 /// The live channel was closed on purpose (RFC 6455, 7.4.1).
 const CODE_NORMAL: u16 = 1000;
@@ -77,26 +77,29 @@ impl Driver {
     }
 
     fn perform(&self, output: Output) {
-        let host = &self.host;
+        let host = self.host;
         match output {
             Output::Store { token, op } => self.store(token, op),
-            Output::Fetch { token, request } => host.fetch(token, request),
-            Output::Abort { token } => host.abort(token as f64),
-            Output::SocketOpen { token } => host.socket_open(token as f64),
-            Output::SocketSend { token, text } => host.socket_send(token as f64, &text),
+            Output::Fetch { token, request } => host.fetch(token, &request),
+            Output::Abort { token } => host.abort(token),
+            Output::SocketOpen { token } => host.socket_open(token),
+            Output::SocketSend { token, text } => host.socket_send(token, &text),
             Output::SocketClose { token } => {
-                host.socket_close(token as f64);
+                host.socket_close(token);
                 self.later(Input::SocketClosed { token, code: CODE_NORMAL });
             }
             Output::AskToken { why } => host.ask_token(why.as_str()),
-            Output::Broadcast(bytes) => host.broadcast(bytes),
+            Output::Broadcast(bytes) => host.broadcast(&bytes),
             Output::RequestLock => host.lock("ask"),
             Output::StealLock => host.lock("steal"),
             Output::ReleaseLock => host.lock("leave"),
-            Output::Wake { at_mono_ms } => host.wake(at_mono_ms as f64),
+            Output::Wake { at_mono_ms } => host.wake(at_mono_ms),
             Output::Event(Event::Json(event)) => self.events.borrow_mut().push(event),
-            Output::Event(Event::Opened) => host.opened(None),
-            Output::Event(Event::OpenFailed(error)) => host.opened(Some(host.thrown(&error))),
+            Output::Event(Event::Opened) => host.opened(),
+            Output::Event(Event::OpenFailed(error)) => {
+                refuse(&error);
+                host.opened();
+            }
             _ => {}
         }
     }

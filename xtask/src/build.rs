@@ -1,9 +1,9 @@
 //! `cargo xtask build`: the root crate as the files that the npm package loads.
 //!
-//! Writes `pkg/dist/tidewire.wasm`, the bindings `pkg/dist/wasm/tidewire.{js,d.ts}` and
-//! `pkg/dist/wasm-inline.js`, the same bytes as base64 in a chunk of its own (house recipe for bundlers that
-//! lose the `.wasm` file). The bindings hold no address of the module: `pkg/src/wasm/load.ts` finds the bytes, so
-//! that no bundler picks up a second copy.
+//! Writes `pkg/dist/tidewire.wasm` and `pkg/dist/wasm-inline.js`, the same bytes as base64 in a chunk of its own
+//! (house recipe for bundlers that lose the `.wasm` file). The bindings are `pkg/src/wasm/bindings.ts`, not those that
+//! `wasm-bindgen` would generate; they hold no address of the module: `pkg/src/wasm/load.ts` finds the bytes, so that
+//! no bundler picks up a second copy.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,8 +65,13 @@ const INPUTS: [&str; 10] = [
     "node_modules/binaryen/package.json",
 ];
 
-const OUTPUTS: [&str; 5] =
-    ["tidewire.wasm", "wasm/tidewire.js", "wasm/tidewire.d.ts", "wasm-inline.js", "wasm-inline.d.ts"];
+const OUTPUTS: [&str; 3] = ["tidewire.wasm", "wasm-inline.js", "wasm-inline.d.ts"];
+
+/// The one module that imports come from: `pkg/src/wasm/bindings.ts`.
+const HOST: &str = "host";
+
+/// What the bindings call of the module, besides its own `client_…`.
+const RUNTIME: [&str; 3] = ["memory", "malloc", "free"];
 
 /// Builds unless the outputs are those of the present inputs.
 pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
@@ -79,12 +84,11 @@ pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
         return Ok(());
     }
     let start = Instant::now();
-    fs::create_dir_all(dist.join("wasm"))?;
-    let bound = bind(&compile(workspace, mode)?, &dist.join("wasm"))?;
+    fs::create_dir_all(&dist)?;
+    let bound = bind(&compile(workspace, mode)?, &dist)?;
     let module = dist.join("tidewire.wasm");
     optimize(workspace, mode, &bound, &module)?;
     fs::remove_file(&bound)?;
-    fs::remove_file(dist.join("wasm/tidewire_bg.wasm.d.ts"))?;
     let bytes = fs::read(&module)?;
     check_imports(&bytes)?;
     write_inline(&dist, &bytes)?;
@@ -135,19 +139,44 @@ fn path_flags(workspace: &Workspace) -> String {
     flags
 }
 
-/// Makes the bindings; returns the path of the bound, not yet optimised module.
+/// Ends the crossing that the macros of `wasm-bindgen` began; returns the path of the bound, not yet optimised module.
+/// Imports and exports get the names that the Rust code has for them, and what only generated bindings use goes.
 fn bind(raw: &Path, out: &Path) -> Result<PathBuf> {
-    Bindgen::new()
+    let mut output = Bindgen::new()
         .input_path(raw)
-        .out_name("tidewire")
         .web(true)?
-        .typescript(true)
-        .reset_state_function(true)
-        .omit_default_module_path(true)
+        .typescript(false)
         .remove_producers_section(true)
-        .generate(out)
+        .generate_output()
         .context("wasm-bindgen failed: is the crate `wasm-bindgen` at the version that xtask/Cargo.toml names?")?;
-    Ok(out.join("tidewire_bg.wasm"))
+    let module = output.wasm_mut();
+    for import in module.imports.iter_mut() {
+        if import.module == "./tidewire_bg.js" {
+            import.module = HOST.to_owned();
+            import.name = own_name(&import.name).to_owned();
+        }
+    }
+    let mut unused = Vec::new();
+    for export in module.exports.iter_mut() {
+        export.name = own_name(&export.name).to_owned();
+        if !RUNTIME.contains(&export.name.as_str()) && !export.name.starts_with("client_") {
+            unused.push(export.id());
+        }
+    }
+    unused.into_iter().for_each(|export| module.exports.delete(export));
+    let bound = out.join("bound.wasm");
+    fs::write(&bound, module.emit_wasm())?;
+    Ok(bound)
+}
+
+/// A name without what `wasm-bindgen` puts around it: its prefixes and a hash.
+fn own_name(name: &str) -> &str {
+    let name = match name.rsplit_once('_') {
+        Some((name, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => name,
+        _ => name,
+    };
+    let name = name.strip_prefix("__wbg_").unwrap_or(name);
+    name.strip_prefix("__wbindgen_").unwrap_or(name)
 }
 
 fn optimize(workspace: &Workspace, mode: Mode, bound: &Path, module: &Path) -> Result<()> {
@@ -160,14 +189,15 @@ fn optimize(workspace: &Workspace, mode: Mode, bound: &Path, module: &Path) -> R
     }
 }
 
-/// A crate that believes it runs on a C library imports from `env`: no browser has that.
+/// A crate that believes it runs on a C library imports what no browser has.
 fn check_imports(module: &[u8]) -> Result<()> {
     for payload in wasmparser::Parser::new(0).parse_all(module) {
         if let wasmparser::Payload::ImportSection(section) = payload? {
             for import in section.into_imports() {
                 let import = import?;
-                if import.module == "env" {
-                    bail!("the module imports `{}` from `env`: a crate of it is not made for browsers", import.name);
+                if import.module != HOST {
+                    let (from, name) = (import.module, import.name);
+                    bail!("the module imports `{name}` from `{from}`: a crate of it is not made for browsers");
                 }
             }
         }
@@ -211,8 +241,17 @@ mod tests {
     }
 
     #[test]
+    fn names_lose_what_the_generator_puts_around_them() {
+        assert_eq!(own_name("__wbg_readLog_649467e213ac5b82"), "readLog");
+        assert_eq!(own_name("__wbg___wbindgen_throw_4c88d8bf264fd984"), "throw");
+        assert_eq!(own_name("__wbindgen_malloc"), "malloc");
+        assert_eq!(own_name("__wbg_client_free"), "client_free");
+        assert_eq!(own_name("client_call"), "client_call");
+    }
+
+    #[test]
     fn imports_that_no_browser_has_are_refused() {
-        assert!(check_imports(&importing("./tidewire_bg.js")).is_ok());
+        assert!(check_imports(&importing(HOST)).is_ok());
         assert!(check_imports(&importing("env")).is_err());
     }
 }

@@ -146,10 +146,6 @@ export class Effects implements ModuleHost {
     });
   }
 
-  error(code: string, retryable: boolean, message: string, path: string | undefined): unknown {
-    return new TidewireError(code, message, { retryable, path });
-  }
-
   part(bytes: Uint8Array): void {
     this.#parts.push(bytes);
   }

@@ -3,10 +3,10 @@
  * answers at once. What the module asks of the browser is done in `effects.ts`.
  */
 import { TidewireError } from "../errors.js";
+import type { Instance } from "../wasm/bindings.js";
 import type { ClientConfig, WireClient, WireHost } from "../wasm/wire.js";
 import { Effects } from "./effects.js";
 import * as module from "./module.js";
-import type { ModuleClass } from "./module.js";
 import { lateNet, serverAt, type Net } from "./net.js";
 import { whyOf } from "./request.js";
 import { openStore } from "./store.js";
@@ -29,7 +29,7 @@ export class Host implements WireClient {
   #peer: Promise<Net> | undefined;
 
   constructor(
-    private readonly Client: ModuleClass,
+    private readonly instance: Instance,
     private readonly settings: string,
     owner: WireHost,
     private readonly life: HostLife,
@@ -147,7 +147,7 @@ export class Host implements WireClient {
     if (storage !== "indexeddb" && storage !== "memory")
       throw new TidewireError("bad-config", '`storage` is "indexeddb" or "memory".');
     const entropy = crypto.getRandomValues(new Uint8Array(16));
-    const client = new this.Client(this.settings, entropy, this.#effects);
+    const client = this.instance.client(this.settings, entropy, this.#effects);
     const store = await openStore(name, storage).catch((error: unknown) => {
       throw storageError(error, "The browser's storage cannot be opened: reload, or free some space.");
     });

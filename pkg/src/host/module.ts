@@ -1,12 +1,12 @@
 /**
- * The boundary between the host and the wasm class `Client`, as `src/client.rs` and `src/host.rs` have it.
+ * The boundary between the host and a client of the wasm module, as `src/client.rs` and `src/host.rs` have it.
  *
  * Bytes cross as parts: one call for each, right before the call that they belong to. What goes to the module is
  * copied into its memory; what comes from it has a buffer of its own.
  */
 import type { WireHost } from "../wasm/wire.js";
 
-/** The wasm class. It throws at no call of the host, but when it traps. */
+/** A client. It throws at no call of the host, but when it traps; `call` throws what the engine refuses. */
 export interface ModuleClient {
   /** A call of the app, which is answered at once. Nothing comes of a row that is not there. */
   call(what: number, text: string, more: string): string | undefined;
@@ -24,7 +24,6 @@ export interface ModuleHost {
   event(json: string): void;
   opened(failure: unknown): void;
   soon(): void;
-  error(code: string, retryable: boolean, message: string, path: string | undefined): unknown;
   part(bytes: Uint8Array): void;
   key(key: number): void;
   load(token: number): void;
@@ -43,9 +42,6 @@ export interface ModuleHost {
   lock(what: "ask" | "steal" | "leave"): void;
   wake(atMs: number): void;
 }
-
-/** The class as the bindings export it. */
-export type ModuleClass = new (config: string, entropy: Uint8Array, host: ModuleHost) => ModuleClient;
 
 // What `call` asks for.
 export const WRITE = 0;

@@ -1,14 +1,14 @@
 /**
- * The one door to the generated bindings.
+ * The one door to the wasm module.
  *
- * The bindings keep one WebAssembly instance per page, which every database of the page shares. After a trap that
- * instance is dead for all of them: whoever sees it reports it here with the generation that it was opened in, and the
- * first report of a generation lets go of what all its clients hold of the browser. The next client resets the
- * bindings. No timer, promise or event calls into the module past its host, so every trap is seen.
+ * There is one WebAssembly instance per page, which every database of the page shares. After a trap that instance is
+ * dead for all of them: whoever sees it reports it here with the generation that it was opened in, and the first
+ * report of a generation lets go of what all its clients hold of the browser. The next client gets a fresh one.
+ * No timer, promise or event calls into the module past its host, so every trap is seen.
  */
-import { TidewireError } from "../errors.js";
 import { Host } from "../host/host.js";
 import { hasStore } from "../host/store.js";
+import { Instance } from "./bindings.js";
 import { loadModule, type WasmSource } from "./load.js";
 import type { ClientConfig, WireClient, WireHost } from "./wire.js";
 
@@ -29,11 +29,9 @@ export interface ClientFactory {
   onTrap(fn: (generation: number) => void): () => void;
 }
 
-type Bindings = typeof import("./tidewire.js");
-
-let bindings: Promise<Bindings> | undefined;
+let compiled: Promise<WebAssembly.Module> | undefined;
+let instance: Instance | undefined;
 let generation = 0;
-let dead = -1;
 
 const listeners = new Set<(generation: number) => void>();
 /** The hosts of the present generation that may hold something. */
@@ -43,9 +41,9 @@ const hosts = new Set<Host>();
 export function wasmFactory(source: WasmSource | undefined): ClientFactory {
   return {
     async create(config, owner) {
-      const { Client } = await load(source);
+      const fresh = await load(source);
       const mine = generation;
-      const host = new Host(Client, config, owner, {
+      const host = new Host(fresh, config, owner, {
         trapped: () => report(mine),
         over: () => hosts.delete(host),
       });
@@ -62,41 +60,22 @@ export function wasmFactory(source: WasmSource | undefined): ClientFactory {
 }
 
 function report(which: number): void {
-  if (which <= dead) return;
-  dead = which;
+  if (which < generation || instance === undefined || instance.dead) return;
+  instance.dead = true;
   for (const host of [...hosts]) host.abandon();
   for (const listener of [...listeners]) listener(which);
 }
 
-async function load(source: WasmSource | undefined): Promise<Bindings> {
-  bindings ??= start(source);
+/** The instance of the present generation; a trap begins the next. */
+async function load(source: WasmSource | undefined): Promise<Instance> {
+  compiled ??= loadModule(source);
   try {
-    const loaded = await bindings;
-    if (dead === generation) {
-      generation += 1;
-      loaded.__wbg_reset_state();
-    }
-    return loaded;
+    const module = await compiled;
+    if (instance?.dead === true) generation += 1;
+    if (instance?.dead !== false) instance = new Instance(module);
+    return instance;
   } catch (error) {
-    bindings = undefined;
+    compiled = undefined;
     throw error;
-  }
-}
-
-async function start(source: WasmSource | undefined): Promise<Bindings> {
-  const [module, loaded] = await Promise.all([loadModule(source), importBindings()]);
-  await loaded.default({ module_or_path: module });
-  return loaded;
-}
-
-async function importBindings(): Promise<Bindings> {
-  try {
-    return await import("./tidewire.js");
-  } catch (cause) {
-    throw new TidewireError(
-      "wasm-load",
-      "The bindings of the WebAssembly module were not found: is the package complete?",
-      { cause },
-    );
   }
 }
