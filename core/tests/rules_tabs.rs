@@ -147,7 +147,7 @@ fn without_locks(tabs: usize, weather: Weather) -> World {
     world.profile();
     for _ in 0..tabs {
         world.tab(0);
-        world.run(1_000);
+        world.run(3_000);
     }
     world.write(0, insert("d1", json!({"n": 0})));
     world.run(5_000);
