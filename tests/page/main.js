@@ -46,6 +46,7 @@ const FUNCTIONS = {
     tw.decided = (tw.decided ?? 0) + 1;
     return mine.price > theirs.price ? mine : theirs;
   },
+  bobs: ({ mine, theirs }) => ([mine.title, mine.address.city].includes("Bob") ? mine : theirs),
 };
 
 const collections = Object.fromEntries(
