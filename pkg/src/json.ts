@@ -1,8 +1,8 @@
 /**
  * JSON values: what may cross into the store.
  *
- * Invariant: a value that leaves {@link cleanJson} is plain JSON, shares nothing with the caller's object, and was
- * built without ever assigning a key of user data to an existing object (no `__proto__` can become a prototype).
+ * Invariant: a value that leaves {@link cleanJson} is plain JSON and shares nothing with the caller's object. A key
+ * that leads to a prototype is refused before anything is assigned to it.
  */
 import { TidewireError } from "./errors.js";
 
@@ -12,6 +12,8 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
 export type JsonObject = { readonly [key: string]: Json };
 
 const DEPTH_MAX = 64;
+/** With `u`, two surrogates that belong together are one character of another class. */
+const LONE_SURROGATE = /\p{Cs}/u;
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
 
 /**
@@ -19,7 +21,7 @@ const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor",
  * the pointer of where it stands.
  */
 export function cleanJson(value: unknown, pointer = ""): Json {
-  return clean(value, pointer, []);
+  return clean(value, pointer);
 }
 
 /** Like {@link cleanJson}, for something that must be an object. */
@@ -68,53 +70,68 @@ export function escapeToken(key: string): string {
   return key.replaceAll("~", "~0").replaceAll("/", "~1");
 }
 
-function clean(value: unknown, pointer: string, parents: object[]): Json {
+/** Where a value stands: in which member of which object. The pointer is only made where something is refused. */
+interface Place {
+  readonly up: Place | string;
+  readonly of: object;
+  readonly depth: number;
+  key: string | number;
+}
+
+function clean(value: unknown, at: Place | string): Json {
   switch (typeof value) {
     case "string":
-      if (hasLoneSurrogate(value)) throw refuse(pointer, "a lone surrogate is no text");
+      if (LONE_SURROGATE.test(value)) throw refuse(at, "a lone surrogate is no text");
       return value;
     case "boolean":
       return value;
     case "number":
-      if (!Number.isFinite(value)) throw refuse(pointer, `${value} is not JSON; use null or leave the field out`);
+      if (!Number.isFinite(value)) throw refuse(at, `${value} is not JSON; use null or leave the field out`);
       return value;
     case "object":
-      return value === null ? null : cleanNested(value, pointer, parents);
+      return value === null ? null : cleanNested(value, at);
     case "bigint":
-      throw refuse(pointer, "a BigInt is not JSON; use a number or a string");
+      throw refuse(at, "a BigInt is not JSON; use a number or a string");
     case "undefined":
-      throw refuse(pointer, "undefined is no value here; use null");
+      throw refuse(at, "undefined is no value here; use null");
     default:
-      throw refuse(pointer, `a ${typeof value} is not JSON`);
+      throw refuse(at, `a ${typeof value} is not JSON`);
   }
 }
 
-function cleanNested(value: object, pointer: string, parents: object[]): Json {
-  if (parents.includes(value)) throw refuse(pointer, "the value contains itself");
-  if (parents.length >= DEPTH_MAX) throw refuse(pointer, `nested deeper than ${DEPTH_MAX} levels`, "too-deep");
-  const chain = [...parents, value];
+function cleanNested(value: object, up: Place | string): Json {
+  for (let at = up; typeof at === "object"; at = at.up)
+    if (at.of === value) throw refuse(up, "the value contains itself");
+  const depth = typeof up === "object" ? up.depth + 1 : 0;
+  if (depth >= DEPTH_MAX) throw refuse(up, `nested deeper than ${DEPTH_MAX} levels`, "too-deep");
+  const at: Place = { up, of: value, depth, key: 0 };
   if (Array.isArray(value)) {
-    return Array.from(value, (item: unknown, index) => clean(item, `${pointer}/${index}`, chain));
+    return Array.from(value, (item: unknown, index) => {
+      at.key = index;
+      return clean(item, at);
+    });
   }
-  if (value instanceof Date) throw refuse(pointer, "a Date is not JSON; store date.toISOString()");
+  if (value instanceof Date) throw refuse(up, "a Date is not JSON; store date.toISOString()");
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-    throw refuse(pointer, `an instance of ${value.constructor?.name ?? "a class"} is not JSON; use a plain object`);
+    throw refuse(up, `an instance of ${value.constructor?.name ?? "a class"} is not JSON; use a plain object`);
   }
-  const members: [string, Json][] = [];
-  for (const [key, member] of Object.entries(value)) {
-    const at = `${pointer}/${escapeToken(key)}`;
+  const copy: { [key: string]: Json } = {};
+  for (const key of Object.keys(value)) {
+    at.key = key;
     if (FORBIDDEN_KEYS.has(key)) throw refuse(at, `the key ${JSON.stringify(key)} is not allowed`, "forbidden-key");
-    if (hasLoneSurrogate(key)) throw refuse(at, "a lone surrogate is no text");
-    if (member !== undefined) members.push([key, clean(member, at, chain)]);
+    if (LONE_SURROGATE.test(key)) throw refuse(at, "a lone surrogate is no text");
+    const member = (value as { readonly [key: string]: unknown })[key];
+    if (member !== undefined) copy[key] = clean(member, at);
   }
-  return Object.fromEntries(members);
+  return copy;
 }
 
-function hasLoneSurrogate(text: string): boolean {
-  return /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/.test(text);
+function pointerOf(at: Place | string): string {
+  return typeof at === "object" ? `${pointerOf(at.up)}/${escapeToken(`${at.key}`)}` : at;
 }
 
-function refuse(pointer: string, why: string, code = "bad-value"): TidewireError {
+function refuse(at: Place | string, why: string, code = "bad-value"): TidewireError {
+  const pointer = pointerOf(at);
   return new TidewireError(code, `${pointer === "" ? "The value" : pointer}: ${why}.`, { path: pointer });
 }

@@ -19,3 +19,16 @@ test("a lone surrogate is refused in a key as in a text", () => {
   }
   assert.deepEqual(cleanJson({ "😀": "😀" }), { "😀": "😀" });
 });
+
+test("what is refused is named by its pointer, and a value may stand in two places", () => {
+  const refused = (value, path, code = "bad-value") => assert.throws(() => cleanJson(value), { code, path });
+  refused({ a: [{ "b/c~": 1n }] }, "/a/0/b~1c~0");
+  refused({ a: [1, undefined] }, "/a/1");
+  refused({ a: { b: JSON.parse('{"__proto__": 1}') } }, "/a/b/__proto__", "forbidden-key");
+  refused({ a: { "\ud83d": 1 } }, "/a/\ud83d");
+  const round = { list: [] };
+  round.list.push(round);
+  refused(round, "/list/0");
+  const shared = { x: 1 };
+  assert.deepEqual(cleanJson({ one: shared, two: [shared] }), { one: { x: 1 }, two: [{ x: 1 }] });
+});
