@@ -85,7 +85,8 @@ impl State {
     /// Those of the store.
     pub async fn open(config: Config, dev: bool, timeouts: Timeouts) -> Result<AppState, StoreError> {
         let policy = Arc::new(ServerPolicy::new(config.collections, dev));
-        let store = Store::open(&config.server.data, Arc::clone(&policy))?;
+        let horizon = Duration::from_secs(config.server.horizon_seconds.get().into());
+        let store = Store::open(&config.server.data, Arc::clone(&policy), horizon)?;
         let dev_secret = if dev { Some(store.secret("dev-secret").await?) } else { None };
         let connections_max = config.server.max_connections;
         Ok(Arc::new(Self {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use common::{Pulled, Server, TOML, delete, draft, insert, note, patch, push_body, rev};
 use serde_json::{Value, json};
 use tidewire_core::limits::{HORIZON_MS, PULL_CHECKPOINT_ROWS};
+use tidewire_server::Timeouts;
 
 #[tokio::test]
 async fn a_first_pull_of_nothing_is_done_at_once() {
@@ -293,6 +294,25 @@ async fn rule_30_past_the_horizon_tombstones_are_gone_and_old_cursors_reset() {
     let quiet = server.pull(&alice, Some(newest.cursor()), &["notes", "drafts"]).await;
     assert!(quiet.header.get("reset").is_none() && quiet.changes.is_empty(), "a tenant at rest is not reset");
     assert_eq!(server.get(&alice, "/api/sync/status").await.json()["horizon"], 5);
+}
+
+#[tokio::test]
+async fn rule_30_a_shorter_horizon_forgets_deletions_earlier_and_verdicts_no_earlier() {
+    let server = Server::start_with(&format!("[server]\nhorizon_seconds = 60\n{TOML}"), Timeouts::default()).await;
+    let alice = server.token("alice");
+    let first = [note("a")];
+    let made = server.push(&alice, "r", 1, &first).await;
+    let old = server.pull(&alice, None, &["notes"]).await;
+    let mut body = push_body("r", 2, &[delete("notes", "a", rev(&made[0])), note("b")]);
+    body["floor"] = json!([2, 0]);
+    server.post(&alice, "/api/sync/push", body.to_string()).await;
+    server.state.store.prune(common::now() + 50_000).await.expect("pruned");
+    assert_eq!(server.pull(&alice, Some(old.cursor()), &["notes"]).await.header.get("reset"), None);
+    server.state.store.prune(common::now() + 70_000).await.expect("pruned");
+    let reset = server.pull(&alice, Some(old.cursor()), &["notes"]).await;
+    assert_eq!((&reset.header["reset"], reset.ids()), (&json!(true), vec!["b"]));
+    let again = server.push(&alice, "r", 1, &first).await;
+    assert_eq!(again[0]["duplicate"], true, "what it may send again is known by its number: {again:?}");
 }
 
 #[tokio::test]

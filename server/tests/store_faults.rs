@@ -59,7 +59,8 @@ async fn a_newer_database_is_refused() {
     let connection = rusqlite::Connection::open(file).expect("opened");
     connection.pragma_update(None, "user_version", 99).expect("written");
     let policy = server.state.policy.clone();
-    let error = tidewire_server::store::Store::open(server.directory.path(), policy).err().expect("refused");
+    let opened = tidewire_server::store::Store::open(server.directory.path(), policy, Duration::from_secs(1));
+    let error = opened.err().expect("refused");
     assert!(error.to_string().contains("99"), "{error}");
 }
 

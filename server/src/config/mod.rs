@@ -9,6 +9,7 @@ mod origin;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -60,7 +61,17 @@ pub struct ServerConfig {
     pub max_push_mutations: usize,
     /// Connections at one time.
     pub max_connections: usize,
+    /// How long deletions are remembered, in seconds. A device that was away longer reads everything again.
+    pub horizon_seconds: NonZeroU32,
 }
+
+/// 30 days.
+const HORIZON_SECONDS: NonZeroU32 = match NonZeroU32::new((limits::HORIZON_MS / 1_000) as u32) {
+    Some(seconds) => seconds,
+    None => NonZeroU32::MAX,
+};
+/// A horizon under a day would have every device that sleeps at night read everything again.
+const HORIZON_SECONDS_MIN: u32 = 86_400;
 
 impl Default for ServerConfig {
     fn default() -> Self {
@@ -74,6 +85,7 @@ impl Default for ServerConfig {
             max_push_bytes: limits::PUSH_BYTES_MAX,
             max_push_mutations: limits::PUSH_MUTATIONS_MAX,
             max_connections: 10_000,
+            horizon_seconds: HORIZON_SECONDS,
         }
     }
 }
@@ -126,6 +138,11 @@ impl Config {
         if self.auth.audience.is_none() {
             return missing("auth.audience is missing: the `aud` of the tokens to accept");
         }
+        if self.server.horizon_seconds.get() < HORIZON_SECONDS_MIN {
+            return missing(
+                "server.horizon_seconds is under a day (86400): raise it, or devices read everything daily",
+            );
+        }
         if self.collections.is_empty() {
             return missing("no collection is declared: add [collections.NAME] for each");
         }
@@ -160,6 +177,8 @@ mod tests {
         assert!(unknown.ends_with("Mend or remove this key"), "{unknown}");
         let wrong_type = error("[server]\n\nport = \"eighty\"\n");
         assert!(wrong_type.starts_with("tidewire.toml:3: server.port: "), "{wrong_type}");
+        let horizon = error("[server]\nhorizon_seconds = 0\n");
+        assert!(horizon.starts_with("tidewire.toml:2: server.horizon_seconds: "), "{horizon}");
         let syntax = error("[server\n");
         assert!(syntax.starts_with("tidewire.toml:1: "), "{syntax}");
         let origin = error("[server]\norigins = [\"https://app.example.com/path\"]\n");
@@ -192,6 +211,9 @@ mod tests {
         config.auth.issuer = Some("i".into());
         assert!(check(&config).expect("refused").contains("auth.audience"));
         config.auth.audience = Some("a".into());
+        config.server.horizon_seconds = NonZeroU32::MIN;
+        assert!(check(&config).expect("refused").contains("server.horizon_seconds"));
+        config.server.horizon_seconds = HORIZON_SECONDS;
         assert!(check(&config).expect("refused").contains("[collections.NAME]"));
         config.collections.insert(CollectionName::parse("notes").expect("name"), CollectionConfig::default());
         assert_eq!(check(&config), None);

@@ -16,6 +16,7 @@ mod writer;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 use tidewire_core::ids::Owner;
@@ -57,11 +58,11 @@ struct Inner {
 struct Wakers(Arc<Mutex<HashMap<String, watch::Sender<u64>>>>);
 
 impl Store {
-    /// Opens the database in a directory, which is created if need be.
+    /// Opens the database in a directory, which is created if need be. Deletions are remembered as long as `horizon`.
     ///
     /// # Errors
     /// The directory or the file cannot be used, another server uses it, or a newer release made it.
-    pub fn open(directory: &Path, policy: Arc<ServerPolicy>) -> Result<Self, StoreError> {
+    pub fn open(directory: &Path, policy: Arc<ServerPolicy>, horizon: Duration) -> Result<Self, StoreError> {
         std::fs::create_dir_all(directory).map_err(|e| {
             let directory = directory.display();
             StoreError::Directory(format!("cannot create the data directory {directory} (--data, server.data): {e}"))
@@ -71,7 +72,7 @@ impl Store {
         let (mut connection, history) = connect(&path)?;
         regroup::run(&mut connection, &policy)?;
         let wakers = Wakers::default();
-        let writer = Writer::start(connection, lock, policy, wakers.clone());
+        let writer = Writer::start(connection, lock, policy, wakers.clone(), horizon);
         Ok(Self { inner: Arc::new(Inner { path, history, writer, readers: Mutex::default(), wakers }) })
     }
 

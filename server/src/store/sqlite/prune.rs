@@ -3,6 +3,8 @@
 //!
 //! Conflicts that nobody has to decide are deleted when they are old: under a `seq`, so that clients hear of it.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, TransactionBehavior, params};
 use tidewire_core::ids::{CONFLICTS, Seq};
 use tidewire_core::limits::{CONFLICT_MS, HORIZON_MS};
@@ -11,8 +13,13 @@ use super::rows::{begin_commit, int};
 use crate::store::StoreError;
 
 /// One pass: a transaction for each tenant, then the verdicts. Returns the tenants with a new `seq`.
-pub(super) fn run(connection: &mut Connection, now_ms: u64) -> Result<Vec<(String, Seq)>, StoreError> {
-    let cutoff = int(now_ms.saturating_sub(HORIZON_MS));
+pub(super) fn run(
+    connection: &mut Connection,
+    now_ms: u64,
+    horizon: Duration,
+) -> Result<Vec<(String, Seq)>, StoreError> {
+    let horizon_ms = horizon.as_millis() as u64;
+    let cutoff = int(now_ms.saturating_sub(horizon_ms));
     let tenants: Vec<String> =
         connection.prepare("SELECT tenant FROM tenants")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let mut news = Vec::new();
@@ -22,11 +29,13 @@ pub(super) fn run(connection: &mut Connection, now_ms: u64) -> Result<Vec<(Strin
             news.push((tenant, seq));
         }
     }
+    // Those outlive a short horizon: a device sends again what it has acknowledged for `JOURNAL_MS` when it is reset.
+    let decided = int(now_ms.saturating_sub(horizon_ms.max(HORIZON_MS)));
     connection.execute(
         "DELETE FROM verdicts WHERE at < ?1 AND EXISTS (
            SELECT 1 FROM replicas r WHERE r.tenant = verdicts.tenant AND r.subject = verdicts.subject
              AND r.replica = verdicts.replica AND (verdicts.key, verdicts.idx) < (r.floor_key, r.floor_index))",
-        [cutoff],
+        [decided],
     )?;
     Ok(news)
 }

@@ -29,7 +29,7 @@ const BATCH_MAX: usize = 64;
 const BATCH_MUTATIONS_MAX: usize = 4_000;
 /// Without a push for so long, the writer is idle.
 const IDLE: Duration = Duration::from_secs(30);
-/// What is past the horizon is removed this often.
+/// What is past the horizon is removed this often, and as often as the horizon is long.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -55,12 +55,13 @@ impl Writer {
         lock: DirectoryLock,
         policy: Arc<ServerPolicy>,
         wakers: Wakers,
+        horizon: Duration,
     ) -> Self {
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         let waiting = Arc::new(AtomicUsize::new(0));
         let waits = Arc::clone(&waiting);
         let mut thread =
-            Thread { connection, _lock: lock, policy, wakers, queue, waiting: waits, pruned: Instant::now() };
+            Thread { connection, _lock: lock, policy, wakers, queue, waiting: waits, horizon, pruned: Instant::now() };
         let thread = std::thread::spawn(move || {
             let stopped = thread.run();
             // Who is told that it has stopped may open the directory again.
@@ -102,6 +103,7 @@ struct Thread {
     wakers: Wakers,
     queue: Receiver<Job>,
     waiting: Arc<AtomicUsize>,
+    horizon: Duration,
     pruned: Instant,
 }
 
@@ -116,7 +118,7 @@ impl Thread {
     /// Works until it is told to stop, or nobody is left to ask; returns whom to tell.
     fn run(&mut self) -> Option<oneshot::Sender<()>> {
         loop {
-            let mut next = match self.queue.recv_timeout(IDLE) {
+            let mut next = match self.queue.recv_timeout(IDLE.min(self.horizon)) {
                 Ok(job) => Some(job),
                 Err(RecvTimeoutError::Timeout) => {
                     self.prune_if_due();
@@ -214,7 +216,7 @@ impl Thread {
     }
 
     fn prune_if_due(&mut self) {
-        if self.pruned.elapsed() < PRUNE_EVERY {
+        if self.pruned.elapsed() < PRUNE_EVERY.min(self.horizon) {
             return;
         }
         self.pruned = Instant::now();
@@ -225,7 +227,7 @@ impl Thread {
     }
 
     fn prune(&mut self, now_ms: u64) -> Result<(), StoreError> {
-        for (tenant, seq) in prune::run(&mut self.connection, now_ms)? {
+        for (tenant, seq) in prune::run(&mut self.connection, now_ms, self.horizon)? {
             self.wakers.wake(&tenant, seq);
         }
         Ok(())
