@@ -120,6 +120,8 @@ fn compile(workspace: &Workspace, mode: Mode) -> Result<PathBuf> {
         cargo.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"]);
         cargo.env("RUSTC_BOOTSTRAP", "1");
         flags.push_str(" -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none");
+        // Loops keep one counter and compute addresses from it: fewer locals, less code, and as fast (0004).
+        flags.push_str(" -Cllvm-args=-disable-lsr");
     }
     cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags);
     workspace::run(&mut cargo)?;
