@@ -100,6 +100,35 @@ pub fn to_value<T: serde::Serialize + ?Sized>(value: &T) -> Value {
     reparse(&to_text(value))
 }
 
+/// What can be written as JSON, behind one type: so one function serves all fields of all [`json!`](crate::json!).
+#[doc(hidden)]
+pub trait Written {
+    /// Appends the text.
+    fn write_to(&self, out: &mut String);
+}
+
+impl<T: serde::Serialize> Written for T {
+    fn write_to(&self, out: &mut String) {
+        texts::write_into(self, out);
+    }
+}
+
+/// A field of [`json!`](crate::json!).
+#[doc(hidden)]
+#[inline(never)]
+pub fn put(map: &mut Map, key: &str, value: &dyn Written) {
+    let mut text = String::new();
+    value.write_to(&mut text);
+    put_value(map, key, reparse(&text));
+}
+
+/// A field of [`json!`](crate::json!) that is a value already.
+#[doc(hidden)]
+#[inline(never)]
+pub fn put_value(map: &mut Map, key: &str, value: Value) {
+    map.insert(key.to_owned(), value);
+}
+
 #[inline(never)]
 fn reparse(text: &str) -> Value {
     // What the core writes is JSON.

@@ -26,7 +26,7 @@ pub fn to_text<T: Serialize + ?Sized>(value: &T) -> String {
     out
 }
 
-fn write_into<T: Serialize + ?Sized>(value: &T, out: &mut String) {
+pub(super) fn write_into<T: Serialize + ?Sized>(value: &T, out: &mut String) {
     let Ok(()) = value.serialize(Text { out, raw: false });
 }
 

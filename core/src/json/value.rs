@@ -328,19 +328,19 @@ macro_rules! json {
     };
     (@fields $to:ident) => {};
     (@fields $to:ident $key:tt: null $(, $($rest:tt)*)?) => {
-        $to.insert($key.into(), $crate::json::Value::Null);
+        $crate::json::put_value(&mut $to, $key, $crate::json::Value::Null);
         $($crate::json!(@fields $to $($rest)*);)?
     };
     (@fields $to:ident $key:tt: {$($item:tt)*} $(, $($rest:tt)*)?) => {
-        $to.insert($key.into(), $crate::json!({$($item)*}));
+        $crate::json::put_value(&mut $to, $key, $crate::json!({$($item)*}));
         $($crate::json!(@fields $to $($rest)*);)?
     };
     (@fields $to:ident $key:tt: [$($item:tt)*] $(, $($rest:tt)*)?) => {
-        $to.insert($key.into(), $crate::json!([$($item)*]));
+        $crate::json::put_value(&mut $to, $key, $crate::json!([$($item)*]));
         $($crate::json!(@fields $to $($rest)*);)?
     };
     (@fields $to:ident $key:tt: $item:expr $(, $($rest:tt)*)?) => {
-        $to.insert($key.into(), $crate::json::to_value(&$item));
+        $crate::json::put(&mut $to, $key, &$item);
         $($crate::json!(@fields $to $($rest)*);)?
     };
     ($value:expr) => { $crate::json::to_value(&$value) };
