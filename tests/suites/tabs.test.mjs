@@ -53,6 +53,32 @@ describe("two tabs", () => {
     for (const tab of device.tabs) await tab.synced();
   });
 
+  scenario(stack, "one alone keeps news of the log to itself, and tells who comes what it missed", async (world) => {
+    const device = await world.device();
+    const one = device.first;
+    await one.synced();
+    // The leader would write down what it sends, and that would be news.
+    await one.run(() => window.tw.db.sync.pause());
+    await one.run(countNews);
+    const news = () => one.run(() => /** @type {any} */ (window).news);
+    await insert(one, "alone");
+    const two = await device.tab({ script: holdMessages });
+    await two.until("what is in the log is shown", async () => (await window.tw.rows("todos")).length === 1);
+
+    await insert(one, "while nobody was known");
+    assert.equal(await news(), 0);
+    assert.equal((await two.rows("todos")).length, 1);
+    await two.run(() => /** @type {any} */ (window).sendMessages());
+    await two.until("what was missed is shown", async () => (await window.tw.rows("todos")).length === 2);
+    assert.equal(await news(), 1);
+
+    await insert(one, "told at once");
+    await two.until("it is shown", async () => (await window.tw.rows("todos")).length === 3);
+    assert.equal(await news(), 2);
+    await insert(two, "and the other way");
+    await one.until("it is shown", async () => (await window.tw.rows("todos")).length === 4);
+  });
+
   scenario(stack, "of which the leader freezes: the other leads, and nothing is made twice", async (world) => {
     const device = await world.device({ tabs: 2 });
     const { leader, follower } = await roles(device);
@@ -115,4 +141,29 @@ function insert(tab, title) {
 /** Runs in the page. */
 async function increments(id) {
   for (let i = 0; i < 25; i += 1) await window.tw.db.todos.update(id, { votes: window.tw.inc(1) });
+}
+
+/** Runs in the page: counts the messages to other tabs that are about the log. */
+function countNews() {
+  const page = /** @type {any} */ (window);
+  const { postMessage } = BroadcastChannel.prototype;
+  page.news = 0;
+  BroadcastChannel.prototype.postMessage = function (message) {
+    if (message instanceof Uint8Array && /** @type {number} */ (message[0]) < 2) page.news += 1;
+    postMessage.call(this, message);
+  };
+}
+
+/** Runs in the page before it loads: holds its messages to other tabs back. */
+function holdMessages() {
+  const { postMessage } = BroadcastChannel.prototype;
+  /** @type {(() => void)[]} */
+  const held = [];
+  BroadcastChannel.prototype.postMessage = function (message) {
+    held.push(() => postMessage.call(this, message));
+  };
+  /** @type {any} */ (window).sendMessages = () => {
+    BroadcastChannel.prototype.postMessage = postMessage;
+    for (const send of held) send();
+  };
 }

@@ -36,6 +36,11 @@ export class Connection {
     this.#store = store;
   }
 
+  /** The database, if it is open. */
+  get opened(): IDBDatabase | undefined {
+    return this.#db;
+  }
+
   /** The open database; opens it if it is not. */
   async get(): Promise<IDBDatabase> {
     for (;;) {

@@ -21,6 +21,11 @@ import type { Reply, Store } from "./store.js";
 const STORES_AHEAD_MAX = 4;
 /** Browsers fire a longer timeout at once. */
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+/** A tab that comes, or comes back, asks who is there; the others say something. */
+const WHO = "who";
+const HERE = "here";
+/** The first byte of messages that are no more than news of the log is below this (`Message` in `replica/tabs.rs`). */
+const NEWS_END = 2;
 
 /** What `stored` says of a failure; of all others, `FAILED`. */
 const ANSWERS: { readonly [why: string]: number | undefined } = {
@@ -49,6 +54,9 @@ export class Effects implements ModuleHost {
   #wake: ReturnType<typeof setTimeout> | undefined;
   #lock: Lock | undefined;
   #channel: BroadcastChannel | undefined;
+  /** Whether another tab was heard of, and the newest news of the log that was told to none. */
+  #company = false;
+  #untold: Uint8Array | undefined;
   /** Ends all listeners at once. */
   readonly #alive = new AbortController();
 
@@ -239,12 +247,10 @@ export class Effects implements ModuleHost {
       );
   }
 
+  /** Tells the other tabs. While there are none, news of the log wait for the first: it reads what came before. */
   broadcast(bytes: Uint8Array): void {
-    try {
-      this.#channel?.postMessage(bytes);
-    } catch {
-      // It is closed; a message is a hint.
-    }
+    if (this.#company || (bytes[0] as number) >= NEWS_END) this.#post(bytes);
+    else this.#untold = bytes;
   }
 
   lock(what: "ask" | "steal" | "leave"): void {
@@ -265,8 +271,20 @@ export class Effects implements ModuleHost {
     if (typeof BroadcastChannel !== "function") return;
     this.#channel = new BroadcastChannel(name);
     this.#channel.onmessage = ({ data }) => {
+      this.#company = true;
+      if (this.#untold !== undefined) this.#post(this.#untold);
+      else if (data === WHO) this.#post(HERE);
+      this.#untold = undefined;
       if (data instanceof Uint8Array) this.#say(module.MESSAGE, 0, 0, undefined, data);
     };
+  }
+
+  #post(message: Uint8Array | string): void {
+    try {
+      this.#channel?.postMessage(message);
+    } catch {
+      // It is closed; a message is a hint.
+    }
   }
 
   /** Tells what the browser believes of the network and the page, now and whenever that changes. */
@@ -277,7 +295,11 @@ export class Effects implements ModuleHost {
     };
     const page = typeof document === "object" ? document : undefined;
     const online = (): void => this.#say(module.ONLINE, 0, typeof navigator === "object" && !navigator.onLine ? 0 : 1);
-    const visible = (): void => this.#say(module.VISIBLE, 0, page?.visibilityState === "hidden" ? 0 : 1);
+    const visible = (): void => {
+      // Tabs that came while this page was frozen or put away do not know of it.
+      this.#post(WHO);
+      this.#say(module.VISIBLE, 0, page?.visibilityState === "hidden" ? 0 : 1);
+    };
     on(page?.defaultView ?? undefined, ["online", "offline"], online);
     // A page that was frozen or in the back-forward cache says "visible" again when it returns.
     on(page, ["visibilitychange", "resume"], visible);

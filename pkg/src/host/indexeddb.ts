@@ -64,8 +64,10 @@ export class IndexedDb implements Store {
 
   async append(records: readonly Uint8Array[], strict: boolean): Promise<Reply> {
     const once = async (): Promise<number> => append(await this.#connection.get(), records, strict);
+    // Without waiting where it is open: the browser stores it while this task goes on.
+    const { opened } = this.#connection;
     const number = await this.#minded(
-      once().catch(async (error: unknown) => {
+      (opened === undefined ? once() : append(opened, records, strict)).catch(async (error: unknown) => {
         this.#mayRepeat(error);
         return (whyOf(error) === "unknown" ? await this.#find(records) : undefined) ?? once();
       }),
