@@ -201,6 +201,29 @@ fn rule_17_who_goes_on_from_what_another_device_has_decided_waits_again() {
 }
 
 #[test]
+fn rule_17_who_goes_on_from_what_another_device_has_replaced_and_decided_waits_again() {
+    let mut server = parked();
+    let (id, _) = only(&server);
+    server.one("ben", 2, patch("1", 3).set("/f", "ben 2").was("/f", "ben").text());
+    server.one("ben", 3, patch("1", 3).field("resolves", json!([id])).text());
+    assert_eq!((in_state(&server, State::Open), server.doc("1")["f"].clone()), (vec![], json!("anna")));
+    // His phone still shows the first of the two.
+    let phone = patch("1", 3).set("/f", "phone").was("/f", "ben").text();
+    let answer = server.push_as(&common::user("ben"), "phone", &[((1, 0), None, Some(&phone))]);
+    assert_eq!(waiting(&answer.verdicts[0].verdict).1, ["/f"]);
+    assert_eq!(
+        (in_state(&server, State::Open), server.doc("1")["f"].clone()),
+        (vec![told("/f", "ben", "phone")], json!("anna"))
+    );
+    // Where nothing waits for anybody any more, the time decides as everywhere.
+    server.policy.settings.get_mut(DEALS).unwrap().conflict = Strategy::LastWriteWins;
+    let (id, _) = server.conflicts("1").pop().unwrap();
+    server.one("ben", 4, patch("1", 3).field("resolves", json!([id])).text());
+    server.one("ben", 5, patch("1", 3).set("/f", "ben 3").was("/f", "ben").text());
+    assert_eq!((in_state(&server, State::Open), server.doc("1")["f"].clone()), (vec![], json!("ben 3")));
+}
+
+#[test]
 fn rule_17_an_object_is_set_by_its_fields_also_where_one_of_them_waits() {
     let mut server = server(manual(), json!({"o": {"x": 1, "y": 1}}));
     server.one("anna", 1, patch("1", 1).set("/o/x", 2).was("/o/x", 1).text());
