@@ -209,7 +209,7 @@ impl<'a> Lot<'a> {
 }
 
 impl Desk for Lot<'_> {
-    fn join(&mut self, doc: &Value, step: &LeafStep<'_>) -> Result<Joined, CoreError> {
+    fn join(&mut self, doc: &Value, step: &LeafStep<'_>, waits: bool) -> Result<Joined, CoreError> {
         if let Some(at) = self.slots.iter().position(|slot| slot.path.covers(&step.path)) {
             return self.write_into(at, step);
         }
@@ -227,7 +227,9 @@ impl Desk for Lot<'_> {
         }
         let stored = document::get(doc, &step.path);
         let goes_on = step.write != Write::Operator && stored != step.was && !is_written(&step.write, stored);
-        if goes_on && self.closed.iter().any(|closed| closed.is_seen_by(step)) {
+        // A value that was decided may have had others in its place before: under `manual` he saw one of those.
+        let is_met = |closed: &Waiting| if waits { closed.path.overlaps(&step.path) } else { closed.is_seen_by(step) };
+        if goes_on && self.closed.iter().any(is_met) {
             self.park(step);
             return Ok(Joined::Done);
         }

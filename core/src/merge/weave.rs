@@ -48,7 +48,8 @@ pub(super) struct Weave<'a> {
 /// Takes the values that wait for their author's decision (rule 17).
 pub(super) trait Desk {
     /// Carries a step out on what waits already, if it touches any of that.
-    fn join(&mut self, doc: &Value, step: &LeafStep<'_>) -> Result<Joined, CoreError>;
+    /// `waits`: what meets another value there waits.
+    fn join(&mut self, doc: &Value, step: &LeafStep<'_>, waits: bool) -> Result<Joined, CoreError>;
     /// A value begins to wait.
     fn park(&mut self, step: &LeafStep<'_>);
 }
@@ -91,8 +92,9 @@ impl<'a> Weave<'a> {
         if self.lost.iter().any(|lost| lost.covers(&step.path)) {
             return Ok(());
         }
+        let waits = self.strategy(&step.path) == FieldStrategy::Manual;
         if let Some(desk) = &mut self.desk {
-            match desk.join(&self.doc, step)? {
+            match desk.join(&self.doc, step, waits)? {
                 Joined::No => {}
                 Joined::Done => return Ok(()),
                 Joined::Lost => {
