@@ -164,3 +164,24 @@ fn rule_18_a_decision_that_meets_another_write_waits_again_and_counts() {
         assert_eq!(three.all(), [json!("ada's"), json!("ada's"), json!(format!("bob's {round}"))]);
     }
 }
+
+#[test]
+fn rule_11_a_decision_whose_transaction_waits_is_asked_for_again() {
+    let mut three = parked(&["/f"]);
+    let Three { world, ada, bob, .. } = &mut three;
+    world.set_network(false);
+    let (ada, bob) = (*ada, *bob);
+    world.write(bob, set("d1", "/g", "bob's"));
+    let theirs = decide(world, ada, "open", json!({}));
+    world.write_all(ada, true, json!([theirs, set("d1", "/g", "ada's")]));
+    assert_eq!(three.fields(ada), json!(["bob's", "ada's", "pending"]));
+    three.world.settle();
+    three.world.tabs[ada].events.clear();
+    three.world.online_last(ada);
+    assert_eq!(three.fields(ada), json!(["ada's", "ada's", "conflict"]), "all of it waits");
+    assert_eq!(three.fields(three.bob), json!(["bob's", "bob's", "synced"]));
+    assert_eq!(conflicts(&three.world, ada, "open").len(), 2);
+    let told: Vec<Value> = three.world.events(ada, "conflict").iter().map(|event| event["open"].clone()).collect();
+    assert!(told.contains(&json!(["/f"])) && told.contains(&json!(["/g"])), "{told:?}");
+    assert_eq!(three.world.view(ada, "status")["pending"], 0);
+}

@@ -24,7 +24,7 @@ pub(super) struct Ledger<'a> {
     replica: &'a ReplicaId,
     edit: &'a Mutation,
     now_ms: u64,
-    /// The transaction waits as a whole, and so does what it would settle.
+    /// The transaction waits as a whole, and so does what it would decide.
     all: bool,
     entries: Vec<Entry>,
 }
@@ -117,9 +117,7 @@ impl<'a> Ledger<'a> {
         for parked in &outcome.parked {
             self.park(parked, &met);
         }
-        if !self.all {
-            self.reopen();
-        }
+        self.reopen();
         let seen = seen_by(self.edit);
         let stands = |path: &Path| if outcome.deleted { None } else { document::get(&outcome.doc, path) };
         for loss in &outcome.overwritten {
@@ -141,6 +139,12 @@ impl<'a> Ledger<'a> {
         }
         self.drop_oldest();
         Ok(Ok(()))
+    }
+
+    /// The author's conflicts that the edit decides, but which wait as its transaction does.
+    pub(super) fn undecided(&self) -> Vec<Path> {
+        let undecided = |entry: &&Entry| self.all && entry.resolved && entry.is_open_of(self.user);
+        self.entries.iter().filter(undecided).map(Entry::path).collect()
     }
 
     /// Whether nothing is to be stored.
@@ -198,15 +202,17 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// What was closed waits again, or is lost again, unless something newer waits in its place.
+    /// What was closed waits again, or is lost again, unless something newer waits in its place. Of a transaction that
+    /// waits, too: nothing but the document is kept from changing.
     fn reopen(&mut self) {
         let mut open: Vec<Path> = Vec::new();
         open.extend(self.entries.iter().filter(|entry| entry.is_open_of(self.user)).map(Entry::path));
         for entry in self.entries.iter_mut().filter(|entry| entry.reopened && entry.conflict.state == State::Closed) {
-            if entry.conflict.lost {
+            let is_taken = open.iter().any(|path| path.overlaps(&entry.conflict.path));
+            if entry.conflict.lost && !(is_taken && self.all) {
                 entry.conflict.lost = false;
                 entry.move_to(State::Lost, self.now_ms);
-            } else if !open.iter().any(|path| path.overlaps(&entry.conflict.path)) {
+            } else if !entry.conflict.lost && !is_taken {
                 entry.move_to(State::Open, self.now_ms);
                 open.push(entry.path());
             }

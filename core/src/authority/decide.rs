@@ -266,6 +266,7 @@ impl<'a, P: Policy> Decider<'a, P> {
                 None => *unit.seq.insert(rows.next_seq()?),
             },
         };
+        let undecided = ledger.undecided();
         ledger.store(rows, rev, &mut unit.conflicts)?;
         let groups = self.policy.groups(&edit.collection, &edit.id, &outcome.doc);
         if outcome.is_worth_storing() {
@@ -273,7 +274,7 @@ impl<'a, P: Policy> Decider<'a, P> {
             after.forget_removed(self.horizon);
             rows.put(&edit.collection, &edit.id, &after, &groups)?;
         }
-        Ok(Decision::Done(self.verdict(outcome, rev, &groups)))
+        Ok(Decision::Done(self.verdict(outcome, rev, &groups, undecided)))
     }
 
     /// Why a write that would have an effect may not have it.
@@ -297,9 +298,14 @@ impl<'a, P: Policy> Decider<'a, P> {
     }
 
     /// What the author may see of the values that met his (rule 27).
-    fn verdict(&self, outcome: Outcome, rev: Seq, groups: &[Group]) -> Verdict {
-        let parked: Vec<Path> =
+    fn verdict(&self, outcome: Outcome, rev: Seq, groups: &[Group], undecided: Vec<Path>) -> Verdict {
+        let mut parked: Vec<Path> =
             outcome.parked.iter().filter(|parked| parked.waits()).map(|parked| parked.path.clone()).collect();
+        for path in undecided {
+            if !parked.contains(&path) {
+                parked.push(path);
+            }
+        }
         if parked.is_empty() && !outcome.is_merged() {
             return Verdict::Applied { rev };
         }
