@@ -51,7 +51,7 @@ pub fn see<'a>(
         place(&mut doc, &known.path, known.value("yours"));
     }
     let pending = entity.into_iter().flat_map(|entity| &entity.pending);
-    let queued = pending.filter_map(|n| state.queue.get(n)).map(|entry| &entry.mutation);
+    let queued = pending.filter_map(|n| state.queue.get(n)).map(|entry| &*entry.mutation);
     for mutation in queued.chain(provisional) {
         at = at.max(mutation.at.0);
         // What a mutation decides is not part of the document that it was made against.

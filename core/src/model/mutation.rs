@@ -173,6 +173,11 @@ impl Mutation {
         xxh64(raw, 0)
     }
 
+    /// The entity that it is about.
+    pub fn target(&self) -> (CollectionName, EntityId) {
+        (self.collection.clone(), self.id.clone())
+    }
+
     /// The paths that it touches.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         document::steps(self).map(|(path, _)| path)
@@ -211,15 +216,19 @@ impl Mutation {
     /// Refuses two paths of which one lies in the other (rule 14), and the id, which is no field.
     fn check_overlap(&self) -> Result<(), CoreError> {
         let mut paths: Vec<&Path> = self.paths().collect();
-        // By segments, not by text: then what a path covers stands right behind it.
-        paths.sort_unstable_by(|a, b| a.segments().cmp(b.segments()));
+        // An insert's paths are the keys of one map, and none leads into another.
+        if self.kind != Kind::Insert {
+            // As if `/` came before every other character: then what a path covers stands right behind it.
+            let rank = |byte| if byte == b'/' { 0 } else { u16::from(byte) + 1 };
+            paths.sort_unstable_by(|a, b| a.as_str().bytes().map(rank).cmp(b.as_str().bytes().map(rank)));
+        }
         for (path, next) in paths.iter().zip(paths.iter().skip(1)) {
             if path.covers(next) {
                 return Err(CoreError::new(Code::BadPath, "one edit touches this path twice: make it two edits")
                     .at(next.as_str()));
             }
         }
-        match paths.iter().find(|path| path.segments().next().is_some_and(|key| key == "id")) {
+        match paths.iter().find(|path| path.as_str() == "/id" || path.as_str().starts_with("/id/")) {
             Some(path) => {
                 Err(CoreError::new(Code::BadPath, "the id names the entity and cannot be edited").at(path.as_str()))
             }
@@ -229,17 +238,19 @@ impl Mutation {
 
     fn check_values(&self) -> Result<(), CoreError> {
         for (path, step) in document::steps(self) {
-            let depth_left = DEPTH_MAX.saturating_sub(path.depth());
+            let depth_left = || DEPTH_MAX.saturating_sub(path.depth());
             let at = |error: CoreError| error.at(path.as_str());
             match step {
                 Step::Set(value) => {
-                    json::check(value, depth_left).map_err(at)?;
+                    json::check(value, depth_left()).map_err(at)?;
                     // Each leaf needs a path of its own, within the length of one.
-                    document::leaves(Some(path), value)?;
+                    if value.as_object().is_some() {
+                        document::leaves(Some(path), value)?;
+                    }
                 }
                 Step::Add(items) | Step::Remove(items) => {
                     for item in items {
-                        json::check(item, depth_left.saturating_sub(1)).map_err(at)?;
+                        json::check(item, depth_left().saturating_sub(1)).map_err(at)?;
                     }
                 }
                 Step::Unset | Step::Inc(_) => {}

@@ -64,7 +64,7 @@ fn target(entry: &Entry) -> (&CollectionName, &EntityId) {
 }
 
 fn alone(n: MutationId, entry: &Entry) -> Joined {
-    Joined { survivor: n, absorbed: Vec::new(), mutation: entry.mutation.clone() }
+    Joined { survivor: n, absorbed: Vec::new(), mutation: Mutation::clone(&entry.mutation) }
 }
 
 fn is_free(state: &State, n: MutationId, entry: &Entry) -> bool {

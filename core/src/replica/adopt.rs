@@ -8,6 +8,8 @@
 //!
 //! Whatever was interrupted is found by `claimed` again; `store::adopt` sees to it that nothing counts twice.
 
+use std::rc::Rc;
+
 use crate::error::CoreError;
 use crate::json;
 use crate::json::{Fields, Raw, Value};
@@ -103,7 +105,7 @@ impl Replica {
                 let mutation = Mutation::parse(raw.get().as_bytes())?;
                 self.state.hlc = self.state.hlc.max(mutation.at);
                 self.touch(&mutation.collection, &mutation.id, false);
-                mutations.push(mutation);
+                mutations.push(Rc::new(mutation));
             }
             answer = json!({"write": self.writes.add_record(Record::Adopt(record), mutations)});
         }

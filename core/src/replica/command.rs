@@ -1,5 +1,7 @@
 //! What the app asks for beside reads and writes: pause, now, retry, discard, edit, undo.
 
+use std::rc::Rc;
+
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::io::{Durability, Input, Now, Output};
@@ -135,8 +137,8 @@ impl Replica {
     fn retry(&mut self, n: MutationId, fields: Edits) -> Result<Value, CoreError> {
         let refused = self.writes.refused.get(n);
         let letter = self.state.letters.get(&n).map(|letter| &letter.mutation);
-        let mut mutation: Mutation =
-            refused.map(|refused| &refused.mutation).or(letter).ok_or_else(|| gone(n))?.clone();
+        let failed = refused.map(|refused| &refused.mutation).or(letter).ok_or_else(|| gone(n))?;
+        let mut mutation = Mutation::clone(failed);
         for path in fields.unset {
             mutation.set.remove(&path);
         }
@@ -145,14 +147,14 @@ impl Replica {
         if let Some((atomic, mut mutations)) = self.writes.refused.take(n) {
             for member in &mut mutations {
                 if (&member.collection, &member.id, member.at) == (&mutation.collection, &mutation.id, mutation.at) {
-                    *member = mutation.clone();
+                    *member = Rc::new(mutation.clone());
                 }
             }
             let write = self.commit(Draft::of(mutations), atomic, None)?;
             return Ok(json!({"write": write}));
         }
         mutation.retry_of = Some(n);
-        let write = self.commit(Draft::of(vec![mutation]), false, None)?;
+        let write = self.commit(Draft::of(vec![Rc::new(mutation)]), false, None)?;
         Ok(json!({"write": write}))
     }
 

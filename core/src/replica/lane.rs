@@ -12,6 +12,7 @@ use crate::limits::BROADCAST_BYTES_MAX;
 use crate::log::record::Record;
 use crate::replica::tabs::Message;
 use crate::replica::{Phase, Replica};
+use crate::store::commit::fold_own;
 use crate::store::fold::fold;
 
 /// The lane.
@@ -234,17 +235,17 @@ impl Replica {
 
     /// Folds one record; a damaged one is set aside and reported.
     pub(crate) fn fold_one(&mut self, now: Now, key: u64, bytes: &[u8]) {
-        let folded = Record::decode(bytes).and_then(|record| {
-            let provisional = self.writes.are_in(key);
-            let mut effects = fold(&mut self.state, key, record, bytes.len())?;
-            if provisional {
-                // The view showed these edits already.
-                effects.touched.clear();
-            }
-            Ok(effects)
-        });
+        let provisional = self.writes.are_in(key);
+        let folded = match self.writes.take_commit(key) {
+            Some(commit) => Ok(fold_own(&mut self.state, key, commit, bytes.len())),
+            None => Record::decode(bytes).and_then(|record| fold(&mut self.state, key, record, bytes.len())),
+        };
         match folded {
-            Ok(effects) => {
+            Ok(mut effects) => {
+                if provisional {
+                    // The view showed these edits already.
+                    effects.touched.clear();
+                }
                 self.writes_folded(key);
                 let pulled = effects.pulled;
                 self.announce(effects);

@@ -57,6 +57,8 @@ use crate::store::state::State;
 pub struct Replica {
     pub(crate) config: Config,
     pub(crate) declared: Settings,
+    /// The settings of a collection that has none.
+    plain: CollectionSettings,
     pub(crate) state: State,
     pub(crate) phase: Phase,
     pub(crate) lane: Lane,
@@ -99,6 +101,7 @@ impl Replica {
     pub fn new(config: Config, entropy: [u8; 16]) -> Self {
         Self {
             declared: config.settings(),
+            plain: CollectionSettings::default(),
             config,
             state: State::default(),
             phase: Phase::New,
@@ -179,9 +182,9 @@ impl Replica {
     }
 
     /// The settings that decide about a collection: the server's, or the client's own while those are unknown.
-    pub(crate) fn settings(&self, collection: &str) -> CollectionSettings {
+    pub(crate) fn settings(&self, collection: &str) -> &CollectionSettings {
         let known = self.state.settings.get(collection).or_else(|| self.declared.get(collection));
-        known.cloned().unwrap_or_default()
+        known.unwrap_or(&self.plain)
     }
 
     pub(crate) fn touch(&mut self, collection: &CollectionName, id: &EntityId, remote: bool) {

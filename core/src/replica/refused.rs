@@ -1,6 +1,8 @@
 //! What the user wrote and the storage had no room for. It is out of the view, as what a server refuses is, and kept in
 //! memory until it is retried or given up. Its names stand in no log: log keys begin at 1.
 
+use std::rc::Rc;
+
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::model::mutation::Mutation;
 
@@ -12,7 +14,7 @@ const REFUSED_MAX: usize = 1_000;
 pub(crate) struct Refused {
     /// The call that it is of.
     pub(crate) write: u64,
-    pub(crate) mutation: Mutation,
+    pub(crate) mutation: Rc<Mutation>,
     atomic: bool,
 }
 
@@ -36,7 +38,7 @@ impl RefusedWrites {
         self.all.iter().any(|(_, refused)| &refused.mutation.collection == collection && &refused.mutation.id == id)
     }
 
-    pub(crate) fn keep(&mut self, write: u64, atomic: bool, mutations: Vec<Mutation>) {
+    pub(crate) fn keep(&mut self, write: u64, atomic: bool, mutations: Vec<Rc<Mutation>>) {
         for mutation in mutations {
             if self.all.len() < REFUSED_MAX {
                 self.all.push((MutationId(0, self.next), Refused { write, mutation, atomic }));
@@ -46,7 +48,7 @@ impl RefusedWrites {
     }
 
     /// Takes out one with the other members of its transaction, if it is in one, and says whether it is.
-    pub(crate) fn take(&mut self, n: MutationId) -> Option<(bool, Vec<Mutation>)> {
+    pub(crate) fn take(&mut self, n: MutationId) -> Option<(bool, Vec<Rc<Mutation>>)> {
         let Refused { write, atomic, .. } = *self.get(n)?;
         let mut taken = Vec::new();
         let mut index = 0;

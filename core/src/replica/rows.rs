@@ -1,10 +1,12 @@
 //! Reads, and how an operation of the app becomes a mutation: from the view, with what the author saw (rule 13).
 
+use std::rc::Rc;
+
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Rev};
 use crate::io::Now;
 use crate::json;
-use crate::json::{Map, Raw, Value};
+use crate::json::{JsonLimits, Map, Raw, Value};
 use crate::limits::{TRANSACTION_BYTES_MAX, TRANSACTION_MUTATIONS_MAX};
 use crate::log::record::Call;
 use crate::merge::predict;
@@ -17,7 +19,8 @@ use crate::replica::Replica;
 use crate::replica::op::{Op, WriteRequest, shape};
 use crate::replica::status::no_room;
 use crate::small::SmallMap;
-use crate::store::state::Status;
+use crate::store::conflicts;
+use crate::store::state::{Entity, Status};
 use crate::table::Table;
 use crate::view::{Seen, see};
 
@@ -34,18 +37,14 @@ impl Replica {
         let ids: Vec<EntityId> = request.ops.iter().map(|op| op.target().1.clone()).collect();
         let mut draft = Draft::default();
         for op in request.ops {
-            let mutation = self.mutation_of(now, &mut draft, op)?;
-            if let Some(mutation) = mutation {
-                draft.push(mutation);
-            }
+            self.draft(now, &mut draft, op)?;
         }
         self.commit(draft, request.atomic, request.call).map(|write| json!({"write": write, "ids": ids}))
     }
 
     /// Takes in finished mutations.
     pub(crate) fn commit(&mut self, draft: Draft, atomic: bool, call: Option<Call>) -> Result<u64, CoreError> {
-        let raw: Vec<Raw> = draft.mutations.iter().map(|mutation| Raw::trusted(json::to_text(mutation))).collect();
-        if atomic && raw.iter().map(|raw| raw.get().len()).sum::<usize>() > TRANSACTION_BYTES_MAX {
+        if atomic && draft.raw.iter().map(|raw| raw.get().len()).sum::<usize>() > TRANSACTION_BYTES_MAX {
             return Err(CoreError::new(Code::TooLarge, "a transaction holds at most 2 MiB: split it"));
         }
         for mutation in &draft.mutations {
@@ -53,11 +52,11 @@ impl Replica {
             self.touch(&mutation.collection, &mutation.id, false);
         }
         let undo = draft.undo.into_iter().rev().collect();
-        Ok(self.writes.add(draft.mutations, raw, atomic, call, undo))
+        Ok(self.writes.add(draft.mutations, draft.raw, atomic, call, undo))
     }
 
-    /// What an operation comes to on the view, `draft` included; `None` if it changes nothing.
-    fn mutation_of(&self, now: Now, draft: &mut Draft, op: Op) -> Result<Option<Mutation>, CoreError> {
+    /// Adds what an operation comes to on the view, `draft` included; nothing if it changes nothing.
+    fn draft(&self, now: Now, draft: &mut Draft, op: Op) -> Result<(), CoreError> {
         let (collection, id) = op.target();
         let (collection, id) = (collection.clone(), id.clone());
         if !self.declared.contains_key(collection.as_str()) {
@@ -90,13 +89,15 @@ impl Replica {
         let inverse = shape(&mut mutation, seen.as_ref(), op, &|c, path| self.is_counter(c, path))?;
         let settles = !(mutation.resolves.is_empty() && mutation.reopens.is_empty());
         if mutation.kind == Kind::Patch && mutation.paths().next().is_none() && !settles {
-            return Ok(None);
+            return Ok(());
         }
         mutation.base_rev = self.base_rev(&mutation, seen.as_ref(), draft);
         mutation.check()?;
-        self.check_size(&mutation, seen)?;
+        let raw = Raw::trusted(json::to_text(&mutation));
+        self.check_size(&mutation, raw.get().len(), seen)?;
         draft.undo.push(inverse);
-        Ok(Some(mutation))
+        draft.push(Rc::new(mutation), raw);
+        Ok(())
     }
 
     fn is_counter(&self, collection: &CollectionName, path: &Path) -> bool {
@@ -110,7 +111,7 @@ impl Replica {
         let pending = entity.into_iter().flat_map(|entity| &entity.pending).filter_map(|n| self.state.queue.get(n));
         let provisional = self.writes.on(&mutation.collection, &mutation.id);
         pending
-            .map(|entry| &entry.mutation)
+            .map(|entry| &*entry.mutation)
             .chain(provisional)
             .chain(draft.on(&mutation.collection, &mutation.id))
             .filter(|earlier| touch_the_same(earlier, mutation))
@@ -118,10 +119,15 @@ impl Replica {
             .fold(seen.map_or(0, |seen| seen.rev), Rev::min)
     }
 
-    fn check_size(&self, mutation: &Mutation, seen: Option<Seen>) -> Result<(), CoreError> {
+    /// `raw_bytes`: the mutation's own, in which every value that it adds stands.
+    fn check_size(&self, mutation: &Mutation, raw_bytes: usize, seen: Option<Seen>) -> Result<(), CoreError> {
+        let before = seen.as_ref().map_or(0, |seen| json::bytes_at_most(&seen.doc));
+        if before + raw_bytes <= self.config.max_document_bytes {
+            return Ok(());
+        }
         let settings = self.settings(mutation.collection.as_str());
         let rev = seen.as_ref().map_or(0, |seen| seen.rev);
-        let after = predict(seen.map(|seen| seen.doc), rev, mutation, &settings);
+        let after = predict(seen.map(|seen| seen.doc), rev, mutation, settings);
         let bytes = after.map_or(0, |doc| json::write(&doc).len());
         if bytes > self.config.max_document_bytes {
             let message = format!(
@@ -140,11 +146,23 @@ impl Replica {
 
     fn see_with(&self, collection: &CollectionName, id: &EntityId, draft: &Draft) -> Option<Seen> {
         let provisional = self.writes.on(collection, id).chain(draft.on(collection, id));
-        see(&self.state, &self.settings(collection.as_str()), collection, id, provisional)
+        see(&self.state, self.settings(collection.as_str()), collection, id, provisional)
     }
 
     /// One row as JSON text.
     pub fn row(&self, collection: &CollectionName, id: &EntityId) -> Option<String> {
+        let text = self.confirmed_row(collection, id);
+        debug_assert!(
+            text.as_ref().is_none_or(|text| {
+                let read = |text: &str| json::parse(text.as_bytes(), JsonLimits::MESSAGE);
+                self.seen_row(collection, id).is_some_and(|seen| read(&seen) == read(text))
+            }),
+            "both ways to a row lead to the same"
+        );
+        text.or_else(|| self.seen_row(collection, id))
+    }
+
+    fn seen_row(&self, collection: &CollectionName, id: &EntityId) -> Option<String> {
         let seen = self.see(collection, id)?;
         let mut row = Map::new();
         row.insert("id".into(), Value::String(id.to_string()));
@@ -156,6 +174,33 @@ impl Replica {
         row.insert("$rev".into(), seen.rev.into());
         row.insert("$updatedAt".into(), seen.at.into());
         String::from_utf8(json::write(&Value::Object(row))).ok()
+    }
+
+    /// The row of an entity on which nothing lies: the bytes of its document are most of the text.
+    fn confirmed_row(&self, collection: &CollectionName, id: &EntityId) -> Option<String> {
+        let Entity { confirmed: Some(confirmed), pending, .. } = self.state.entity(collection.as_str(), id.as_str())?
+        else {
+            return None;
+        };
+        let alone = pending.is_empty() && self.writes.on(collection, id).next().is_none();
+        if !alone || conflicts::any(&self.state, collection.as_str(), id.as_str()) {
+            return None;
+        }
+        let (rev, at) = (confirmed.rev, confirmed.at);
+        let sync = self.sync_mark(collection, id, self.sync_status(collection, id, false), at);
+        // What is marked stands last, so that JavaScript takes it, whatever the document holds.
+        let marks = json::write_text(&json!({"$sync": sync, "$rev": rev, "$updatedAt": at}));
+        let doc = std::str::from_utf8(&confirmed.doc).ok()?.strip_prefix('{')?.strip_suffix('}')?;
+        let mut row = String::with_capacity(doc.len() + marks.len() + id.as_str().len() + 16);
+        row.push_str("{\"id\":");
+        json::write_string(id.as_str(), &mut row);
+        for part in [doc, marks.strip_prefix('{')?] {
+            if !part.is_empty() {
+                row.push(',');
+                row.push_str(part);
+            }
+        }
+        Some(row)
     }
 
     fn sync_mark(&self, collection: &CollectionName, id: &EntityId, status: &str, at: u64) -> Value {
@@ -213,7 +258,8 @@ impl Replica {
 /// Mutations of one call that are not in the view yet, and how to undo them.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
-    pub(crate) mutations: Vec<Mutation>,
+    pub(crate) mutations: Vec<Rc<Mutation>>,
+    raw: Vec<Raw>,
     pub(crate) undo: Vec<Op>,
     /// Where the mutations of an id stand: a call may hold tens of thousands.
     places: Table<EntityId, Vec<usize>>,
@@ -221,21 +267,29 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// Finished mutations.
-    pub(crate) fn of(mutations: Vec<Mutation>) -> Self {
+    pub(crate) fn of(mutations: Vec<Rc<Mutation>>) -> Self {
         let mut draft = Self::default();
-        mutations.into_iter().for_each(|mutation| draft.push(mutation));
+        for mutation in mutations {
+            let raw = Raw::trusted(json::to_text(&*mutation));
+            draft.push(mutation, raw);
+        }
         draft
     }
 
-    fn push(&mut self, mutation: Mutation) {
+    fn push(&mut self, mutation: Rc<Mutation>, raw: Raw) {
         self.places.or_default(mutation.id.clone()).push(self.mutations.len());
         self.mutations.push(mutation);
+        self.raw.push(raw);
     }
 
     fn on<'a>(&'a self, collection: &CollectionName, id: &EntityId) -> impl Iterator<Item = &'a Mutation> + use<'a> {
         let collection = collection.clone();
         let places = self.places.get(id.as_str()).map(Vec::as_slice).unwrap_or_default();
-        places.iter().filter_map(|at| self.mutations.get(*at)).filter(move |m| m.collection == collection)
+        places
+            .iter()
+            .filter_map(|at| self.mutations.get(*at))
+            .map(Rc::as_ref)
+            .filter(move |m| m.collection == collection)
     }
 }
 

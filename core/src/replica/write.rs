@@ -3,6 +3,8 @@
 //! All un-awaited writes of one tick share an append, and one append of the user's is in flight at a time (rule 4).
 //! If one cannot be stored, the later ones of this tab fail with it: they may build on it.
 
+use std::rc::Rc;
+
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::io::StoreError;
 use crate::json;
@@ -15,6 +17,7 @@ use crate::replica::op::Op;
 use crate::replica::refused::RefusedWrites;
 use crate::replica::tabs::MOVED;
 use crate::small::SmallMap;
+use crate::store::commit::ReadCommit;
 use crate::store::state::{Entry, Status};
 use crate::table::Table;
 
@@ -25,7 +28,7 @@ const REMEMBERED_MAX: usize = 10_000;
 #[derive(Debug)]
 pub(crate) struct Write {
     pub(crate) id: u64,
-    pub(crate) mutations: Vec<Mutation>,
+    pub(crate) mutations: Vec<Rc<Mutation>>,
     pub(crate) raw: Vec<Raw>,
     pub(crate) atomic: bool,
     call: Option<Call>,
@@ -58,7 +61,7 @@ struct Provisional {
     /// The call, and which of its mutations.
     write: u64,
     index: usize,
-    mutation: Mutation,
+    mutation: Rc<Mutation>,
 }
 
 /// What is written and not yet folded, and what is remembered of what was.
@@ -89,7 +92,7 @@ impl Writes {
     /// Takes in a write; it is visible from now on.
     pub(crate) fn add(
         &mut self,
-        mutations: Vec<Mutation>,
+        mutations: Vec<Rc<Mutation>>,
         raw: Vec<Raw>,
         atomic: bool,
         call: Option<Call>,
@@ -107,7 +110,7 @@ impl Writes {
     }
 
     /// Takes in a record that holds these mutations and more.
-    pub(crate) fn add_record(&mut self, record: Record, mutations: Vec<Mutation>) -> u64 {
+    pub(crate) fn add_record(&mut self, record: Record, mutations: Vec<Rc<Mutation>>) -> u64 {
         let id = self.show(&mutations);
         self.waiting.push(Write { mutations, record: Some(record), ..Write::new(id, false, 0) });
         self.parts.insert(id, (1, Vec::new()));
@@ -115,7 +118,7 @@ impl Writes {
     }
 
     /// Shows mutations as those of a new write.
-    fn show(&mut self, mutations: &[Mutation]) -> u64 {
+    fn show(&mut self, mutations: &[Rc<Mutation>]) -> u64 {
         self.next_id += 1;
         let id = self.next_id;
         for (index, mutation) in mutations.iter().enumerate() {
@@ -127,7 +130,7 @@ impl Writes {
     }
 
     /// Splits what is no transaction, so that no record grows large.
-    fn enqueue(&mut self, id: u64, mutations: Vec<Mutation>, raw: Vec<Raw>, atomic: bool, call: Option<Call>) {
+    fn enqueue(&mut self, id: u64, mutations: Vec<Rc<Mutation>>, raw: Vec<Raw>, atomic: bool, call: Option<Call>) {
         let (mut offset, mut bytes, mut parts) = (0, 0, 0);
         let new = |offset| Write { call, ..Write::new(id, atomic, offset) };
         let mut part = new(offset);
@@ -154,7 +157,7 @@ impl Writes {
         id: &EntityId,
     ) -> impl Iterator<Item = &'a Mutation> + use<'a> {
         let list = self.overlay.get(collection.as_str()).and_then(|table| table.get(id.as_str()));
-        list.into_iter().flatten().map(|provisional| &provisional.mutation)
+        list.into_iter().flatten().map(|provisional| &*provisional.mutation)
     }
 
     /// Entities of a collection that exist only provisionally, or differ so.
@@ -175,7 +178,7 @@ impl Writes {
         groups.push(&self.waiting);
         for group in groups {
             for write in group {
-                all.extend(write.mutations.iter().map(|mutation| (write.id, mutation)));
+                all.extend(write.mutations.iter().map(|mutation| (write.id, &**mutation)));
             }
         }
         all
@@ -209,6 +212,20 @@ impl Writes {
     /// Whether this tab's own writes stand in that record.
     pub(crate) fn are_in(&self, key: u64) -> bool {
         self.complete.contains_key(&key)
+    }
+
+    /// What this tab knows of a record of its own edits that is about to be folded.
+    pub(crate) fn take_commit(&mut self, key: u64) -> Option<ReadCommit> {
+        let group = self.complete.get_mut(&key)?;
+        if group.iter().any(|write| write.record.is_some()) {
+            return None;
+        }
+        let (tx, call) = frame_of(group);
+        let mut mutations = Vec::new();
+        for write in group {
+            mutations.extend(write.mutations.iter().cloned().zip(std::mem::take(&mut write.raw)));
+        }
+        Some(ReadCommit { mutations, tx, call })
     }
 
     fn forget(&mut self, write: &Write) {
@@ -303,7 +320,7 @@ impl Replica {
         }
         for write in failed {
             self.writes.forget(&write);
-            touched.extend(write.mutations.iter().map(|m| (m.collection.clone(), m.id.clone())));
+            touched.extend(write.mutations.iter().map(|mutation| mutation.target()));
             let message = match error {
                 StoreError::Quota => "the storage is full: free some space, then retry it from `db.sync.queue.failed`",
                 StoreError::FormatNewer => MOVED,
@@ -352,15 +369,22 @@ fn record_of(group: &[Write]) -> Vec<u8> {
     if let [Write { record: Some(record), .. }] = group {
         return record.encode();
     }
-    let mut commit = Commit { mutations: Vec::new(), tx: Vec::new(), call: None };
+    let (tx, call) = frame_of(group);
+    let mutations = group.iter().flat_map(|write| &write.raw).cloned().collect();
+    Record::Commit(Commit { mutations, tx, call }).encode()
+}
+
+/// What a commit of these writes says beside their mutations: its transactions and its newest call.
+fn frame_of(group: &[Write]) -> (Vec<(u32, u32)>, Option<Call>) {
+    let number = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+    let (mut tx, mut call, mut start) = (Vec::new(), None, 0);
     for write in group {
-        commit.call = write.call.or(commit.call);
-        let (start, len) = (commit.mutations.len(), write.raw.len());
+        call = write.call.or(call);
+        let len = write.mutations.len();
         if write.atomic && len > 1 {
-            let number = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
-            commit.tx.push((number(start), number(len)));
+            tx.push((number(start), number(len)));
         }
-        commit.mutations.extend(write.raw.iter().cloned());
+        start += len;
     }
-    Record::Commit(commit).encode()
+    (tx, call)
 }

@@ -14,8 +14,8 @@ use xxhash_rust::xxh64::xxh64;
 use crate::error::CoreError;
 use crate::ids::MutationId;
 use crate::log::record::{Adopt, Claim, Commit};
+use crate::store::commit::{ReadCommit, fold_commit};
 use crate::store::effects::Effects;
-use crate::store::fold::fold_commit;
 use crate::store::state::{Entry, State, Status};
 
 /// Stands for a user in `Status::Claimed`. 53 bits: a number that JSON keeps.
@@ -54,7 +54,8 @@ pub(super) fn adopt(state: &mut State, key: u64, adopt: Adopt, effects: &mut Eff
     let Adopt { source, from, mutations, tx } = adopt;
     let known = state.adopted.get(&source).copied().unwrap_or_default();
     let is_known = |index: usize| from.get(index).is_none_or(|n| *n <= known);
-    fold_commit(state, key, Commit { mutations, tx, call: None }, &is_known, effects)?;
+    let commit = ReadCommit::of(Commit { mutations, tx, call: None })?;
+    fold_commit(state, key, commit, &is_known, effects);
     state.queue_version += 1;
     if let Some(last) = from.last() {
         state.adopted.insert(source, known.max(*last));

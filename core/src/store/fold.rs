@@ -2,15 +2,18 @@
 //!
 //! Only `Changes` move a confirmed document (rule 1); a record of an older leader has no effect (rule 3).
 
+use std::rc::Rc;
+
 use crate::json::{Raw, json};
 
 use crate::error::CoreError;
 use crate::ids::{CONFLICTS, CollectionName, EntityId, MutationId};
-use crate::log::record::{Acks, Changes, Coalesce, Commit, Record};
+use crate::log::record::{Acks, Changes, Coalesce, Record};
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
 use crate::model::mutation::Mutation;
 use crate::model::verdict::Verdict;
+use crate::store::commit::{ReadCommit, fold_commit};
 use crate::store::effects::Effects;
 use crate::store::state::{Confirmed, Entry, Letter, Reason, Staged, State, Status};
 use crate::store::{adopt, conflicts, journal, seal};
@@ -20,9 +23,7 @@ use crate::store::{adopt, conflicts, journal, seal};
 /// # Errors
 /// `bad-json` and the like if a mutation in it cannot be read; the state is unchanged but for `last`.
 pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result<Effects, CoreError> {
-    state.last = key;
-    state.unsealed.records += 1;
-    state.unsealed.bytes += bytes;
+    arrived(state, key, bytes);
     let mut effects = Effects::default();
     if record.fence().is_some_and(|fence| fence < state.fence) {
         return Ok(effects);
@@ -31,7 +32,7 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
         state.queue_version += 1;
     }
     match record {
-        Record::Commit(commit) => fold_commit(state, key, commit, &|_| false, &mut effects)?,
+        Record::Commit(commit) => fold_commit(state, key, ReadCommit::of(commit)?, &|_| false, &mut effects),
         Record::Coalesce(coalesce) => fold_coalesce(state, key, coalesce)?,
         Record::Discard(discard) => fold_discard(state, key, discard.n, &mut effects),
         Record::Sent(sent) => state.sent_through = state.sent_through.max(sent.through),
@@ -59,47 +60,10 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
     Ok(effects)
 }
 
-/// `is_known` says of an index that this store has its mutation already.
-pub(super) fn fold_commit(
-    state: &mut State,
-    key: u64,
-    commit: Commit,
-    is_known: &dyn Fn(usize) -> bool,
-    effects: &mut Effects,
-) -> Result<(), CoreError> {
-    let mut parsed = Vec::with_capacity(commit.mutations.len());
-    for raw in commit.mutations {
-        parsed.push((Mutation::parse(raw.get().as_bytes())?, raw));
-    }
-    if let Some(call) = commit.call {
-        state.remember(call);
-    }
-    let tx_of = |index: u32| {
-        commit
-            .tx
-            .iter()
-            .find(|(start, len)| index >= *start && index - start < *len)
-            .map(|(start, _)| MutationId(key, *start))
-    };
-    for (index, (mutation, raw)) in (0_u32..).zip(parsed) {
-        if is_known(index as usize) {
-            continue;
-        }
-        let n = MutationId(key, index);
-        if let Some(old) = mutation.retry_of {
-            state.letters.remove(&old);
-            state.dirty.mutations.push(old);
-        }
-        state.hlc = state.hlc.max(mutation.at);
-        effects.touched.push((mutation.collection.clone(), mutation.id.clone()));
-        state.entity_mut(&mutation.collection, &mutation.id).pending.push(n);
-        state.queue.insert(
-            n,
-            Entry { mutation, raw, tx: tx_of(index), status: Status::Queued, position: key, old: false, acked: 0 },
-        );
-        state.dirty.mutations.push(n);
-    }
-    Ok(())
+pub(super) fn arrived(state: &mut State, key: u64, bytes: usize) {
+    state.last = key;
+    state.unsealed.records += 1;
+    state.unsealed.bytes += bytes;
 }
 
 fn fold_coalesce(state: &mut State, key: u64, coalesce: Coalesce) -> Result<(), CoreError> {
@@ -113,7 +77,7 @@ fn fold_coalesce(state: &mut State, key: u64, coalesce: Coalesce) -> Result<(), 
         void(state, key, n);
     }
     if let Some(entry) = state.queue.get_mut(&coalesce.survivor) {
-        entry.mutation = mutation;
+        entry.mutation = Rc::new(mutation);
         entry.raw = coalesce.m;
         entry.position = key;
         state.dirty.mutations.push(coalesce.survivor);
@@ -134,7 +98,7 @@ fn void(state: &mut State, key: u64, n: MutationId) {
 fn fold_discard(state: &mut State, key: u64, n: MutationId, effects: &mut Effects) {
     if let Some(letter) = state.letters.remove(&n) {
         state.dirty.mutations.push(n);
-        effects.touched.push((letter.mutation.collection, letter.mutation.id));
+        effects.touched.push(letter.mutation.target());
         return;
     }
     let Some(entry) = state.queue.get(&n).filter(|entry| !matches!(entry.status, Status::Claimed(_))) else { return };
@@ -266,7 +230,7 @@ fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
     for n in settled {
         if let Some(entry) = state.unqueue(n) {
             journal::keep(state, n, &entry, entry.acked);
-            effects.echoed.push((entry.mutation.collection, entry.mutation.id));
+            effects.echoed.push(entry.mutation.target());
         }
     }
     if done {

@@ -1,6 +1,8 @@
 //! Mutations that the server acknowledged, kept for some days: a server that was restored from a backup may not know
 //! them, and then they go up again with their numbers (rule 24). What it does know it answers as a duplicate.
 
+use std::rc::Rc;
+
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::json::{self, Raw};
 use crate::limits::{JOURNAL_BYTES_MAX, JOURNAL_MS};
@@ -71,6 +73,7 @@ pub(super) fn requeue(state: &mut State, key: u64) -> Vec<(CollectionName, Entit
         let pending = &mut state.entity_mut(&mutation.collection, &mutation.id).pending;
         pending.push(n);
         pending.sort_unstable();
+        let mutation = Rc::new(mutation);
         state.queue.insert(n, Entry { mutation, raw, tx, status: Status::Queued, position: key, old: true, acked: 0 });
     }
     let mut touched = Vec::new();
@@ -79,14 +82,14 @@ pub(super) fn requeue(state: &mut State, key: u64) -> Vec<(CollectionName, Entit
             entry.status = Status::Queued;
         }
         entry.old = true;
-        entry.mutation.base_rev = 0;
+        Rc::make_mut(&mut entry.mutation).base_rev = 0;
         entry.position = key;
         state.dirty.mutations.push(*n);
-        touched.push((entry.mutation.collection.clone(), entry.mutation.id.clone()));
+        touched.push(entry.mutation.target());
     }
     for (n, letter) in state.letters.iter_mut() {
-        letter.mutation.base_rev = 0;
-        letter.raw = Raw::trusted(json::to_text(&letter.mutation));
+        Rc::make_mut(&mut letter.mutation).base_rev = 0;
+        letter.raw = Raw::trusted(json::to_text(&*letter.mutation));
         letter.position = key;
         state.dirty.mutations.push(*n);
     }

@@ -1,5 +1,7 @@
 //! A cold open: the summary and the segments' rows become a state; the log is then folded onto it.
 
+use std::rc::Rc;
+
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::model::mutation::Mutation;
@@ -87,13 +89,14 @@ fn load_mutation(state: &mut State, row: &Row, body: &[u8]) -> Result<(), CoreEr
             if old {
                 mutation.base_rev = 0;
             }
+            let mutation = Rc::new(mutation);
             state.queue.insert(n, Entry { mutation, raw: m, tx, status, position: row.position, old, acked });
         }
         MutationRow::Kept { m, tx, old, acked } => {
             state.journal.insert(n, Kept { raw: m, tx, old, at: acked, position: row.position });
         }
         MutationRow::Letter { m, reason } => {
-            let mutation = Mutation::parse(m.get().as_bytes())?;
+            let mutation = Rc::new(Mutation::parse(m.get().as_bytes())?);
             state.letters.insert(n, Letter { mutation, raw: m, reason, position: row.position });
         }
     }

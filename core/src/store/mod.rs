@@ -10,6 +10,7 @@
 
 pub mod adopt;
 pub mod clean;
+pub mod commit;
 pub mod conflicts;
 pub mod effects;
 pub mod fold;

@@ -1,5 +1,7 @@
 //! What a tab knows: the fold of segments and log. It holds no timers and no connections; those are the replica's.
 
+use std::rc::Rc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Hlc;
@@ -128,7 +130,7 @@ pub struct Confirmed {
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// What it does.
-    pub mutation: Mutation,
+    pub mutation: Rc<Mutation>,
     /// The bytes that travel.
     pub raw: Raw,
     /// The first member of its transaction.
@@ -168,7 +170,7 @@ pub enum Status {
 #[derive(Debug, Clone)]
 pub struct Letter {
     /// What it would have done.
-    pub mutation: Mutation,
+    pub mutation: Rc<Mutation>,
     /// Its bytes.
     pub raw: Raw,
     /// Why not.

@@ -1,0 +1,85 @@
+//! A user's mutations onto the state: into the queue, and onto their entities' view.
+
+use std::rc::Rc;
+
+use crate::error::CoreError;
+use crate::ids::MutationId;
+use crate::json::Raw;
+use crate::log::record::{Call, Commit};
+use crate::model::mutation::Mutation;
+use crate::store::effects::Effects;
+use crate::store::fold::arrived;
+use crate::store::state::{Entry, State, Status};
+
+/// A [`Commit`] with its mutations read.
+#[derive(Debug)]
+pub struct ReadCommit {
+    /// What they do, and their bytes.
+    pub mutations: Vec<(Rc<Mutation>, Raw)>,
+    /// As in [`Commit`].
+    pub tx: Vec<(u32, u32)>,
+    /// As in [`Commit`].
+    pub call: Option<Call>,
+}
+
+impl ReadCommit {
+    pub(super) fn of(commit: Commit) -> Result<Self, CoreError> {
+        let mut mutations = Vec::with_capacity(commit.mutations.len());
+        for raw in commit.mutations {
+            mutations.push((Rc::new(Mutation::parse(raw.get().as_bytes())?), raw));
+        }
+        Ok(Self { mutations, tx: commit.tx, call: commit.call })
+    }
+}
+
+/// Folds a commit of this tab's own, of which it still knows what stands in it: as [`fold`](crate::store::fold::fold),
+/// without reading it again.
+pub fn fold_own(state: &mut State, key: u64, commit: ReadCommit, bytes: usize) -> Effects {
+    debug_assert!(
+        commit.mutations.iter().all(|(m, raw)| Mutation::parse(raw.get().as_bytes()).as_ref() == Ok(m)),
+        "other tabs read what this one wrote"
+    );
+    arrived(state, key, bytes);
+    state.queue_version += 1;
+    let mut effects = Effects::default();
+    fold_commit(state, key, commit, &|_| false, &mut effects);
+    effects
+}
+
+/// `is_known` says of an index that this store has its mutation already.
+pub(super) fn fold_commit(
+    state: &mut State,
+    key: u64,
+    commit: ReadCommit,
+    is_known: &dyn Fn(usize) -> bool,
+    effects: &mut Effects,
+) {
+    if let Some(call) = commit.call {
+        state.remember(call);
+    }
+    let tx_of = |index: u32| {
+        commit
+            .tx
+            .iter()
+            .find(|(start, len)| index >= *start && index - start < *len)
+            .map(|(start, _)| MutationId(key, *start))
+    };
+    for (index, (mutation, raw)) in (0_u32..).zip(commit.mutations) {
+        if is_known(index as usize) {
+            continue;
+        }
+        let n = MutationId(key, index);
+        if let Some(old) = mutation.retry_of {
+            state.letters.remove(&old);
+            state.dirty.mutations.push(old);
+        }
+        state.hlc = state.hlc.max(mutation.at);
+        effects.touched.push(mutation.target());
+        state.entity_mut(&mutation.collection, &mutation.id).pending.push(n);
+        state.queue.insert(
+            n,
+            Entry { mutation, raw, tx: tx_of(index), status: Status::Queued, position: key, old: false, acked: 0 },
+        );
+        state.dirty.mutations.push(n);
+    }
+}
