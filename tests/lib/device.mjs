@@ -135,10 +135,12 @@ export class Tab {
     return until(
       `${this.device.name}: nothing pending`,
       async () => {
-        const [status, queue] = await Promise.all([this.status(), this.queue()]);
-        return status?.pending === 0 && queue.pending.length === 0
-          ? true
-          : Promise.reject(new Error(JSON.stringify({ status, queue })));
+        const status = await this.status();
+        if (status?.pending !== 0) throw new Error(JSON.stringify({ status }));
+        // A long queue is megabytes: asking for it again and again would keep the page from sending it.
+        const queue = await this.queue();
+        if (queue.pending.length > 0) throw new Error(JSON.stringify({ status, queue }));
+        return true;
       },
       options,
     );
