@@ -97,6 +97,53 @@ fn rule_19_whose_commit_is_not_known_nobody_is_told_but_the_value_is_kept() {
 }
 
 #[test]
+fn rule_19_both_who_wrote_the_value_that_lost_are_told_in_each_order_of_their_times() {
+    for (anna, ben) in [(20, 25), (25, 20)] {
+        let same = |at: u64| patch("1", 1).set("/f", "same").was("/f", "old").at(at).text();
+        let other = || patch("1", 1).set("/f", "carl").was("/f", "old").at(30).text();
+        for gone in [false, true] {
+            let mut server = server(CollectionSettings::default(), json!({"f": "old"}));
+            server.one("anna", 1, same(anna));
+            assert_eq!(server.one("ben", 1, same(ben)), Verdict::Applied { rev: 2 });
+            let verdict = server.one("carl", 1, if gone { delete("1", 1).at(30).text() } else { other() });
+            let Verdict::Merged { displaced, .. } = &verdict else { panic!("{verdict:?}") };
+            assert_eq!(displaced.len(), 1, "one value lost");
+            let lost = [told("/f", "anna", "same"), told("/f", "ben", "same")];
+            assert_eq!(in_state(&server, State::Lost), lost, "{anna} {ben} {gone}");
+            let replicas: Vec<_> = server.conflicts("1").into_iter().map(|(_, one)| one.replica.to_string()).collect();
+            assert_eq!(replicas, ["anna", "ben"]);
+        }
+    }
+}
+
+#[test]
+fn rule_19_of_several_who_wrote_the_value_that_lost_the_first_and_the_latest_of_the_others_are_told() {
+    let mut server = server(CollectionSettings::default(), json!({"f": "old"}));
+    for (author, at) in [("anna", 22), ("ben", 20), ("dora", 25), ("emil", 21)] {
+        server.one(author, 1, patch("1", 1).set("/f", "same").was("/f", "old").at(at).text());
+    }
+    // Dora's other device, and one of Anna's, say nothing new.
+    let again = patch("1", 1).set("/f", "same").was("/f", "old").at(24).text();
+    for (subject, replica) in [("dora", "phone"), ("anna", "tablet")] {
+        server.push_as(&common::user(subject), replica, &[((1, 0), None, Some(&again))]);
+    }
+    server.one("carl", 1, patch("1", 1).set("/f", "carl").was("/f", "old").at(30).text());
+    assert_eq!(in_state(&server, State::Lost), [told("/f", "anna", "same"), told("/f", "dora", "same")]);
+}
+
+#[test]
+fn rule_19_a_replica_that_two_users_name_is_neithers() {
+    let mut server = server(CollectionSettings::default(), json!({"f": "old"}));
+    let same = patch("1", 1).set("/f", "same").was("/f", "old").at(25).text();
+    server.one("anna", 1, same.clone());
+    for subject in ["ben", "mallory"] {
+        server.push_as(&common::user(subject), "ben", &[((1, 0), None, Some(&same))]);
+    }
+    server.one("carl", 1, patch("1", 1).set("/f", "carl").was("/f", "old").at(30).text());
+    assert_eq!(in_state(&server, State::Lost), [told("/f", "anna", "same")]);
+}
+
+#[test]
 fn rule_19_history_is_bounded_and_what_was_dropped_is_counted() {
     let mut server = parked();
     let settings = server.policy.settings.get_mut(DEALS).unwrap();
