@@ -134,10 +134,10 @@ fn rule_19_of_several_who_wrote_the_value_that_lost_the_first_and_the_latest_of_
 #[test]
 fn rule_19_a_replica_that_two_users_name_is_neithers() {
     let mut server = server(CollectionSettings::default(), json!({"f": "old"}));
-    let same = patch("1", 1).set("/f", "same").was("/f", "old").at(25).text();
-    server.one("anna", 1, same.clone());
-    for subject in ["ben", "mallory"] {
-        server.push_as(&common::user(subject), "ben", &[((1, 0), None, Some(&same))]);
+    let same = |at: u64| patch("1", 1).set("/f", "same").was("/f", "old").at(at).text();
+    server.one("anna", 1, same(20));
+    for (subject, at) in [("ben", 21), ("mallory", 22)] {
+        server.push_as(&common::user(subject), "ben", &[((1, 0), None, Some(&same(at)))]);
     }
     server.one("carl", 1, patch("1", 1).set("/f", "carl").was("/f", "old").at(30).text());
     assert_eq!(in_state(&server, State::Lost), [told("/f", "anna", "same")]);

@@ -117,6 +117,24 @@ async fn rule_19_the_author_of_a_stored_value_that_lost_is_told() {
 }
 
 #[tokio::test]
+async fn rule_19_both_authors_of_a_stored_value_that_lost_are_told() {
+    let server = start().await;
+    let tokens = ["alice", "bob", "carl"].map(|name| server.token(name));
+    let made = server.push(&tokens[0], "ra", 1, &[insert("latest", "a", json!({"title": "old"}))]).await;
+    let edit = |to: &str| patch("latest", "a", rev(&made[0]), "/title", json!("old"), json!(to));
+    server.push(&tokens[0], "ra", 2, &[edit("same")]).await;
+    server.push(&tokens[1], "rb", 1, &[edit("same")]).await;
+    let server = server.restart(WITH_MANUAL).await;
+    server.push(&tokens[2], "rc", 1, &[edit("other")]).await;
+    for (token, replica) in [(&tokens[0], "ra"), (&tokens[1], "rb")] {
+        let told = conflicts(&server, token).await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!((&told[0]["doc"]["yours"], &told[0]["doc"]["replica"]), (&json!("same"), &json!(replica)));
+    }
+    assert_eq!(conflicts(&server, &tokens[2]).await, Vec::<Value>::new());
+}
+
+#[tokio::test]
 async fn rule_27_what_others_wrote_is_told_only_to_who_may_see_the_entity() {
     let server = start().await;
     let (alice, bob) = (server.token("alice"), server.token("bob"));

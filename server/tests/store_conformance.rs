@@ -57,6 +57,7 @@ conformance!(
     verdicts_are_kept_by_number,
     verdicts_are_each_users_and_each_replicas_own,
     the_floor_never_sinks,
+    a_replica_is_its_users_unless_it_is_twos,
     what_is_taken_back_leaves_no_trace,
     a_nested_failure_takes_back_only_itself,
     authors_are_known_by_seq_unless_it_was_taken_back,
@@ -150,6 +151,21 @@ fn the_floor_never_sinks(store: &mut impl Fixture) {
         rows.raise_floor(MutationId(raised.0, raised.1)).expect("raise");
         assert_eq!(rows.floor().expect("read"), MutationId(expected.0, expected.1));
     }
+}
+
+fn a_replica_is_its_users_unless_it_is_twos(store: &mut impl Fixture) {
+    let (alice, r) = (owner(), replica("r"));
+    let bob = Owner { subject: "bob".into(), ..alice.clone() };
+    assert_eq!(store.rows(&alice, &r).user_of(&r).expect("read"), None);
+    store.rows(&alice, &r).raise_floor(MutationId::default()).expect("raise");
+    store.rows(&bob, &replica("q")).raise_floor(MutationId(1, 0)).expect("raise");
+    let mut known = |name: &str| store.rows(&bob, &r).user_of(&replica(name)).expect("read");
+    assert_eq!(
+        [known("r").as_deref(), known("q").as_deref(), known("s").as_deref()],
+        [Some("alice"), Some("bob"), None]
+    );
+    store.rows(&bob, &r).raise_floor(MutationId::default()).expect("raise");
+    assert_eq!(store.rows(&bob, &r).user_of(&r).expect("read"), None);
 }
 
 fn what_is_taken_back_leaves_no_trace(store: &mut impl Fixture) {

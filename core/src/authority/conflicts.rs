@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::authority::{Rows, user_group};
+use crate::clock::Stamp;
 use crate::error::CoreError;
 use crate::ids::{CollectionName, EntityId, Owner, ReplicaId, Seq};
 use crate::json::{self, Map, Value};
@@ -337,7 +338,8 @@ fn seen_by(edit: &Mutation) -> Value {
     seen
 }
 
-/// The stored values that lost, each with its author: the fields of an object may have several.
+/// The stored values that lost, each with its author: the fields of an object may have several, and so may one value
+/// that two came to.
 fn displaced<R: Rows>(
     rows: &mut R,
     stored: &Stored,
@@ -346,6 +348,7 @@ fn displaced<R: Rows>(
 ) -> Result<Vec<(String, ReplicaId, Overwritten)>, R::Error> {
     let mut out: Vec<(String, ReplicaId, Overwritten)> = Vec::new();
     let mut authors: BTreeMap<Seq, String> = BTreeMap::new();
+    let mut others: BTreeMap<ReplicaId, Option<String>> = BTreeMap::new();
     // Who is told of an object is told of its fields.
     let mut told: BTreeSet<(String, String)> = BTreeSet::new();
     for loss in &outcome.displaced {
@@ -354,14 +357,25 @@ fn displaced<R: Rows>(
                 Some(subject) => subject.clone(),
                 None => authors.entry(entry.0).or_insert(rows.author(entry.0)?.unwrap_or_default()).clone(),
             };
-            let is_told = |at: &str| told.contains(&(subject.clone(), at.to_owned()));
-            if is_told(path.as_str()) || path.ancestors().any(is_told) {
-                continue;
+            let mut whose = vec![(subject, &entry.1.1)];
+            if let Some(Stamp(_, replica, _)) = &entry.2 {
+                let user = match others.get(replica) {
+                    Some(user) => user.clone(),
+                    None => others.entry(replica.clone()).or_insert(rows.user_of(replica)?).clone(),
+                };
+                whose.extend(user.map(|user| (user, replica)));
             }
-            told.insert((subject.clone(), path.to_string()));
-            let yours = document::get(&stored.doc, &path).cloned();
-            let kept = if outcome.deleted { None } else { document::get(&outcome.doc, &path).cloned() };
-            out.push((subject, entry.1.1.clone(), Overwritten { path, yours, kept, by: loss.by.clone() }));
+            for (subject, replica) in whose {
+                let is_told = |at: &str| told.contains(&(subject.clone(), at.to_owned()));
+                if is_told(path.as_str()) || path.ancestors().any(is_told) {
+                    continue;
+                }
+                told.insert((subject.clone(), path.to_string()));
+                let (path, by) = (path.clone(), loss.by.clone());
+                let yours = document::get(&stored.doc, &path).cloned();
+                let kept = if outcome.deleted { None } else { document::get(&outcome.doc, &path).cloned() };
+                out.push((subject, replica.clone(), Overwritten { path, yours, kept, by }));
+            }
         }
     }
     Ok(out)

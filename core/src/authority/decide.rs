@@ -269,6 +269,10 @@ impl<'a, P: Policy> Decider<'a, P> {
         let undecided = ledger.undecided();
         ledger.store(rows, rev, &mut unit.conflicts)?;
         let groups = self.policy.groups(&edit.collection, &edit.id, &outcome.doc);
+        if !outcome.restamped.is_empty() {
+            // Whom to tell when the value loses.
+            rows.raise_floor(MutationId::default())?;
+        }
         if outcome.is_worth_storing() {
             let mut after = outcome.store(stored.as_ref(), rev, self.replica);
             after.forget_removed(self.horizon);

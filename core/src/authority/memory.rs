@@ -177,6 +177,12 @@ impl Rows for MemoryRows<'_> {
         Ok(self.store.floors.get(&(self.owner.clone(), self.replica.clone())).copied().unwrap_or_default())
     }
 
+    fn user_of(&mut self, replica: &ReplicaId) -> Result<Option<String>, Infallible> {
+        let mut users = self.store.floors.keys().filter(|(_, known)| known == replica).map(|(owner, _)| owner);
+        let user = users.next().map(|owner| owner.subject.clone());
+        Ok(user.filter(|_| users.next().is_none()))
+    }
+
     fn raise_floor(&mut self, floor: MutationId) -> Result<(), Infallible> {
         let key = (self.owner.clone(), self.replica.clone());
         let before = self.store.floors.get(&key).copied();

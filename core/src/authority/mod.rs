@@ -14,7 +14,7 @@ use crate::json::Value;
 
 use crate::clock::Exchange;
 use crate::error::CoreError;
-use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, Seq};
+use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
 use crate::model::schema::{CollectionSettings, Settings};
 use crate::protocol::message::{Push, PushAnswer, VERSION, Verdict};
 
@@ -57,7 +57,9 @@ pub trait Rows {
     fn put_verdict(&mut self, n: MutationId, digest: Option<u64>, verdict: &Verdict) -> Result<(), Self::Error>;
     /// The replica's floor as last raised; `MutationId::default()` for a new replica.
     fn floor(&mut self) -> Result<MutationId, Self::Error>;
-    /// Raises the floor; never lowers it.
+    /// The user of a replica whose floor was raised; `None` where it is several users' or nobody's.
+    fn user_of(&mut self, replica: &ReplicaId) -> Result<Option<String>, Self::Error>;
+    /// Raises the floor; never lowers it. From then on the replica is known.
     fn raise_floor(&mut self, floor: MutationId) -> Result<(), Self::Error>;
     /// Runs `work` so that its writes can be taken back when it returns `Ok(false)`: a transaction has one verdict
     /// (rule 11).

@@ -71,7 +71,7 @@ pub struct Outcome {
     pub changed: bool,
     /// The leaf paths that changed, with their stamps.
     pub touched: SmallMap<Path, Stamp>,
-    /// Paths that were written again with the value that they had: only their stamp is newer.
+    /// Paths that were written again with the value that they had: only who wrote it, and when, is news.
     pub restamped: SmallMap<Path, Stamp>,
     /// Values of this mutation that lost.
     pub overwritten: Vec<Overwritten>,

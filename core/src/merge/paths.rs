@@ -14,8 +14,9 @@ pub struct PathRev(
     pub Rev,
     /// The stamp.
     pub Stamp,
-    /// The newest stamp of those who wrote the value that stood already. Nobody reads of such a writing, so it binds
-    /// nobody; it counts only against others who wrote at the same time.
+    /// The newest stamp of the others who wrote the value that stood already. Nobody reads of such a writing, so it
+    /// binds nobody; it counts only against others who wrote at the same time, and says who else is told if the value
+    /// loses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub Option<Stamp>,
 );
@@ -23,7 +24,15 @@ pub struct PathRev(
 impl PathRev {
     /// The newest writing of the value.
     pub(super) fn written(&self) -> &Stamp {
-        self.2.as_ref().unwrap_or(&self.1)
+        self.2.as_ref().map_or(&self.1, |other| other.max(&self.1))
+    }
+
+    /// Whether one more writing of the value says something: it is the newest, or the first of somebody else.
+    pub(super) fn is_news(&self, stamp: &Stamp) -> bool {
+        match &self.2 {
+            Some(other) => other < stamp,
+            None => self.1.1 != stamp.1 || self.1 < *stamp,
+        }
     }
 }
 

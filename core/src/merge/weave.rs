@@ -281,7 +281,7 @@ impl<'a> Weave<'a> {
     /// The same value was written again: it is as new as its newest writing, or the outcome would depend on the order.
     fn restamp(&mut self, path: &Path) {
         if let Known::Paths(paths, mine) = self.known
-            && paths.get(path).is_some_and(|entry| entry.written() < mine)
+            && paths.get(path).is_some_and(|entry| entry.is_news(mine))
             && !self.touched.contains_key(path)
         {
             self.restamped.insert(path.clone(), mine.clone());

@@ -221,6 +221,16 @@ impl Rows for SqliteRows<'_> {
         Ok(row.map_or_else(MutationId::default, |(key, index)| MutationId(key.cast_unsigned(), index)))
     }
 
+    fn user_of(&mut self, replica: &ReplicaId) -> Result<Option<String>, StoreError> {
+        let mut users: Vec<String> = self
+            .connection
+            .prepare_cached("SELECT subject FROM replicas WHERE tenant = ?1 AND replica = ?2 LIMIT 2")?
+            .query_map(params![self.user.tenant, replica.as_str()], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let user = users.pop();
+        Ok(user.filter(|_| users.is_empty()))
+    }
+
     fn raise_floor(&mut self, floor: MutationId) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(

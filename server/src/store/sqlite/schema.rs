@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use crate::store::StoreError;
 
 /// Raised with every change of the tables; kept in `user_version`.
-pub const SCHEMA_VERSION: i64 = 2;
+pub const SCHEMA_VERSION: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE meta (
@@ -71,6 +71,7 @@ CREATE TABLE replicas (
   seen INTEGER NOT NULL,
   PRIMARY KEY (tenant, subject, replica)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX users_of_replicas ON replicas (tenant, replica);
 
 CREATE TABLE verdicts (
   tenant TEXT NOT NULL,
@@ -90,6 +91,11 @@ CREATE INDEX verdicts_by_age ON verdicts (at);
 const FROM_1: &str = "
 ALTER TABLE commits ADD COLUMN subject TEXT;
 CREATE INDEX conflicts_by_age ON entities (tenant, at) WHERE collection = '$conflicts' AND deleted = 0;
+";
+
+/// From release 2 of the tables.
+const FROM_2: &str = "
+CREATE INDEX users_of_replicas ON replicas (tenant, replica);
 ";
 
 /// Settings of every connection.
@@ -115,8 +121,11 @@ pub(super) fn open(connection: &mut Connection) -> Result<String, StoreError> {
             tx.execute_batch(TABLES)?;
             tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
-        1 => {
-            tx.execute_batch(FROM_1)?;
+        1 | 2 => {
+            if found == 1 {
+                tx.execute_batch(FROM_1)?;
+            }
+            tx.execute_batch(FROM_2)?;
             tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         SCHEMA_VERSION => {}
