@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::inputs::fingerprint;
+use crate::order::named_by_likeness;
 use crate::workspace::{self, Workspace};
 
 /// What the module is for.
@@ -31,18 +32,23 @@ pub enum Mode {
 /// `--low-memory-unused`: the bottom of the memory is the end of the stack, so an access that leaves it wraps around
 /// and traps instead of reaching there. Without `local-cse` the module is larger, but smaller to download.
 ///
-/// What comes before the first `-Oz`, and the second one, find the same code written in fewer ways; functions of one
-/// module stand together by their names: what is alike is near, for the compression (0004).
-const WASM_OPT_FLAGS: [&str; 14] = [
+/// What comes before the first `-Oz`, and the second one, find the same code written in fewer ways (0004).
+const PASSES: [&str; 6] = [
     "--flatten",
     "--rereloop",
     "-Oz",
     "-Oz",
-    "--reorder-functions-by-name",
     "--skip-pass=local-cse",
-    "--low-memory-unused",
     // A function with one caller stays a function: one with hundreds of locals compresses worse (0004).
     "--one-caller-inline-max-function-size=100",
+];
+
+/// Functions stand in the order of their names ([`named_by_likeness`]), and the module is written as after `-Oz`.
+const ORDER: [&str; 4] = ["--reorder-functions-by-name", "--optimize-level=2", "--shrink-level=2", "--strip-debug"];
+
+/// What the module is, and may be.
+const FEATURES: [&str; 7] = [
+    "--low-memory-unused",
     "--enable-bulk-memory",
     "--enable-nontrapping-float-to-int",
     "--enable-reference-types",
@@ -52,7 +58,7 @@ const WASM_OPT_FLAGS: [&str; 14] = [
 ];
 
 /// Everything that decides what the module holds.
-const INPUTS: [&str; 10] = [
+const INPUTS: [&str; 11] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
@@ -62,6 +68,7 @@ const INPUTS: [&str; 10] = [
     "src",
     "xtask/Cargo.toml",
     "xtask/src/build.rs",
+    "xtask/src/order.rs",
     "node_modules/binaryen/package.json",
 ];
 
@@ -101,13 +108,12 @@ pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
 pub fn named_module(workspace: &Workspace, dir: &Path) -> Result<PathBuf> {
     let bound = bind(&compile(workspace, Mode::Release)?, dir)?;
     let module = dir.join("named.wasm");
-    let mut command = std::process::Command::new(workspace.wasm_opt()?);
-    workspace::run(command.args(WASM_OPT_FLAGS).arg("--debuginfo").arg(&bound).arg("-o").arg(&module))?;
+    wasm_opt(workspace, &[&PASSES[..], &["--debuginfo"]].concat(), &bound, &module)?;
     Ok(module)
 }
 
 /// Compiles the root crate and returns the raw module. It is not stripped yet: wasm-bindgen reads in a custom section
-/// which features the module uses, and wasm-opt orders functions by their names before it removes those.
+/// which features the module uses.
 fn compile(workspace: &Workspace, mode: Mode) -> Result<PathBuf> {
     let mut cargo = workspace.cargo();
     cargo
@@ -182,13 +188,17 @@ fn own_name(name: &str) -> &str {
 }
 
 fn optimize(workspace: &Workspace, mode: Mode, bound: &Path, module: &Path) -> Result<()> {
-    match mode {
-        Mode::Dev => fs::copy(bound, module).map(|_| ()).context("cannot write the module"),
-        Mode::Release => {
-            let mut command = std::process::Command::new(workspace.wasm_opt()?);
-            workspace::run(command.args(WASM_OPT_FLAGS).arg("--strip-debug").arg(bound).arg("-o").arg(module))
-        }
+    if mode == Mode::Dev {
+        return fs::copy(bound, module).map(|_| ()).context("cannot write the module");
     }
+    wasm_opt(workspace, &PASSES, bound, module)?;
+    fs::write(bound, named_by_likeness(&fs::read(module)?)?)?;
+    wasm_opt(workspace, &ORDER, bound, module)
+}
+
+fn wasm_opt(workspace: &Workspace, flags: &[&str], from: &Path, to: &Path) -> Result<()> {
+    let mut command = std::process::Command::new(workspace.wasm_opt()?);
+    workspace::run(command.args(FEATURES).args(flags).arg(from).arg("-o").arg(to))
 }
 
 /// A crate that believes it runs on a C library imports what no browser has.

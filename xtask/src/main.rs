@@ -5,6 +5,7 @@
 
 mod build;
 mod inputs;
+mod order;
 mod size;
 mod tidy;
 mod workspace;
