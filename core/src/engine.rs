@@ -39,7 +39,6 @@ use crate::io::{Input, Now, Output};
 use crate::json;
 use crate::json::{JsonLimits, Map, Value};
 use crate::limits::DEPTH_MAX;
-use crate::query::ast::Query;
 use crate::replica::command::Command;
 use crate::replica::config::Config;
 use crate::replica::op::WriteRequest;
@@ -134,17 +133,13 @@ impl Engine {
         Ok(format!("[{}]", rows.join(",")))
     }
 
-    /// Answers a query.
+    /// Answers a query. `{"watch": true}` keeps it, `{"delta": handle}` tells how its answer changed since, and
+    /// `{"drop": handle}` lets it go.
     ///
     /// # Errors
     /// `bad-query`.
-    pub fn query(&self, request: &str) -> Result<String, CoreError> {
-        let answer = self.replica.query(&Query::parse(request)?)?;
-        let mut view = json!({"ids": answer.ids, "total": answer.total});
-        if let (Some(next), Some(map)) = (answer.next, view.as_object_mut()) {
-            map.insert("next".to_owned(), Value::String(next));
-        }
-        Ok(json::write_text(&view))
+    pub fn query(&mut self, request: &str) -> Result<String, CoreError> {
+        self.replica.query(&parse(request, |request| Ok(request.clone()))?).map(|answer| json::write_text(&answer))
     }
 
     /// `status`, `queue`, `health`, `metrics`, `conflicts`; `calls`: the newest stored call of each asker.
@@ -171,10 +166,12 @@ impl Engine {
     pub fn export(&self) -> Result<String, CoreError> {
         let mut collections = Map::new();
         for name in self.replica.declared.keys() {
-            let query = Query::parse(&json::write_text(&json!({"c": name})))?;
-            let ids = self.replica.query(&query)?.ids;
-            let row = |id: &String| self.replica.row(name, &EntityId::parse(id).ok()?);
-            let rows = ids.iter().filter_map(row).filter_map(|row| json::parse(row.as_bytes(), CALL).ok()).collect();
+            let ids = self.replica.ids(name);
+            let rows = ids
+                .into_iter()
+                .filter_map(|id| self.replica.row(name, id))
+                .filter_map(|row| json::parse(row.as_bytes(), CALL).ok())
+                .collect();
             collections.insert(name.to_string(), Value::Array(rows));
         }
         Ok(json::write_text(&json!({"tidewire": 1, "collections": collections, "queue": self.replica.queue_view()})))

@@ -8,6 +8,7 @@
 
 mod fields;
 mod numbers;
+mod pick;
 mod raw;
 mod scan;
 mod texts;
@@ -15,6 +16,7 @@ mod value;
 mod write;
 
 pub use self::fields::{Fields, list, number, text};
+pub use self::pick::{Span, Wanted};
 pub use self::raw::Raw;
 pub use self::texts::to_text;
 pub use self::value::{Map, Value};
@@ -177,6 +179,11 @@ pub fn check(value: &Value, depth: usize) -> Result<(), CoreError> {
 /// The one form of a number: 0 has no sign. `null` for what JSON has no number for, as in JavaScript.
 pub fn number_of(number: f64) -> Value {
     if number.is_finite() { Value::Number(number + 0.0) } else { Value::Null }
+}
+
+/// The number that the text of a JSON number means.
+pub(crate) fn number_from(text: &str) -> f64 {
+    numbers::parse(text) + 0.0
 }
 
 fn check_key(key: &str) -> Result<(), CoreError> {

@@ -82,6 +82,15 @@ impl<K: Ord, V> Table<K, V> {
         keys
     }
 
+    /// Shows the entries in the order of their keys.
+    pub fn each<'a>(&'a self, then: &mut dyn FnMut(&'a K, &'a V)) {
+        for chunk in &self.0 {
+            for (key, value) in chunk.iter() {
+                then(key, value);
+            }
+        }
+    }
+
     /// The entries from a key on, as long as `is` says so of their keys.
     pub fn run_from<Q: Ord + ?Sized>(&self, key: &Q, is: &dyn Fn(&K) -> bool) -> Vec<(&K, &V)>
     where
@@ -157,6 +166,9 @@ mod tests {
             let run = table.run_from(&700, &|key| *key < 2_900);
             prop_assert!(run.into_iter().eq(tree.range(700..2_900)));
             prop_assert!(table.keys().into_iter().eq(tree.keys()));
+            let mut entries = Vec::new();
+            table.each(&mut |key, value| entries.push((key, value)));
+            prop_assert!(entries.into_iter().eq(&tree));
             prop_assert_eq!(table.count(&|value| *value == 2), tree.values().filter(|value| **value == 2).count());
             table.retain(&mut |key, value| key % 7 == 0 && *value > 1);
             tree.retain(|key, value| key % 7 == 0 && *value > 1);

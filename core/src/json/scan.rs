@@ -305,7 +305,7 @@ impl<'a> Scanner<'a> {
 
 /// Whether none of eight bytes is a quote, a backslash or a control character: a zero byte is found by borrowing from
 /// it ("Bit Twiddling Hacks", Sean Anderson).
-fn all_plain(word: &[u8]) -> bool {
+pub(super) fn all_plain(word: &[u8]) -> bool {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let word = word.try_into().map(u64::from_le_bytes).unwrap_or_default();
     let below = |word: u64, bound: u64| word.wrapping_sub(EACH * bound) & !word;

@@ -1,52 +1,91 @@
-//! A query as the face sends it: plain data, so that its canonical JSON is its identity.
+//! A query as the face sends it: plain data, so that its canonical JSON is its identity. Read once into the form in
+//! which it is answered: each field that it looks at has a column, and the paths of all columns are one tree of keys.
+
+use std::cmp::Ordering;
 
 use crate::error::{Code, CoreError};
 use crate::ids::CollectionName;
-use crate::json::{self, Fields, JsonLimits, Map, Value};
+use crate::json::{self, Fields, JsonLimits, Map, Value, Wanted};
 use crate::model::path::Path;
+use crate::query::cell::compare;
+use crate::small::search;
 
 /// Which entities, in which order, how many.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Query {
     /// The collection.
     pub collection: CollectionName,
     /// Which; all if left out.
     pub filter: Option<Filter>,
-    /// Ties go by id.
-    pub order: Vec<(Field, Direction)>,
+    /// Columns; ties go by id.
+    pub order: Vec<(usize, Direction)>,
     /// At most so many.
     pub limit: Option<usize>,
     /// After leaving out so many.
     pub offset: usize,
-    /// The `next` of the page before.
-    pub after: Option<String>,
+    /// Only what comes after these sort keys and this id: the `next` of the page before.
+    pub after: Option<(Vec<Value>, String)>,
+    /// Whether a live answer tells how many match in all, and where the next page starts.
+    pub page: bool,
+    /// A number, or one of each group, instead of rows.
+    pub fold: Option<Fold>,
+    /// What it looks at.
+    pub columns: Columns,
+}
+
+/// What a query looks at.
+#[derive(Debug, Default)]
+pub struct Columns {
+    /// The fields; their places are their numbers.
+    pub fields: Vec<Field>,
+    /// The paths among them.
+    pub wanted: Wanted,
+    /// Whether the sync status is among them, which is not in the document.
+    pub status: bool,
+}
+
+/// What is made of all rows that match, or of those of each group.
+#[derive(Debug, Clone, Copy)]
+pub struct Fold {
+    /// What.
+    pub what: What,
+    /// Of which column; `None` only for [`What::Count`].
+    pub of: Option<usize>,
+    /// The column whose value names the group; `None`: all rows are one.
+    pub by: Option<usize>,
+}
+
+/// What is made of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// How many there are.
+    Count,
+    /// The sum of the numbers: exact, and rounded once.
+    Sum,
+    /// That sum by their count; null if there are none.
+    Avg,
+    /// The first in the order of values that is not null.
+    Min,
+    /// The last one.
+    Max,
 }
 
 /// A condition.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Filter {
     /// All of them.
-    And {
-        /// The parts.
-        and: Vec<Filter>,
-    },
+    And(Vec<Filter>),
     /// One of them.
-    Or {
-        /// The parts.
-        or: Vec<Filter>,
-    },
+    Or(Vec<Filter>),
     /// Not this.
-    Not {
-        /// The part.
-        not: Box<Filter>,
-    },
-    /// A field against a value.
-    Field {
-        /// Which field.
-        path: Field,
+    Not(Box<Filter>),
+    /// A column against a value.
+    Is {
+        /// Which column.
+        column: usize,
         /// How.
         op: Op,
-        /// The value.
+        /// The value; the list of `in` is sorted.
         value: Value,
     },
 }
@@ -110,70 +149,154 @@ pub enum Op {
     StartsWith,
 }
 
+impl Columns {
+    fn add(&mut self, text: &str) -> Result<usize, CoreError> {
+        let field = Field::parse(text)?;
+        if let Some(column) = self.fields.iter().position(|known| *known == field) {
+            return Ok(column);
+        }
+        let column = self.fields.len();
+        if let Field::Path(path) = &field {
+            self.wanted.add(path.segments(), column);
+        }
+        self.status |= field == Field::Status;
+        self.fields.push(field);
+        Ok(column)
+    }
+}
+
 impl Query {
     /// Reads a query.
     ///
     /// # Errors
     /// `bad-query` with what is wrong.
     pub fn parse(json: &str) -> Result<Self, CoreError> {
-        let bad = |error: CoreError| error.within(Code::BadQuery, "this query cannot be read");
-        let value = json::parse(json.as_bytes(), JsonLimits::MESSAGE).map_err(bad)?;
-        Self::read(&value).map_err(bad)
+        Self::read(&json::parse(json.as_bytes(), JsonLimits::MESSAGE).map_err(bad_query)?)
     }
 
-    fn read(value: &Value) -> Result<Self, CoreError> {
-        const KNOWN: [&str; 6] = ["c", "where", "orderBy", "limit", "offset", "after"];
+    /// Reads a query.
+    ///
+    /// # Errors
+    /// `bad-query` with what is wrong.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        Self::read_parts(value).map_err(bad_query)
+    }
+
+    fn read_parts(value: &Value) -> Result<Self, CoreError> {
+        const KNOWN: [&str; 10] =
+            ["c", "where", "orderBy", "limit", "offset", "after", "page", "fold", "groupBy", "watch"];
         let fields = Fields::of(value)?;
-        if let Some(key) = value
-            .as_object()
-            .into_iter()
-            .flat_map(Map::iter)
-            .map(|(key, _)| key)
-            .find(|key| !KNOWN.contains(&key.as_str()))
-        {
-            return Err(CoreError::new(Code::BadQuery, format!("unknown field `{key}`")));
+        let unknown = |map: &Map| map.keys().any(|key| !KNOWN.contains(&key.as_str()));
+        if value.as_object().is_some_and(unknown) {
+            return Err(CoreError::new(Code::BadQuery, "it has a field that no query has"));
         }
+        let mut columns = Columns::default();
         let limit = if fields.get("limit").is_some() { Some(fields.size_or("limit", 0)?) } else { None };
+        let mut order = Vec::new();
+        for part in fields.list("orderBy", |part| json::list(part, json::text))? {
+            let direction = match part.get(1).copied() {
+                Some("asc") => Direction::Asc,
+                Some("desc") => Direction::Desc,
+                _ => {
+                    return Err(CoreError::new(Code::BadQuery, "`orderBy` is a list of `[field, \"asc\" | \"desc\"]`"));
+                }
+            };
+            order.push((columns.add(part.first().copied().unwrap_or_default())?, direction));
+        }
+        let filter = fields.opt("where", |filter| Filter::read(filter, &mut columns))?;
+        let mut fold = None;
+        if let Some(parts) = fields.opt("fold", |parts| json::list(parts, json::text))? {
+            let what = What::parse(parts.first().copied().unwrap_or_default())?;
+            let of = if what == What::Count { None } else { Some(parts.get(1).copied().unwrap_or_default()) };
+            let of = of.map(|path| columns.add(path)).transpose()?;
+            let by = fields.opt("groupBy", json::text)?.map(|path| columns.add(path)).transpose()?;
+            fold = Some(Fold { what, of, by });
+        }
+        let after = fields.opt("after", json::text)?.map(|after| read_page(after, order.len())).transpose()?;
         Ok(Self {
             collection: CollectionName::read(fields.need("c")?)?,
-            filter: fields.opt("where", Filter::read)?,
-            order: fields.list("orderBy", read_order)?,
+            filter,
+            order,
             limit,
             offset: fields.size_or("offset", 0)?,
-            after: fields.opt("after", json::text)?.map(str::to_owned),
+            after,
+            page: fields.flag("page")?,
+            fold,
+            columns,
         })
     }
+}
+
+/// The sort keys and the id of the last row of a page.
+fn read_page(after: &str, keys: usize) -> Result<(Vec<Value>, String), CoreError> {
+    if let Ok(Value::Array(mut parts)) = json::parse(after.as_bytes(), JsonLimits::MESSAGE) {
+        match (parts.pop(), parts.pop(), parts.pop()) {
+            (Some(Value::String(id)), Some(Value::Array(values)), None) if values.len() == keys => {
+                return Ok((values, id));
+            }
+            _ => {}
+        }
+    }
+    Err(CoreError::new(Code::BadQuery, "`after` is the `next` of an earlier page of this query, unchanged"))
+}
+
+#[cold]
+fn bad_query(error: CoreError) -> CoreError {
+    error.within(Code::BadQuery, "this query cannot be read")
 }
 
 impl Filter {
     /// Its depth is bounded by that of the text.
-    fn read(value: &Value) -> Result<Self, CoreError> {
+    fn read(value: &Value, columns: &mut Columns) -> Result<Self, CoreError> {
         let fields = Fields::of(value)?;
         if let Some(parts) = fields.get("and") {
-            return Ok(Self::And { and: json::list(parts, Self::read)? });
+            return Ok(Self::And(Self::read_all(parts, columns)?));
         }
         if let Some(parts) = fields.get("or") {
-            return Ok(Self::Or { or: json::list(parts, Self::read)? });
+            return Ok(Self::Or(Self::read_all(parts, columns)?));
         }
         if let Some(part) = fields.get("not") {
-            return Ok(Self::Not { not: Box::new(Self::read(part)?) });
+            return Ok(Self::Not(Box::new(Self::read(part, columns)?)));
         }
-        Ok(Self::Field {
-            path: Field::parse(fields.text("path")?)?,
-            op: Op::parse(fields.text("op")?)?,
-            value: fields.need("value")?.clone(),
-        })
+        let column = columns.add(fields.text("path")?)?;
+        let op = Op::parse(fields.text("op")?)?;
+        let value = fields.need("value")?;
+        let value = if op == Op::In { sorted(json::list(value, Ok)?) } else { value.clone() };
+        Ok(Self::Is { column, op, value })
+    }
+
+    fn read_all(parts: &Value, columns: &mut Columns) -> Result<Vec<Self>, CoreError> {
+        let mut all = Vec::new();
+        for part in json::list(parts, Ok)? {
+            all.push(Self::read(part, columns)?);
+        }
+        Ok(all)
     }
 }
 
-fn read_order(value: &Value) -> Result<(Field, Direction), CoreError> {
-    let parts = json::list(value, json::text)?;
-    let direction = match parts.get(1).copied() {
-        Some("asc") => Direction::Asc,
-        Some("desc") => Direction::Desc,
-        _ => return Err(CoreError::new(Code::BadQuery, "`orderBy` is a list of `[field, \"asc\" | \"desc\"]`")),
-    };
-    Ok((Field::parse(parts.first().copied().unwrap_or_default())?, direction))
+/// The values in order, each once. Lists that come sorted, as those of the face do, take no time.
+fn sorted(items: Vec<&Value>) -> Value {
+    let mut list: Vec<Value> = Vec::new();
+    for item in items {
+        let found = search(list.len(), &mut |at| list.get(at).map_or(Ordering::Greater, |known| compare(known, item)));
+        if let Err(at) = found {
+            list.insert(at, item.clone());
+        }
+    }
+    Value::Array(list)
+}
+
+impl What {
+    fn parse(text: &str) -> Result<Self, CoreError> {
+        Ok(match text {
+            "count" => Self::Count,
+            "sum" => Self::Sum,
+            "avg" => Self::Avg,
+            "min" => Self::Min,
+            "max" => Self::Max,
+            _ => return Err(CoreError::new(Code::BadQuery, "`fold` is count, sum, avg, min or max")),
+        })
+    }
 }
 
 impl Op {

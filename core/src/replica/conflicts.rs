@@ -1,6 +1,6 @@
 //! What the app may know of conflicts: those that wait for a decision, and the history of those that were decided.
 
-use crate::ids::{CONFLICTS, EntityId};
+use crate::ids::{CONFLICTS, CollectionName, EntityId};
 use crate::json::{Value, json};
 use crate::replica::Replica;
 use crate::store::conflicts::{self, Known};
@@ -26,6 +26,11 @@ impl Replica {
             }
         }
         Value::Array(all)
+    }
+
+    /// Whether any conflict is about an entity, so that what is confirmed of it is not what is seen.
+    pub(crate) fn has_conflicts(&self, collection: &CollectionName, id: &EntityId) -> bool {
+        !conflicts::of(&self.state, collection.as_str(), id.as_str()).is_empty()
     }
 
     /// All conflicts of the entity that one of them is about.

@@ -13,13 +13,10 @@ use crate::merge::predict;
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 use crate::model::schema::FieldStrategy;
-use crate::query::ast::Query;
-use crate::query::run::{Answer, Row, run};
 use crate::replica::Replica;
 use crate::replica::op::{Op, WriteRequest, shape};
 use crate::replica::status::no_room;
 use crate::small::SmallMap;
-use crate::store::conflicts;
 use crate::store::state::{Entity, Status};
 use crate::table::Table;
 use crate::view::{Seen, see};
@@ -183,7 +180,7 @@ impl Replica {
             return None;
         };
         let alone = pending.is_empty() && self.writes.on(collection, id).next().is_none();
-        if !alone || conflicts::any(&self.state, collection.as_str(), id.as_str()) {
+        if !alone || self.has_conflicts(collection, id) {
             return None;
         }
         let (rev, at) = (confirmed.rev, confirmed.at);
@@ -216,7 +213,7 @@ impl Replica {
         }
     }
 
-    fn sync_status(&self, collection: &CollectionName, id: &EntityId, conflict: bool) -> &'static str {
+    pub(crate) fn sync_status(&self, collection: &CollectionName, id: &EntityId, conflict: bool) -> &'static str {
         let failed = self.state.letters.values().any(|l| &l.mutation.collection == collection && &l.mutation.id == id);
         let entity = self.state.entity(collection.as_str(), id.as_str());
         let mut pending = entity.into_iter().flat_map(|entity| &entity.pending).filter_map(|n| self.state.queue.get(n));
@@ -231,27 +228,6 @@ impl Replica {
         } else {
             "synced"
         }
-    }
-
-    /// Answers a query over the view.
-    ///
-    /// # Errors
-    /// `bad-query` or `unknown-collection`.
-    pub fn query(&self, query: &Query) -> Result<Answer, CoreError> {
-        let name = &query.collection;
-        if !self.declared.contains_key(name) {
-            return Err(CoreError::new(Code::UnknownCollection, "a query is about a collection given to openDb"));
-        }
-        let mut ids = self.state.entities.get(name).map(Table::keys).unwrap_or_default();
-        let mut only_provisional = self.writes.touched(name);
-        only_provisional.retain(|id| self.state.entity(name.as_str(), id.as_str()).is_none());
-        ids.append(&mut only_provisional);
-        let rows = ids.into_iter().filter_map(|id| {
-            let seen = self.see(name, id)?;
-            let status = self.sync_status(name, id, seen.is_in_conflict());
-            Some(Row { id: id.as_str(), doc: seen.doc, rev: seen.rev, at: seen.at, status })
-        });
-        run(query, rows)
     }
 }
 

@@ -1,0 +1,209 @@
+//! Takes fields out of a document without reading the rest of it.
+//!
+//! For documents that went through the door before: what is passed over is not checked again. In a text that is no
+//! JSON nothing, or too little, is found.
+
+use std::borrow::Cow;
+
+use super::{JsonLimits, parse};
+
+/// Where the text of a value begins and ends; `(0, 0)`: there is none.
+pub type Span = (usize, usize);
+
+/// The fields to look for, as a tree of keys.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    keys: Vec<Key>,
+    /// How many fields there are in all.
+    count: usize,
+}
+
+#[derive(Debug)]
+struct Key {
+    name: Box<str>,
+    /// Where its span goes, if it is a field that is looked for.
+    slot: Option<usize>,
+    below: Vec<Key>,
+}
+
+impl Wanted {
+    /// Looks for one more field; its span goes to `slot`.
+    pub fn add<'a>(&mut self, path: impl Iterator<Item = Cow<'a, str>>, slot: usize) {
+        self.count += 1;
+        let mut keys = &mut self.keys;
+        let mut path = path.peekable();
+        while let Some(name) = path.next() {
+            let index = keys.iter().position(|key| *key.name == *name).unwrap_or(keys.len());
+            if index == keys.len() {
+                keys.push(Key { name: name.into(), slot: None, below: Vec::new() });
+            }
+            let Some(key) = keys.get_mut(index) else { return };
+            if path.peek().is_none() {
+                key.slot = Some(slot);
+            }
+            keys = &mut key.below;
+        }
+    }
+
+    /// Finds the fields in a document. What is not there keeps the span that it had.
+    pub fn find(&self, doc: &[u8], spans: &mut [Span]) {
+        if self.count > 0 {
+            let mut finder = Finder { doc, at: 0, left: self.count, spans };
+            if finder.token() == Some(b'{') {
+                finder.object(&self.keys);
+            }
+        }
+    }
+}
+
+struct Finder<'a, 's> {
+    doc: &'a [u8],
+    at: usize,
+    /// How many fields are not found yet.
+    left: usize,
+    spans: &'s mut [Span],
+}
+
+/// Each function returns `None` when there is nothing more to look for: all is found, or the text is no JSON.
+impl<'a> Finder<'a, '_> {
+    fn object(&mut self, wanted: &[Key]) -> Option<()> {
+        self.at += 1;
+        loop {
+            match self.token()? {
+                b'}' => {
+                    self.at += 1;
+                    return Some(());
+                }
+                b',' => {
+                    self.at += 1;
+                    self.token()?;
+                }
+                _ => {}
+            }
+            let name = self.string()?;
+            if self.token()? != b':' {
+                return None;
+            }
+            self.at += 1;
+            let first = self.token()?;
+            let start = self.at;
+            let key = find(wanted, name);
+            match key {
+                Some(key) if first == b'{' && !key.below.is_empty() => self.object(&key.below)?,
+                _ => self.pass()?,
+            }
+            if let Some(slot) = key.and_then(|key| key.slot) {
+                *self.spans.get_mut(slot)? = (start, self.at);
+                self.left -= 1;
+                if self.left == 0 {
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Passes over a value.
+    fn pass(&mut self) -> Option<()> {
+        let mut depth = 0_usize;
+        loop {
+            match self.doc.get(self.at)? {
+                b'"' => {
+                    self.string()?;
+                    if depth == 0 {
+                        return Some(());
+                    }
+                }
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.at += 1;
+                }
+                b'}' | b']' if depth > 0 => {
+                    depth -= 1;
+                    self.at += 1;
+                    if depth == 0 {
+                        return Some(());
+                    }
+                }
+                b'}' | b']' | b',' | b' ' | b'\n' | b'\r' | b'\t' if depth == 0 => return Some(()),
+                _ => self.at += 1,
+            }
+        }
+    }
+
+    /// Passes over a text; returns what stands between the quotes.
+    fn string(&mut self) -> Option<&'a [u8]> {
+        if *self.doc.get(self.at)? != b'"' {
+            return None;
+        }
+        let start = self.at + 1;
+        self.at = start;
+        loop {
+            while self.doc.get(self.at..self.at + 8).is_some_and(super::scan::all_plain) {
+                self.at += 8;
+            }
+            match self.doc.get(self.at)? {
+                b'"' => {
+                    self.at += 1;
+                    return self.doc.get(start..self.at - 1);
+                }
+                b'\\' => self.at += 2,
+                _ => self.at += 1,
+            }
+        }
+    }
+
+    /// The next byte behind white space.
+    fn token(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.doc.get(self.at) {
+            self.at += 1;
+        }
+        self.doc.get(self.at).copied()
+    }
+}
+
+fn find<'k>(wanted: &'k [Key], name: &[u8]) -> Option<&'k Key> {
+    let plain = wanted.iter().find(|key| key.name.as_bytes() == name);
+    if plain.is_some() || !name.contains(&b'\\') {
+        return plain;
+    }
+    let name = parse(&[b"\"", name, b"\""].concat(), JsonLimits::MESSAGE).ok()?;
+    wanted.iter().find(|key| name == *key.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found<'a>(doc: &'a str, paths: &[&str]) -> Vec<&'a str> {
+        let mut wanted = Wanted::default();
+        for (slot, path) in paths.iter().enumerate() {
+            wanted.add(path.split('.').map(Cow::from), slot);
+        }
+        let mut spans = vec![(0, 0); paths.len()];
+        wanted.find(doc.as_bytes(), &mut spans);
+        spans.iter().map(|(start, end)| &doc[*start..*end]).collect()
+    }
+
+    #[test]
+    fn fields_are_found_at_any_depth_and_as_they_stand() {
+        let doc = concat!(
+            r#" { "a" : [1, {"b": 2}] , "b" :{"c":{"d":-1.5e3 },"x":"\"b\""},"#,
+            r#""long name with \"quotes\"":"x\\","e":null}"#
+        );
+        assert_eq!(found(doc, &["a", "b.c.d", "e"]), [r#"[1, {"b": 2}]"#, "-1.5e3", "null"]);
+        assert_eq!(found(doc, &["b", "b.x"]), [r#"{"c":{"d":-1.5e3 },"x":"\"b\""}"#, r#""\"b\"""#]);
+        assert_eq!(found(doc, &["long name with \"quotes\"", "c", "b.c.d.e"]), [r#""x\\""#, "", ""]);
+    }
+
+    #[test]
+    fn in_what_is_no_object_nothing_is_found() {
+        for doc in ["", "null", "[1]", "{", r#"{"a"#, r#"{"a":"#, r#"{"a":"b"#, r#"{"a" 1}"#] {
+            assert_eq!(found(doc, &["a"]), [""]);
+        }
+    }
+
+    #[test]
+    fn a_key_may_be_written_in_escapes() {
+        assert_eq!(found(r#"{"\u0061\u002f":1}"#, &["a/"]), ["1"]);
+    }
+}

@@ -1,0 +1,241 @@
+//! Queries against the plainest evaluator there is: over rows alone, and over an engine that writes, syncs, is refused
+//! and reads everything anew. What is kept and brought up to date equals what a fresh look finds, after every step.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod naive;
+mod world;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use proptest::prelude::*;
+use tidewire_core::ids::EntityId;
+use tidewire_core::json;
+use tidewire_core::json::Value;
+use tidewire_core::query::ast::Query;
+use tidewire_core::query::groups::Groups;
+use tidewire_core::query::list::List;
+use tidewire_core::query::row::{Row, Rows};
+use world::{World, world};
+
+/// Rows in memory: document, revision, time. Every other document is written with blanks and escapes.
+#[derive(Default)]
+struct Memory(BTreeMap<EntityId, (Vec<u8>, u64)>);
+
+impl Memory {
+    fn edit(&mut self, id: &EntityId, doc: Option<&Value>, rev: u64) {
+        match doc {
+            Some(doc) if rev.is_multiple_of(2) => self.0.insert(id.clone(), (doc.to_string().into_bytes(), rev)),
+            Some(doc) => self.0.insert(id.clone(), (serde_json::to_vec_pretty(doc).unwrap(), rev)),
+            None => self.0.remove(id),
+        };
+    }
+
+    fn show(id: &EntityId, (doc, rev): &(Vec<u8>, u64), then: &mut dyn FnMut(&Row<'_>)) {
+        let status = if rev.is_multiple_of(3) { "pending" } else { "synced" };
+        then(&Row { id, doc, rev: *rev, at: rev % 5, status });
+    }
+
+    fn rows(&self) -> Vec<Value> {
+        let mut rows = Vec::new();
+        self.each(true, &mut |row| {
+            let mut value: Value = serde_json::from_slice(row.doc).unwrap();
+            value["id"] = row.id.as_str().into();
+            value["$rev"] = row.rev.into();
+            value["$updatedAt"] = row.at.into();
+            value["$sync"] = json!({"status": row.status});
+            rows.push(value);
+        });
+        rows
+    }
+}
+
+impl Rows for Memory {
+    fn each(&self, _: bool, then: &mut dyn FnMut(&Row<'_>)) {
+        self.0.iter().for_each(|(id, row)| Self::show(id, row, then));
+    }
+
+    fn one(&self, id: &EntityId, _: bool, then: &mut dyn FnMut(&Row<'_>)) {
+        self.0.get(id).into_iter().for_each(|row| Self::show(id, row, then));
+    }
+}
+
+/// What changes in one step: some rows get a document or go.
+fn edits(rows: usize, count: Range<usize>, stays: f64) -> impl Strategy<Value = Vec<(EntityId, Option<Value>)>> {
+    let ids: Vec<String> =
+        (0..rows).map(|n| format!("d{n}")).chain(["ä", "\u{1f600}", "\u{e000}"].map(Into::into)).collect();
+    let id = prop::sample::select(ids).prop_map(|id| EntityId::parse(&id).unwrap());
+    prop::collection::vec((id, prop::option::weighted(stays, naive::document())), count)
+}
+
+/// Follows the steps, the first one apart, with what is kept, and compares it after each one with a fresh look and with
+/// the naive answer.
+fn check(query: &Value, steps: Vec<Vec<(EntityId, Option<Value>)>>) -> Result<(), TestCaseError> {
+    let read = Query::read(query).unwrap();
+    let mut memory = Memory::default();
+    let mut rev = 0;
+    let mut edit = |memory: &mut Memory, step: &[(EntityId, Option<Value>)]| {
+        for (id, doc) in step {
+            rev += 1;
+            memory.edit(id, doc.as_ref(), rev);
+        }
+    };
+    let mut steps = steps.into_iter();
+    edit(&mut memory, &steps.next().unwrap());
+    let mut kept = List::build(&read, &memory, true);
+    let mut groups = read.fold.map(|fold| Groups::build(&read, fold, &memory, true));
+    let mut items = groups.as_ref().map_or_else(|| kept.ids(&read), Groups::answer);
+    for step in steps {
+        edit(&mut memory, &step);
+        let changed: Vec<EntityId> = step.into_iter().map(|(id, _)| id).collect();
+        let expected = naive::answer(&memory.rows(), query);
+        if let (Some(groups), Some(fold)) = (&mut groups, read.fold) {
+            prop_assert_eq!(&Groups::build(&read, fold, &memory, false).answer(), &expected.items);
+            naive::splice(&mut items, &Value::Array(groups.follow(&read, &memory, &changed).unwrap()));
+            prop_assert_eq!(&items, &groups.answer());
+        } else {
+            let fresh = List::build(&read, &memory, false);
+            prop_assert_eq!(&fresh.ids(&read), &expected.items);
+            prop_assert_eq!((fresh.total(), fresh.next(&read)), (expected.total, expected.next.clone()));
+            naive::splice(&mut items, &Value::Array(kept.follow(&read, &memory, &changed)));
+            prop_assert_eq!(&items, &kept.ids(&read));
+            if read.page {
+                prop_assert_eq!((kept.total(), kept.next(&read)), (expected.total, expected.next));
+            }
+        }
+        prop_assert_eq!(&items, &expected.items);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_kept_is_what_a_fresh_look_finds(
+        query in naive::query(),
+        steps in prop::collection::vec(edits(12, 0..5, 0.7), 1..12),
+    ) {
+        check(&query, steps)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// More rows than a list with a limit keeps: it is cut, used up and built again.
+    #[test]
+    fn so_is_a_beginning_of_many_rows(
+        query in naive::query(),
+        limit in 0..40_usize,
+        first in edits(400, 0..1_000, 0.9),
+        steps in prop::collection::vec(prop_oneof![edits(400, 500..1_200, 0.02), edits(400, 0..300, 0.9)], 1..5),
+    ) {
+        let mut query = query;
+        if let Some(map) = query.as_object_mut() {
+            map.remove("fold");
+            map.remove("where");
+        }
+        query["limit"] = limit.into();
+        check(&query, [vec![first], steps].concat())?;
+    }
+}
+
+/// One step in a world with a device that watches, and another that writes as well.
+#[derive(Debug, Clone)]
+enum Step {
+    Write {
+        tab: usize,
+        atomic: bool,
+        ops: Vec<Value>,
+    },
+    Network(bool),
+    /// The server refuses entities with this value from now on.
+    Refuse(Value),
+    /// The server is another one: everything is read anew.
+    Reset,
+    Run(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let id = || (0..6).prop_map(|n| format!("d{n}"));
+    let edit = |kind: &'static str| {
+        (id(), naive::document(), naive::value()).prop_map(move |(id, doc, to)| match kind {
+            "insert" => json!({"op": kind, "c": "deals", "id": id, "value": doc}),
+            "set" => json!({"op": "patch", "c": "deals", "id": id, "set": {"/a": to}}),
+            "unset" => json!({"op": "patch", "c": "deals", "id": id, "unset": ["/a"]}),
+            _ => json!({"op": "delete", "c": "deals", "id": id}),
+        })
+    };
+    let op = prop_oneof![3 => edit("insert"), 3 => edit("set"), 1 => edit("unset"), 1 => edit("delete")];
+    let step = prop_oneof![
+        8 => (0..2_usize, any::<bool>(), prop::collection::vec(op, 1..3))
+            .prop_map(|(tab, atomic, ops)| Step::Write { tab, atomic, ops }),
+        1 => any::<bool>().prop_map(Step::Network),
+        1 => naive::value().prop_map(Step::Refuse),
+        1 => Just(Step::Reset),
+        4 => (1..3_000_u64).prop_map(Step::Run),
+    ];
+    prop::collection::vec(step, 1..30)
+}
+
+fn ask(world: &mut World, tab: usize, request: &Value) -> Value {
+    serde_json::from_str(&world.tabs[tab].engine.query(&request.to_string()).unwrap()).unwrap()
+}
+
+fn rows(world: &World, tab: usize) -> Vec<Value> {
+    let all: Value = serde_json::from_str(&world.tabs[tab].engine.export().unwrap()).unwrap();
+    all["collections"]["deals"].as_array().unwrap().clone()
+}
+
+fn carry_out(world: &mut World, step: Step, histories: &mut usize) {
+    match step {
+        Step::Write { tab, atomic, ops } => {
+            // One that the device refuses, an insert of what is there for example, changes nothing.
+            let request = json!({"atomic": atomic, "ops": ops}).to_string();
+            let _refused = world.tabs[tab].engine.write(world.now, &request);
+        }
+        Step::Network(on) => world.set_network(on),
+        Step::Refuse(value) => world.server.reject = Some(("/a".into(), value)),
+        Step::Reset => {
+            *histories += 1;
+            world.set_network(false);
+            world.server.history = format!("h{histories}");
+            world.run(10);
+            world.set_network(true);
+        }
+        Step::Run(ms) => world.run(ms),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_engine_keeps_its_answers(queries in prop::collection::vec(naive::query(), 1..6), steps in steps()) {
+        let mut world = world();
+        let (a, _b) = (world.device(), world.device());
+        let mut histories = 1;
+        let mut watched = Vec::new();
+        for query in queries {
+            let mut request = query.clone();
+            request["watch"] = true.into();
+            let answer = ask(&mut world, a, &request);
+            watched.push((query, answer["handle"].clone(), answer["items"].as_array().unwrap().clone()));
+        }
+        for step in steps {
+            carry_out(&mut world, step, &mut histories);
+            let rows = rows(&world, a);
+            for (query, handle, items) in &mut watched {
+                let expected = naive::answer(&rows, query);
+                let delta = ask(&mut world, a, &json!({"delta": handle}));
+                match delta.get("items") {
+                    Some(whole) => *items = whole.as_array().unwrap().clone(),
+                    None => naive::splice(items, &delta["steps"]),
+                }
+                prop_assert_eq!(&*items, &expected.items);
+                prop_assert_eq!(&ask(&mut world, a, query)["items"], &Value::Array(items.clone()));
+            }
+        }
+    }
+}
