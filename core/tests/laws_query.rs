@@ -12,52 +12,75 @@ use proptest::prelude::*;
 use tidewire_core::ids::EntityId;
 use tidewire_core::json;
 use tidewire_core::json::Value;
+use tidewire_core::model::mutation::Mutation;
+use tidewire_core::model::path::Path;
 use tidewire_core::query::ast::Query;
+use tidewire_core::query::grid::{Doc, Grid, Row};
 use tidewire_core::query::groups::Groups;
 use tidewire_core::query::list::List;
-use tidewire_core::query::row::{Row, Rows};
+
 use world::{World, world};
 
-/// Rows in memory: document, revision, time. Every other document is written with blanks and escapes.
-#[derive(Default)]
-struct Memory(BTreeMap<EntityId, (Vec<u8>, u64)>);
+/// Rows in memory with the columns of one query: document, revision. A document is put in one of its forms.
+struct Memory {
+    rows: BTreeMap<EntityId, (Value, u64)>,
+    grid: Grid,
+}
 
 impl Memory {
-    fn edit(&mut self, id: &EntityId, doc: Option<&Value>, rev: u64) {
-        match doc {
-            Some(doc) if rev.is_multiple_of(2) => self.0.insert(id.clone(), (doc.to_string().into_bytes(), rev)),
-            Some(doc) => self.0.insert(id.clone(), (serde_json::to_vec_pretty(doc).unwrap(), rev)),
-            None => self.0.remove(id),
-        };
+    fn new(query: &Query) -> Self {
+        let mut grid = Grid::default();
+        assert!(grid.want(&query.columns), "a new grid has to be filled");
+        grid.fill();
+        assert!(!grid.want(&query.columns), "and is filled then");
+        Self { rows: BTreeMap::new(), grid }
     }
 
-    fn show(id: &EntityId, (doc, rev): &(Vec<u8>, u64), then: &mut dyn FnMut(&Row<'_>)) {
-        let status = if rev.is_multiple_of(3) { "pending" } else { "synced" };
-        then(&Row { id, doc, rev: *rev, at: rev % 5, status });
+    fn edit(&mut self, id: &EntityId, doc: Option<&Value>, rev: u64) {
+        let Some(doc) = doc else {
+            self.rows.remove(id);
+            return self.grid.remove(id);
+        };
+        self.rows.insert(id.clone(), (doc.clone(), rev));
+        let (at, status) = (rev % 5, Self::status(rev));
+        let mut put = |doc: Doc<'_>| self.grid.put(&Row { id, doc, rev, at, status });
+        match rev % 4 {
+            0 => put(Doc::Text(doc.to_string().as_bytes())),
+            // With blanks and escapes.
+            1 => put(Doc::Text(&serde_json::to_vec_pretty(doc).unwrap())),
+            2 => put(Doc::Value(doc)),
+            _ => put(Doc::Insert(&insert_of(id, doc))),
+        }
+    }
+
+    fn status(rev: u64) -> &'static str {
+        if rev.is_multiple_of(3) { "pending" } else { "synced" }
     }
 
     fn rows(&self) -> Vec<Value> {
         let mut rows = Vec::new();
-        self.each(true, &mut |row| {
-            let mut value: Value = serde_json::from_slice(row.doc).unwrap();
-            value["id"] = row.id.as_str().into();
-            value["$rev"] = row.rev.into();
-            value["$updatedAt"] = row.at.into();
-            value["$sync"] = json!({"status": row.status});
+        for (id, (doc, rev)) in &self.rows {
+            let mut value: Value = serde_json::from_str(&doc.to_string()).unwrap();
+            value["id"] = id.as_str().into();
+            value["$rev"] = (*rev).into();
+            value["$updatedAt"] = (rev % 5).into();
+            value["$sync"] = json!({"status": Self::status(*rev)});
             rows.push(value);
-        });
+        }
         rows
     }
 }
 
-impl Rows for Memory {
-    fn each(&self, _: bool, then: &mut dyn FnMut(&Row<'_>)) {
-        self.0.iter().for_each(|(id, row)| Self::show(id, row, then));
+/// The insert that makes this document.
+fn insert_of(id: &EntityId, doc: &Value) -> Mutation {
+    let mut mutation = Mutation::parse(
+        format!(r#"{{"c":"deals","id":"{}","kind":"insert","base":0,"at":[1,0]}}"#, id.as_str()).as_bytes(),
+    )
+    .unwrap();
+    for (key, value) in doc.as_object().unwrap().iter() {
+        mutation.set.insert(Path::of_key(key).unwrap(), value.clone());
     }
-
-    fn one(&self, id: &EntityId, _: bool, then: &mut dyn FnMut(&Row<'_>)) {
-        self.0.get(id).into_iter().for_each(|row| Self::show(id, row, then));
-    }
+    mutation
 }
 
 /// What changes in one step: some rows get a document or go.
@@ -72,7 +95,7 @@ fn edits(rows: usize, count: Range<usize>, stays: f64) -> impl Strategy<Value = 
 /// the naive answer.
 fn check(query: &Value, steps: Vec<Vec<(EntityId, Option<Value>)>>) -> Result<(), TestCaseError> {
     let read = Query::read(query).unwrap();
-    let mut memory = Memory::default();
+    let mut memory = Memory::new(&read);
     let mut rev = 0;
     let mut edit = |memory: &mut Memory, step: &[(EntityId, Option<Value>)]| {
         for (id, doc) in step {
@@ -82,22 +105,22 @@ fn check(query: &Value, steps: Vec<Vec<(EntityId, Option<Value>)>>) -> Result<()
     };
     let mut steps = steps.into_iter();
     edit(&mut memory, &steps.next().unwrap());
-    let mut kept = List::build(&read, &memory, true);
-    let mut groups = read.fold.map(|fold| Groups::build(&read, fold, &memory, true));
+    let mut kept = List::build(&read, &memory.grid, true);
+    let mut groups = read.fold.map(|fold| Groups::build(&read, fold, &memory.grid, true));
     let mut items = groups.as_ref().map_or_else(|| kept.ids(&read), Groups::answer);
     for step in steps {
         edit(&mut memory, &step);
         let changed: Vec<EntityId> = step.into_iter().map(|(id, _)| id).collect();
         let expected = naive::answer(&memory.rows(), query);
         if let (Some(groups), Some(fold)) = (&mut groups, read.fold) {
-            prop_assert_eq!(&Groups::build(&read, fold, &memory, false).answer(), &expected.items);
-            naive::splice(&mut items, &Value::Array(groups.follow(&read, &memory, &changed).unwrap()));
+            prop_assert_eq!(&Groups::build(&read, fold, &memory.grid, false).answer(), &expected.items);
+            naive::splice(&mut items, &Value::Array(groups.follow(&read, &memory.grid, &changed).unwrap()));
             prop_assert_eq!(&items, &groups.answer());
         } else {
-            let fresh = List::build(&read, &memory, false);
+            let fresh = List::build(&read, &memory.grid, false);
             prop_assert_eq!(&fresh.ids(&read), &expected.items);
             prop_assert_eq!((fresh.total(), fresh.next(&read)), (expected.total, expected.next.clone()));
-            naive::splice(&mut items, &Value::Array(kept.follow(&read, &memory, &changed)));
+            naive::splice(&mut items, &Value::Array(kept.follow(&read, &memory.grid, &changed)));
             prop_assert_eq!(&items, &kept.ids(&read));
             if read.page {
                 prop_assert_eq!((kept.total(), kept.next(&read)), (expected.total, expected.next));

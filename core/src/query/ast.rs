@@ -1,11 +1,11 @@
 //! A query as the face sends it: plain data, so that its canonical JSON is its identity. Read once into the form in
-//! which it is answered: each field that it looks at has a column, and the paths of all columns are one tree of keys.
+//! which it is answered: each field that it looks at has a column.
 
 use std::cmp::Ordering;
 
 use crate::error::{Code, CoreError};
 use crate::ids::CollectionName;
-use crate::json::{self, Fields, JsonLimits, Map, Value, Wanted};
+use crate::json::{self, Fields, JsonLimits, Map, Value};
 use crate::model::path::Path;
 use crate::query::cell::compare;
 use crate::small::search;
@@ -38,10 +38,6 @@ pub struct Query {
 pub struct Columns {
     /// The fields; their places are their numbers.
     pub fields: Vec<Field>,
-    /// The paths among them.
-    pub wanted: Wanted,
-    /// Whether the sync status is among them, which is not in the document.
-    pub status: bool,
 }
 
 /// What is made of all rows that match, or of those of each group.
@@ -155,13 +151,8 @@ impl Columns {
         if let Some(column) = self.fields.iter().position(|known| *known == field) {
             return Ok(column);
         }
-        let column = self.fields.len();
-        if let Field::Path(path) = &field {
-            self.wanted.add(path.segments(), column);
-        }
-        self.status |= field == Field::Status;
         self.fields.push(field);
-        Ok(column)
+        Ok(self.fields.len() - 1)
     }
 }
 

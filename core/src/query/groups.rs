@@ -10,7 +10,8 @@ use crate::ids::EntityId;
 use crate::json::{self, Value};
 use crate::query::ast::{Fold, Query, What};
 use crate::query::cell::{Cell, compare};
-use crate::query::row::{Entry, Looking, Row, Rows, place, sort};
+use crate::query::grid::Grid;
+use crate::query::row::{Entry, Looking, place, sort};
 use crate::query::splice::step;
 use crate::query::sum::Sum;
 use crate::small::search;
@@ -41,35 +42,44 @@ struct Group {
 
 impl Groups {
     /// Looks at every row. `keep`: changes will be followed.
-    pub fn build(query: &Query, fold: Fold, rows: &dyn Rows, keep: bool) -> Self {
+    pub fn build(query: &Query, fold: Fold, grid: &Grid, keep: bool) -> Self {
         let mut groups = Self { fold, list: Vec::new(), rows: Vec::new() };
         if fold.by.is_none() {
             groups.list.push(Box::default());
         }
-        let mut looking = Looking::new(query);
-        let what = fold.what;
-        rows.each(query.columns.status, &mut |row| {
-            looking.at(row);
-            if !looking.matches(row, query.filter.as_ref()) {
-                return;
-            }
+        let looking = Looking::new(query, grid);
+        // Groups that are found by a number instead of a search.
+        let mut named: Vec<Option<Box<Group>>> = Vec::new();
+        for slot in looking.select() {
             if keep {
-                groups.rows.push(entry(&looking, row, fold));
+                groups.rows.extend(looking.member(slot, fold));
             }
-            let group = match fold.by {
-                None => groups.list.first_mut(),
-                Some(by) => {
-                    let mut at = 0;
-                    looking.cell(row, by, &mut |key| at = groups.at(key, None));
+            let name = fold.by.and_then(|by| looking.name(slot, by));
+            let group = match name {
+                Some(name) => {
+                    if name >= named.len() {
+                        named.resize_with(name + 1, || None);
+                    }
+                    let new = || Box::new(Group { key: looking.value(slot, fold.by), ..Group::default() });
+                    named.get_mut(name).map(|group| group.get_or_insert_with(new))
+                }
+                None => {
+                    let at = fold.by.map_or(0, |by| groups.at(looking.cell(slot, by), None));
                     groups.list.get_mut(at)
                 }
             };
-            let Some(group) = group else { return };
+            let Some(group) = group else { continue };
             match fold.of {
                 None => group.rows += 1,
-                Some(of) => looking.cell(row, of, &mut |value| group.add(what, value)),
+                Some(of) => group.add(fold.what, looking.cell(slot, of)),
             }
-        });
+        }
+        for group in named.into_iter().flatten() {
+            let at = groups.at(Cell::from(&group.key), None);
+            if let Some(place) = groups.list.get_mut(at) {
+                *place = group;
+            }
+        }
         sort(&mut groups.rows, &|a, b| a.id.cmp(&b.id));
         groups
     }
@@ -91,16 +101,10 @@ impl Groups {
 
     /// Follows changes of these rows: the steps from the old answer to the new one. `None`: it has to be built again,
     /// because a sum went over every number.
-    pub fn follow(&mut self, query: &Query, rows: &dyn Rows, changed: &[EntityId]) -> Option<Vec<Value>> {
-        let (mut steps, mut looking, fold) = (Vec::new(), Looking::new(query), self.fold);
+    pub fn follow(&mut self, query: &Query, grid: &Grid, changed: &[EntityId]) -> Option<Vec<Value>> {
+        let (mut steps, looking, fold) = (Vec::new(), Looking::new(query, grid), self.fold);
         for id in changed {
-            let mut new = None;
-            rows.one(id, query.columns.status, &mut |row| {
-                looking.at(row);
-                if looking.matches(row, query.filter.as_ref()) {
-                    new = Some(entry(&looking, row, fold));
-                }
-            });
+            let new = looking.find(id).and_then(|slot| looking.member(slot, fold));
             let place = place(&self.rows, id);
             let old = place.ok().and_then(|at| self.rows.get(at)).cloned();
             if old.as_ref().map(|old| &old.keys) == new.as_ref().map(|new| &new.keys) {
@@ -224,11 +228,6 @@ impl Group {
         };
         Value::Array(vec![self.key.clone(), number])
     }
-}
-
-fn entry(looking: &Looking<'_>, row: &Row<'_>, fold: Fold) -> Rc<Entry> {
-    let keys = vec![looking.value(row, fold.by), looking.value(row, fold.of)];
-    Rc::new(Entry { id: row.id.clone(), keys })
 }
 
 fn group(entry: &Entry) -> &Value {

@@ -13,7 +13,8 @@ use crate::ids::EntityId;
 use crate::json;
 use crate::json::Value;
 use crate::query::ast::Query;
-use crate::query::row::{Entry, Looking, Row, Rows, order, place, sort};
+use crate::query::grid::Grid;
+use crate::query::row::{Entry, Looking, order, place, sort};
 use crate::query::splice::step;
 use crate::small::search;
 
@@ -35,37 +36,34 @@ pub struct List {
 
 impl List {
     /// Looks at every row. `keep`: the list will follow changes.
-    pub fn build(query: &Query, rows: &dyn Rows, keep: bool) -> Self {
+    pub fn build(query: &Query, grid: &Grid, keep: bool) -> Self {
         let bound = bound(query, keep);
         let mut list = Self::default();
         let mut before = Vec::new();
-        let mut looking = Looking::new(query);
+        let looking = Looking::new(query, grid);
         // From here on a row is too far back; known once more rows than the bound were seen.
         let mut last: Option<Rc<Entry>> = None;
-        rows.each(query.columns.status, &mut |row| {
-            looking.at(row);
-            if !looking.matches(row, query.filter.as_ref()) {
-                return;
-            }
-            list.total += 1;
-            if !is_after(query, &looking, row) {
+        let slots = looking.select();
+        list.total = slots.len();
+        for slot in slots {
+            if !is_after(query, &looking, slot) {
                 if keep && bound.is_none() {
-                    before.push(looking.entry(query, row));
+                    before.extend(looking.entry(slot));
                 }
-                return;
+                continue;
             }
             if let Some(last) = &last
-                && looking.order(query, row, &last.keys, last.id.as_str()).is_gt()
+                && looking.order(slot, &last.keys, last.id.as_str()).is_gt()
             {
                 list.more = true;
-                return;
+                continue;
             }
-            list.order.push(looking.entry(query, row));
+            list.order.extend(looking.entry(slot));
             if let Some(bound) = bound.filter(|bound| list.order.len() >= 2 * bound + SPARE) {
                 list.cut(query, bound);
                 last = list.order.last().cloned();
             }
-        });
+        }
         list.cut(query, bound.unwrap_or(usize::MAX));
         if keep {
             list.by_id = before;
@@ -114,18 +112,12 @@ impl List {
     }
 
     /// Follows changes of these rows: the steps from the old window to the new one.
-    pub fn follow(&mut self, query: &Query, rows: &dyn Rows, changed: &[EntityId]) -> Vec<Value> {
+    pub fn follow(&mut self, query: &Query, grid: &Grid, changed: &[EntityId]) -> Vec<Value> {
         let mut steps = Vec::new();
-        let mut looking = Looking::new(query);
+        let looking = Looking::new(query, grid);
         for id in changed {
-            let mut new = None;
-            rows.one(id, query.columns.status, &mut |row| {
-                looking.at(row);
-                let kept = bound(query, true).is_none() || is_after(query, &looking, row);
-                if kept && looking.matches(row, query.filter.as_ref()) {
-                    new = Some(looking.entry(query, row));
-                }
-            });
+            let slot = looking.find(id).filter(|slot| bound(query, true).is_none() || is_after(query, &looking, *slot));
+            let new = slot.and_then(|slot| looking.entry(slot));
             let old = place(&self.by_id, id).ok().and_then(|at| self.by_id.get(at)).cloned();
             match (old, new) {
                 (Some(old), Some(new)) if old.keys == new.keys => self.touch(query, &old, &mut steps),
@@ -139,7 +131,7 @@ impl List {
                 }
             }
         }
-        self.keep_bounds(query, rows, &mut steps);
+        self.keep_bounds(query, grid, &mut steps);
         steps
     }
 
@@ -195,7 +187,7 @@ impl List {
     }
 
     /// Keeps no more rows than it needs, and no fewer.
-    fn keep_bounds(&mut self, query: &Query, rows: &dyn Rows, steps: &mut Vec<Value>) {
+    fn keep_bounds(&mut self, query: &Query, grid: &Grid, steps: &mut Vec<Value>) {
         let Some(bound) = bound(query, true) else { return };
         while self.order.len() > 2 * bound + SPARE {
             let Some(entry) = self.order.pop() else { break };
@@ -207,7 +199,7 @@ impl List {
         if self.more && self.order.len() <= end(query) {
             // What is kept is the beginning of what matches: the new list only goes on where it ends.
             let shown = self.ids(query).len();
-            *self = Self::build(query, rows, true);
+            *self = Self::build(query, grid, true);
             for (at, id) in self.ids(query).into_iter().enumerate().skip(shown) {
                 steps.push(step(at, 0, Some(id)));
             }
@@ -232,8 +224,8 @@ fn end(query: &Query) -> usize {
     query.limit.map_or(usize::MAX, |limit| query.offset.saturating_add(limit))
 }
 
-fn is_after(query: &Query, looking: &Looking<'_>, row: &Row<'_>) -> bool {
-    query.after.as_ref().is_none_or(|(keys, id)| looking.order(query, row, keys, id).is_gt())
+fn is_after(query: &Query, looking: &Looking<'_>, slot: usize) -> bool {
+    query.after.as_ref().is_none_or(|(keys, id)| looking.order(slot, keys, id).is_gt())
 }
 
 fn item(entry: &Entry) -> Value {

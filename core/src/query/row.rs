@@ -4,33 +4,11 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 
 use crate::ids::EntityId;
-use crate::json::{Span, Value};
-use crate::query::ast::{Columns, Direction, Field, Filter, Op, Query};
+use crate::json::Value;
+use crate::query::ast::{Direction, Fold, Op, Query};
 use crate::query::cell::{Cell, code_units, compare};
+use crate::query::grid::Grid;
 use crate::small::search;
-
-/// What a query sees of one entity.
-#[derive(Debug, Clone, Copy)]
-pub struct Row<'a> {
-    /// Its id.
-    pub id: &'a EntityId,
-    /// Its document, as JSON.
-    pub doc: &'a [u8],
-    /// Its confirmed revision.
-    pub rev: u64,
-    /// When it last changed.
-    pub at: u64,
-    /// Its sync status; empty where nobody asks for it.
-    pub status: &'static str,
-}
-
-/// Where rows come from. `status`: whether somebody asks for it.
-pub trait Rows {
-    /// Shows every row, in any order.
-    fn each(&self, status: bool, then: &mut dyn FnMut(&Row<'_>));
-    /// Shows one row, if it is there.
-    fn one(&self, id: &EntityId, status: bool, then: &mut dyn FnMut(&Row<'_>));
-}
 
 /// A row that is kept: its id and the values that the query needs again.
 #[derive(Debug)]
@@ -41,84 +19,73 @@ pub struct Entry {
     pub keys: Vec<Value>,
 }
 
-/// A row being looked at. Nothing of it is copied, and of the document only the columns are read.
+/// Rows being looked at for one query.
 #[derive(Debug)]
 pub struct Looking<'a> {
-    columns: &'a Columns,
-    spans: Vec<Span>,
+    query: &'a Query,
+    grid: &'a Grid,
+    /// Where the columns of the query stand in the grid.
+    places: Vec<usize>,
 }
 
 impl<'a> Looking<'a> {
-    /// Looks at rows for a query.
-    pub fn new(query: &'a Query) -> Self {
-        Self { columns: &query.columns, spans: vec![(0, 0); query.columns.fields.len()] }
+    /// Looks at rows for a query whose columns are in the grid.
+    pub fn new(query: &'a Query, grid: &'a Grid) -> Self {
+        Self { query, grid, places: query.columns.fields.iter().map(|field| grid.column(field)).collect() }
     }
 
-    /// Finds the columns of the next row. Its other functions are then about this row.
-    pub fn at(&mut self, row: &Row<'_>) {
-        self.spans.fill((0, 0));
-        self.columns.wanted.find(row.doc, &mut self.spans);
+    /// The rows that match.
+    pub fn select(&self) -> Vec<usize> {
+        self.grid.select(self.query.filter.as_ref(), &self.places)
     }
 
-    /// Hands over the value of a column.
-    pub fn cell(&self, row: &Row<'_>, column: usize, then: &mut dyn FnMut(Cell<'_>)) {
-        #[expect(clippy::cast_precision_loss, reason = "what JavaScript would hold")]
-        match self.columns.fields.get(column) {
-            Some(Field::Path(_)) => {
-                let (start, end) = self.spans.get(column).copied().unwrap_or_default();
-                Cell::read(row.doc.get(start..end).unwrap_or_default(), then);
-            }
-            Some(Field::Id) => then(Cell::Text(row.id.as_str())),
-            Some(Field::Rev) => then(Cell::Number(row.rev as f64)),
-            Some(Field::UpdatedAt) => then(Cell::Number(row.at as f64)),
-            Some(Field::Status) => then(Cell::Text(row.status)),
-            None => then(Cell::Null),
-        }
+    /// Where a row stands, if it is there and matches.
+    pub fn find(&self, id: &EntityId) -> Option<usize> {
+        let slot = self.grid.slot(id)?;
+        let filter = self.query.filter.as_ref();
+        filter.is_none_or(|filter| self.grid.matches(slot, filter, &self.places)).then_some(slot)
+    }
+
+    /// The value of a column of the query.
+    pub fn cell(&self, slot: usize, column: usize) -> Cell<'a> {
+        self.grid.cell(slot, self.places.get(column).copied().unwrap_or(usize::MAX))
+    }
+
+    /// The number of the text that stands there, if it is one of those that occur often.
+    pub fn name(&self, slot: usize, column: usize) -> Option<usize> {
+        self.grid.name(slot, *self.places.get(column)?)
     }
 
     /// The value of a column, to keep.
-    pub fn value(&self, row: &Row<'_>, column: Option<usize>) -> Value {
-        let mut value = Value::Null;
-        if let Some(column) = column {
-            self.cell(row, column, &mut |cell| value = cell.to_value());
-        }
-        value
-    }
-
-    /// Whether the row matches.
-    pub fn matches(&self, row: &Row<'_>, filter: Option<&Filter>) -> bool {
-        match filter {
-            None => true,
-            Some(Filter::And(parts)) => parts.iter().all(|part| self.matches(row, Some(part))),
-            Some(Filter::Or(parts)) => parts.iter().any(|part| self.matches(row, Some(part))),
-            Some(Filter::Not(part)) => !self.matches(row, Some(part)),
-            Some(Filter::Is { column, op, value }) => {
-                let mut yes = false;
-                self.cell(row, *column, &mut |cell| yes = holds(cell, *op, value));
-                yes
-            }
-        }
+    pub fn value(&self, slot: usize, column: Option<usize>) -> Value {
+        column.map_or(Value::Null, |column| self.cell(slot, column).to_value())
     }
 
     /// The order of the row against sort keys and an id.
-    pub fn order(&self, query: &Query, row: &Row<'_>, keys: &[Value], id: &str) -> Ordering {
-        for ((column, direction), key) in query.order.iter().zip(keys) {
-            let mut order = Ordering::Equal;
-            self.cell(row, *column, &mut |cell| order = cell.compare(Cell::from(key)));
+    pub fn order(&self, slot: usize, keys: &[Value], id: &str) -> Ordering {
+        for ((column, direction), key) in self.query.order.iter().zip(keys) {
+            let order = self.cell(slot, *column).compare(Cell::from(key));
             if order.is_ne() {
                 return directed(order, *direction);
             }
         }
-        code_units(row.id.as_str(), id)
+        code_units(self.id(slot), id)
+    }
+
+    fn id(&self, slot: usize) -> &str {
+        self.grid.id(slot).map(EntityId::as_str).unwrap_or_default()
     }
 
     /// The row with its sort keys, to keep.
-    pub fn entry(&self, query: &Query, row: &Row<'_>) -> Rc<Entry> {
-        let mut keys = Vec::with_capacity(query.order.len());
-        for (column, _) in &query.order {
-            keys.push(self.value(row, Some(*column)));
-        }
-        Rc::new(Entry { id: row.id.clone(), keys })
+    pub fn entry(&self, slot: usize) -> Option<Rc<Entry>> {
+        let keys = self.query.order.iter().map(|(column, _)| self.value(slot, Some(*column))).collect();
+        Some(Rc::new(Entry { id: self.grid.id(slot)?.clone(), keys }))
+    }
+
+    /// The row with its group and its value, to keep.
+    pub fn member(&self, slot: usize, fold: Fold) -> Option<Rc<Entry>> {
+        let keys = vec![self.value(slot, fold.by), self.value(slot, fold.of)];
+        Some(Rc::new(Entry { id: self.grid.id(slot)?.clone(), keys }))
     }
 }
 
@@ -147,7 +114,7 @@ fn directed(order: Ordering, direction: Direction) -> Ordering {
     if direction == Direction::Desc { order.reverse() } else { order }
 }
 
-fn holds(found: Cell<'_>, op: Op, value: &Value) -> bool {
+pub(super) fn holds(found: Cell<'_>, op: Op, value: &Value) -> bool {
     let wanted = Cell::from(value);
     let order =
         |is: fn(Ordering) -> bool| found.is_like(wanted) && !matches!(found, Cell::Null) && is(found.compare(wanted));

@@ -137,6 +137,7 @@ impl Replica {
         let reopened = self.maintenance.opened;
         let (state, errors) = boot.loading.finish(boot.summary);
         self.state = state;
+        self.watches.forget_rows();
         for error in &errors {
             self.set_aside(error);
         }
@@ -202,6 +203,7 @@ impl Replica {
         self.rewrite_unsent();
         self.touch_everything();
         self.state = State::default();
+        self.watches.forget_rows();
         self.lead_again();
         self.reload();
     }

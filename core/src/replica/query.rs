@@ -8,19 +8,30 @@ use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId};
 use crate::json;
 use crate::json::{Fields, Map, Value};
+use crate::model::mutation::Kind;
 use crate::query::ast::Query;
+use crate::query::grid::{Doc, Grid, Row};
 use crate::query::groups::Groups;
 use crate::query::list::List;
-use crate::query::row::{Row, Rows};
 use crate::replica::Replica;
-use crate::store::state::Entity;
+use crate::small::SmallMap;
+use crate::store::state::{Confirmed, Entity};
 use crate::table::Table;
 
-/// The queries that are kept.
+/// The queries that are kept, and what they are answered from.
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     next: u64,
     list: Vec<Watch>,
+    sheets: SmallMap<CollectionName, Sheet>,
+}
+
+/// The columns of a collection that was asked about.
+#[derive(Debug, Default)]
+struct Sheet {
+    grid: Grid,
+    /// Rows that may have changed since the last answer; one may stand here more than once.
+    changed: Vec<EntityId>,
 }
 
 #[derive(Debug)]
@@ -43,6 +54,14 @@ enum Result {
 impl Watches {
     /// The view of a row may have changed.
     pub(crate) fn touch(&mut self, collection: &CollectionName, id: &EntityId) {
+        if let Some(Sheet { grid, changed }) = self.sheets.get_mut(collection.as_str()) {
+            changed.push(id.clone());
+            // Nobody asks any more, or the rows came all at once: they are looked at again when somebody does.
+            if changed.len() > 1_000 + 4 * grid.len() {
+                *changed = Vec::new();
+                grid.clear();
+            }
+        }
         for watch in self.list.iter_mut().filter(|watch| watch.query.collection == *collection && !watch.again) {
             if watch.changed.last() == Some(id) {
                 continue;
@@ -57,6 +76,13 @@ impl Watches {
                 watch.changed.clear();
             }
         }
+    }
+}
+
+impl Watches {
+    /// The rows are others now.
+    pub(crate) fn forget_rows(&mut self) {
+        self.sheets = SmallMap::new();
     }
 }
 
@@ -80,6 +106,7 @@ impl Replica {
         if !self.declared.contains_key(&query.collection) {
             return Err(CoreError::new(Code::UnknownCollection, "a query is about a collection given to openDb"));
         }
+        self.look(&query);
         let result = self.result(&query, keep);
         let mut answer = result.answer(&query, true);
         if keep {
@@ -110,11 +137,11 @@ impl Replica {
         let at = self.watches.list.iter().position(|watch| watch.handle == handle);
         let at = at.ok_or_else(|| CoreError::new(Code::BadQuery, "no such query is kept: ask it again"))?;
         let mut watch = self.watches.list.swap_remove(at);
-        let view = View { replica: self, collection: &watch.query.collection };
-        let steps = match &mut watch.result {
-            _ if watch.again => None,
-            Result::List(list) => Some(list.follow(&watch.query, &view, &watch.changed)),
-            Result::Groups(groups) => groups.follow(&watch.query, &view, &watch.changed),
+        self.look(&watch.query);
+        let steps = match (&mut watch.result, self.grid(&watch.query)) {
+            (Result::List(list), Some(grid)) if !watch.again => Some(list.follow(&watch.query, grid, &watch.changed)),
+            (Result::Groups(groups), Some(grid)) if !watch.again => groups.follow(&watch.query, grid, &watch.changed),
+            _ => None,
         };
         watch.changed.clear();
         watch.again = false;
@@ -131,11 +158,35 @@ impl Replica {
     }
 
     fn result(&self, query: &Query, keep: bool) -> Result {
-        let view = View { replica: self, collection: &query.collection };
+        let nothing = Grid::default();
+        let grid = self.grid(query).unwrap_or(&nothing);
         match query.fold {
-            Some(fold) => Result::Groups(Groups::build(query, fold, &view, keep)),
-            None => Result::List(List::build(query, &view, keep)),
+            Some(fold) => Result::Groups(Groups::build(query, fold, grid, keep)),
+            None => Result::List(List::build(query, grid, keep)),
         }
+    }
+
+    fn grid(&self, query: &Query) -> Option<&Grid> {
+        self.watches.sheets.get(query.collection.as_str()).map(|sheet| &sheet.grid)
+    }
+
+    /// Brings the columns of a query up to date.
+    fn look(&mut self, query: &Query) {
+        let name = &query.collection;
+        let Sheet { mut grid, changed } = self.watches.sheets.remove(name.as_str()).unwrap_or_default();
+        let view = View { replica: self, collection: name };
+        if grid.want(&query.columns) {
+            let status = grid.shows_status();
+            view.each(status, &mut |row| grid.put(row));
+            grid.fill();
+        } else {
+            for id in &changed {
+                if !view.one(id, grid.shows_status(), &mut |row| grid.put(row)) {
+                    grid.remove(id);
+                }
+            }
+        }
+        self.watches.sheets.insert(name.clone(), Sheet { grid, changed: Vec::new() });
     }
 }
 
@@ -172,31 +223,43 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn show(&self, id: &EntityId, entity: Option<&Entity>, status: bool, then: &mut dyn FnMut(&Row<'_>)) {
+    /// Shows one row; says whether it is there.
+    fn show(&self, id: &EntityId, entity: Option<&Entity>, status: bool, then: &mut dyn FnMut(&Row<'_>)) -> bool {
         let mark = |conflict| if status { self.replica.sync_status(self.collection, id, conflict) } else { "" };
-        let provisional = self.replica.writes.on(self.collection, id).next().is_some();
-        match entity.and_then(|entity| entity.confirmed.as_ref().filter(|_| entity.pending.is_empty())) {
-            Some(confirmed) if !provisional && !self.replica.has_conflicts(self.collection, id) => {
-                then(&Row { id, doc: &confirmed.doc, rev: confirmed.rev, at: confirmed.at, status: mark(false) });
+        let confirmed = entity.and_then(|entity| entity.confirmed.as_ref());
+        let pending = entity.into_iter().flat_map(|entity| &entity.pending);
+        let queued = pending.filter_map(|n| self.replica.state.queue.get(n)).map(|entry| &*entry.mutation);
+        let mut edits = queued.chain(self.replica.writes.on(self.collection, id));
+        let (first, second) = (edits.next(), edits.next());
+        let conflicts = self.replica.has_conflicts(self.collection, id);
+        match (confirmed, first) {
+            (Some(Confirmed { rev, at, doc, .. }), None) if !conflicts => {
+                then(&Row { id, doc: Doc::Text(doc), rev: *rev, at: *at, status: mark(false) });
+            }
+            (None, Some(edit)) if second.is_none() && edit.kind == Kind::Insert && !conflicts => {
+                then(&Row { id, doc: Doc::Insert(edit), rev: 0, at: edit.at.0, status: mark(false) });
             }
             _ => {
-                let Some(seen) = self.replica.see(self.collection, id) else { return };
+                let Some(seen) = self.replica.see(self.collection, id) else { return false };
                 let status = mark(seen.is_in_conflict());
-                then(&Row { id, doc: &json::write(&seen.doc), rev: seen.rev, at: seen.at, status });
+                then(&Row { id, doc: Doc::Value(&seen.doc), rev: seen.rev, at: seen.at, status });
             }
         }
+        true
     }
-}
 
-impl Rows for View<'_> {
     fn each(&self, status: bool, then: &mut dyn FnMut(&Row<'_>)) {
         if let Some(table) = self.replica.state.entities.get(self.collection) {
-            table.each(&mut |id, entity| self.show(id, Some(entity), status, then));
+            table.each(&mut |id, entity| {
+                self.show(id, Some(entity), status, then);
+            });
         }
-        self.replica.only_provisional(self.collection, &mut |id| self.show(id, None, status, then));
+        self.replica.only_provisional(self.collection, &mut |id| {
+            self.show(id, None, status, then);
+        });
     }
 
-    fn one(&self, id: &EntityId, status: bool, then: &mut dyn FnMut(&Row<'_>)) {
-        self.show(id, self.replica.state.entity(self.collection.as_str(), id.as_str()), status, then);
+    fn one(&self, id: &EntityId, status: bool, then: &mut dyn FnMut(&Row<'_>)) -> bool {
+        self.show(id, self.replica.state.entity(self.collection.as_str(), id.as_str()), status, then)
     }
 }

@@ -1,0 +1,127 @@
+//! One field of all rows: numbers beside numbers, and texts that occur often as the number of their name.
+
+use std::cmp::Ordering;
+
+use crate::json::Value;
+use crate::query::cell::Cell;
+use crate::small::search;
+
+/// More different texts than this in one field are no names: they stand as they are.
+const NAMES_MAX: usize = 1_024;
+
+/// How a row's value stands in a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Kind {
+    #[default]
+    Null,
+    Bool,
+    Number,
+    /// A text that occurs often, by its number.
+    Name,
+    /// Anything else, as a value.
+    Other,
+}
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub(super) struct Column {
+    kinds: Vec<Kind>,
+    numbers: Vec<f64>,
+    others: Vec<Value>,
+    names: Vec<Box<str>>,
+    /// The numbers of the names, in the order of the names.
+    sorted: Vec<usize>,
+}
+
+impl Column {
+    /// The value of a slot.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a name's number is what was put")]
+    pub(super) fn get(&self, slot: usize) -> Cell<'_> {
+        let number = self.numbers.get(slot).copied().unwrap_or_default();
+        match self.kinds.get(slot).copied().unwrap_or_default() {
+            Kind::Null => Cell::Null,
+            Kind::Bool => Cell::Bool(number != 0.0),
+            Kind::Number => Cell::Number(number),
+            Kind::Name => Cell::Text(self.names.get(number as usize).map(AsRef::as_ref).unwrap_or_default()),
+            Kind::Other => self.others.get(slot).map_or(Cell::Null, Cell::from),
+        }
+    }
+
+    /// Puts a value into a slot.
+    #[expect(clippy::cast_precision_loss, reason = "there are few names")]
+    pub(super) fn put(&mut self, slot: usize, cell: Cell<'_>) {
+        let (kind, number) = match cell {
+            Cell::Null => (Kind::Null, 0.0),
+            Cell::Bool(yes) => (Kind::Bool, f64::from(u8::from(yes))),
+            Cell::Number(number) => (Kind::Number, number),
+            Cell::Text(text) => match self.name(text) {
+                Some(name) => (Kind::Name, name as f64),
+                None => (Kind::Other, 0.0),
+            },
+            Cell::Items(_) | Cell::Fields(_) => (Kind::Other, 0.0),
+        };
+        set(&mut self.kinds, slot, kind);
+        set(&mut self.numbers, slot, number);
+        if kind == Kind::Other || slot < self.others.len() {
+            let value = if kind == Kind::Other { cell.to_value() } else { Value::Null };
+            set(&mut self.others, slot, value);
+        }
+    }
+
+    fn find(&self, text: &str) -> Result<usize, usize> {
+        search(self.sorted.len(), &mut |at| {
+            let name = self.sorted.get(at).and_then(|name| self.names.get(*name));
+            name.map_or(Ordering::Greater, |name| (**name).cmp(text))
+        })
+    }
+
+    /// The number of a name, made if there is room.
+    fn name(&mut self, text: &str) -> Option<usize> {
+        match self.find(text) {
+            Ok(at) => self.sorted.get(at).copied(),
+            Err(at) if self.names.len() < NAMES_MAX => {
+                self.sorted.insert(at, self.names.len());
+                self.names.push(text.into());
+                Some(self.names.len() - 1)
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Keeps the slots that hold this text.
+    #[expect(clippy::cast_precision_loss, reason = "there are few names")]
+    pub(super) fn retain_text(&self, text: &str, slots: &mut Vec<usize>) {
+        let name = self.find(text).ok().and_then(|at| self.sorted.get(at)).map_or(f64::NAN, |name| *name as f64);
+        slots.retain(|slot| match self.kinds.get(*slot) {
+            Some(Kind::Name) => self.numbers.get(*slot) == Some(&name),
+            Some(Kind::Other) => self.others.get(*slot).and_then(Value::as_str) == Some(text),
+            _ => false,
+        });
+    }
+
+    /// Keeps the slots that hold a number on one side of this one, or, with `equal`, this one.
+    pub(super) fn retain_numbers(&self, number: f64, below: bool, equal: bool, slots: &mut Vec<usize>) {
+        slots.retain(|slot| {
+            self.kinds.get(*slot) == Some(&Kind::Number)
+                && self.numbers.get(*slot).is_some_and(|found| {
+                    (*found < number && below) || (*found > number && !below) || (*found == number && equal)
+                })
+        });
+    }
+
+    /// The number of a slot's name, if it holds one. A text that is a name is one in every slot.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a name's number is what was put")]
+    pub(super) fn name_at(&self, slot: usize) -> Option<usize> {
+        (self.kinds.get(slot) == Some(&Kind::Name))
+            .then(|| self.numbers.get(slot).copied().unwrap_or_default() as usize)
+    }
+}
+
+fn set<T: Clone + Default>(list: &mut Vec<T>, slot: usize, value: T) {
+    if slot >= list.len() {
+        list.resize(slot + 1, T::default());
+    }
+    if let Some(place) = list.get_mut(slot) {
+        *place = value;
+    }
+}
