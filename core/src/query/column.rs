@@ -99,13 +99,15 @@ impl Column {
         });
     }
 
-    /// Keeps the slots that hold a number on one side of this one, or, with `equal`, this one.
-    pub(super) fn retain_numbers(&self, number: f64, below: bool, equal: bool, slots: &mut Vec<usize>) {
+    /// Keeps the slots that hold a number on one side of this one, or, with `equal`, this one; with `others`, also
+    /// those that hold no number.
+    pub(super) fn retain_numbers(&self, number: f64, below: bool, equal: bool, others: bool, slots: &mut Vec<usize>) {
         slots.retain(|slot| {
-            self.kinds.get(*slot) == Some(&Kind::Number)
-                && self.numbers.get(*slot).is_some_and(|found| {
-                    (*found < number && below) || (*found > number && !below) || (*found == number && equal)
-                })
+            if self.kinds.get(*slot) != Some(&Kind::Number) {
+                return others;
+            }
+            let found = self.numbers.get(*slot).copied().unwrap_or_default();
+            (found < number && below) || (found > number && !below) || (found == number && equal)
         });
     }
 

@@ -205,12 +205,19 @@ impl Grid {
                     (Op::Eq, Value::String(text)) => column.retain_text(text, slots),
                     (Op::Gt | Op::Gte | Op::Lt | Op::Lte, Value::Number(number)) => {
                         let below = matches!(op, Op::Lt | Op::Lte);
-                        column.retain_numbers(*number, below, matches!(op, Op::Gte | Op::Lte), slots);
+                        column.retain_numbers(*number, below, matches!(op, Op::Gte | Op::Lte), false, slots);
                     }
                     _ => slots.retain(|slot| holds(column.get(*slot), *op, value)),
                 }
             }
             Filter::Or(_) | Filter::Not(_) => slots.retain(|slot| self.matches(*slot, filter, places)),
+        }
+    }
+
+    /// Leaves out the slots that hold a number above this one, or below it.
+    pub fn leave_out_numbers(&self, column: usize, number: f64, above: bool, slots: &mut Vec<usize>) {
+        if let Some(column) = self.columns.get(column) {
+            column.retain_numbers(number, above, true, true, slots);
         }
     }
 

@@ -20,6 +20,8 @@ use crate::small::search;
 
 /// Rows that are kept beyond the window, at least: so many removals need no new look at every row.
 const SPARE: usize = 64;
+/// So many rows are compared in one column before they are looked at one by one.
+const SLOTS_AT_ONCE: usize = 512;
 
 /// See the module's text.
 #[derive(Debug, Default)]
@@ -45,23 +47,29 @@ impl List {
         let mut last: Option<Rc<Entry>> = None;
         let slots = looking.select();
         list.total = slots.len();
-        for slot in slots {
-            if !is_after(query, &looking, slot) {
-                if keep && bound.is_none() {
-                    before.extend(looking.entry(slot));
-                }
-                continue;
-            }
-            if let Some(last) = &last
-                && looking.order(slot, &last.keys, last.id.as_str()).is_gt()
-            {
+        for some in slots.chunks(SLOTS_AT_ONCE) {
+            let mut some = some.to_vec();
+            if let Some(last) = &last {
+                looking.leave_out_clearly_behind(last, &mut some);
                 list.more = true;
-                continue;
             }
-            list.order.extend(looking.entry(slot));
-            if let Some(bound) = bound.filter(|bound| list.order.len() >= 2 * bound + SPARE) {
-                list.cut(query, bound);
-                last = list.order.last().cloned();
+            for slot in some {
+                if !is_after(query, &looking, slot) {
+                    if keep && bound.is_none() {
+                        before.extend(looking.entry(slot));
+                    }
+                    continue;
+                }
+                if let Some(last) = &last
+                    && looking.order(slot, &last.keys, last.id.as_str()).is_gt()
+                {
+                    continue;
+                }
+                list.order.extend(looking.entry(slot));
+                if let Some(bound) = bound.filter(|bound| list.order.len() >= 2 * bound + SPARE) {
+                    list.cut(query, bound);
+                    last = list.order.last().cloned();
+                }
             }
         }
         list.cut(query, bound.unwrap_or(usize::MAX));

@@ -72,6 +72,15 @@ impl<'a> Looking<'a> {
         code_units(self.id(slot), id)
     }
 
+    /// Leaves out rows that come after `last` by the number of their first sort key: a loop over one column.
+    pub fn leave_out_clearly_behind(&self, last: &Entry, slots: &mut Vec<usize>) {
+        if let (Some((column, direction)), Some(Value::Number(number))) = (self.query.order.first(), last.keys.first())
+            && let Some(column) = self.places.get(*column)
+        {
+            self.grid.leave_out_numbers(*column, *number, *direction == Direction::Asc, slots);
+        }
+    }
+
     fn id(&self, slot: usize) -> &str {
         self.grid.id(slot).map(EntityId::as_str).unwrap_or_default()
     }
