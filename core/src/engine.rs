@@ -39,6 +39,7 @@ use crate::io::{Input, Now, Output};
 use crate::json;
 use crate::json::{JsonLimits, Map, Value};
 use crate::limits::DEPTH_MAX;
+use crate::query::ast::Query;
 use crate::replica::command::Command;
 use crate::replica::config::Config;
 use crate::replica::op::WriteRequest;
@@ -133,13 +134,17 @@ impl Engine {
         Ok(format!("[{}]", rows.join(",")))
     }
 
-    /// Answers a query. `{"watch": true}` keeps it, `{"delta": handle}` tells how its answer changed since, and
-    /// `{"drop": handle}` lets it go.
+    /// Answers a query.
     ///
     /// # Errors
     /// `bad-query`.
     pub fn query(&mut self, request: &str) -> Result<String, CoreError> {
-        self.replica.query(&parse(request, |request| Ok(request.clone()))?).map(|answer| json::write_text(&answer))
+        let answer = self.replica.query(&Query::parse(request)?)?;
+        let mut view = json!({"ids": answer.ids, "total": answer.total});
+        if let (Some(next), Some(map)) = (answer.next, view.as_object_mut()) {
+            map.insert("next".to_owned(), Value::String(next));
+        }
+        Ok(json::write_text(&view))
     }
 
     /// `status`, `queue`, `health`, `metrics`, `conflicts`; `calls`: the newest stored call of each asker.

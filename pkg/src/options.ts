@@ -108,7 +108,7 @@ export function clientConfig(settings: DbSettings, parts: ReadonlyMap<string, Co
 }
 
 function collectionConfig(options: AnyCollectionOptions): JsonObject {
-  const { fields, refs, conflict, ...rest } = options;
+  const { fields, conflict, ...rest } = options;
   const byPointer = Object.entries(fields ?? {})
     .filter(([, strategy]) => strategy !== undefined)
     .map(([path, strategy]) => [toPointer(path), strategy]);
@@ -117,9 +117,6 @@ function collectionConfig(options: AnyCollectionOptions): JsonObject {
     // The server parks for a function, too: to it the two are one.
     ...(conflict === undefined ? {} : { conflict: typeof conflict === "function" ? "manual" : conflict }),
     ...(byPointer.length > 0 ? { fields: Object.fromEntries(byPointer) } : {}),
-    ...(refs === undefined
-      ? {}
-      : { refs: Object.fromEntries(Object.entries(refs).map(([path, ref]) => [toPointer(path), ref])) }),
   }) as JsonObject;
 }
 

@@ -137,7 +137,7 @@ impl Replica {
         let reopened = self.maintenance.opened;
         let (state, errors) = boot.loading.finish(boot.summary);
         self.state = state;
-        self.watches.forget_rows();
+        self.sheets.forget();
         for error in &errors {
             self.set_aside(error);
         }
@@ -203,7 +203,7 @@ impl Replica {
         self.rewrite_unsent();
         self.touch_everything();
         self.state = State::default();
-        self.watches.forget_rows();
+        self.sheets.forget();
         self.lead_again();
         self.reload();
     }

@@ -28,9 +28,9 @@ impl Replica {
         Value::Array(all)
     }
 
-    /// Whether any conflict is about an entity, so that what is confirmed of it is not what is seen.
+    /// Whether a conflict may be about an entity, so that what is confirmed of it is not what is seen.
     pub(crate) fn has_conflicts(&self, collection: &CollectionName, id: &EntityId) -> bool {
-        !conflicts::of(&self.state, collection.as_str(), id.as_str()).is_empty()
+        conflicts::any(&self.state, collection.as_str(), id.as_str())
     }
 
     /// All conflicts of the entity that one of them is about.

@@ -45,7 +45,7 @@ use crate::replica::live::Live;
 use crate::replica::maintain::Maintenance;
 use crate::replica::pull::Pulling;
 use crate::replica::push::Pushing;
-use crate::replica::query::Watches;
+use crate::replica::query::Sheets;
 use crate::replica::session::Session;
 use crate::replica::status::Metrics;
 use crate::replica::tabs::Tabs;
@@ -74,7 +74,7 @@ pub struct Replica {
     pub(crate) maintenance: Maintenance,
     pub(crate) metrics: Metrics,
     pub(crate) random: Random,
-    pub(crate) watches: Watches,
+    pub(crate) sheets: Sheets,
     /// What the shell takes out now, and what came after that began.
     ready: std::vec::IntoIter<Output>,
     out: Vec<Output>,
@@ -119,7 +119,7 @@ impl Replica {
             maintenance: Maintenance::default(),
             metrics: Metrics::default(),
             random: Random::new(entropy),
-            watches: Watches::default(),
+            sheets: Sheets::default(),
             ready: Vec::new().into_iter(),
             out: Vec::new(),
             tokens: 0,
@@ -192,7 +192,7 @@ impl Replica {
     }
 
     pub(crate) fn touch(&mut self, collection: &CollectionName, id: &EntityId, remote: bool) {
-        self.watches.touch(collection, id);
+        self.sheets.touch(collection, id);
         self.changed.push((collection.clone(), remote, id.clone()));
     }
 

@@ -65,6 +65,13 @@ pub fn of(state: &State, collection: &str, id: &str) -> Vec<Known> {
     found
 }
 
+/// Whether there may be any of this entity.
+pub(crate) fn any(state: &State, collection: &str, id: &str) -> bool {
+    let Some(table) = state.entities.get(CONFLICTS) else { return false };
+    let prefix = prefix(collection, id);
+    !table.run_from(prefix.as_str(), &|name| name.as_str().starts_with(&prefix)).is_empty()
+}
+
 fn is(doc: &Map, key: &str, text: &str) -> bool {
     doc.get(key).and_then(Value::as_str) == Some(text)
 }
