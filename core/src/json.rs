@@ -20,8 +20,8 @@ pub use self::pick::{Span, Wanted};
 pub use self::raw::Raw;
 pub use self::texts::to_text;
 pub use self::value::{Map, Value};
-pub(crate) use self::write::write_string;
 pub use self::write::{write, write_text};
+pub(crate) use self::write::{write_string, write_value};
 pub use crate::json;
 
 use self::scan::Scanner;

@@ -2,11 +2,11 @@
 
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId};
-use crate::model::mutation::Kind;
 use crate::query::ast::Query;
 use crate::query::grid::{Doc, Grid, Row};
 use crate::query::list::{Answer, answer};
 use crate::replica::Replica;
+use crate::replica::rows::Plain;
 use crate::small::SmallMap;
 use crate::store::state::{Confirmed, Entity};
 use crate::table::Table;
@@ -94,20 +94,14 @@ impl View<'_> {
     /// Shows one row; says whether it is there.
     fn show(&self, id: &EntityId, entity: Option<&Entity>, status: bool, then: &mut dyn FnMut(&Row<'_>)) -> bool {
         let mark = |conflict| if status { self.replica.sync_status(self.collection, id, conflict) } else { "" };
-        let confirmed = entity.and_then(|entity| entity.confirmed.as_ref());
-        let pending = entity.into_iter().flat_map(|entity| &entity.pending);
-        let queued = pending.filter_map(|n| self.replica.state.queue.get(n)).map(|entry| &*entry.mutation);
-        let mut edits = queued.chain(self.replica.writes.on(self.collection, id));
-        let (first, second) = (edits.next(), edits.next());
-        let conflicts = self.replica.has_conflicts(self.collection, id);
-        match (confirmed, first) {
-            (Some(Confirmed { rev, at, doc, .. }), None) if !conflicts => {
+        match self.replica.plain(self.collection, id, entity) {
+            Some(Plain::Confirmed(Confirmed { rev, at, doc, .. })) => {
                 then(&Row { id, doc: Doc::Text(doc), rev: *rev, at: *at, status: mark(false) });
             }
-            (None, Some(edit)) if second.is_none() && edit.kind == Kind::Insert && !conflicts => {
-                then(&Row { id, doc: Doc::Insert(edit), rev: 0, at: edit.at.0, status: mark(false) });
+            Some(Plain::Insert(insert)) => {
+                then(&Row { id, doc: Doc::Insert(insert), rev: 0, at: insert.at.0, status: mark(false) });
             }
-            _ => {
+            None => {
                 let Some(seen) = self.replica.see(self.collection, id) else { return false };
                 let status = mark(seen.is_in_conflict());
                 then(&Row { id, doc: Doc::Value(&seen.doc), rev: seen.rev, at: seen.at, status });

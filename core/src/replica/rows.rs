@@ -17,7 +17,7 @@ use crate::replica::Replica;
 use crate::replica::op::{Op, WriteRequest, shape};
 use crate::replica::status::no_room;
 use crate::small::SmallMap;
-use crate::store::state::{Entity, Status};
+use crate::store::state::{Confirmed, Entity, Status};
 use crate::table::Table;
 use crate::view::{Seen, see};
 
@@ -148,7 +148,7 @@ impl Replica {
 
     /// One row as JSON text.
     pub fn row(&self, collection: &CollectionName, id: &EntityId) -> Option<String> {
-        let text = self.confirmed_row(collection, id);
+        let text = self.plain_row(collection, id);
         debug_assert!(
             text.as_ref().is_none_or(|text| {
                 let read = |text: &str| json::parse(text.as_bytes(), JsonLimits::MESSAGE);
@@ -173,30 +173,52 @@ impl Replica {
         String::from_utf8(json::write(&Value::Object(row))).ok()
     }
 
-    /// The row of an entity on which nothing lies: the bytes of its document are most of the text.
-    fn confirmed_row(&self, collection: &CollectionName, id: &EntityId) -> Option<String> {
-        let Entity { confirmed: Some(confirmed), pending, .. } = self.state.entity(collection.as_str(), id.as_str())?
-        else {
-            return None;
+    /// An entity of which nothing has to be worked out, if it is one.
+    pub(crate) fn plain<'a>(
+        &'a self,
+        collection: &CollectionName,
+        id: &EntityId,
+        entity: Option<&'a Entity>,
+    ) -> Option<Plain<'a>> {
+        let pending = entity.into_iter().flat_map(|entity| &entity.pending).filter_map(|n| self.state.queue.get(n));
+        let mut edits = pending.map(|entry| &*entry.mutation).chain(self.writes.on(collection, id));
+        let plain = match (entity.and_then(|entity| entity.confirmed.as_ref()), edits.next()) {
+            (Some(confirmed), None) => Plain::Confirmed(confirmed),
+            (None, Some(edit)) if edit.kind == Kind::Insert => Plain::Insert(edit),
+            _ => return None,
         };
-        let alone = pending.is_empty() && self.writes.on(collection, id).next().is_none();
-        if !alone || self.has_conflicts(collection, id) {
-            return None;
-        }
-        let (rev, at) = (confirmed.rev, confirmed.at);
+        (edits.next().is_none() && !self.has_conflicts(collection, id)).then_some(plain)
+    }
+
+    /// Its row: the text of its document, or of its fields, is there already.
+    fn plain_row(&self, collection: &CollectionName, id: &EntityId) -> Option<String> {
+        let plain = self.plain(collection, id, self.state.entity(collection.as_str(), id.as_str()))?;
+        let mut row = String::from("{\"id\":");
+        json::write_string(id.as_str(), &mut row);
+        let (rev, at) = match plain {
+            Plain::Confirmed(confirmed) => {
+                let doc = std::str::from_utf8(&confirmed.doc).ok()?.strip_prefix('{')?.strip_suffix('}')?;
+                if !doc.is_empty() {
+                    row.push(',');
+                    row.push_str(doc);
+                }
+                (confirmed.rev, confirmed.at)
+            }
+            Plain::Insert(insert) => {
+                for (path, value) in insert.set.iter() {
+                    row.push(',');
+                    json::write_string(&path.segments().next()?, &mut row);
+                    row.push(':');
+                    json::write_value(value, &mut row);
+                }
+                (0, insert.at.0)
+            }
+        };
         let sync = self.sync_mark(collection, id, self.sync_status(collection, id, false), at);
         // What is marked stands last, so that JavaScript takes it, whatever the document holds.
         let marks = json::write_text(&json!({"$sync": sync, "$rev": rev, "$updatedAt": at}));
-        let doc = std::str::from_utf8(&confirmed.doc).ok()?.strip_prefix('{')?.strip_suffix('}')?;
-        let mut row = String::with_capacity(doc.len() + marks.len() + id.as_str().len() + 16);
-        row.push_str("{\"id\":");
-        json::write_string(id.as_str(), &mut row);
-        for part in [doc, marks.strip_prefix('{')?] {
-            if !part.is_empty() {
-                row.push(',');
-                row.push_str(part);
-            }
-        }
+        row.push(',');
+        row.push_str(marks.strip_prefix('{')?);
         Some(row)
     }
 
@@ -229,6 +251,14 @@ impl Replica {
             "synced"
         }
     }
+}
+
+/// See [`Replica::plain`].
+pub(crate) enum Plain<'a> {
+    /// What the server has, and nothing on it.
+    Confirmed(&'a Confirmed),
+    /// An insert, and nothing else.
+    Insert(&'a Mutation),
 }
 
 /// Mutations of one call that are not in the view yet, and how to undo them.
