@@ -36,6 +36,25 @@ test("a page in place of the module, or no answer at all, leads to the inlined c
   }
 });
 
+test("a module that is served as one is compiled while it comes; what is none leads to the inlined copy", async () => {
+  const served = (bytes) => async () => new Response(bytes, { headers: { "content-type": "application/wasm" } });
+  const { compileStreaming } = WebAssembly;
+  let streamed = 0;
+  WebAssembly.compileStreaming = (response) => ((streamed += 1), compileStreaming(response));
+  try {
+    globalThis.fetch = served(EMPTY_MODULE);
+    assert.ok((await (await fresh())(undefined)) instanceof WebAssembly.Module);
+    assert.equal(streamed, 1);
+    globalThis.fetch = served(PAGE);
+    const loading = (await fresh())(undefined);
+    const inline = existsSync(fileURLToPath(new URL("../dist/wasm-inline.js", import.meta.url)));
+    if (inline) assert.ok((await loading) instanceof WebAssembly.Module);
+    else assert.equal((await refused(loading)).code, "wasm-load");
+  } finally {
+    WebAssembly.compileStreaming = compileStreaming;
+  }
+});
+
 test("a named source is used and nothing else", async () => {
   const loadModule = await fresh();
   const asked = answer(EMPTY_MODULE);

@@ -10,13 +10,16 @@ import { TidewireError } from "../errors.js";
 export type WasmSource = WasmBytes | WebAssembly.Module;
 type WasmBytes = string | URL | Response | BufferSource | (() => Promise<Response | BufferSource>);
 
+/** What a server calls a module that browsers compile while it comes. */
+const WASM = "application/wasm";
+
 let shared: Promise<WebAssembly.Module> | undefined;
 
 /** The compiled module; compiled once per page unless another source is named. */
 export async function loadModule(source: WasmSource | undefined): Promise<WebAssembly.Module> {
   if (source instanceof WebAssembly.Module) return source;
   if (source !== undefined) return compile(await explicitBytes(source as WasmBytes));
-  shared ??= compile(defaultBytes());
+  shared ??= compileDefault();
   try {
     return await shared;
   } catch (error) {
@@ -54,14 +57,21 @@ async function explicitBytes(source: WasmBytes): Promise<BufferSource> {
   }
 }
 
-async function defaultBytes(): Promise<BufferSource> {
+async function compileDefault(): Promise<WebAssembly.Module> {
+  let found: BufferSource | undefined;
   try {
     const response = await fetch(new URL("../tidewire.wasm", import.meta.url));
+    // While it comes; and browsers keep the code of what they compile so.
+    if (response.headers.get("content-type") === WASM) return await WebAssembly.compileStreaming(response);
     const bytes = await response.arrayBuffer();
-    if (isWasm(bytes)) return bytes;
+    if (isWasm(bytes)) found = bytes;
   } catch {
     // Not there, or not allowed: the inlined copy is for this.
   }
+  return compile(found ?? inlinedBytes());
+}
+
+async function inlinedBytes(): Promise<BufferSource> {
   try {
     const inline = await import("../wasm-inline.js");
     return Uint8Array.from(atob(inline.default), (character) => character.charCodeAt(0));
