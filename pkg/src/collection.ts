@@ -194,6 +194,8 @@ export class DbCollection<I, T> implements Collection<I, T> {
   }
 
   #write<R>(make: () => readonly Intent[], result: (ids: readonly string[]) => R, knownId: string): Write<R> {
+    // The store opens while the values are checked.
+    this.session.start();
     try {
       const intents = make();
       const ids = Object.freeze(intents.map((intent) => intent.id));

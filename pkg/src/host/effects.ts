@@ -14,7 +14,7 @@ import { Lock } from "./lock.js";
 import * as module from "./module.js";
 import type { ModuleClient, ModuleHost } from "./module.js";
 import type { Net, Socket } from "./net.js";
-import { whyOf } from "./request.js";
+import { quiet, whyOf } from "./request.js";
 import type { Reply, Store } from "./store.js";
 
 /** Store operations under way beyond which the body of an answer is not read on. */
@@ -38,6 +38,7 @@ const ANSWERS: { readonly [why: string]: number | undefined } = {
 export class Effects implements ModuleHost {
   client: ModuleClient | undefined;
   store: Store | undefined;
+  #opening!: Promise<Store>;
   /** Whether everything was let go: then the module is neither called nor heard. */
   #over = false;
   #scheduled = false;
@@ -72,19 +73,17 @@ export class Effects implements ModuleHost {
     return this.store?.kind;
   }
 
-  /** Starts the engine and waits until it has read its log. */
-  async start(client: ModuleClient, store: Store): Promise<void> {
-    this.store = store;
-    // Let go while the store opened: what was let go then did not have the store yet.
-    if (this.#over) return store.close();
+  /**
+   * Starts the engine and waits until it has read its log. It starts before the store is there: browsers compile a
+   * function when it is first called, and have time for that until the database is open.
+   */
+  async start(client: ModuleClient, opening: Promise<Store>): Promise<void> {
     this.client = client;
-    const name = store.kind === "memory" ? undefined : databaseName(this.name);
-    this.#lock = new Lock(name, (held) => this.#say(held ? module.LOCK_HELD : module.LOCK_LOST));
-    // A store in memory is this tab's alone: what others say of theirs means nothing here.
-    if (name !== undefined) this.#join(name);
-    const opened = new Promise<void>((resolve, reject) => (this.#opened = { resolve, reject }));
+    this.#opening = opening.then((store) => this.#take(store));
+    const opened = quiet(new Promise<void>((resolve, reject) => (this.#opened = { resolve, reject })));
     this.#tell((module) => module.open());
     this.#listen();
+    await this.#opening;
     await opened;
   }
 
@@ -266,6 +265,17 @@ export class Effects implements ModuleHost {
     this.#wake = setTimeout(() => this.#say(module.WAKE), delay);
   }
 
+  /** The store is open. Where everything was let go before, it is closed already. */
+  #take(store: Store): Store {
+    if (this.#over) return store;
+    this.store = store;
+    const name = store.kind === "memory" ? undefined : databaseName(this.name);
+    this.#lock = new Lock(name, (held) => this.#say(held ? module.LOCK_HELD : module.LOCK_LOST));
+    // A store in memory is this tab's alone: what others say of theirs means nothing here.
+    if (name !== undefined) this.#join(name);
+    return store;
+  }
+
   /** Other tabs; where the browser has no channel they meet in the log alone. */
   #join(name: string): void {
     if (typeof BroadcastChannel !== "function") return;
@@ -277,6 +287,7 @@ export class Effects implements ModuleHost {
       this.#untold = undefined;
       if (data instanceof Uint8Array) this.#say(module.MESSAGE, 0, 0, undefined, data);
     };
+    this.#post(WHO);
   }
 
   #post(message: Uint8Array | string): void {
@@ -290,26 +301,29 @@ export class Effects implements ModuleHost {
   /** Tells what the browser believes of the network and the page, now and whenever that changes. */
   #listen(): void {
     const on = (target: EventTarget | undefined, names: string[], say: () => void): void => {
-      say();
       for (const name of names) target?.addEventListener(name, say, { signal: this.#alive.signal });
     };
     const page = typeof document === "object" ? document : undefined;
+    const view = page?.defaultView ?? undefined;
     const online = (): void => this.#say(module.ONLINE, 0, typeof navigator === "object" && !navigator.onLine ? 0 : 1);
     const visible = (): void => {
       // Tabs that came while this page was frozen or put away do not know of it.
       this.#post(WHO);
       this.#say(module.VISIBLE, 0, page?.visibilityState === "hidden" ? 0 : 1);
     };
-    on(page?.defaultView ?? undefined, ["online", "offline"], online);
+    on(view, ["online", "offline"], online);
     // A page that was frozen or in the back-forward cache says "visible" again when it returns.
     on(page, ["visibilitychange", "resume"], visible);
-    page?.defaultView?.addEventListener("pageshow", visible, { signal: this.#alive.signal });
+    on(view, ["pageshow"], visible);
+    online();
+    // The engine takes a page for visible. To be told that it is makes it look for news.
+    if (page?.visibilityState === "hidden") visible();
   }
 
   /** Does one piece of work of the store. */
   #run(token: number, work: (store: Store) => Promise<Reply>): void {
     this.#storesUnderWay += 1;
-    void work(this.store as Store)
+    void (this.store === undefined ? this.#opening.then(work) : work(this.store))
       .catch((error: unknown): Reply => ({ answer: ANSWERS[whyOf(error)] ?? module.FAILED }))
       .then(({ answer, number = 0, parts = [], directories = 0 }) => {
         this.#storesUnderWay -= 1;

@@ -9,7 +9,7 @@ import { Effects } from "./effects.js";
 import * as module from "./module.js";
 import { lateNet, serverAt, type Net } from "./net.js";
 import { whyOf } from "./request.js";
-import { openStore } from "./store.js";
+import { closeWhenOpen, type Store } from "./store.js";
 
 /** Who hears how a host ends. */
 export interface HostLife {
@@ -31,6 +31,8 @@ export class Host implements WireClient {
   constructor(
     private readonly instance: Instance,
     private readonly settings: string,
+    /** The store opens while the module is loaded. */
+    private readonly opening: Promise<Store>,
     owner: WireHost,
     private readonly life: HostLife,
   ) {
@@ -48,7 +50,7 @@ export class Host implements WireClient {
     if (this.#phase !== "new") throw new TidewireError("closed", "A client is opened once: make a new one.");
     this.#phase = "opening";
     try {
-      await this.#open(this.#config);
+      await this.#open();
       if (!this.#becomesOpen()) {
         // Closed while it opened.
         await this.#finish();
@@ -116,6 +118,7 @@ export class Host implements WireClient {
   abandon(): void {
     this.#phase = "closed";
     this.#effects.release(closedError());
+    closeWhenOpen(this.opening);
     this.life.over();
   }
 
@@ -143,15 +146,13 @@ export class Host implements WireClient {
     return client.call(what, text, more);
   }
 
-  async #open({ name, storage }: ClientConfig): Promise<void> {
-    if (storage !== "indexeddb" && storage !== "memory")
-      throw new TidewireError("bad-config", '`storage` is "indexeddb" or "memory".');
+  async #open(): Promise<void> {
     const entropy = crypto.getRandomValues(new Uint8Array(16));
     const client = this.instance.client(this.settings, entropy, this.#effects);
-    const store = await openStore(name, storage).catch((error: unknown) => {
+    const opening = this.opening.catch((error: unknown) => {
       throw storageError(error, "The browser's storage cannot be opened: reload, or free some space.");
     });
-    await this.#effects.start(client, store);
+    await this.#effects.start(client, opening);
   }
 
   #becomesOpen(): boolean {
@@ -175,6 +176,7 @@ const CODES: { readonly [why: string]: string | undefined } = {
 };
 
 function storageError(error: unknown, hint: string): TidewireError {
+  if (error instanceof TidewireError) return error;
   const code = CODES[whyOf(error)] ?? "storage";
   return new TidewireError(code, hint, { retryable: code !== "format-newer", cause: error });
 }

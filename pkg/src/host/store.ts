@@ -1,4 +1,5 @@
 /** Where the log is kept: IndexedDB, or memory where there is none. */
+import { TidewireError } from "../errors.js";
 import { databaseName } from "./connection.js";
 import { IndexedDb } from "./indexeddb.js";
 import { Memory } from "./memory.js";
@@ -54,6 +55,7 @@ const memories = new Map<string, Memory>();
  */
 export async function openStore(name: string, wanted: Store["kind"]): Promise<Store> {
   if (wanted === "memory") return memory(name);
+  if (wanted !== "indexeddb") throw new TidewireError("bad-config", '`storage` is "indexeddb" or "memory".');
   const store = new IndexedDb(name);
   try {
     await store.open();
@@ -63,6 +65,14 @@ export async function openStore(name: string, wanted: Store["kind"]): Promise<St
     if (error instanceof Failure && error.why === "unavailable") return memory(name);
     throw error;
   }
+}
+
+/** Closes a store that may still be opening. */
+export function closeWhenOpen(opening: Promise<Store>): void {
+  opening.then(
+    (store) => store.close(),
+    () => undefined,
+  );
 }
 
 /** Whether a store of this name may be there: without making one, where the browser can tell. */

@@ -7,7 +7,8 @@
  * No timer, promise or event calls into the module past its host, so every trap is seen.
  */
 import { Host } from "../host/host.js";
-import { hasStore } from "../host/store.js";
+import { quiet } from "../host/request.js";
+import { closeWhenOpen, hasStore, openStore } from "../host/store.js";
 import { Instance } from "./bindings.js";
 import { loadModule, type WasmSource } from "./load.js";
 import type { ClientConfig, WireClient, WireHost } from "./wire.js";
@@ -41,9 +42,15 @@ const hosts = new Set<Host>();
 export function wasmFactory(source: WasmSource | undefined): ClientFactory {
   return {
     async create(config, owner) {
-      const fresh = await load(source);
+      const { name, storage } = JSON.parse(config) as ClientConfig;
+      const loading = load(source);
+      const opening = quiet(openStore(name, storage));
+      const fresh = await loading.catch((error: unknown) => {
+        closeWhenOpen(opening);
+        throw error;
+      });
       const mine = generation;
-      const host = new Host(fresh, config, owner, {
+      const host = new Host(fresh, config, opening, owner, {
         trapped: () => report(mine),
         over: () => hosts.delete(host),
       });
