@@ -131,6 +131,11 @@ fn a_first_open_and_sync() {
 }
 
 #[test]
+fn the_first_write_of_a_new_store() {
+    run("first-write");
+}
+
+#[test]
 fn a_write_and_its_push() {
     run("write-and-push");
 }

@@ -4,7 +4,7 @@ use crate::json;
 
 use crate::error::{Code, CoreError};
 use crate::ids::ReplicaId;
-use crate::io::{Durability, Event, Now, Output, StoreError, StoreOp};
+use crate::io::{Event, Now, Output, StoreError, StoreOp};
 use crate::log::record::{Record, Replica as Identity};
 use crate::replica::lane::Job;
 use crate::replica::{Phase, Replica};
@@ -159,7 +159,6 @@ impl Replica {
             return;
         }
         self.after_fold(now);
-        self.introduce();
         self.durable_writes();
         if reopened {
             self.touch_everything();
@@ -174,13 +173,11 @@ impl Replica {
     }
 
     /// The first record of a new store: who it is.
-    pub(crate) fn introduce(&mut self) {
+    pub(crate) fn introduction(&mut self) -> Option<Record> {
         if self.state.replica.is_some() {
-            return;
+            return None;
         }
-        if let Some(id) = self.new_id() {
-            self.append(vec![Record::Replica(Identity { id, owner: None })], Durability::Strict);
-        }
+        self.new_id().map(|id| Record::Replica(Identity { id, owner: None }))
     }
 
     /// A name that nobody has.

@@ -45,6 +45,8 @@ pub(crate) enum Job {
     Append {
         bytes: Vec<Vec<u8>>,
         user: bool,
+        /// Whether the first record only says who this is.
+        introduced: bool,
     },
     /// After an append whose key left a gap: `bytes` stand from `first_key`.
     Read,
@@ -127,9 +129,16 @@ impl Replica {
         }
     }
 
-    fn start_append(&mut self, bytes: Vec<Vec<u8>>, durability: Durability, user: bool) {
+    /// The first record of a new store says who writes, in the transaction of the first that has something to say: no
+    /// write waits for a name.
+    fn start_append(&mut self, mut bytes: Vec<Vec<u8>>, durability: Durability, user: bool) {
+        let introduction = self.introduction();
+        let introduced = introduction.is_some();
+        if let Some(record) = introduction {
+            bytes.insert(0, record.encode());
+        }
         let op = StoreOp::Append { records: bytes.clone(), durability };
-        self.start_job(op, Job::Append { bytes, user });
+        self.start_job(op, Job::Append { bytes, user, introduced });
     }
 
     /// The store answered.
@@ -157,8 +166,14 @@ impl Replica {
                 self.loaded(now, state, fence, directories, log);
             }
             (Job::LoadSegments(boot), StoreReply::Segments(segments)) => self.segments_loaded(now, *boot, segments),
-            (Job::Append { bytes, user }, StoreReply::Appended { first_key }) => {
-                self.appended(now, first_key, bytes, user)
+            (Job::Append { bytes, user, introduced }, StoreReply::Appended { first_key }) => {
+                let key = first_key + u64::from(introduced);
+                if user {
+                    self.writes_have_keys(key);
+                } else if let Some(record) = bytes.get(usize::from(introduced)) {
+                    self.risen(key, record);
+                }
+                self.appended(now, first_key, bytes);
             }
             (Job::Read, StoreReply::Log(records)) => self.fold_all(now, records),
             (Job::Seal { upto, record, directories }, StoreReply::Written { keys }) => {
@@ -179,14 +194,9 @@ impl Replica {
         }
     }
 
-    fn appended(&mut self, now: Now, first_key: u64, bytes: Vec<Vec<u8>>, user: bool) {
+    fn appended(&mut self, now: Now, first_key: u64, bytes: Vec<Vec<u8>>) {
         if std::mem::take(&mut self.lane.full) {
             self.lane.not_before_ms = 0;
-        }
-        if user {
-            self.writes_have_keys(first_key);
-        } else if let Some(record) = bytes.first() {
-            self.risen(first_key, record);
         }
         if first_key == self.state.last + 1 {
             for (key, bytes) in (first_key..).zip(bytes) {
@@ -291,7 +301,6 @@ impl Replica {
                 self.stop_network(now);
                 self.lane.wants_read = true;
                 if error != StoreError::Wiped {
-                    self.introduce();
                     self.rise_again();
                 }
             }
