@@ -100,6 +100,7 @@ impl Engine {
     ///
     /// # Errors
     /// `not-in-queue` if it is not known any more.
+    #[inline(never)]
     pub fn undo(&mut self, now: Now, write: u64) -> Result<String, CoreError> {
         self.must_be_open()?;
         self.replica.undo(now, write).map(|done| json::write_text(&done))
@@ -109,6 +110,7 @@ impl Engine {
     ///
     /// # Errors
     /// `not-in-queue`, or `bad-message` for an unknown command.
+    #[inline(never)]
     pub fn command(&mut self, now: Now, request: &str) -> Result<String, CoreError> {
         self.must_be_open()?;
         self.replica.command(now, parse(request, Command::read)?).map(|done| json::write_text(&done))
@@ -126,6 +128,7 @@ impl Engine {
     ///
     /// # Errors
     /// `bad-name`.
+    #[inline(never)]
     pub fn rows(&self, collection: &str, ids: &str) -> Result<String, CoreError> {
         let collection = CollectionName::parse(collection)?;
         let ids = parse(ids, |ids| json::list(ids, EntityId::read))?;
@@ -138,6 +141,7 @@ impl Engine {
     ///
     /// # Errors
     /// `bad-query`.
+    #[inline(never)]
     pub fn query(&mut self, request: &str) -> Result<String, CoreError> {
         let answer = self.replica.query(&Query::parse(request)?)?;
         let mut view = json!({"ids": answer.ids, "total": answer.total});
@@ -151,6 +155,7 @@ impl Engine {
     ///
     /// # Errors
     /// `bad-message` for another name.
+    #[inline(never)]
     pub fn view(&self, now: Now, what: &str) -> Result<String, CoreError> {
         let view = match what {
             "status" => self.replica.status(now),
@@ -168,6 +173,7 @@ impl Engine {
     ///
     /// # Errors
     /// None at present.
+    #[inline(never)]
     pub fn export(&self) -> Result<String, CoreError> {
         let mut collections = Map::new();
         for name in self.replica.declared.keys() {

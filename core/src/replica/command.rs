@@ -193,6 +193,20 @@ impl Replica {
         }
         match input {
             Input::Stored { token, result } => self.stored(now, token, result),
+            Input::LockHeld => self.lock_held(),
+            Input::LockLost => self.lock_lost(now),
+            Input::Online(online) => self.online_changed(now, online),
+            Input::Visible(visible) => self.visible_changed(visible),
+            other => self.hear(now, other),
+        }
+        self.advance(now);
+    }
+
+    /// What comes from the network, other tabs and the timer. A function of its own: a browser compiles a function
+    /// whole when it is first called, and a first write needs none of this.
+    #[inline(never)]
+    fn hear(&mut self, now: Now, input: Input) {
+        match input {
             Input::Response { token, status, retry_after_ms, json } => {
                 let retry_after_ms = retry_after_ms.unwrap_or_default();
                 if !self.push_response(now, token, status, retry_after_ms, json) {
@@ -219,13 +233,9 @@ impl Replica {
             Input::SocketClosed { token, code } => self.socket_closed(now, token, code),
             Input::Token { result } => self.token_came(now, result),
             Input::Message(bytes) => self.message(now, &bytes),
-            Input::LockHeld => self.lock_held(),
-            Input::LockLost => self.lock_lost(now),
-            Input::Online(online) => self.online_changed(now, online),
-            Input::Visible(visible) => self.visible_changed(visible),
-            Input::Wake => self.woken(),
+            // `Wake`; the others did not come here.
+            _ => self.woken(),
         }
-        self.advance(now);
     }
 
     fn online_changed(&mut self, now: Now, online: bool) {
