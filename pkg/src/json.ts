@@ -57,12 +57,15 @@ export function deepFreeze<T>(value: T): T {
 
 /** `object` with one own key set, without touching `object`. */
 export function withKey(object: JsonObject, key: string, value: Json): JsonObject {
-  return Object.fromEntries([...Object.entries(object).filter(([name]) => name !== key), [key, value]]);
+  // A computed key is defined, not assigned: none of them reaches a prototype.
+  return { ...object, [key]: value };
 }
 
 /** `object` without some keys. */
 export function withoutKeys(object: JsonObject, keys: ReadonlySet<string>): JsonObject {
-  return Object.fromEntries(Object.entries(object).filter(([name]) => !keys.has(name)));
+  const rest: { [key: string]: Json } = {};
+  for (const key of Object.keys(object)) if (!keys.has(key)) rest[key] = object[key] as Json;
+  return rest;
 }
 
 /** One JSON Pointer token. */

@@ -4,7 +4,7 @@
  * A row lives as long as somebody holds it (WeakRef), and the last few thousand read ones a little longer. Rows stay
  * valid until the core says that they changed; then they are read again and compared.
  */
-import { deepFreeze, type JsonObject } from "./json.js";
+import { deepFreeze, type JsonObject, withoutKeys } from "./json.js";
 import type { Meta } from "./types.js";
 
 /** A row as the cache knows it: any entity. */
@@ -127,5 +127,5 @@ export function isRowKey(key: string): boolean {
 
 /** The data of a row: without the id and what Tidewire knows about it. */
 export function entityOf(row: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(row).filter(([key]) => !ROW_KEYS.has(key)));
+  return withoutKeys(row, ROW_KEYS);
 }
