@@ -223,6 +223,8 @@ struct Storm {
     awake_since: Vec<u64>,
     led_ms: u64,
     two_since: Option<u64>,
+    /// Of each tab, how often its app was told of the status, and whether it leads.
+    told: Vec<(usize, bool)>,
     writes: u64,
 }
 
@@ -233,7 +235,8 @@ impl Storm {
         let (deaf, lost) = (random.below(2) == 0, random.below(2) * 20);
         let world = without_locks(1, Weather { delay_ms, deaf, lost, ..Weather::new(seed + 1_000_000) });
         let now = world.now.mono_ms;
-        Self { world, random, tabs: vec![0], awake_since: vec![now], led_ms: now, two_since: None, writes: 0 }
+        let (tabs, awake_since, told) = (vec![0], vec![now], Vec::new());
+        Self { world, random, tabs, awake_since, led_ms: now, two_since: None, told, writes: 0 }
     }
 
     fn open(&mut self) {
@@ -297,6 +300,16 @@ impl Storm {
     fn watch(&mut self) {
         let now = self.world.now.mono_ms;
         let leaders = leaders(&self.world);
+        for tab in 0..self.world.tabs.len() {
+            let leads = self.world.view(tab, "status")["leader"] == true;
+            let told = (self.world.events(tab, "status").len(), leads);
+            if self.told.len() == tab {
+                self.told.push(told);
+            } else if !self.is_frozen(tab) && !self.world.tabs[tab].dead {
+                let before = std::mem::replace(&mut self.told[tab], told);
+                assert!(before.1 == told.1 || before.0 < told.0, "tab {tab} does not say whether it leads");
+            }
+        }
         if leaders.is_empty() {
             let awake = self.tabs.iter().filter(|tab| !self.is_frozen(**tab));
             let longest = awake.map(|tab| now - self.awake_since[*tab].max(self.led_ms)).max();
