@@ -173,6 +173,7 @@ impl Replica {
         self.lane.forget_server_records();
         self.stop_network(now);
         self.output(Output::RequestLock);
+        self.event(json!({"type": "status"}));
     }
 
     /// After each record, and after all was read again: whether our `Lead` has arrived, or somebody else's behind it.
@@ -226,9 +227,10 @@ impl Replica {
         if fence < self.state.fence {
             return self.say_status_again();
         }
+        // Of a lead that is not read yet: ours, if we lead, is over.
         self.lane.wants_read |= fence > self.state.fence;
         self.heard_of_leader(now);
-        if !self.tabs.leads() && self.tabs.leader_status.as_ref() != Some(&status) {
+        if self.tabs.leader_status.as_ref() != Some(&status) {
             self.tabs.leader_status = Some(status);
             self.event(json!({"type": "status"}));
         }
