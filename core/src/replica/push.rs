@@ -270,7 +270,7 @@ impl Replica {
             started_ms: now.mono_ms,
             deadline_ms: now.mono_ms + self.config.timeout_ms,
         });
-        self.event(json!({"type": "queue"}));
+        self.queue_moved();
     }
 
     pub(crate) fn flight(&mut self, token: Token) -> Option<&mut Flight> {

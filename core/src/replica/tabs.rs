@@ -12,6 +12,9 @@ use crate::replica::{Phase, Replica};
 /// What the app is told when a newer release has moved the data.
 pub(crate) const MOVED: &str = "a newer release has moved the data: reload the page";
 
+/// The key of a record that the store has not taken yet: behind all others.
+const NOT_YET: u64 = u64::MAX;
+
 /// What this tab is among the others.
 #[derive(Debug, Default)]
 pub struct Tabs {
@@ -31,7 +34,7 @@ enum Role {
     #[default]
     Follower,
     /// Holds the lock; its `Lead` record is in the lane, or stands at this key and is not folded yet.
-    Rising(Option<u64>),
+    Rising(u64),
     /// Its `Lead` record has this key: the fence.
     Leader(u64),
 }
@@ -102,15 +105,15 @@ impl Replica {
     }
 
     fn rise(&mut self) {
-        self.tabs.role = Role::Rising(None);
+        self.tabs.role = Role::Rising(NOT_YET);
         self.append(vec![Record::Lead], Durability::Strict);
     }
 
     /// The store has an append of ours: maybe the `Lead` record. That of another tab that rises at the same time is not
     /// ours: where there are no locks, or one is stolen twice, the last one leads.
     pub(crate) fn risen(&mut self, key: u64, bytes: &[u8]) {
-        if self.tabs.role == Role::Rising(None) && bytes == Record::Lead.encode() {
-            self.tabs.role = Role::Rising(Some(key));
+        if self.tabs.role == Role::Rising(NOT_YET) && bytes == Record::Lead.encode() {
+            self.tabs.role = Role::Rising(key);
         }
     }
 
@@ -173,6 +176,14 @@ impl Replica {
         self.lane.forget_server_records();
         self.stop_network(now);
         self.output(Output::RequestLock);
+        self.status_moved();
+    }
+
+    pub(crate) fn queue_moved(&mut self) {
+        self.event(json!({"type": "queue"}));
+    }
+
+    fn status_moved(&mut self) {
         self.event(json!({"type": "status"}));
     }
 
@@ -183,12 +194,12 @@ impl Replica {
         }
         let fence = self.state.fence;
         match self.tabs.role {
-            Role::Rising(Some(ours)) if fence == ours => {
+            Role::Rising(ours) if fence == ours => {
                 self.tabs.role = Role::Leader(fence);
                 self.pulling.wanted = true;
-                self.event(json!({"type": "status"}));
+                self.status_moved();
             }
-            Role::Rising(Some(ours)) | Role::Leader(ours) if fence > ours => self.lock_lost(now),
+            Role::Rising(ours) | Role::Leader(ours) if fence > ours => self.lock_lost(now),
             _ => {}
         }
     }
@@ -232,7 +243,7 @@ impl Replica {
         self.heard_of_leader(now);
         if self.tabs.leader_status.as_ref() != Some(&status) {
             self.tabs.leader_status = Some(status);
-            self.event(json!({"type": "status"}));
+            self.status_moved();
         }
     }
 
@@ -241,7 +252,7 @@ impl Replica {
         let queue = (self.state.queue_version, self.writes.provisional().len());
         let queue_moved = std::mem::replace(&mut self.tabs.queue_said, queue) != queue;
         if queue_moved {
-            self.event(json!({"type": "queue"}));
+            self.queue_moved();
         }
         let status = self.connection_view(now);
         let status_moved = self.tabs.last_said.as_ref() != Some(&status);
@@ -254,7 +265,7 @@ impl Replica {
         }
         // The status counts what is in the queue.
         if queue_moved || status_moved {
-            self.event(json!({"type": "status"}));
+            self.status_moved();
         }
     }
 }

@@ -162,7 +162,7 @@ impl Replica {
         for n in &flight.ns {
             *self.pushing.attempts.or_default(*n) += 1;
         }
-        self.event(json!({"type": "queue"}));
+        self.queue_moved();
         let answered = flight.status >= 500;
         if retry_after_ms > 0 || flight.status == 429 {
             return;

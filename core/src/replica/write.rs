@@ -336,7 +336,7 @@ impl Replica {
                 self.writes.refused.keep(write.id, write.atomic, write.mutations);
             }
         }
-        self.event(json!({"type": "queue"}));
+        self.queue_moved();
         for (collection, id) in touched {
             self.touch(&collection, &id, false);
         }
