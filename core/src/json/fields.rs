@@ -97,7 +97,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// `bad-message`, and those of `read`.
     pub fn list<T>(&self, key: &str, read: fn(&'a Value) -> Result<T, CoreError>) -> Result<Vec<T>, CoreError> {
-        self.get(key).map_or_else(|| Ok(Vec::new()), |value| list(value, read))
+        read_each(self.get(key), read)
     }
 
     /// The fields of an object that may be there; absent is empty.
@@ -115,12 +115,29 @@ impl<'a> Fields<'a> {
 /// # Errors
 /// `bad-message`, and those of `read`.
 pub fn list<'a, T>(value: &'a Value, read: fn(&'a Value) -> Result<T, CoreError>) -> Result<Vec<T>, CoreError> {
-    let items = value.as_array().ok_or_else(|| bad("a list is expected"))?;
-    let mut out = Vec::with_capacity(items.len());
-    for item in items {
+    read_each(Some(value), read)
+}
+
+fn read_each<'a, T>(
+    value: Option<&'a Value>,
+    read: fn(&'a Value) -> Result<T, CoreError>,
+) -> Result<Vec<T>, CoreError> {
+    let mut out = Vec::new();
+    each(value, &mut |item| {
         out.push(read(item)?);
-    }
+        Ok(())
+    })?;
     Ok(out)
+}
+
+/// Behind `dyn`, so that lists of all types share it.
+fn each<'a>(
+    value: Option<&'a Value>,
+    take: &mut dyn FnMut(&'a Value) -> Result<(), CoreError>,
+) -> Result<(), CoreError> {
+    let Some(value) = value else { return Ok(()) };
+    let items = value.as_array().ok_or_else(|| bad("a list is expected"))?;
+    items.iter().try_for_each(take)
 }
 
 /// A text.
