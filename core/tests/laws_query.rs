@@ -9,16 +9,17 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use proptest::prelude::*;
-use tidewire_core::ids::EntityId;
+use tidewire_core::ids::{CollectionName, EntityId};
 use tidewire_core::json;
 use tidewire_core::json::Value;
 use tidewire_core::model::mutation::Mutation;
 use tidewire_core::model::path::Path;
+use tidewire_core::model::schema::{CollectionSettings, Strategy as Conflict};
 use tidewire_core::query::ast::Query;
 use tidewire_core::query::grid::{Doc, Grid, Row};
 use tidewire_core::query::list::answer;
 
-use world::{World, world};
+use world::{Fault, World, pair, set, world};
 
 /// Rows in memory with the columns of one query: document, revision. A document is put in one of its forms.
 struct Memory {
@@ -229,4 +230,26 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_query_follows_settings_that_decide_what_a_pending_edit_shows() {
+    let (mut world, a, b) = pair();
+    world.set_network(false);
+    world.write(a, set("d1", "/f", "mine"));
+    world.write(b, set("d1", "/f", "theirs"));
+    // Only the other device's edit arrives; this one's waits.
+    world.push_faults.push_back(Fault::Lost);
+    world.set_network(true);
+    world.run(100);
+    world.push_faults.extend(std::iter::repeat_n(Fault::Lost, 1_000));
+    world.run(100);
+    let request = json!({"c": "deals", "where": {"path": "/f", "op": "eq", "value": "mine"}});
+    assert_eq!(ask(&mut world, a, &request)["ids"], json!(["d1"]));
+    let settings = CollectionSettings { conflict: Conflict::ServerWins, ..CollectionSettings::default() };
+    world.server.policy.settings.insert(CollectionName::parse("deals").unwrap(), settings);
+    world.command(a, json!({"do": "now"}));
+    world.run(100);
+    assert_eq!(world.row(a, "d1").unwrap()["f"], "theirs");
+    assert_eq!(ask(&mut world, a, &request)["ids"], json!([]));
 }
