@@ -51,6 +51,8 @@ impl Replica {
         let value = json::parse(text.as_bytes(), JsonLimits::MESSAGE).unwrap_or_default();
         if let Ok(collections) = Fields::of(&value).and_then(|fields| read_settings(&fields, "collections")) {
             self.declared.extend(collections);
+            // What waits may show otherwise now.
+            self.sheets.forget();
             self.pulling.wanted = true;
         }
     }

@@ -187,6 +187,8 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
     let step = std::mem::take(&mut state.staged.step);
     if let Some(settings) = changes.settings.take() {
         state.settings = settings;
+        // They decide what an edit that waits shows.
+        effects.touched.extend(state.queue.values().map(|entry| entry.mutation.target()));
     }
     state.staged.reset |= changes.reset;
     state.staged.forget_groups.append(&mut changes.forget_groups);
