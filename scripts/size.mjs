@@ -15,6 +15,7 @@ const NOT_SUMMED = [
   ["wasm-inline", "(instead of the .wasm, not summed)"],
   ["assets/conflict-", "(only where conflicts are looked at, or a function decides; not summed)"],
   ["assets/peer-", "(only where `backend` is given, not summed)"],
+  ["assets/vault-", "(only where `encrypt` is given, not summed)"],
 ];
 const OUT = join(root, "target", "size-app");
 

@@ -6,7 +6,7 @@
 import { failingCoreError, isTrap, toTidewireError, type TidewireError } from "./errors.js";
 import type { Session } from "./session.js";
 import type { ClientFactory, LoadedClient } from "./wasm/client.js";
-import type { ClientConfig, MutationName, WireError } from "./wasm/wire.js";
+import type { ClientConfig, MutationName, WireError, WireHost } from "./wasm/wire.js";
 import { Submission } from "./writes.js";
 
 /** What becomes of it. */
@@ -25,7 +25,7 @@ export async function adopt(session: Session, user: string, choice: Adopt): Prom
   let pending = 0;
   try {
     if (factory === undefined || !(await factory.stored(config))) return 0;
-    const source = await Source.open(factory, config);
+    const source = await Source.open(factory, config, session.host.encrypt);
     try {
       if (choice === "merge") await source.write({ do: "claim", to: user });
       // The text is handed on as it is: only the core looks into documents.
@@ -62,9 +62,9 @@ class Source {
 
   private constructor(private readonly factory: ClientFactory) {}
 
-  static async open(factory: ClientFactory, config: ClientConfig): Promise<Source> {
+  static async open(factory: ClientFactory, config: ClientConfig, encrypt: WireHost["encrypt"]): Promise<Source> {
     const source = new Source(factory);
-    const host = { event: (json: string) => source.#heard(json), token: () => Promise.resolve(null) };
+    const host = { event: (json: string) => source.#heard(json), token: () => Promise.resolve(null), encrypt };
     source.#loaded = await factory.create(JSON.stringify({ ...config, url: null }), host);
     await source.#loaded.client.open();
     source.#deaf = factory.onTrap((generation) => {

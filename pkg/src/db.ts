@@ -121,10 +121,11 @@ function makeInstance(
   config: ReturnType<typeof clientConfig>,
   text: string,
   parts: ReadonlyMap<string, CollectionParts>,
-  { auth, backend, rate }: DbSettings,
+  { auth, backend, rate, encrypt }: DbSettings,
   factory: ClientFactory | undefined,
 ): Instance {
   const session = new Session(config, factory, {
+    encrypt,
     token: async (why) => {
       if (instance.auth === undefined && backend !== undefined) return NO_TOKEN;
       return (await instance.auth?.(why, session.user)) ?? null;
@@ -165,6 +166,10 @@ function makeInstance(
     import: (data) => importRows(collections, data),
     erase: async () => {
       forget(instance);
+      await session.whenOpen().catch((error: TidewireError) => {
+        // One whose key is lost cannot be opened, only given up.
+        if (session.failure === undefined || error.retryable) throw error;
+      });
       await session.close(true);
     },
     close: () => release(instance),

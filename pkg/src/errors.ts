@@ -19,10 +19,13 @@ export const FACE_CODES = [
   "closed",
   "config-differs",
   "conflict-function",
+  "encrypted",
   "forbidden-key",
+  "insecure-context",
   "insecure-url",
   "internal",
   "invalid",
+  "not-encrypted",
   "not-found",
   "offline",
   "patch-failed",
@@ -34,6 +37,7 @@ export const FACE_CODES = [
   "transaction-over",
   "unknown-collection",
   "wasm-load",
+  "wrong-key",
   "wrong-type",
 ] as const;
 

@@ -15,6 +15,7 @@ export type { Conflict, ConflictField, Conflicts, KeepChoice, KeepOptions } from
 export { openDb, type Db, type DbBase, type Export } from "./db.js";
 export { FACE_CODES, TidewireError, type ErrorCode, type ErrorDetails, type FaceCode } from "./errors.js";
 export type { DbEvents, Overwritten, Verdict } from "./events.js";
+export type { Encrypt, Encryption } from "./host/vault-key.js";
 export type { Json, JsonObject } from "./json.js";
 export type { Live, SubscribeOptions } from "./live.js";
 export { add, inc, remove, set, unset, type Operator } from "./operators.js";

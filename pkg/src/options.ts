@@ -1,6 +1,7 @@
 /** The options of `openDb`, checked and turned into what the wasm class takes. */
 import type { Backend, Rate } from "./backend/types.js";
 import { TidewireError } from "./errors.js";
+import type { Encrypt } from "./host/vault-key.js";
 import { cleanJson, type JsonObject } from "./json.js";
 import { toPointer } from "./path.js";
 import type { StandardSchema } from "./schema.js";
@@ -30,6 +31,11 @@ export interface DbSettings {
   readonly storage?: "indexeddb" | "memory";
   /** `strict` (default): a write that has resolved survives a power cut. */
   readonly durability?: "strict" | "relaxed";
+  /**
+   * Encrypts what is stored on this device. A function is asked each time that a store is opened, for its user (null:
+   * nobody). Who has lost the key has lost what was not synced.
+   */
+  readonly encrypt?: Encrypt;
   /** How long one request, `server()` and `now()` may take; 10,000. */
   readonly timeoutMs?: number;
   readonly retry?: { readonly initialMs?: number; readonly maxMs?: number };
@@ -102,6 +108,7 @@ export function clientConfig(settings: DbSettings, parts: ReadonlyMap<string, Co
     ...(settings.backend && { delivery: deliveryOf(settings.backend), rate: rateOf(settings.rate) }),
     storage: settings.storage ?? "indexeddb",
     durability: settings.durability ?? "strict",
+    ...(settings.encrypt && { encrypt: true }),
     collections: Object.fromEntries([...parts].map(([name, { options }]) => [name, collectionConfig(options)])),
     ...(Object.fromEntries(passed) as JsonObject),
   };

@@ -57,7 +57,7 @@ export class Session implements SourceHost {
   constructor(
     readonly config: ClientConfig,
     readonly factory: ClientFactory | undefined,
-    private readonly host: Omit<WireHost, "event">,
+    readonly host: Omit<WireHost, "event">,
   ) {
     this.rows = new RowCache({
       row: (collection, id) => this.call((client) => client.row(collection, id)),
@@ -222,7 +222,6 @@ export class Session implements SourceHost {
 
   async close(erase = false): Promise<void> {
     if (this.#phase === "closed") return;
-    if (erase) await this.whenOpen();
     const client = this.#loaded?.client;
     this.#phase = "closed";
     this.#loaded = undefined;
@@ -279,7 +278,7 @@ export class Session implements SourceHost {
     this.#failure = undefined;
     let loaded: LoadedClient | undefined;
     try {
-      const host: WireHost = { ...this.host, event: (json) => this.#events(json, loaded) };
+      const host: WireHost = { ...this.host, user: this.#user, event: (json) => this.#events(json, loaded) };
       loaded = await factory.create(JSON.stringify(this.#settings()), host);
       this.#loaded = loaded;
       await loaded.client.open();

@@ -13,11 +13,21 @@ const WEBKIT_MINIBROWSER = [
   "/usr/lib/aarch64-linux-gnu/webkit2gtk-4.1/MiniBrowser",
 ];
 
+/** How MiniBrowser is started. */
+export const WEBKIT = {
+  binary: WEBKIT_MINIBROWSER.find(existsSync) ?? WEBKIT_MINIBROWSER[0],
+  env: { WEBKIT_DISABLE_COMPOSITING_MODE: "1", WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: "1" },
+};
+
 const firefox = (prefs) => ({
   command: (port) => ["geckodriver", ["--port", String(port), "--log", "warn"]],
-  capabilities: () => ({
+  capabilities: (profile) => ({
     browserName: "firefox",
-    "moz:firefoxOptions": { binary: "/usr/bin/firefox-esr", args: ["-headless"], prefs },
+    "moz:firefoxOptions": {
+      binary: "/usr/bin/firefox-esr",
+      args: ["-headless", ...(profile ? ["-profile", profile] : [])],
+      prefs,
+    },
   }),
   env: { MOZ_REMOTE_SETTINGS_DEVTOOLS: "1" },
 });
@@ -31,23 +41,28 @@ const ENGINES = {
     capabilities: () => ({
       browserName: "MiniBrowser",
       "webkitgtk:browserOptions": {
-        binary: WEBKIT_MINIBROWSER.find(existsSync) ?? WEBKIT_MINIBROWSER[0],
+        binary: WEBKIT.binary,
         args: ["--automation"],
       },
     }),
-    env: { WEBKIT_DISABLE_COMPOSITING_MODE: "1", WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS: "1" },
+    env: WEBKIT.env,
   },
 };
 
-/** Opens one browser with a fresh profile. */
-export async function openWebDriver(engine) {
+/**
+ * Opens one browser with a fresh profile, or, of Firefox, with the one in a directory.
+ *
+ * @param {string} engine
+ * @param {{ profile?: string }} [options]
+ */
+export async function openWebDriver(engine, { profile } = {}) {
   const { command, capabilities, env } = ENGINES[engine];
   const port = await freePort();
   const [program, args] = command(port);
   const driver = await start(program, args, { env, name: engine });
   const base = `http://127.0.0.1:${port}`;
   await until(`${engine}'s driver answers`, async () => (await fetch(`${base}/status`)).ok, { timeoutMs: 20_000 });
-  const session = await call(`${base}/session`, { capabilities: { alwaysMatch: capabilities() } });
+  const session = await call(`${base}/session`, { capabilities: { alwaysMatch: capabilities(profile) } });
   return new WebDriverTab(`${base}/session/${session.sessionId}`, driver);
 }
 

@@ -56,9 +56,21 @@ const collections = Object.fromEntries(
   ]),
 );
 
+/**
+ * Keys as the settings, which are JSON, can have them. They stand there backwards: the browser's history keeps the
+ * address, and a test that looks for a passphrase on the disk should find it only where Tidewire left it.
+ */
+const { encrypt } = settings.options ?? {};
+const backwards = (list) => [...list].reverse();
+const keys = encrypt && {
+  encrypt: encrypt.key
+    ? { key: Uint8Array.from(backwards(encrypt.key)) }
+    : { passphrase: backwards(encrypt.passphrase).join("") },
+};
+
 /** A server of ours, or somebody else's. */
 const peer = settings.rest ? { backend: restBackend(settings.url, settings.rest) } : { url: settings.url };
-tw.db = openDb({ name: settings.name, ...peer, auth, collections, ...settings.options });
+tw.db = openDb({ name: settings.name, ...peer, auth, collections, ...settings.options, ...keys });
 for (const type of EVENTS) tw.db.on(type, (event) => tw.events.push({ type, ...event }));
 tw.db.sync.status.subscribe((status) => tw.states.push(status.state + (status.reason ? `:${status.reason}` : "")));
 
@@ -118,4 +130,23 @@ tw.service = () => {
   );
 };
 
+/** Another database of the same collections, with what settings cannot hold. */
+tw.open = (options) => openDb({ ...peer, auth, collections, ...options });
+
 window.tw = tw;
+
+/** Where no driver reaches the browser the page asks for what it is to do. */
+if (settings.orders) {
+  let body = "";
+  for (;;) {
+    const order = await fetch(settings.orders, { method: "POST", body, cache: "no-store" });
+    const { id, code } = await order.json();
+    const done = await Promise.resolve()
+      .then(() => (0, eval)(code))
+      .then(
+        (value) => ({ id, value: value === undefined ? null : value }),
+        (error) => ({ id, error: `${error?.code ? `${error.code}: ` : ""}${error?.message ?? error}` }),
+      );
+    body = JSON.stringify(done);
+  }
+}

@@ -4,6 +4,7 @@ import { describe } from "node:test";
 import { CONFLICT_CONFIG, conflictJourney } from "../lib/conflicts.mjs";
 import { coreJourney } from "../lib/journey.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
+import { diskJourney } from "../lib/vault.mjs";
 
 describe("Firefox ESR", () => {
   const stack = useStack({ engine: "firefox" });
@@ -31,5 +32,13 @@ describe("conflicts in Firefox", () => {
 
   scenario(stack, "Firefox lets an author decide offline, in another tab, and after a reload", conflictJourney, {
     timeoutMs: 120_000,
+  });
+});
+
+describe("an encrypted store in Firefox", () => {
+  const stack = useStack({ engine: "firefox" });
+
+  scenario(stack, "leaves nothing on Firefox's disk that the app wrote", (world) => diskJourney(world, "firefox"), {
+    timeoutMs: 180_000,
   });
 });

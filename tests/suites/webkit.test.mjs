@@ -4,6 +4,7 @@ import { describe } from "node:test";
 import { CONFLICT_CONFIG, conflictJourney } from "../lib/conflicts.mjs";
 import { coreJourney } from "../lib/journey.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
+import { diskJourney } from "../lib/vault.mjs";
 
 describe("WebKitGTK", () => {
   const stack = useStack({ engine: "webkit" });
@@ -23,5 +24,13 @@ describe("conflicts in WebKitGTK", () => {
 
   scenario(stack, "WebKit lets an author decide offline, in another tab, and after a reload", conflictJourney, {
     timeoutMs: 120_000,
+  });
+});
+
+describe("an encrypted store in WebKitGTK", () => {
+  const stack = useStack({ engine: "webkit" });
+
+  scenario(stack, "leaves nothing on WebKit's disk that the app wrote", (world) => diskJourney(world, "webkit"), {
+    timeoutMs: 180_000,
   });
 });

@@ -7,7 +7,7 @@
  * is there is current unless its log says otherwise (`Moved`).
  */
 import { FORMAT } from "./format.js";
-import { Failure, failureOf, reply, write } from "./request.js";
+import { Failure, failureOf, read, reply, write } from "./request.js";
 
 /** The version inside IndexedDB, for ever. */
 const VERSION = 1;
@@ -16,11 +16,16 @@ const VERSION = 1;
 export const FROM = 4;
 /** and how far: the last key of the old log that is taken care of. Below 1: a copy is under way, and whose. */
 export const MARK = 5;
+/** What an encrypted store says of its keys (`vault.ts`). */
+export const VAULT = 7;
 
 /** The name of a store's database; its lock and its channel have the same. */
 export function databaseName(store: string, format: number | string = FORMAT): string {
   return `tidewire:${store}:${format}`;
 }
+
+/** Is called with a database that was just opened. True: it is another one than before. */
+export type Meet = (db: IDBDatabase) => Promise<boolean>;
 
 /** The connection to one database. */
 export class Connection {
@@ -32,7 +37,11 @@ export class Connection {
   #again = false;
   #closed = false;
 
-  constructor(store: string) {
+  /** `meet`, of an encrypted store, takes its keys. */
+  constructor(
+    store: string,
+    readonly meet?: Meet,
+  ) {
     this.#store = store;
   }
 
@@ -78,16 +87,14 @@ export class Connection {
   async #open(): Promise<IDBDatabase> {
     const name = databaseName(this.#store);
     const found = await open(name, DATA);
-    if (found !== undefined) return this.#adopt(found, false);
+    if (found !== undefined) return this.#adopt(found);
     const from = await settle(this.#store);
     // A database that went away under an open tab is not moved once more.
     const made = await open(name, DATA, this.#again ? 0 : from);
-    return this.#adopt(made as IDBDatabase, true);
+    return this.#adopt(made as IDBDatabase, this.#again);
   }
 
-  #adopt(db: IDBDatabase, created: boolean): IDBDatabase {
-    const wiped = created && this.#again;
-    this.#again = true;
+  async #adopt(db: IDBDatabase, wiped = false): Promise<IDBDatabase> {
     // `close`: the browser closed it (its data was cleared, its process died). `versionchange`: another tab erases it,
     // or a later release upgrades it; as long as this connection is open, that one waits. In both cases the next piece
     // of work opens it anew and finds out what is there.
@@ -95,10 +102,15 @@ export class Connection {
       db.close();
       if (this.#db === db) this.#db = undefined;
     };
-    if (this.#closed) {
+    try {
+      // Of a store without keys the first `load` looks: somebody may have made it anew, and then with keys.
+      wiped = (await (this.meet?.(db) ?? (this.#again && isSealed(db)))) || wiped;
+      if (this.#closed) throw new Failure("dead");
+    } catch (error) {
       db.close();
-      throw new Failure("dead");
+      throw error;
     }
+    this.#again = true;
     this.#db = db;
     if (wiped) throw new Failure("wiped");
     return db;
@@ -140,6 +152,11 @@ export async function open(name: string, layout: Layout, from?: number): Promise
     if (missing) return undefined;
     throw notOpened(thrown);
   }
+}
+
+/** Whether the database is of an encrypted store. */
+function isSealed(db: IDBDatabase): Promise<boolean> {
+  return read(db, ["meta"], async (store) => (await reply<unknown>(store("meta").get(VAULT))) !== undefined);
 }
 
 /** Deletes a database. */

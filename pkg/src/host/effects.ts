@@ -324,7 +324,12 @@ export class Effects implements ModuleHost {
   #run(token: number, work: (store: Store) => Promise<Reply>): void {
     this.#storesUnderWay += 1;
     void (this.store === undefined ? this.#opening.then(work) : work(this.store))
-      .catch((error: unknown): Reply => ({ answer: ANSWERS[whyOf(error)] ?? module.FAILED }))
+      .catch((error: unknown): Reply => {
+        if (whyOf(error) === "sealed") {
+          this.#opened?.reject(new TidewireError("encrypted", "This store is encrypted: open it with `encrypt`."));
+        }
+        return { answer: ANSWERS[whyOf(error)] ?? module.FAILED };
+      })
       .then(({ answer, number = 0, parts = [], directories = 0 }) => {
         this.#storesUnderWay -= 1;
         for (const wait of this.#room.splice(0)) wait();

@@ -6,6 +6,7 @@ import { TidewireError } from "../errors.js";
 import type { Instance } from "../wasm/bindings.js";
 import type { ClientConfig, WireClient, WireHost } from "../wasm/wire.js";
 import { Effects } from "./effects.js";
+import { IndexedDb } from "./indexeddb.js";
 import * as module from "./module.js";
 import { lateNet, serverAt, type Net } from "./net.js";
 import { whyOf } from "./request.js";
@@ -107,9 +108,9 @@ export class Host implements WireClient {
   }
 
   async erase(): Promise<void> {
-    if (this.#phase !== "open") throw closedError();
     await this.close();
-    await this.#effects.store?.erase().catch((error: unknown) => {
+    const { store = new IndexedDb(this.#config.name) } = this.#effects;
+    await store.erase().catch((error: unknown) => {
       throw storageError(error, "The database could not be deleted: close other tabs.");
     });
   }
@@ -175,8 +176,9 @@ const CODES: { readonly [why: string]: string | undefined } = {
   newer: "format-newer",
 };
 
-function storageError(error: unknown, hint: string): TidewireError {
-  if (error instanceof TidewireError) return error;
+function storageError(error: unknown, hint: string): unknown {
+  // What is said already, such as that a key is wrong.
+  if (typeof (error as { code?: unknown }).code === "string") return error;
   const code = CODES[whyOf(error)] ?? "storage";
   return new TidewireError(code, hint, { retryable: code !== "format-newer", cause: error });
 }

@@ -4,15 +4,15 @@
  * The invariant: an append that is reported as failed is not in the log. Whether a transaction that died with its
  * connection was committed cannot be known from the error, so the log is read again before the append is repeated.
  */
-import { Connection, FROM } from "./connection.js";
+import { Connection, FROM, VAULT, type Meet } from "./connection.js";
 import { FORMAT } from "./format.js";
 import { APPENDED, LOADED, LOG, REFUSED, SEGMENTS, WRITTEN } from "./module.js";
 import { carry } from "./move.js";
-import { above, quiet, read, reply, whyOf, write, type Stores } from "./request.js";
+import { above, Failure, quiet, read, reply, whyOf, write, type Stores } from "./request.js";
 import type { Part, Reply, Seal, Store } from "./store.js";
 
 /** Keys in `meta`. */
-const STATE = 1;
+export const STATE = 1;
 const UPTO = 2;
 const FENCE = 3;
 
@@ -23,8 +23,12 @@ export class IndexedDb implements Store {
   /** The highest log key that this tab has seen: where to look for an append whose fate is unknown. */
   #lastLog = 0;
 
-  constructor(private readonly name: string) {
-    this.#connection = new Connection(name);
+  /** `meet` is of an encrypted store. */
+  constructor(
+    private readonly name: string,
+    meet?: Meet,
+  ) {
+    this.#connection = new Connection(name, meet);
   }
 
   /** Opens the database, new if need be. */
@@ -32,18 +36,18 @@ export class IndexedDb implements Store {
     try {
       await this.#connection.get();
     } catch (error) {
-      if (whyOf(error) === "unavailable") throw error;
+      if (!(error instanceof Failure) || error.why === "unavailable") throw error;
       // The browser's storage process may just have been restarted: once more, and then it is an error.
       await this.#connection.get();
     }
   }
 
   async load(): Promise<Reply> {
-    const found = await this.#twice(load);
+    const found = this.#readable(await this.#twice(load));
     // Before the second format there is nothing to move, and bundlers leave the code of it out.
     if (FORMAT === 1 || found.from === undefined) return found;
     await carry(await this.#connection.get(), this.name, found.from);
-    return this.#twice(load);
+    return this.#readable(await this.#twice(load));
   }
 
   readLog(after: number): Promise<Reply> {
@@ -115,6 +119,11 @@ export class IndexedDb implements Store {
     }
   }
 
+  #readable(found: Reply): Reply {
+    if (found.sealed !== true || this.#connection.meet !== undefined) return found;
+    throw new Failure("sealed");
+  }
+
   #saw(key: number): void {
     this.#lastLog = Math.max(this.#lastLog, key);
   }
@@ -147,14 +156,15 @@ function load(db: IDBDatabase): Promise<Reply> {
   return read(db, ["meta", "dirs", "log"], async (store) => {
     const meta = (key: number): Promise<unknown> => reply(store("meta").get(key));
     const directories = quiet(partsAbove(store("dirs"), 0));
-    const [state, fence, from] = [meta(STATE), meta(FENCE), meta(FROM)];
+    const [state, fence, from, vault] = [meta(STATE), meta(FENCE), meta(FROM), meta(VAULT)];
     const log = quiet(partsAbove(store("log"), numberOr0(await meta(UPTO))));
     const summary = await state;
     const number = numberOr0(await fence);
     const moved = await from;
     const [first, second] = [await directories, await log];
     const parts: Part[] = [[0, summary === undefined ? summary : bytes(summary)], ...first, ...second];
-    const found: Reply = { answer: LOADED, number, parts, directories: first.length };
+    const sealed = (await vault) !== undefined;
+    const found: Reply = { answer: LOADED, number, parts, directories: first.length, sealed };
     return typeof moved === "number" ? { ...found, from: moved } : found;
   });
 }

@@ -11,7 +11,7 @@
  * then a copy may begin again at any time, in any tab. Each commit behind `Moved` is taken over in the transaction
  * that says so.
  */
-import { DATA, databaseName, FROM, MARK, open, point, remove } from "./connection.js";
+import { DATA, databaseName, FROM, MARK, open, point, remove, VAULT } from "./connection.js";
 import { FORMAT } from "./format.js";
 import { above, quiet, read, reply, write, type Stores } from "./request.js";
 
@@ -99,8 +99,8 @@ function look(old: IDBDatabase): Promise<Seen> {
     const moved = log?.find(([, value]) => kindOf(value) === MOVED_KIND)?.[0];
     const before = (log ?? []).filter(([key]) => moved === undefined || key < moved);
     const last = before.at(-1)?.[0] ?? 0;
-    // What the old database says of a move of its own ends here.
-    const summary = (meta ?? []).filter(([key]) => key < FROM);
+    // What the old database says of a move of its own ends here; its keys are needed on.
+    const summary = (meta ?? []).filter(([key]) => key < FROM || key === VAULT);
     return { segments: await segments, dirs: dirs ?? [], meta: summary, log: before, last, moved };
   });
 }

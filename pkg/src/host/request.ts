@@ -12,8 +12,9 @@
  * - `wiped`: the database was deleted while this tab had it open; what is there now is new and empty.
  * - `newer`: a later release raised the version.
  * - `unavailable`: this page may not use IndexedDB.
+ * - `sealed`: the store is encrypted, and no keys are at hand.
  */
-export type Why = "quota" | "dead" | "unknown" | "wiped" | "newer" | "unavailable";
+export type Why = "quota" | "dead" | "unknown" | "wiped" | "newer" | "unavailable" | "sealed";
 
 /** See {@link Why}. */
 export class Failure extends Error {

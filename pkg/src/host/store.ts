@@ -4,6 +4,7 @@ import { databaseName } from "./connection.js";
 import { IndexedDb } from "./indexeddb.js";
 import { Memory } from "./memory.js";
 import { Failure } from "./request.js";
+import type { Encrypt } from "./vault-key.js";
 
 /** A key, and bytes where there are some. */
 export type Part = readonly [key: number, bytes?: Uint8Array | undefined];
@@ -18,6 +19,8 @@ export interface Reply {
   readonly directories?: number;
   /** The format that the database was moved from, if there may be something left to do of that. */
   readonly from?: number;
+  /** Whether the store is encrypted. */
+  readonly sealed?: boolean;
 }
 
 /** Turns log into segments; see `StoreOp::Seal` in `core/src/io.rs`. */
@@ -45,6 +48,12 @@ export interface Store {
   close(): void;
 }
 
+/** Where the keys of an encrypted store come from. */
+export interface Keys {
+  readonly encrypt?: Encrypt | undefined;
+  readonly user?: string | null;
+}
+
 /** Stores in memory last as long as the page: a fresh instance, or a user who comes back, finds what was there. */
 const memories = new Map<string, Memory>();
 
@@ -53,10 +62,12 @@ const memories = new Map<string, Memory>();
  * pages without an origin). A database that is there but fails is an error: memory would look as if the data were
  * gone.
  */
-export async function openStore(name: string, wanted: Store["kind"]): Promise<Store> {
+export async function openStore(name: string, wanted: Store["kind"], { encrypt, user }: Keys = {}): Promise<Store> {
   if (wanted === "memory") return memory(name);
   if (wanted !== "indexeddb") throw new TidewireError("bad-config", '`storage` is "indexeddb" or "memory".');
-  const store = new IndexedDb(name);
+  // Its code is loaded here: most apps need none of it.
+  const vault = encrypt && (await import("./vault.js"));
+  const store = vault ? new vault.Vault(name, encrypt as Encrypt, user ?? null) : new IndexedDb(name);
   try {
     await store.open();
     return store;

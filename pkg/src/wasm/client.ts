@@ -44,7 +44,7 @@ export function wasmFactory(source: WasmSource | undefined): ClientFactory {
     async create(config, owner) {
       const { name, storage } = JSON.parse(config) as ClientConfig;
       const loading = load(source);
-      const opening = quiet(openStore(name, storage));
+      const opening = quiet(openStore(name, storage, owner));
       const fresh = await loading.catch((error: unknown) => {
         closeWhenOpen(opening);
         throw error;

@@ -3,6 +3,7 @@
  * JSON text; the types here say what the texts hold.
  */
 import type { Net } from "../host/net.js";
+import type { Keys } from "../host/store.js";
 import type { Json, JsonObject } from "../json.js";
 
 /** A client. `write` and `command` throw errors with `code`, `retryable`, `hint` and what they are about. */
@@ -21,7 +22,7 @@ export interface WireClient {
 }
 
 /** What a client calls back. Never while one of its own methods is running. */
-export interface WireHost {
+export interface WireHost extends Keys {
   event(json: string): void;
   token(why: "start" | "expiring" | "rejected"): Promise<string | null>;
   /** Loads a peer that runs in this tab and takes the place of the server. */
