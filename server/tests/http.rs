@@ -234,19 +234,90 @@ async fn a_body_that_drips_is_cut_off() {
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
-#[tokio::test]
-async fn answers_are_compressed_and_not_stored() {
-    let server = Server::start().await;
+/// A server with a hundred notes.
+async fn with_notes(setting: &str) -> (Server, String) {
+    let server = Server::start_with(&format!("{setting}{TOML}"), Timeouts::default()).await;
     let alice = server.token("alice");
     let notes: Vec<Value> = (0..100).map(|i| note(&format!("n{i}"))).collect();
     server.push(&alice, "r", 1, &notes).await;
     let bearer = format!("Bearer {alice}");
-    for encoding in ["br", "gzip"] {
+    (server, bearer)
+}
+
+#[tokio::test]
+async fn answers_are_compressed_and_not_stored() {
+    let (server, bearer) = with_notes("").await;
+    for encoding in ["zstd", "br", "gzip"] {
         let headers = [("authorization", &*bearer), ("accept-encoding", encoding)];
         let body = common::pull_body(None, &["notes"]).to_string();
         let answer = server.send(Method::POST, "/api/sync/pull", &headers, body).await;
         assert_eq!((answer.header("content-encoding"), answer.header("cache-control")), (encoding, "no-store"));
+        assert_eq!(answer.header("accept-encoding"), "gzip", "asks for compressed pushes");
         assert!(answer.bytes.len() < 4_000, "{}", answer.bytes.len());
+    }
+}
+
+#[tokio::test]
+async fn what_fits_a_packet_is_not_compressed() {
+    let (server, bearer) = with_notes("").await;
+    let headers = [("authorization", &*bearer), ("accept-encoding", "br")];
+    let nothing = common::pull_body(None, &["drafts"]).to_string();
+    let answer = server.send(Method::POST, "/api/sync/pull", &headers, nothing).await;
+    assert_eq!((answer.header("content-encoding"), answer.lines().len()), ("", 2));
+    let push = push_body("r", 1_000, &[note("last")]).to_string();
+    let answer = server.send(Method::POST, "/api/sync/push", &headers, push).await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-encoding")), (200, ""));
+}
+
+#[tokio::test]
+async fn the_setting_says_what_is_compressed() {
+    let here = [("origin", "http://localhost:5173"), ("host", "127.0.0.1:8787")];
+    let elsewhere = [("origin", "https://app.example.com"), ("host", "127.0.0.1:8787")];
+    for (setting, from, expected) in [
+        ("", here, ("", "")),
+        ("", elsewhere, ("br", "gzip")),
+        ("[server]\ncompression = \"always\"\n", here, ("br", "gzip")),
+        ("[server]\ncompression = \"never\"\n", elsewhere, ("", "")),
+    ] {
+        let (server, bearer) = with_notes(setting).await;
+        let headers = [("authorization", &*bearer), ("accept-encoding", "br"), from[0], from[1]];
+        let body = common::pull_body(None, &["notes"]).to_string();
+        let answer = server.send(Method::POST, "/api/sync/pull", &headers, body).await;
+        let found = (answer.header("content-encoding"), answer.header("accept-encoding"));
+        assert_eq!(found, expected, "{setting} {from:?}");
+    }
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut encoder, text.as_bytes()).expect("in memory");
+    encoder.finish().expect("in memory")
+}
+
+#[tokio::test]
+async fn a_compressed_push_is_read_within_the_limit_of_a_plain_one() {
+    let (server, bearer) = with_notes("[server]\nmax_push_bytes = 100000\n").await;
+    let headers = [("authorization", &*bearer), ("content-encoding", "gzip")];
+    let push = async |body: Vec<u8>| server.send(Method::POST, "/api/sync/push", &headers, body).await;
+    let text = push_body("gz", 1, &[note("packed")]).to_string();
+    let answer = push(gzip(&text)).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["verdicts"][0]["verdict"]), (200, &json!("applied")));
+    // A bomb: 64 MiB from 64 KiB. Nor one byte more than the limit.
+    for bomb in [" ".repeat(64 << 20), " ".repeat(100_001)] {
+        assert_eq!(push(gzip(&bomb)).await.refused(), (413, "too-large".into()), "{}", bomb.len());
+    }
+    assert_eq!(push(gzip(&" ".repeat(100_000))).await.refused(), (400, "bad-json".into()));
+    // What travels is bounded too: blocks of nothing unpack to nothing.
+    let endless = [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3][..], &[0, 0, 0, 0xff, 0xff].repeat(20_000)].concat();
+    assert_eq!(push(endless).await.refused(), (413, "too-large".into()));
+    let whole = gzip(&text);
+    for strange in [b"{}".to_vec(), whole[..whole.len() - 1].to_vec(), [&whole[..], b"more"].concat(), Vec::new()] {
+        assert_eq!(push(strange.clone()).await.refused(), (400, "bad-message".into()), "{strange:?}");
+    }
+    for unknown in ["br", "deflate", "gzip, gzip"] {
+        let headers = [("authorization", &*bearer), ("content-encoding", unknown)];
+        let answer = server.send(Method::POST, "/api/sync/push", &headers, text.clone()).await;
+        assert_eq!(answer.refused(), (400, "bad-message".into()), "{unknown}");
     }
 }
 

@@ -61,8 +61,22 @@ pub struct ServerConfig {
     pub max_push_mutations: usize,
     /// Connections at one time.
     pub max_connections: usize,
+    /// What is compressed.
+    pub compression: Compression,
     /// How long deletions are remembered, in seconds. A device that was away longer reads everything again.
     pub horizon_seconds: NonZeroU32,
+}
+
+/// `server.compression`: whether answers are compressed, and compressed pushes asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Unless a page of this machine talks to this machine.
+    Auto,
+    /// For every caller that can.
+    Always,
+    /// Where something else does it, or nothing should.
+    Never,
 }
 
 /// 30 days.
@@ -85,6 +99,7 @@ impl Default for ServerConfig {
             max_push_bytes: limits::PUSH_BYTES_MAX,
             max_push_mutations: limits::PUSH_MUTATIONS_MAX,
             max_connections: 10_000,
+            compression: Compression::Auto,
             horizon_seconds: HORIZON_SECONDS,
         }
     }

@@ -5,7 +5,7 @@
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tidewire_core::error::Code;
@@ -34,12 +34,16 @@ fn preflight() -> Response {
     let mut response = (StatusCode::NO_CONTENT, Body::empty()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("authorization, content-type"));
+    let sent = HeaderValue::from_static("authorization, content-encoding, content-type");
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, sent);
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     response
 }
 
 fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
+    // Without it the page cannot see how many bytes an answer had on the wire.
+    headers.insert(HeaderName::from_static("timing-allow-origin"), origin.clone());
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after, date"));
+    let read = HeaderValue::from_static("accept-encoding, date, retry-after");
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, read);
 }

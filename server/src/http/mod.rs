@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 mod body;
+mod compress;
 mod cors;
 mod dev;
 mod operate;
@@ -16,17 +17,11 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tidewire_core::error::Code;
-use tower_http::CompressionLevel;
-use tower_http::compression::CompressionLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::error::Error;
 use crate::state::AppState;
 use crate::ws;
-
-/// Brotli at its default is made for files, not for answers; from 4 on it beats gzip in size and keeps up with a
-/// network.
-const COMPRESSION: CompressionLevel = CompressionLevel::Precise(4);
 
 pub(crate) fn router(state: AppState) -> Router {
     let sync = Router::new()
@@ -44,12 +39,10 @@ pub(crate) fn router(state: AppState) -> Router {
         router = router.route("/api/dev/token", post(dev::token));
     }
     router = router.route("/api/{*rest}", axum::routing::any(no_route));
-    site::add(router, &state)
-        .layer(middleware::from_fn(no_store))
-        .layer(CompressionLayer::new().quality(COMPRESSION))
-        .layer(middleware::from_fn_with_state(state.clone(), cors::cors))
+    let router = site::add(router, &state).layer(middleware::from_fn(no_store)).with_state(state.clone());
+    compress::add(router, state.config.compression)
+        .layer(middleware::from_fn_with_state(state, cors::cors))
         .layer(TraceLayer::new_for_http())
-        .with_state(state)
 }
 
 async fn no_route() -> Response {

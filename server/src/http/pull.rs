@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::body;
+use super::compress::SMALL_BYTES;
 use crate::error::Error;
 use crate::state::{AppState, check_owner, check_version, now_ms};
 use crate::store::plan::Plan;
@@ -64,12 +65,24 @@ pub(super) async fn pull(State(state): State<AppState>, headers: HeaderMap, body
             let _ = runtime.block_on(tokio::time::timeout(Duration::from_secs(1), chunks.send(Err(error))));
         }
     });
-    // The first chunk comes before the status is said, so that a failure to read is a 500.
-    let first = received.recv().await.unwrap_or(Err(StoreError::Closed))?;
+    // The beginning comes before the status is said, so that a failure to read is a 500.
+    let mut head = Vec::new();
+    while head.len() < SMALL_BYTES {
+        match received.recv().await.transpose()? {
+            Some(more) => head.extend_from_slice(&more),
+            // All of it: the size is known, and nobody compresses what is small.
+            None if !head.is_empty() => return Ok(answer(Body::from(head))),
+            None => return Err(StoreError::Closed.into()),
+        }
+    }
     // Asked again after its end, a channel says again that it ended; a body is asked so.
     let rest = futures_util::stream::poll_fn(move |context| received.poll_recv(context));
-    let chunks = futures_util::StreamExt::chain(futures_util::stream::iter([Ok(first)]), rest);
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(chunks)).into_response())
+    let chunks = futures_util::StreamExt::chain(futures_util::stream::iter([Ok(Bytes::from(head))]), rest);
+    Ok(answer(Body::from_stream(chunks)))
+}
+
+fn answer(body: Body) -> Response {
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
 }
 
 fn header(state: &AppState, snapshot: &Snapshot<'_>, plan: &Plan, user: &Owner) -> Result<PullHeader, StoreError> {
