@@ -191,6 +191,8 @@ pub enum Input {
     Visible(bool),
     /// The time asked for by [`Output::Wake`] has come.
     Wake,
+    /// All of the code is there ([`crate::engine::Engine::in_part`]).
+    Whole,
 }
 
 /// Why a store operation failed.

@@ -4,7 +4,7 @@
 mod world;
 
 use tidewire_core::json;
-use tidewire_core::limits::{LEADER_ANSWER_MS, LEADER_SILENT_MS};
+use tidewire_core::limits::{LEADER_ANSWER_MS, LEADER_SILENT_MS, SEAL_RECORDS_FORCED};
 use tidewire_core::log::record::Record;
 use world::browser::{Random, Weather};
 use world::{World, inc, insert, world};
@@ -363,4 +363,26 @@ fn without_locks_somebody_leads_and_every_write_counts_once_whatever_happens_to_
         });
         assert!(passed.is_ok(), "seed {seed}");
     }
+}
+
+#[test]
+fn a_tab_without_all_of_its_code_writes_and_follows_and_leads_when_it_has_it() {
+    let mut world = world();
+    let tab = world.device_in_part();
+    for n in 0..=SEAL_RECORDS_FORCED {
+        world.write(tab, insert(&format!("d{n}"), json!({"n": n})));
+        world.settle();
+    }
+    // Long enough for a follower to take the lead of a leader that is silent.
+    world.run(2 * (LEADER_SILENT_MS + LEADER_ANSWER_MS));
+    assert_eq!(world.row(tab, "d1").unwrap()["n"], 1);
+    assert_eq!(world.view(tab, "status")["leader"], false);
+    assert!(world.disks[0].segments.is_empty(), "it has sealed nothing");
+    assert!(world.server.store.entities.is_empty(), "it has sent nothing");
+
+    world.complete(tab);
+    world.run(10_000);
+    assert_eq!(world.view(tab, "status")["leader"], true);
+    assert!(!world.disks[0].segments.is_empty());
+    assert_eq!(world.server.store.entities.len(), SEAL_RECORDS_FORCED + 1);
 }

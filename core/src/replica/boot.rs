@@ -89,6 +89,7 @@ impl Replica {
     /// Records that this tab has folded are neither in the segments nor in the log: somebody emptied it, and its
     /// numbers went on. Unlike in a replaced store no number comes a second time, so this tab's state stays what it
     /// is, sent mutations keep their names, and all of it is written into segments again.
+    #[inline(never)]
     fn log_emptied(&mut self, now: Now, boot: Boot) {
         self.event(json!({"type": "storage", "storage": "indexeddb", "code": "storage-wiped"}));
         self.metrics.recoveries += 1;
@@ -165,7 +166,7 @@ impl Replica {
         } else {
             self.output(Output::Event(Event::Opened));
             if self.config.url.is_some() {
-                self.output(Output::RequestLock);
+                self.ask_to_lead();
                 self.heard_of_leader(now);
                 self.greet();
             }
@@ -186,6 +187,7 @@ impl Replica {
         ReplicaId::parse(&text).ok()
     }
 
+    #[inline(never)]
     fn touch_everything(&mut self) {
         for (collection, id) in self.state.entity_keys() {
             self.touch(&collection, &id, true);
@@ -193,6 +195,7 @@ impl Replica {
     }
 
     /// The store that we knew is gone: begin a new one; what is only in memory is written again.
+    #[inline(never)]
     pub(crate) fn store_replaced(&mut self, now: Now) {
         self.event(json!({"type": "storage", "storage": "indexeddb", "code": "storage-wiped"}));
         self.stop_network(now);

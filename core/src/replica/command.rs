@@ -197,44 +197,47 @@ impl Replica {
             Input::LockLost => self.lock_lost(now),
             Input::Online(online) => self.online_changed(now, online),
             Input::Visible(visible) => self.visible_changed(visible),
+            Input::Whole => self.be_whole(),
             other => self.hear(now, other),
         }
         self.advance(now);
     }
 
-    /// What comes from the network, other tabs and the timer. A function of its own: a browser compiles a function
+    /// What comes from other tabs, the timer and the network. A function of its own: a browser compiles a function
     /// whole when it is first called, and a first write needs none of this.
     #[inline(never)]
     fn hear(&mut self, now: Now, input: Input) {
         match input {
+            Input::Message(bytes) => self.message(now, &bytes),
+            Input::Wake => self.woken(),
+            other => self.hear_network(now, other),
+        }
+    }
+
+    /// What comes of requests, which only the leader makes.
+    #[inline(never)]
+    fn hear_network(&mut self, now: Now, input: Input) {
+        match input {
             Input::Response { token, status, retry_after_ms, json } => {
                 let retry_after_ms = retry_after_ms.unwrap_or_default();
-                if !self.push_response(now, token, status, retry_after_ms, json) {
-                    self.pull_response(now, token, status, retry_after_ms, json);
-                }
+                let _ = self.push_response(now, token, status, retry_after_ms, json)
+                    || self.pull_response(now, token, status, retry_after_ms, json);
             }
             Input::Chunk { token, bytes } => {
-                if !self.push_chunk(now, token, &bytes) {
-                    self.pull_chunk(now, token, &bytes);
-                }
+                let _ = self.push_chunk(now, token, &bytes) || self.pull_chunk(now, token, &bytes);
             }
             Input::Finished { token } => {
-                if !self.push_finished(now, token) {
-                    self.pull_finished(now, token);
-                }
+                let _ = self.push_finished(now, token) || self.pull_finished(now, token);
             }
             Input::NetFailed { token, .. } => {
-                if !self.push_broke(now, token) {
-                    self.pull_broke(now, token);
-                }
+                let _ = self.push_broke(now, token) || self.pull_broke(now, token);
             }
             Input::SocketOpen { token } => self.socket_open(now, token),
             Input::SocketMessage { token, text } => self.socket_message(now, token, &text),
             Input::SocketClosed { token, code } => self.socket_closed(now, token, code),
             Input::Token { result } => self.token_came(now, result),
-            Input::Message(bytes) => self.message(now, &bytes),
-            // `Wake`; the others did not come here.
-            _ => self.woken(),
+            // The others did not come here.
+            _ => {}
         }
     }
 

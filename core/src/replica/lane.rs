@@ -176,6 +176,13 @@ impl Replica {
                 self.appended(now, first_key, bytes);
             }
             (Job::Read, StoreReply::Log(records)) => self.fold_all(now, records),
+            (job, reply) => self.upkeep_done(now, job, reply),
+        }
+    }
+
+    #[inline(never)]
+    fn upkeep_done(&mut self, now: Now, job: Job, reply: StoreReply) {
+        match (job, reply) {
             (Job::Seal { upto, record, directories }, StoreReply::Written { keys }) => {
                 self.sealed(now, upto, record, keys, directories);
             }

@@ -43,6 +43,9 @@ impl Replica {
     /// Seals and sweeps when nothing else is to do. Any appender seals a log that has grown too long (so that a
     /// cold open stays short without a leader); the rest is the lock holder's.
     pub(crate) fn advance_maintenance(&mut self, now: Now) {
+        if !self.whole {
+            return;
+        }
         if self.maintenance.moved.0 != self.state.last {
             self.maintenance.moved = (self.state.last, now.mono_ms);
         }
@@ -72,6 +75,7 @@ impl Replica {
         (*damaged && is_whole) || clean::is_due(&self.state, directories, *left)
     }
 
+    #[inline(never)]
     fn start_seal(&mut self) {
         let upto = self.state.last;
         let record = Record::Sealed(Sealed { upto }).encode();
@@ -127,6 +131,7 @@ impl Replica {
     }
 
     /// The next few segments of a sweep, the oldest first.
+    #[inline(never)]
     fn next_slice(&mut self) {
         let newest = self.maintenance.directories.keys().next_back().copied().unwrap_or_default();
         let (after, through) = self.maintenance.sweep.unwrap_or((0, newest));

@@ -75,6 +75,8 @@ pub struct Replica {
     pub(crate) metrics: Metrics,
     pub(crate) random: Random,
     pub(crate) sheets: Sheets,
+    /// Whether all of the code is there. Without it this tab neither leads nor keeps the store in order.
+    pub(crate) whole: bool,
     /// What the shell takes out now, and what came after that began.
     ready: std::vec::IntoIter<Output>,
     out: Vec<Output>,
@@ -120,6 +122,7 @@ impl Replica {
             metrics: Metrics::default(),
             random: Random::new(entropy),
             sheets: Sheets::default(),
+            whole: true,
             ready: Vec::new().into_iter(),
             out: Vec::new(),
             tokens: 0,
@@ -144,10 +147,7 @@ impl Replica {
             self.advance_lane(now);
         }
         if self.phase == Phase::Open && self.tabs.leads() && self.config.url.is_some() {
-            self.advance_session(now);
-            self.advance_live(now);
-            self.advance_pull(now);
-            self.advance_push(now);
+            self.advance_network(now);
             // The network parts may have left records for the log.
             self.advance_lane(now);
         }
@@ -158,6 +158,14 @@ impl Replica {
         self.flush_changed();
         self.publish_status(now);
         self.schedule();
+    }
+
+    #[inline(never)]
+    fn advance_network(&mut self, now: Now) {
+        self.advance_session(now);
+        self.advance_live(now);
+        self.advance_pull(now);
+        self.advance_push(now);
     }
 
     pub(crate) fn output(&mut self, output: Output) {

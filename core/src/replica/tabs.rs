@@ -104,6 +104,21 @@ impl Replica {
         }
     }
 
+    /// All of the code is there now.
+    pub(crate) fn be_whole(&mut self) {
+        let was_whole = std::mem::replace(&mut self.whole, true);
+        if !was_whole && self.maintenance.opened && self.config.url.is_some() {
+            self.ask_to_lead();
+        }
+    }
+
+    /// Asks for the lock: only of a tab whose code is all there, since who leads talks to the network.
+    pub(crate) fn ask_to_lead(&mut self) {
+        if self.whole {
+            self.output(Output::RequestLock);
+        }
+    }
+
     fn rise(&mut self) {
         self.tabs.role = Role::Rising(NOT_YET);
         self.append(vec![Record::Lead], Durability::Strict);
@@ -139,7 +154,7 @@ impl Replica {
     /// A follower sees to it that somebody leads: a frozen tab keeps its lock and does nothing. What it still sends
     /// when it wakes is refused by its fence, or known by its number.
     pub(crate) fn watch_leader(&mut self, now: Now) {
-        if self.tabs.role != Role::Follower {
+        if self.tabs.role != Role::Follower || !self.whole {
             return;
         }
         let due = match self.tabs.asked_ms {

@@ -33,8 +33,6 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
     }
     match record {
         Record::Commit(commit) => fold_commit(state, key, ReadCommit::of(commit)?, &|_| false, &mut effects),
-        Record::Coalesce(coalesce) => fold_coalesce(state, key, coalesce)?,
-        Record::Discard(discard) => fold_discard(state, key, discard.n, &mut effects),
         Record::Sent(sent) => state.sent_through = state.sent_through.max(sent.through),
         Record::Acks(acks) => fold_acks(state, key, acks, &mut effects),
         Record::Changes(changes) => fold_changes(state, key, *changes, &mut effects),
@@ -44,20 +42,32 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
             state.owner = replica.owner;
         }
         Record::Lead => state.fence = key,
-        Record::Fork(fork) => {
-            state.replica = Some(fork.id);
-            effects.forked = true;
-        }
-        Record::Claim(record) => adopt::claim(state, key, &record, &mut effects),
-        Record::Adopt(record) => adopt::adopt(state, key, record, &mut effects)?,
         Record::Moved => state.moved = true,
         Record::Sealed(_) => {
             // What was staged is not in the segments: the pull goes on from the cursor that is shown.
             state.staged = Staged::default();
             seal::sealed(state);
         }
+        other => fold_rare(state, key, other, &mut effects)?,
     }
     Ok(effects)
+}
+
+#[inline(never)]
+fn fold_rare(state: &mut State, key: u64, record: Record, effects: &mut Effects) -> Result<(), CoreError> {
+    match record {
+        Record::Coalesce(coalesce) => fold_coalesce(state, key, coalesce)?,
+        Record::Discard(discard) => fold_discard(state, key, discard.n, effects),
+        Record::Fork(fork) => {
+            state.replica = Some(fork.id);
+            effects.forked = true;
+        }
+        Record::Claim(record) => adopt::claim(state, key, &record, effects),
+        Record::Adopt(record) => adopt::adopt(state, key, record, effects)?,
+        // The others did not come here.
+        _ => {}
+    }
+    Ok(())
 }
 
 pub(super) fn arrived(state: &mut State, key: u64, bytes: usize) {
@@ -214,7 +224,9 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
             effects.touched.append(&mut journal::requeue(state, key));
         }
     }
-    forget(state, key, &staged, effects);
+    if !staged.forget_groups.is_empty() || !staged.forget_collections.is_empty() {
+        forget(state, key, &staged, effects);
+    }
     for (position, row) in staged.rows {
         confirm(state, position, row, effects);
     }
@@ -261,14 +273,7 @@ fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects)
     let before = std::mem::replace(&mut entity.confirmed, fresh);
     let moved = if is_echo { &mut effects.echoed } else { &mut effects.touched };
     if c.is_conflicts() {
-        let before = before.and_then(|row| conflicts::read(&row.doc));
-        let after = entity.confirmed.as_ref().and_then(|row| conflicts::read(&row.doc));
-        // What the app sees of it is the entity that it is about.
-        moved.extend(after.as_ref().or(before.as_ref()).and_then(conflicts::target));
-        let is_news = !is_echo && !effects.reset && state.loaded.contains_key(CONFLICTS);
-        if let Some(conflict) = after.filter(|_| is_news) {
-            effects.meet_conflict(before.as_ref(), conflict);
-        }
+        confirm_conflict(state, &id, before, is_echo, effects);
     } else {
         moved.push((c.clone(), id.clone()));
         if is_hidden {
@@ -279,15 +284,27 @@ fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects)
     state.dirty.entities.push((c, id));
 }
 
+#[inline(never)]
+fn confirm_conflict(state: &State, id: &EntityId, before: Option<Confirmed>, is_echo: bool, effects: &mut Effects) {
+    let before = before.and_then(|row| conflicts::read(&row.doc));
+    let entity = state.entities.get(CONFLICTS).and_then(|table| table.get(id.as_str()));
+    let after = entity.and_then(|entity| entity.confirmed.as_ref()).and_then(|row| conflicts::read(&row.doc));
+    // What the app sees of it is the entity that it is about.
+    let moved = if is_echo { &mut effects.echoed } else { &mut effects.touched };
+    moved.extend(after.as_ref().or(before.as_ref()).and_then(conflicts::target));
+    let is_news = !is_echo && !effects.reset && state.loaded.contains_key(CONFLICTS);
+    if let Some(conflict) = after.filter(|_| is_news) {
+        effects.meet_conflict(before.as_ref(), conflict);
+    }
+}
+
 fn bytes_of(doc: &Raw) -> Box<[u8]> {
     doc.get().as_bytes().into()
 }
 
 /// Erases what the reader may no longer see (rule 26): an entity goes when no group of the reader's is left to it.
+#[inline(never)]
 fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
-    if staged.forget_groups.is_empty() && staged.forget_collections.is_empty() {
-        return;
-    }
     let mut hidden = Vec::new();
     for (collection, map) in state.entities.iter_mut() {
         let whole = staged.forget_collections.contains(collection);
@@ -315,6 +332,7 @@ fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
 }
 
 /// A reset read everything again, or a healing some collections: what they did not bring is gone.
+#[inline(never)]
 fn forget_all_but(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
     let mut kept: Vec<(&CollectionName, &EntityId)> = staged.rows.iter().map(|(_, row)| (&row.c, &row.id)).collect();
     kept.sort_unstable();

@@ -66,6 +66,7 @@ pub(super) fn forget(state: &mut State) {
 
 /// The server has another history: all that is kept goes into the queue again, and what is there is not decided any
 /// more. A revision of the old history says nothing in the new one: it counts as 0, and `was` decides.
+#[inline(never)]
 pub(super) fn requeue(state: &mut State, key: u64) -> Vec<(CollectionName, EntityId)> {
     for (n, kept) in std::mem::take(&mut state.journal) {
         let Ok(mutation) = Mutation::parse(kept.raw.get().as_bytes()) else { continue };

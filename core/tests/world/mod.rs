@@ -97,6 +97,8 @@ pub struct World {
     pub user: String,
     /// Faults for the next tab.
     first_faults: Vec<StoreError>,
+    /// The next tab has part of the code only.
+    in_part: bool,
     pub browser: Browser,
     entropy: u8,
 }
@@ -113,6 +115,7 @@ pub fn world() -> World {
         sockets: true,
         user: "ada".into(),
         first_faults: Vec::new(),
+        in_part: false,
         browser: Browser::default(),
         entropy: 0,
     }
@@ -160,13 +163,27 @@ impl World {
         self.tab_with(profile, json!({}))
     }
 
+    /// A new profile with a tab that has part of the code, until [`Self::complete`].
+    pub fn device_in_part(&mut self) -> usize {
+        self.in_part = true;
+        self.device()
+    }
+
+    pub fn complete(&mut self, tab: usize) {
+        self.tabs[tab].engine.handle(self.now, Input::Whole);
+        self.settle();
+    }
+
     pub fn tab_with(&mut self, profile: usize, options: Value) -> usize {
         self.entropy += 1;
         let mut config = json!({"name": "test", "url": "http://localhost", "collections": {"deals": {}, "people": {}}});
         for (key, value) in options.as_object().into_iter().flat_map(Map::iter) {
             config[key] = value.clone();
         }
-        let engine = Engine::new(&config.to_string(), [self.entropy; 16]).unwrap();
+        let mut engine = Engine::new(&config.to_string(), [self.entropy; 16]).unwrap();
+        if std::mem::take(&mut self.in_part) {
+            engine.in_part();
+        }
         self.tabs.push(Tab {
             engine,
             profile,
