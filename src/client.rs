@@ -28,7 +28,8 @@ impl Client {
         }
         let mut seed = [0; 16];
         seed.iter_mut().zip(entropy).for_each(|(to, from)| *to = *from);
-        let engine = Engine::new(config, seed).map_err(|error| refuse(&error)).ok()?;
+        let mut engine = Engine::new(config, seed).map_err(|error| refuse(&error)).ok()?;
+        engine.in_part();
         Some(Self { driver: Driver::new(engine, Host(host)), parts: RefCell::default() })
     }
 
@@ -129,7 +130,8 @@ impl Client {
             10 => Input::LockLost,
             11 => Input::Online(number != 0),
             12 => Input::Visible(number != 0),
-            _ => Input::Wake,
+            13 => Input::Wake,
+            _ => Input::Whole,
         });
     }
 }

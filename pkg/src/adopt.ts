@@ -67,6 +67,7 @@ class Source {
     const host = { event: (json: string) => source.#heard(json), token: () => Promise.resolve(null), encrypt };
     source.#loaded = await factory.create(JSON.stringify({ ...config, url: null }), host);
     await source.#loaded.client.open();
+    await factory.whole();
     source.#deaf = factory.onTrap((generation) => {
       if (generation !== source.#loaded.generation) return;
       for (const { reject } of source.#waiting.values()) reject(failingCoreError());

@@ -160,7 +160,7 @@ function makeInstance(
     signIn: (user, options = {}) => signIn(session, user, options),
     signOut: (options = {}) => signOut(session, options, sync.done),
     export: async () => {
-      await session.whenOpen();
+      await session.whenWhole();
       return JSON.parse(session.call((client) => client.exportData())) as Export;
     },
     import: (data) => importRows(collections, data),

@@ -121,6 +121,21 @@ export function isTrap(thrown: unknown): boolean {
   return typeof WebAssembly === "object" && thrown instanceof WebAssembly.RuntimeError;
 }
 
+/** What the trap of a call says that needs the module's second part before it is there. */
+export const LACKING = "the second part of the module is not there yet";
+
+/** Whether a thrown value is that trap: no failure, and the next instance has all. */
+export function isLacking(thrown: unknown): boolean {
+  return isTrap(thrown) && (thrown as Error).message === LACKING;
+}
+
+/** The error of the call in which the module trapped. */
+export function trapError(cause: unknown): TidewireError {
+  return isLacking(cause)
+    ? new TidewireError("wasm-load", "The module's second part is not there yet; try again.", { cause })
+    : new TidewireError("internal", "Tidewire restarted its core after a failure of its own; try again.", { cause });
+}
+
 /** The error of an aborted signal. */
 export function abortedError(signal: AbortSignal): TidewireError {
   return new TidewireError("aborted", "The signal given to this call was aborted.", { cause: signal.reason });

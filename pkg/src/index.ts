@@ -47,6 +47,6 @@ export type {
   Where,
 } from "./types.js";
 export type { SignInOptions, SignOutOptions } from "./users.js";
-export type { WasmSource } from "./wasm/load.js";
+export type { WasmOption, WasmSource } from "./wasm/load.js";
 export type { MutationName, WireError } from "./wasm/wire.js";
 export type { WaitOptions, Write } from "./write.js";

@@ -7,7 +7,7 @@ import { toPointer } from "./path.js";
 import type { StandardSchema } from "./schema.js";
 import type { Delivery } from "./status.js";
 import type { AnyCollectionOptions, CollectionDef, Collections, CollectionsCheck } from "./types.js";
-import type { WasmSource } from "./wasm/load.js";
+import type { WasmOption } from "./wasm/load.js";
 import type { ClientConfig } from "./wasm/wire.js";
 
 /** Why a token is asked for. */
@@ -47,7 +47,7 @@ export interface DbSettings {
   readonly maxDocumentBytes?: number;
   readonly health?: { readonly errorRate?: number; readonly stuck?: number; readonly lastSyncMs?: number };
   /** Where the WebAssembly module is, if it is not where the bundler put it. */
-  readonly wasm?: WasmSource;
+  readonly wasm?: WasmOption;
   /** Allow `http:` and `ws:` to hosts other than this machine. Everything then travels in clear text. */
   readonly allowInsecure?: boolean;
 }

@@ -7,7 +7,8 @@
  *
  * Invariant: the client is only touched through `call`, so a trap is always seen.
  */
-import { abortedError, failingCoreError, isTrap, serverSideError, TidewireError, toTidewireError } from "./errors.js";
+import { abortedError, failingCoreError, isTrap, serverSideError } from "./errors.js";
+import { TidewireError, toTidewireError, trapError } from "./errors.js";
 import { Emitter, type WireEvent } from "./events.js";
 import { deepFreeze } from "./json.js";
 import { Source, type Recipe, type SourceHost } from "./live.js";
@@ -15,15 +16,13 @@ import { RowCache } from "./rows.js";
 import { Scheduler } from "./scheduler.js";
 import { parseStatus, type SyncView } from "./status.js";
 import { topics } from "./topics.js";
+import { Traps } from "./traps.js";
 import type { ClientFactory, LoadedClient } from "./wasm/client.js";
 import type { ClientConfig, WireClient, WireHost } from "./wasm/wire.js";
 import { WriteLane } from "./writes.js";
 
 /** Live values that nobody watches are kept up to this number, so that a render and its effect meet the same one. */
 const IDLE_SOURCES_MAX = 200;
-/** More traps than this within a minute are not mended by one more instance. */
-const TRAPS_PER_MINUTE_MAX = 5;
-
 /** How long to wait before a store that could not be opened is tried again; doubled each time. */
 const REOPEN_FIRST_MS = 1_000;
 const REOPEN_MAX_MS = 30_000;
@@ -47,7 +46,7 @@ export class Session implements SourceHost {
   #failure: TidewireError | undefined;
   #failures = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  #traps: number[] = [];
+  readonly #traps = new Traps();
   #stopListening: (() => void) | undefined;
   #user: string | null = null;
   /** Settles when no switch is under way; never rejects. */
@@ -118,8 +117,8 @@ export class Session implements SourceHost {
     if (this.factory === undefined) return;
     if (this.#phase !== "idle" && !(again && this.#phase === "failed" && this.#failure?.retryable === true)) return;
     clearTimeout(this.#retry);
-    this.#stopListening ??= this.factory.onTrap((generation) => {
-      if (this.#loaded?.generation === generation && !this.closed) this.#recover();
+    this.#stopListening ??= this.factory.onTrap((generation, lacking) => {
+      if (this.#loaded?.generation === generation && !this.closed) this.#recover(lacking);
     });
     void this.#open(this.factory);
   }
@@ -146,6 +145,13 @@ export class Session implements SourceHost {
     });
   }
 
+  /** Resolves when the store is open and all of the module is there: what commands and the export wait for. */
+  async whenWhole(signal?: AbortSignal): Promise<void> {
+    await this.whenOpen(signal);
+    await this.factory?.whole();
+    await this.whenOpen(signal); // Another instance may have been needed.
+  }
+
   /** Why nothing can be done with this session, now and later. */
   refusal(): TidewireError | undefined {
     if (this.#phase === "closed") return new TidewireError("closed", "This database was closed; call openDb() again.");
@@ -167,9 +173,7 @@ export class Session implements SourceHost {
     } catch (error) {
       if (!isTrap(error)) throw toTidewireError(error);
       this.factory?.trapped(loaded.generation);
-      throw new TidewireError("internal", "Tidewire restarted its core after a failure of its own; try again.", {
-        cause: error,
-      });
+      throw trapError(error);
     }
   }
 
@@ -310,23 +314,17 @@ export class Session implements SourceHost {
     this.writes.failed(error);
   }
 
-  #recover(): void {
+  #recover(lacking: boolean): void {
     if (this.factory === undefined) return;
     this.#loaded = undefined;
     this.writes.trapped();
-    if (!this.#mayRecover()) {
+    if (!lacking && this.#traps.areTooMany()) {
       this.#fail(failingCoreError());
       this.touch(this.#topics.keys(), false);
       return;
     }
     void this.#open(this.factory);
-    this.events.emit("watchdog", { code: "internal", message: "The core failed and was restarted." });
-  }
-
-  #mayRecover(): boolean {
-    const now = Date.now();
-    this.#traps = [...this.#traps.filter((at) => now - at < 60_000), now];
-    return this.#traps.length <= TRAPS_PER_MINUTE_MAX;
+    if (!lacking) this.events.emit("watchdog", { code: "internal", message: "The core failed and was restarted." });
   }
 
   #events(json: string, from: LoadedClient | undefined): void {

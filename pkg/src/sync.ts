@@ -47,7 +47,7 @@ export function syncOf(session: Session, conflicts: Conflicts): Sync {
   const command = (body: object): unknown =>
     JSON.parse(session.call((client) => client.command(JSON.stringify(body))) || "null");
   const tell = async (body: object): Promise<void> => {
-    await session.whenOpen();
+    await session.whenWhole();
     command(body);
   };
   return Object.freeze({
@@ -118,7 +118,7 @@ function syncNow(session: Session, options: WaitOptions, ask: () => unknown): Pr
       stops.push(session.status.watch(look, "sync", settle.reject));
       stops.push(healthOf(session).watch(look, "sync", settle.reject));
     };
-    session.whenOpen().then(begin).catch(settle.reject);
+    session.whenWhole().then(begin).catch(settle.reject);
     return () => stops.forEach((stop) => stop());
   });
 }

@@ -59,6 +59,7 @@ export async function signOut(
   // Who signs out while they sign in are out at the end.
   await session.switching;
   if (session.user === null) return;
+  if (pending === "discard") await session.whenWhole();
   if (pending === "send") await done(wait);
   const leave = async (client: WireClient): Promise<void> => {
     if (pending === "discard") discardAll(client);

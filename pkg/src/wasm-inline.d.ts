@@ -1,3 +1,3 @@
-/** The module's bytes as base64, in a chunk that is only fetched when the `.wasm` file is not found. */
-declare const base64: string;
-export default base64;
+// The module's two parts as base64, made by `cargo xtask build` and loaded only where no file is found.
+export declare const main: string;
+export declare const more: string;

@@ -197,7 +197,20 @@ export class WriteLane {
     }
     const { request } = submission;
     if (request === undefined || ("ops" in request && request.ops.length === 0)) submission.resolve();
-    else this.#give(submission);
+    else if ("ops" in request || this.session.factory?.isWhole === true) this.#give(submission);
+    else void this.#waitForMore(submission);
+  }
+
+  /** Commands are in the module's second part, which may not be there yet. */
+  async #waitForMore(submission: Submission): Promise<void> {
+    this.#waiting.push(submission);
+    const failure = await this.session.whenWhole().catch(toTidewireError);
+    const at = this.#waiting.indexOf(submission);
+    // Who is not there any more was taken by a store that opened anew.
+    if (at < 0) return;
+    this.#waiting.splice(at, 1);
+    if (failure === undefined) this.submit(submission);
+    else submission.reject(failure);
   }
 
   #give(submission: Submission): void {

@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { isLacking } from "../dist/errors.js";
 import { Instance } from "../dist/wasm/bindings.js";
 
 const VIEW = 5;
-const module = await WebAssembly.compile(readFileSync(new URL("../dist/tidewire.wasm", import.meta.url)));
+const EXPORT = 7;
+const [module, more] = await Promise.all(
+  ["tidewire", "tidewire-more"].map((name) =>
+    WebAssembly.compile(readFileSync(new URL(`../dist/${name}.wasm`, import.meta.url))),
+  ),
+);
 const settings = { name: "test", url: null, storage: "memory", collections: { todos: {} } };
 
 /** A client, and what it has called of its host. */
@@ -41,4 +47,22 @@ test("each client calls its own host, and no answer is a value of its own", () =
   two.client.part(0);
   two.client.stored(1, 0, 0, 0);
   assert.equal(two.client.call(2, "todos", "none"), undefined);
+});
+
+test("what needs the second part traps without it, and works with it", () => {
+  const instance = new Instance(module);
+  assert.throws(() => client(settings, instance).client.call(EXPORT, "", ""), isLacking);
+  assert.ok(instance.lacks);
+  const next = new Instance(module);
+  next.complete(more);
+  assert.match(client(settings, next).client.call(EXPORT, "", ""), /"collections":\{"todos":\[\]\}/);
+  assert.deepEqual([next.lacks, next.whole], [false, true]);
+});
+
+test("a second part of another release is refused", async () => {
+  // `(module (import "m" "t1" (table 1 funcref)))`.
+  const other = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 2, 10, 1, 1, 109, 2, 116, 49, 1, 112, 0, 1]);
+  const instance = new Instance(module);
+  assert.throws(() => instance.complete(new WebAssembly.Module(other)), { code: "wasm-load" });
+  assert.equal(instance.whole, false);
 });

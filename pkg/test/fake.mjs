@@ -32,6 +32,8 @@ export function fakeFactory(options = {}) {
       factory.dead = generation;
       for (const listener of [...listeners]) listener(generation);
     },
+    isWhole: true,
+    whole: async () => undefined,
     onTrap(fn) {
       listeners.add(fn);
       return () => listeners.delete(fn);

@@ -77,3 +77,14 @@ test("a named source that is wrong says so, and can be tried again", async () =>
   answer(EMPTY_MODULE);
   assert.ok((await loadModule("/right")) instanceof WebAssembly.Module);
 });
+
+test("each part is found by itself, and an option of one source names the main part", async () => {
+  const asked = answer(EMPTY_MODULE);
+  const loadModule = await fresh();
+  await Promise.all([loadModule(undefined, "main"), loadModule(undefined, "more")]);
+  await loadModule({ main: "/main", more: "/more" }, "main");
+  await loadModule({ main: "/main", more: "/more" }, "more");
+  await loadModule("/alone", "more");
+  const beside = ["tidewire", "tidewire-more"].map((name) => new URL(`../dist/${name}.wasm`, import.meta.url).href);
+  assert.deepEqual(asked, [...beside, "/main", "/more"]);
+});

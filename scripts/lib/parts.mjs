@@ -31,7 +31,7 @@ export const parts = {
   wasm: {
     label: "browser module",
     inputs: [...RUST, "src", "xtask/Cargo.toml", "xtask/src"],
-    outputs: ["pkg/dist/tidewire.wasm", "pkg/dist/wasm-inline.js"],
+    outputs: ["pkg/dist/tidewire.wasm", "pkg/dist/tidewire-more.wasm", "pkg/dist/wasm-inline.js"],
     command: ["cargo", "xtask", "build", "--release"],
     after: ["packages"],
   },

@@ -85,6 +85,11 @@ class World {
     return this.#stack.page.url;
   }
 
+  /** What happens to requests for files of the page, until the end of the test. */
+  get faults() {
+    return this.#stack.page.faults;
+  }
+
   /**
    * A device of `user` with one tab open. `line` is what happens to its line before that.
    *
@@ -136,6 +141,7 @@ class World {
   }
 
   async close() {
+    this.faults.before = () => undefined;
     await Promise.allSettled(this.devices.map((device) => device.close()));
   }
 

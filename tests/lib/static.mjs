@@ -15,8 +15,10 @@ const TYPES = {
   ".wasm": "application/wasm",
 };
 
+/** `faults.before` is asked, and waited for, before each answer; a status that it gives is the whole answer. */
 export async function serveFiles(root) {
-  const server = http.createServer((request, response) => void send(root, request, response));
+  const faults = { before: /** @type {(name: string) => unknown} */ (() => undefined) };
+  const server = http.createServer((request, response) => void send(root, faults, request, response));
   await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
   const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
   const close = () =>
@@ -24,11 +26,13 @@ export async function serveFiles(root) {
       server.close(resolve);
       server.closeAllConnections();
     });
-  return { url: `http://localhost:${port}`, close };
+  return { url: `http://localhost:${port}`, faults, close };
 }
 
-async function send(root, request, response) {
+async function send(root, faults, request, response) {
   const name = decodeURIComponent(new URL(request.url, "http://files").pathname);
+  const status = await faults.before(name);
+  if (typeof status === "number") return void response.writeHead(status).end();
   const file = path.join(root, name.endsWith("/") ? `${name}index.html` : name);
   const found = file.startsWith(root) && (await stat(file).catch(() => undefined))?.isFile();
   if (!found) return void response.writeHead(404, { "content-type": "text/plain" }).end("not found\n");

@@ -3,6 +3,7 @@ import { describe } from "node:test";
 
 import { CONFLICT_CONFIG, conflictJourney } from "../lib/conflicts.mjs";
 import { coreJourney } from "../lib/journey.mjs";
+import { lateJourney, neededJourney, refusedJourney } from "../lib/parts.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
 import { diskJourney } from "../lib/vault.mjs";
 
@@ -41,4 +42,13 @@ describe("an encrypted store in Firefox", () => {
   scenario(stack, "leaves nothing on Firefox's disk that the app wrote", (world) => diskJourney(world, "firefox"), {
     timeoutMs: 180_000,
   });
+});
+
+describe("without the second part of the module, in Firefox", () => {
+  const stack = useStack({ engine: "firefox" });
+  const name = "Firefox";
+
+  scenario(stack, `${name} reads and writes; a conflict is settled when it has come`, lateJourney);
+  scenario(stack, `${name} opens a store that needs it when it has come`, neededJourney);
+  scenario(stack, `${name} works alone while it is refused, and syncs when it can be had`, refusedJourney);
 });

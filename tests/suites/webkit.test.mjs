@@ -3,6 +3,7 @@ import { describe } from "node:test";
 
 import { CONFLICT_CONFIG, conflictJourney } from "../lib/conflicts.mjs";
 import { coreJourney } from "../lib/journey.mjs";
+import { lateJourney, neededJourney, refusedJourney } from "../lib/parts.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
 import { diskJourney } from "../lib/vault.mjs";
 
@@ -33,4 +34,13 @@ describe("an encrypted store in WebKitGTK", () => {
   scenario(stack, "leaves nothing on WebKit's disk that the app wrote", (world) => diskJourney(world, "webkit"), {
     timeoutMs: 180_000,
   });
+});
+
+describe("without the second part of the module, in WebKitGTK", () => {
+  const stack = useStack({ engine: "webkit" });
+  const name = "WebKit";
+
+  scenario(stack, `${name} reads and writes; a conflict is settled when it has come`, lateJourney);
+  scenario(stack, `${name} opens a store that needs it when it has come`, neededJourney);
+  scenario(stack, `${name} works alone while it is refused, and syncs when it can be had`, refusedJourney);
 });

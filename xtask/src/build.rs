@@ -16,6 +16,8 @@ use wasm_bindgen_cli_support::Bindgen;
 
 use crate::inputs::fingerprint;
 use crate::order::named_by_likeness;
+use crate::split::list::MOVED;
+use crate::split::{Parts, split};
 use crate::workspace::{self, Workspace};
 
 /// What the module is for.
@@ -58,7 +60,7 @@ const FEATURES: [&str; 7] = [
 ];
 
 /// Everything that decides what the module holds.
-const INPUTS: [&str; 11] = [
+const INPUTS: [&str; 12] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
@@ -69,10 +71,11 @@ const INPUTS: [&str; 11] = [
     "xtask/Cargo.toml",
     "xtask/src/build.rs",
     "xtask/src/order.rs",
+    "xtask/src/split",
     "node_modules/binaryen/package.json",
 ];
 
-const OUTPUTS: [&str; 3] = ["tidewire.wasm", "wasm-inline.js", "wasm-inline.d.ts"];
+const OUTPUTS: [&str; 4] = ["tidewire.wasm", "tidewire-more.wasm", "wasm-inline.js", "wasm-inline.d.ts"];
 
 /// The one module that imports come from: `pkg/src/wasm/bindings.ts`.
 const HOST: &str = "host";
@@ -93,14 +96,15 @@ pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
     let start = Instant::now();
     fs::create_dir_all(&dist)?;
     let bound = bind(&compile(workspace, mode)?, &dist)?;
-    let module = dist.join("tidewire.wasm");
-    optimize(workspace, mode, &bound, &module)?;
+    let parts = optimize(workspace, mode, &bound, &dist)?;
     fs::remove_file(&bound)?;
-    let bytes = fs::read(&module)?;
-    check_imports(&bytes)?;
-    write_inline(&dist, &bytes)?;
+    check_imports(&parts.main)?;
+    fs::write(dist.join("tidewire.wasm"), &parts.main)?;
+    fs::write(dist.join("tidewire-more.wasm"), &parts.more)?;
+    write_inline(&dist, &parts)?;
     fs::write(&stamp_file, stamp)?;
-    println!("wasm: {} bytes in {:.1} s", bytes.len(), start.elapsed().as_secs_f32());
+    let took = start.elapsed().as_secs_f32();
+    println!("wasm: {} and {} bytes in {took:.1} s", parts.main.len(), parts.more.len());
     Ok(())
 }
 
@@ -187,13 +191,22 @@ fn own_name(name: &str) -> &str {
     name.strip_prefix("__wbindgen_").unwrap_or(name)
 }
 
-fn optimize(workspace: &Workspace, mode: Mode, bound: &Path, module: &Path) -> Result<()> {
+/// The two modules (`crate::split`). The first passes see the module whole; names say afterwards what moves.
+fn optimize(workspace: &Workspace, mode: Mode, bound: &Path, dir: &Path) -> Result<Parts> {
     if mode == Mode::Dev {
-        return fs::copy(bound, module).map(|_| ()).context("cannot write the module");
+        return split(&fs::read(bound)?, &MOVED);
     }
-    wasm_opt(workspace, &PASSES, bound, module)?;
-    fs::write(bound, named_by_likeness(&fs::read(module)?)?)?;
-    wasm_opt(workspace, &ORDER, bound, module)
+    let scratch = dir.join("scratch.wasm");
+    wasm_opt(workspace, &[&PASSES[..], &["--debuginfo"]].concat(), bound, &scratch)?;
+    let Parts { main, more } = split(&fs::read(&scratch)?, &MOVED)?;
+    let ordered = |part: &[u8]| {
+        fs::write(bound, named_by_likeness(part)?)?;
+        wasm_opt(workspace, &ORDER, bound, &scratch)?;
+        fs::read(&scratch).context("wasm-opt wrote nothing")
+    };
+    let parts = Parts { main: ordered(&main)?, more: ordered(&more)? };
+    fs::remove_file(&scratch)?;
+    Ok(parts)
 }
 
 fn wasm_opt(workspace: &Workspace, flags: &[&str], from: &Path, to: &Path) -> Result<()> {
@@ -217,9 +230,14 @@ fn check_imports(module: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn write_inline(dist: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(dist.join("wasm-inline.js"), format!("export default \"{}\";\n", BASE64.encode(bytes)))?;
-    fs::write(dist.join("wasm-inline.d.ts"), "declare const base64: string;\nexport default base64;\n")?;
+fn write_inline(dist: &Path, parts: &Parts) -> Result<()> {
+    let [main, more] = [&parts.main, &parts.more].map(|part| BASE64.encode(part));
+    let text = format!("export const main = \"{main}\";\nexport const more = \"{more}\";\n");
+    fs::write(dist.join("wasm-inline.js"), text)?;
+    fs::write(
+        dist.join("wasm-inline.d.ts"),
+        "export declare const main: string;\nexport declare const more: string;\n",
+    )?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod build;
 mod inputs;
 mod order;
 mod size;
+mod split;
 mod tidy;
 mod workspace;
 

@@ -7,7 +7,7 @@
  * seen; nothing that the module calls here throws; and what belongs to the page is named without `globalThis`, which
  * in a page that was left is the next page of the window.
  */
-import { TidewireError } from "../errors.js";
+import { isLacking, TidewireError } from "../errors.js";
 import type { WireHost } from "../wasm/wire.js";
 import { databaseName } from "./connection.js";
 import { Lock } from "./lock.js";
@@ -85,6 +85,11 @@ export class Effects implements ModuleHost {
     this.#listen();
     await this.#opening;
     await opened;
+  }
+
+  /** The module's second part is there. */
+  whole(): void {
+    this.#say(module.WHOLE);
   }
 
   /** Lets the engine write down what it has, and waits for the store. */
@@ -353,7 +358,7 @@ export class Effects implements ModuleHost {
     try {
       say(this.client);
     } catch (error) {
-      console.error("tidewire: the module failed and is started anew", error);
+      if (!isLacking(error)) console.error("tidewire: the module failed and is started anew", error);
       return this.trapped();
     }
     if (this.#storesUnderWay === 0 && !this.#scheduled) for (const wait of this.#idle.splice(0)) wait();

@@ -2,7 +2,7 @@
  * One client as the face sees it: opened once, closed once, and between that the calls of the app, which the module
  * answers at once. What the module asks of the browser is done in `effects.ts`.
  */
-import { TidewireError } from "../errors.js";
+import { TidewireError, toTidewireError } from "../errors.js";
 import type { Instance } from "../wasm/bindings.js";
 import type { ClientConfig, WireClient, WireHost } from "../wasm/wire.js";
 import { Effects } from "./effects.js";
@@ -18,7 +18,13 @@ export interface HostLife {
   trapped(): void;
   /** Everything was let go. */
   over(): void;
+  /** Loads the second part of the module; resolves when it is there. */
+  whole(): Promise<void>;
 }
+
+/** How long to wait before the second part of the module is asked for again; doubled each time. */
+const AGAIN_FIRST_MS = 1_000;
+const AGAIN_MAX_MS = 30_000;
 
 type Phase = "new" | "opening" | "open" | "closed";
 
@@ -61,6 +67,8 @@ export class Host implements WireClient {
       this.abandon();
       throw error;
     }
+    // Not before the writes that have waited for this are on their way.
+    setTimeout(() => void this.#complete());
     const storage = this.#effects.kind;
     if (storage !== this.#config.storage) this.#effects.eventSoon({ type: "storage", storage, code: "storage" });
     return JSON.stringify({ storage });
@@ -154,6 +162,19 @@ export class Host implements WireClient {
       throw storageError(error, "The browser's storage cannot be opened: reload, or free some space.");
     });
     await this.#effects.start(client, opening);
+  }
+
+  /** Until the second part of the module is there this tab reads, writes, and follows. */
+  async #complete(wait = AGAIN_FIRST_MS): Promise<void> {
+    try {
+      if (this.#phase === "open") await this.life.whole();
+      this.#effects.whole();
+    } catch (error) {
+      if (this.#phase !== "open") return;
+      const { code, message } = toTidewireError(error);
+      this.#effects.eventSoon({ type: "watchdog", code, message: `${message} Until then nothing is synced.` });
+      setTimeout(() => void this.#complete(Math.min(wait * 2, AGAIN_MAX_MS)), wait);
+    }
   }
 
   #becomesOpen(): boolean {

@@ -80,3 +80,4 @@ export const LOCK_LOST = 10;
 export const ONLINE = 11;
 export const VISIBLE = 12;
 export const WAKE = 13;
+export const WHOLE = 14;

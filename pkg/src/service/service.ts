@@ -233,7 +233,7 @@ class Service implements SyncService {
   }
 
   async #tell(type: string, settings: JsonObject): Promise<Entities> {
-    await this.#session.whenOpen();
+    await this.#session.whenWhole();
     const command = JSON.stringify({ do: "declare", collections: { [type]: settings } });
     this.#session.call((client) => client.command(command));
     const conflicts = new LazyConflicts(this.#session, () => undefined);

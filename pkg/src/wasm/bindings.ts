@@ -5,7 +5,7 @@
  * Only numbers, texts and bytes cross, the latter two as address and length; an address of 0 is none. What goes in
  * belongs to the module from then on; what comes out of an import is copied before it returns.
  */
-import { TidewireError } from "../errors.js";
+import { LACKING, TidewireError } from "../errors.js";
 import type { ModuleClient, ModuleHost } from "../host/module.js";
 
 type Call<Result = void> = (...values: number[]) => Result;
@@ -39,9 +39,14 @@ const TAKE_NUMBERS = "soon key load readLog readSegments seal clean abort socket
 const TAKE_TEXT = "event askToken lock";
 const TAKE_BYTES = "part broadcast";
 
-/** An instance of the module. One that has trapped is not called again, not even to free what it holds. */
+/**
+ * An instance of the module. One that has trapped is not called again, not even to free what it holds. Without the
+ * second part it is not whole: a call that needs it traps, and then the instance `lacks` it.
+ */
 export class Instance {
   dead = false;
+  whole = false;
+  lacks = false;
   readonly #wasm: Wasm;
   readonly #hosts = new Map<number, ModuleHost>();
   #made = 0;
@@ -54,12 +59,26 @@ export class Instance {
   #failure: TidewireError | undefined;
   readonly #left = new FinalizationRegistry<readonly [client: number, host: number]>(([client, host]) => {
     this.#hosts.delete(host);
-    if (!this.dead) this.#wasm.client_free(client, 1);
+    // What it takes to free one is in the second part.
+    if (!this.dead && this.whole) this.#wasm.client_free(client, 1);
   });
 
   constructor(module: WebAssembly.Module) {
     const { exports } = new WebAssembly.Instance(module, { host: this.#imports() });
     this.#wasm = exports as unknown as Wasm;
+  }
+
+  /** Puts the second part in its place. */
+  complete(more: WebAssembly.Module): void {
+    if (this.whole || this.dead) return;
+    try {
+      new WebAssembly.Instance(more, { m: this.#wasm as unknown as WebAssembly.ModuleImports });
+    } catch (cause) {
+      throw new TidewireError("wasm-load", "The two parts of the WebAssembly module are not of one release.", {
+        cause,
+      });
+    }
+    this.whole = true;
   }
 
   /** Makes a client, or throws what the engine says of its settings. */
@@ -114,6 +133,10 @@ export class Instance {
       failed: (retryable: number, c: number, cl: number, m: number, ml: number, p: number, pl: number) => {
         const details = { retryable: retryable !== 0, path: this.#read(p, pl) };
         this.#failure = new TidewireError(text(c, cl), text(m, ml), details);
+      },
+      more: () => {
+        this.lacks = true;
+        throw new WebAssembly.RuntimeError(LACKING);
       },
       wall: () => Date.now(),
       mono: () => performance.now(),

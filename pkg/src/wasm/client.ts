@@ -5,12 +5,15 @@
  * dead for all of them: whoever sees it reports it here with the generation that it was opened in, and the first
  * report of a generation lets go of what all its clients hold of the browser. The next client gets a fresh one.
  * No timer, promise or event calls into the module past its host, so every trap is seen.
+ *
+ * The second part of the module is loaded when a database is open. A call that needs it earlier traps, and the next
+ * instance has it from the start.
  */
 import { Host } from "../host/host.js";
 import { quiet } from "../host/request.js";
 import { closeWhenOpen, hasStore, openStore } from "../host/store.js";
 import { Instance } from "./bindings.js";
-import { loadModule, type WasmSource } from "./load.js";
+import { loadModule, type WasmOption } from "./load.js";
 import type { ClientConfig, WireClient, WireHost } from "./wire.js";
 
 /** A client and the generation of the instance that it lives in. */
@@ -26,20 +29,27 @@ export interface ClientFactory {
   stored(config: ClientConfig): Promise<boolean>;
   /** The instance of `generation` trapped: nobody may use it again. */
   trapped(generation: number): void;
-  /** Calls back once per instance that trapped, whoever saw it first. */
-  onTrap(fn: (generation: number) => void): () => void;
+  /** Calls back once per instance that trapped, whoever saw it first; `lacking`: for want of the second part. */
+  onTrap(fn: (generation: number, lacking: boolean) => void): () => void;
+  /** Whether the second part is there, and the promise of it, which has it loaded. */
+  readonly isWhole: boolean;
+  whole(): Promise<void>;
 }
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 let instance: Instance | undefined;
 let generation = 0;
 
-const listeners = new Set<(generation: number) => void>();
+let loadingMore: Promise<WebAssembly.Module> | undefined;
+let more: WebAssembly.Module | undefined;
+
+const listeners = new Set<(generation: number, lacking: boolean) => void>();
 /** The hosts of the present generation that may hold something. */
 const hosts = new Set<Host>();
 
 /** The real factory. */
-export function wasmFactory(source: WasmSource | undefined): ClientFactory {
+export function wasmFactory(source: WasmOption | undefined): ClientFactory {
+  const whole = (): Promise<void> => complete(instance, source);
   return {
     async create(config, owner) {
       const { name, storage } = JSON.parse(config) as ClientConfig;
@@ -53,6 +63,7 @@ export function wasmFactory(source: WasmSource | undefined): ClientFactory {
       const host = new Host(fresh, config, opening, owner, {
         trapped: () => report(mine),
         over: () => hosts.delete(host),
+        whole,
       });
       hosts.add(host);
       return { client: host, generation: mine };
@@ -63,6 +74,10 @@ export function wasmFactory(source: WasmSource | undefined): ClientFactory {
       listeners.add(fn);
       return () => listeners.delete(fn);
     },
+    get isWhole() {
+      return instance?.whole === true;
+    },
+    whole,
   };
 }
 
@@ -70,19 +85,37 @@ function report(which: number): void {
   if (which < generation || instance === undefined || instance.dead) return;
   instance.dead = true;
   for (const host of [...hosts]) host.abandon();
-  for (const listener of [...listeners]) listener(which);
+  for (const listener of [...listeners]) listener(which, instance.lacks);
 }
 
 /** The instance of the present generation; a trap begins the next. */
-async function load(source: WasmSource | undefined): Promise<Instance> {
+async function load(source: WasmOption | undefined): Promise<Instance> {
   compiled ??= loadModule(source);
   try {
     const module = await compiled;
+    // The one before has shown that nothing works without it.
+    if (instance?.lacks === true) await complete(undefined, source);
     if (instance?.dead === true) generation += 1;
-    if (instance?.dead !== false) instance = new Instance(module);
+    if (instance?.dead !== false) {
+      instance = new Instance(module);
+      if (more !== undefined) instance.complete(more);
+    }
     return instance;
   } catch (error) {
     compiled = undefined;
+    throw error;
+  }
+}
+
+/** Gives an instance the second part, which is loaded once per page. */
+async function complete(to: Instance | undefined, source: WasmOption | undefined): Promise<void> {
+  if (to?.whole === true) return;
+  loadingMore ??= loadModule(source, "more");
+  try {
+    more = await loadingMore;
+    to?.complete(more);
+  } catch (error) {
+    loadingMore = undefined;
     throw error;
   }
 }

@@ -1,31 +1,43 @@
 /**
- * Finds the bytes of the wasm module: the `wasm` option, then the file beside this package, then the inlined copy.
+ * Finds the bytes of the wasm module's two parts, the main one and the second one, which comes behind it: the `wasm`
+ * option, then the file beside this package, then the inlined copy.
  *
  * Bundlers differ in whether they carry `new URL("…", import.meta.url)` along; one that does not usually answers with
  * an HTML page, hence the check of the first four bytes. Nothing here runs at import.
  */
 import { TidewireError } from "../errors.js";
 
-/** The `wasm` option: where the module is, or what it is. */
+/** Where a part of the module is, or what it is. */
 export type WasmSource = WasmBytes | WebAssembly.Module;
+/** The `wasm` option. One source is the main part; the second one is then found as if none were named. */
+export type WasmOption = WasmSource | { readonly main: WasmSource; readonly more: WasmSource };
 type WasmBytes = string | URL | Response | BufferSource | (() => Promise<Response | BufferSource>);
 
 /** What a server calls a module that browsers compile while it comes. */
 const WASM = "application/wasm";
 
-let shared: Promise<WebAssembly.Module> | undefined;
+/** The parts, by the names of their sources. */
+export type Part = "main" | "more";
 
-/** The compiled module; compiled once per page unless another source is named. */
-export async function loadModule(source: WasmSource | undefined): Promise<WebAssembly.Module> {
+const shared: { [part in Part]?: Promise<WebAssembly.Module> | undefined } = {};
+
+/** A part, compiled; once per page unless another source is named. */
+export async function loadModule(option: WasmOption | undefined, part: Part = "main"): Promise<WebAssembly.Module> {
+  const source = sourceOf(option, part);
   if (source instanceof WebAssembly.Module) return source;
   if (source !== undefined) return compile(await explicitBytes(source as WasmBytes));
-  shared ??= compileDefault();
+  shared[part] ??= compileDefault(part);
   try {
-    return await shared;
+    return await (shared[part] as Promise<WebAssembly.Module>);
   } catch (error) {
-    shared = undefined;
+    shared[part] = undefined;
     throw error;
   }
+}
+
+function sourceOf(option: WasmOption | undefined, part: Part): WasmSource | undefined {
+  if (typeof option === "object" && "main" in option) return option[part];
+  return part === "main" ? option : undefined;
 }
 
 async function compile(bytes: Promise<BufferSource> | BufferSource): Promise<WebAssembly.Module> {
@@ -57,10 +69,13 @@ async function explicitBytes(source: WasmBytes): Promise<BufferSource> {
   }
 }
 
-async function compileDefault(): Promise<WebAssembly.Module> {
+async function compileDefault(part: Part): Promise<WebAssembly.Module> {
   let found: BufferSource | undefined;
   try {
-    const response = await fetch(new URL("../tidewire.wasm", import.meta.url));
+    // Bundlers look for exactly this, with the text in place.
+    const response = await (part === "main"
+      ? fetch(new URL("../tidewire.wasm", import.meta.url))
+      : fetch(new URL("../tidewire-more.wasm", import.meta.url), { priority: "low" }));
     // While it comes; and browsers keep the code of what they compile so.
     if (response.headers.get("content-type") === WASM) return await WebAssembly.compileStreaming(response);
     const bytes = await response.arrayBuffer();
@@ -68,17 +83,19 @@ async function compileDefault(): Promise<WebAssembly.Module> {
   } catch {
     // Not there, or not allowed: the inlined copy is for this.
   }
-  return compile(found ?? inlinedBytes());
+  return compile(found ?? inlinedBytes(part));
 }
 
-async function inlinedBytes(): Promise<BufferSource> {
+async function inlinedBytes(part: Part): Promise<BufferSource> {
   try {
     const inline = await import("../wasm-inline.js");
-    return Uint8Array.from(atob(inline.default), (character) => character.charCodeAt(0));
+    return Uint8Array.from(atob(inline[part]), (character) => character.charCodeAt(0));
   } catch (cause) {
     throw new TidewireError(
       "wasm-load",
-      "The WebAssembly module was not found. Serve `tidewire/tidewire.wasm` and pass its address as openDb({ wasm }).",
+      `The ${part === "main" ? "" : "second part of the "}WebAssembly module was not found. Serve ` +
+        "`tidewire/tidewire.wasm` and `tidewire/tidewire-more.wasm`, and pass their addresses as " +
+        "openDb({ wasm: { main, more } }).",
       { cause },
     );
   }

@@ -4,8 +4,10 @@ import { openWith } from "../../dist/db.js";
 import { wasmFactory } from "../../dist/wasm/client.js";
 
 const anything = { "~standard": { version: 1, vendor: "tests", validate: (value) => ({ value }) } };
-const bytes = readFileSync(new URL("../../dist/tidewire.wasm", import.meta.url));
-const factory = wasmFactory(bytes);
+const [main, more] = ["tidewire", "tidewire-more"].map((name) =>
+  readFileSync(new URL(`../../dist/${name}.wasm`, import.meta.url)),
+);
+const factory = wasmFactory({ main, more });
 let count = 0;
 
 /** A device. `conflict` and the like are the settings of its collection `todos`. */
