@@ -98,8 +98,13 @@ export interface Health {
 export interface Metrics {
   readonly requests: number;
   readonly failures: number;
+  /** Bytes of requests and answers, before compression. */
   readonly bytesUp: number;
   readonly bytesDown: number;
+  /** What of them travelled: after compression. Not there before a `backend`. */
+  readonly wireUp?: number;
+  /** Null where the browser does not tell: WebKit does not of a server with another origin than the page. */
+  readonly wireDown?: number | null;
   readonly recoveries: number;
   /** Null before the first one. */
   readonly pushMs: { readonly p50: number | null; readonly p99: number | null };

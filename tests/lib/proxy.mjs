@@ -3,10 +3,12 @@
  *
  * `mode` is the state of the line: "open", "refuse" (every connection is cut at once) or "blackhole" (connections
  * stand, nothing moves). `next(path, times, fault)` lets a fault meet the next requests whose path ends so. `log` is
- * what the device asked for. `onFrame` turns one WebSocket message into those that arrive.
+ * what the device asked for: of each request the text of its body, its `content-encoding`, and the bytes of both bodies
+ * as they travelled (`up`, `down`). `onFrame` turns one WebSocket message into those that arrive.
  */
 import http from "node:http";
 import net from "node:net";
+import zlib from "node:zlib";
 
 import { FrameSplitter } from "./frames.mjs";
 
@@ -138,7 +140,11 @@ class Exchange {
     this.#body = body;
     const { method, headers } = request;
     const bearer = headers.authorization;
-    this.entry = { method, path: pathOf(request), bearer, body: body.toString("utf8"), at: performance.now() };
+    const encoding = headers["content-encoding"];
+    const text = (encoding === "gzip" ? zlib.gunzipSync(body) : body).toString("utf8");
+    /** @type {any} */
+    this.entry = { method, path: pathOf(request), bearer, body: text, at: performance.now() };
+    Object.assign(this.entry, { encoding, up: body.length, down: 0 });
     response.on("error", () => response.destroy());
   }
 
@@ -146,6 +152,8 @@ class Exchange {
   pass() {
     const upstream = this.#ask((answer) => {
       this.entry.status = answer.statusCode;
+      this.entry.answered = answer.headers["content-encoding"];
+      answer.on("data", (chunk) => (this.entry.down += chunk.length));
       this.#response.writeHead(answer.statusCode, answer.headers);
       answer.pipe(this.#response);
       answer.on("error", () => this.cut());

@@ -6,6 +6,7 @@ import { coreJourney } from "../lib/journey.mjs";
 import { lateJourney, neededJourney, refusedJourney } from "../lib/parts.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
 import { diskJourney } from "../lib/vault.mjs";
+import { WIRE_CONFIG, wireJourney } from "../lib/wire.mjs";
 
 describe("Firefox ESR", () => {
   const stack = useStack({ engine: "firefox" });
@@ -51,4 +52,12 @@ describe("without the second part of the module, in Firefox", () => {
   scenario(stack, `${name} reads and writes; a conflict is settled when it has come`, lateJourney);
   scenario(stack, `${name} opens a store that needs it when it has come`, neededJourney);
   scenario(stack, `${name} works alone while it is refused, and syncs when it can be had`, refusedJourney);
+});
+
+describe("what travels, in Firefox", () => {
+  const stack = useStack({ engine: "firefox", config: WIRE_CONFIG });
+
+  scenario(stack, "Firefox sends and gets compressed bodies, and counts their bytes", wireJourney, {
+    timeoutMs: 90_000,
+  });
 });

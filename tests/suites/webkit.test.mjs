@@ -6,6 +6,7 @@ import { coreJourney } from "../lib/journey.mjs";
 import { lateJourney, neededJourney, refusedJourney } from "../lib/parts.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
 import { diskJourney } from "../lib/vault.mjs";
+import { WIRE_CONFIG, wireJourney } from "../lib/wire.mjs";
 
 describe("WebKitGTK", () => {
   const stack = useStack({ engine: "webkit" });
@@ -43,4 +44,11 @@ describe("without the second part of the module, in WebKitGTK", () => {
   scenario(stack, `${name} reads and writes; a conflict is settled when it has come`, lateJourney);
   scenario(stack, `${name} opens a store that needs it when it has come`, neededJourney);
   scenario(stack, `${name} works alone while it is refused, and syncs when it can be had`, refusedJourney);
+});
+
+describe("what travels, in WebKit", () => {
+  const stack = useStack({ engine: "webkit", config: WIRE_CONFIG });
+
+  const journey = (world) => wireJourney(world, { tells: false });
+  scenario(stack, "WebKit sends and gets compressed bodies, and counts those it sends", journey, { timeoutMs: 90_000 });
 });

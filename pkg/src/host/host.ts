@@ -3,6 +3,7 @@
  * answers at once. What the module asks of the browser is done in `effects.ts`.
  */
 import { TidewireError, toTidewireError } from "../errors.js";
+import type { Metrics } from "../status.js";
 import type { Instance } from "../wasm/bindings.js";
 import type { ClientConfig, WireClient, WireHost } from "../wasm/wire.js";
 import { Effects } from "./effects.js";
@@ -32,6 +33,7 @@ type Phase = "new" | "opening" | "open" | "closed";
 export class Host implements WireClient {
   readonly #config: ClientConfig;
   readonly #effects: Effects;
+  readonly #net: Net;
   #phase: Phase = "new";
   #peer: Promise<Net> | undefined;
 
@@ -46,8 +48,9 @@ export class Host implements WireClient {
     this.#config = JSON.parse(settings) as ClientConfig;
     const { name, url } = this.#config;
     const { peer } = owner;
-    const net = peer === undefined ? serverAt(url ?? "") : lateNet(() => (this.#peer ??= this.#meet(peer)));
-    this.#effects = new Effects(name, net, owner, () => {
+    const told = (): void => this.#effects.eventSoon({ type: "health" });
+    this.#net = peer === undefined ? serverAt(url ?? "", told) : lateNet(() => (this.#peer ??= this.#meet(peer)));
+    this.#effects = new Effects(name, this.#net, owner, () => {
       this.abandon();
       life.trapped();
     });
@@ -96,6 +99,14 @@ export class Host implements WireClient {
 
   view(what: Parameters<WireClient["view"]>[0]): string {
     const view = this.#call(module.VIEW, what);
+    // What travelled the engine does not know either.
+    const { saved } = this.#net;
+    if (what === "metrics" && saved !== undefined) {
+      const metrics = JSON.parse(view) as Metrics;
+      const { bytesUp, bytesDown } = metrics;
+      // As JSON what is not a number is null.
+      return JSON.stringify({ ...metrics, wireUp: bytesUp - saved.up, wireDown: bytesDown - saved.down });
+    }
     if (what !== "status" && what !== "health") return view;
     // Both name the store, which the engine does not know.
     return `{"storage":"${this.#effects.kind}",${view.slice(1)}`;
@@ -127,6 +138,7 @@ export class Host implements WireClient {
   abandon(): void {
     this.#phase = "closed";
     this.#effects.release(closedError());
+    this.#net.close?.();
     closeWhenOpen(this.opening);
     this.life.over();
   }

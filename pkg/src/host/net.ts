@@ -5,6 +5,9 @@ const PIECE_BYTES = 128 * 1024;
 /** After this much work on one body the browser gets a turn. */
 const TURN_MS = 6;
 
+/** From here on it is worth the time to compress what is sent. */
+const PACK_CHARS_MIN = 8 * 1024;
+
 /** The connection broke, or never came about (RFC 6455, 7.1.5). */
 export const CODE_ABNORMAL = 1006;
 
@@ -27,14 +30,40 @@ export interface Net {
   ): Promise<void>;
   /** Begins to connect the live channel. */
   socket(news: SocketNews): Socket;
+  /** Bytes that compression has kept off the wire; not there: nobody knows. */
+  readonly saved?: Saved;
+  /** Lets go of what it holds. */
+  close?(): void;
 }
 
-/** A server of this protocol at an address. */
-export function serverAt(url: string): Net {
-  const endpoint = (path: string): string => `${url.replace(/\/+$/, "")}/api/sync/${path}`;
+/** See `Net`. */
+export interface Saved {
+  up: number;
+  /** Not a number until the browser has told it of an answer. */
+  down: number;
+}
+
+/** A server of this protocol at an address. `told` hears when `saved` has become more. */
+export function serverAt(url: string, told: () => void): Net {
+  const base = `${url.replace(/\/+$/, "")}/api/sync/`;
+  const saved: Saved = { up: 0, down: NaN };
+  const wire = { packs: false, saved };
+  // Only the browser knows what travelled, and tells it when all is over.
+  const observer = new PerformanceObserver((list) => {
+    for (const { name, decodedBodySize, encodedBodySize } of list.getEntries() as PerformanceResourceTiming[]) {
+      const down = (saved.down || 0) + decodedBodySize - encodedBodySize;
+      // Zero: the browser does not tell this page.
+      if (decodedBodySize === 0 || down === saved.down || !name.startsWith(base)) continue;
+      saved.down = down;
+      told();
+    }
+  });
+  observer.observe({ type: "resource" });
   return {
-    exchange: (path, ...rest) => exchange(endpoint(path), ...rest),
-    socket: (news) => openSocket(endpoint("live"), news),
+    exchange: (path, ...rest) => exchange(wire, base + path, ...rest),
+    socket: (news) => openSocket(`${base}live`, news),
+    saved,
+    close: () => observer.disconnect(),
   };
 }
 
@@ -54,6 +83,7 @@ export function lateNet(load: () => Promise<Net>): Net {
 }
 
 async function exchange(
+  wire: { packs: boolean; readonly saved: Saved },
   url: string,
   body: string | undefined,
   bearer: string | undefined,
@@ -63,10 +93,20 @@ async function exchange(
   const headers: Record<string, string> = { accept: "application/x-ndjson, application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
   if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer}`;
-  const sent = body === undefined ? {} : { method: "POST", body };
-  const response = await fetch(url, { cache: "no-store", headers, signal, ...sent });
+  let sent: BodyInit | undefined = body;
+  if (wire.packs && body !== undefined && body.length > PACK_CHARS_MIN && typeof CompressionStream === "function") {
+    headers["content-encoding"] = "gzip";
+    const plain = new TextEncoder().encode(body);
+    const packed = new Response(plain).body?.pipeThrough(new CompressionStream("gzip"));
+    sent = await new Response(packed).arrayBuffer();
+    wire.saved.up += plain.length - sent.byteLength;
+  }
+  const post = sent === undefined ? {} : { method: "POST", body: sent };
+  const response = await fetch(url, { cache: "no-store", headers, signal, ...post });
   if (signal.aborted) return;
   const header = (name: string): string => response.headers.get(name)?.trim() ?? "";
+  // Each answer says anew what the server reads (RFC 9110, 12.5.3).
+  wire.packs = /\bgzip\b/.test(header("accept-encoding"));
   answer.head(response.status, retryAfterMs(header("retry-after")), isJson(header("content-type")));
   const reader = response.body?.getReader();
   // The stream of a browser that gives none is the whole body.

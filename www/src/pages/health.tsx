@@ -110,14 +110,20 @@ function MetricsCard() {
       <dl className="facts">
         <Fact label="Requests">{formatNumber(metrics.requests)}</Fact>
         <Fact label="Failed requests">{formatNumber(metrics.failures)}</Fact>
-        <Fact label="Sent">{formatBytes(metrics.bytesUp)}</Fact>
-        <Fact label="Received">{formatBytes(metrics.bytesDown)}</Fact>
+        <Fact label="Sent">{traffic(metrics.bytesUp, metrics.wireUp)}</Fact>
+        <Fact label="Received">{traffic(metrics.bytesDown, metrics.wireDown)}</Fact>
         <Fact label="Push, median / slowest 1 %">{spread(metrics.pushMs)}</Fact>
         <Fact label="Pull, median / slowest 1 %">{spread(metrics.pullMs)}</Fact>
         <Fact label="Recoveries">{formatNumber(metrics.recoveries)}</Fact>
       </dl>
     </section>
   );
+}
+
+/** Bytes before compression, and after it where that is known and less. */
+function traffic(bytes: number, wire: number | null | undefined): string {
+  const all = formatBytes(bytes);
+  return typeof wire === "number" && wire < bytes ? `${all}, compressed to ${formatBytes(wire)}` : all;
 }
 
 function spread({ p50, p99 }: { readonly p50: number | null; readonly p99: number | null }): string {
