@@ -242,6 +242,18 @@ export function titleOf({ title }, sizes) {
   return title.replace(/\{(\w+)\}/g, (_, name) => sizes[name].toLocaleString("en"));
 }
 
+/**
+ * How a cost grows with the number of documents: the power of it that fits best (0: flat, 1: in proportion). Points are
+ * `[documents, cost]`.
+ */
+export function growthOf(points) {
+  const logs = points.map((point) => point.map(Math.log));
+  const mean = (at) => logs.reduce((sum, log) => sum + log[at], 0) / logs.length;
+  const [x, y] = [mean(0), mean(1)];
+  const over = logs.reduce((sum, log) => sum + (log[0] - x) * (log[1] - y), 0);
+  return over / logs.reduce((sum, log) => sum + (log[0] - x) ** 2, 0);
+}
+
 /** Median of numbers. */
 export function median(values) {
   return quantile(values, 0.5);

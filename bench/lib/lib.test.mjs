@@ -4,7 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { test } from "node:test";
 import { canonical, documents, expectedJoin, expectedPage, expectedRollup, question } from "../documents.js";
-import { median, quantile } from "./figures.mjs";
+import { growthOf, median, quantile } from "./figures.mjs";
 import { optionsOf } from "./options.mjs";
 import { writeReport } from "./report.mjs";
 import { Results } from "./results.mjs";
@@ -40,12 +40,26 @@ test("numbers are read as a person reads them", () => {
   assert.deepEqual([12.34, 0.634, Infinity].map(times), ["12 x", "0.63 x", "–"]);
 });
 
+test("a curve's growth is the power that fits it", () => {
+  const counts = [10_000, 30_000, 100_000, 300_000];
+  for (const power of [0, 0.5, 1, 2]) {
+    const grows = growthOf(counts.map((count) => [count, 3 * count ** power]));
+    assert.ok(Math.abs(grows - power) < 1e-9, `${grows}`);
+  }
+});
+
 test("words choose adapters, sessions and figures", () => {
   const known = { adapters: ["dexie", "tidewire"], sessions: SESSIONS };
   const whole = optionsOf([], known);
   assert.ok(whole.whole && whole.sizes.rounds === 5);
   const some = optionsOf(["--quick", "--only", "dexie,cold-get", "--sizes", "large=7"], known);
   assert.deepEqual([some.adapters, some.sessions, some.sizes.large, some.whole], [["dexie"], ["open"], 7, false]);
+  const names = (words) => optionsOf(words, known).sessions;
+  assert.ok(whole.sessions.includes("curve") && !names(["--quick"]).includes("curve"));
+  assert.deepEqual(names(["--quick", "--only", "curve"]), ["curve"]);
+  const short = optionsOf(["--without", "curve,pull"], known);
+  assert.ok(!short.whole && short.sessions.length === whole.sessions.length - 2);
+  assert.match(optionsOf(["--without", "dexie"], known).problem, /Nothing is called dexie/);
   assert.match(optionsOf(["--only", "mongo"], known).problem, /Nothing is called mongo/);
   assert.match(optionsOf(["--fast"], known).problem, /npm run bench/);
 });
@@ -67,6 +81,7 @@ test("the report compares medians, says what is asked, what is lacking and what 
   results.record("bulk-insert", "dexie", "strict", 40_000);
   results.record("rollup", "dexie", "", 30);
   results.lacks("rollup", "tidewire");
+  for (const [count, ms] of [[10_000, 0.1], [100_000, 1]]) results.point("page", "tidewire", count, ms);
   results.fail("open", "dexie", "", new Error("wrong result: a | b"));
   assert.throws(() => results.record("rollup", "tidewire", "", NaN));
   results.finish([2, 2, 2]);
@@ -74,6 +89,7 @@ test("the report compares medians, says what is asked, what is lacking and what 
   const text = readFileSync(path.join(out, "RESULTS.md"), "utf8");
   assert.match(text, /\| 100,000 \| Dexie 40,000 \| 2.5 x \| ≥ 120,000 .*\| no, 1.2 x away \|/);
   assert.match(text, /\| \*\*Tidewire\*\* \| 100,000 \| 90,000 \| 120,000 \|/);
+  assert.match(text, /\| \*\*Tidewire\*\* \| 0.1 \| 1 \| 1.00 \|/);
   assert.match(text, /Tidewire: not there yet/);
   assert.match(text, /\| not there yet \| Dexie 30 \|/);
   assert.match(text, /\| open \| Dexie \| wrong result: a \/ b \|/);

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { chart, curve } from "./chart.mjs";
-import { FIGURES, median, titleOf } from "./figures.mjs";
+import { FIGURES, growthOf, median, titleOf } from "./figures.mjs";
 import { number, table, times } from "./text.mjs";
 
 const OWN = "tidewire";
@@ -174,12 +174,14 @@ function lacksIn({ key }, { lacking: lists, adapters }) {
 }
 
 const CURVES = {
-  insert: ["Inserts, 5,000 in one call", "/s"],
-  get: ["Get by id, the first time", "µs"],
+  insert: ["Inserts, 5,000 in one call (asked: linear, so the same rate)", "/s"],
+  get: ["Get by id, the first time (asked: flat)", "µs"],
   page: ["Page of 50 with a new threshold", "ms"],
   edits: ["Random single edits, 100 at a time, idle work included", "/s"],
   amplification: ["Bytes written for each byte of edited documents (asked: at most 3.5, and flat)", "x"],
 };
+const GROWTH =
+  "`grows` is the power of the number of documents that the values fit best: 0 is flat, 1 in proportion to it.";
 
 /** The curves of growth: a table and a chart for each. */
 function growth(out, { curves, adapters }) {
@@ -198,11 +200,12 @@ function growth(out, { curves, adapters }) {
       const rows = series.map(({ name, own, points }) => [
         own ? `**${name}**` : name,
         ...counts.map((count) => at(points, count)),
+        growthOf(points).toFixed(2),
       ]);
-      const head = [`${unit}, by documents stored`, ...counts.map((count) => count.toLocaleString("en"))];
+      const head = [`${unit}, by documents stored`, ...counts.map((count) => count.toLocaleString("en")), "grows"];
       return `### ${title}\n\n![${title}](charts/curve-${key}.svg)\n\n${table(head, rows)}`;
     });
-  return parts.length === 0 ? "" : ["## Growth", ...parts].join("\n\n");
+  return parts.length === 0 ? "" : ["## Growth", GROWTH, ...parts].join("\n\n");
 }
 
 function failures({ failed, adapters }) {
