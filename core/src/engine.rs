@@ -39,7 +39,6 @@ use crate::io::{Input, Now, Output};
 use crate::json;
 use crate::json::{JsonLimits, Map, Value};
 use crate::limits::DEPTH_MAX;
-use crate::query::ast::Query;
 use crate::replica::command::Command;
 use crate::replica::config::Config;
 use crate::replica::op::WriteRequest;
@@ -143,18 +142,14 @@ impl Engine {
         Ok(format!("[{}]", rows.join(",")))
     }
 
-    /// Answers a query.
+    /// Answers a query. `{"watch": true}` keeps it, `{"delta": handle}` tells how its answer changed since, and
+    /// `{"drop": handle}` lets it go.
     ///
     /// # Errors
     /// `bad-query`.
     #[inline(never)]
     pub fn query(&mut self, request: &str) -> Result<String, CoreError> {
-        let answer = self.replica.query(&Query::parse(request)?)?;
-        let mut view = json!({"ids": answer.ids, "total": answer.total});
-        if let (Some(next), Some(map)) = (answer.next, view.as_object_mut()) {
-            map.insert("next".to_owned(), Value::String(next));
-        }
-        Ok(json::write_text(&view))
+        self.replica.query(&parse(request, |request| Ok(request.clone()))?).map(|answer| json::write_text(&answer))
     }
 
     /// `status`, `queue`, `health`, `metrics`, `conflicts`; `calls`: the newest stored call of each asker.

@@ -6,7 +6,8 @@ import { Resolver, type Intent, type IntentTarget } from "./intents.js";
 import { cleanObject, withoutKeys, type JsonObject } from "./json.js";
 import { liveOf, type Live, type Source } from "./live.js";
 import { compilePatch } from "./patch.js";
-import { CollectionQuery, loadState, SOURCE, type Query } from "./query.js";
+import { CollectionQuery, loadState, SOURCE, type BulkResult, type Query } from "./query.js";
+import type { Include, Refs } from "./refs.js";
 import { isRowKey } from "./rows.js";
 import { validateInsert, type StandardSchema } from "./schema.js";
 import type { Session } from "./session.js";
@@ -26,6 +27,9 @@ import type { InputOf, OutputOf } from "./schema.js";
 import type { WireOp } from "./wasm/wire.js";
 import { refusedWrite, startWrite, type Write } from "./write.js";
 
+/** Operations in one transaction; the core refuses more. */
+const TRANSACTION_MAX = 500;
+
 /** A draft: the entity as a plain object that may be changed at will. */
 export type Draft<T> = T;
 
@@ -35,8 +39,8 @@ export interface EditOptions {
   readonly ifRev?: number;
 }
 
-/** One kind of entity. `I` is what the validator takes, `T` what it gives. */
-export interface Collection<I, T> {
+/** One kind of entity. `I` is what the validator takes, `T` what it gives, `N` what queries can include. */
+export interface Collection<I, T, N = {}> {
   readonly name: string;
   /** The row, as soon as the store is open. */
   get(id: string): Promise<Row<T> | undefined>;
@@ -53,19 +57,19 @@ export interface Collection<I, T> {
   update(id: string, patch: Patch<T> | PatchEntries<T> | ((draft: Draft<T>) => void), options?: EditOptions): Write;
   delete(id: string, options?: EditOptions): Write;
   /** The rows that match; all of them without a filter. */
-  where(where?: Where<T>): Query<T>;
+  where(where?: Where<T>): Query<T, Row<T>, N>;
   /** What this user's edits of the entity lost, and what was decided about it: the newest first, for 30 days. */
   history(id: string): Live<readonly Conflict[]>;
 }
 
 /** The type of a collection's rows: `Entity<typeof db.todos>`. */
-export type Entity<C> = C extends Collection<any, infer T> ? Row<T> : never;
+export type Entity<C> = C extends Collection<any, infer T, any> ? Row<T> : never;
 
 /** A collection with options. A validator alone needs none of this. */
-export function collection<S extends StandardSchema>(
+export function collection<S extends StandardSchema, const R extends Refs<OutputOf<S>> = {}>(
   schema: S & SchemaCheck<S>,
-  options: CollectionOptions<OutputOf<S>> = {},
-): CollectionDef<S> {
+  options: CollectionOptions<OutputOf<S>, R> = {},
+): CollectionDef<S, R> {
   return Object.freeze({ schema, options: options as AnyCollectionOptions });
 }
 
@@ -91,13 +95,14 @@ export class Intents {
 }
 
 /** See {@link Collection}. */
-export class DbCollection<I, T> implements Collection<I, T> {
+export class DbCollection<I, T, N = {}> implements Collection<I, T, N> {
   readonly #intents: Intents;
 
   constructor(
     private readonly session: Session,
     private readonly target: () => IntentTarget,
     private readonly conflicts: LazyConflicts,
+    private readonly includes: ReadonlyMap<string, Include> = new Map(),
   ) {
     this.#intents = new Intents(target);
   }
@@ -152,13 +157,14 @@ export class DbCollection<I, T> implements Collection<I, T> {
     return this.#one(() => this.#intents.delete(id, options), id);
   }
 
-  where(where: Where<T> = {}): Query<T> {
+  where(where: Where<T> = {}): Query<T, Row<T>, N> {
     const host = {
       session: this.session,
       name: this.name,
+      includes: this.includes,
       bulk: (ids: () => readonly string[], edit: { readonly patch: unknown } | "delete") => this.#bulk(ids, edit),
     };
-    return new CollectionQuery<T>(host, { c: this.name }).where(where);
+    return new CollectionQuery<T, Row<T>, N>(host, { c: this.name }).where(where);
   }
 
   history(id: string): Live<readonly Conflict[]> {
@@ -209,15 +215,16 @@ export class DbCollection<I, T> implements Collection<I, T> {
     }
   }
 
-  #bulk(ids: () => readonly string[], edit: { readonly patch: unknown } | "delete"): Write<readonly string[]> {
+  #bulk(ids: () => readonly string[], edit: { readonly patch: unknown } | "delete"): Write<BulkResult> {
     let found: readonly string[] = [];
+    const isAtomic = (): boolean => found.length <= TRANSACTION_MAX;
     const make = (): { ops: readonly WireOp[]; atomic: boolean } => {
       found = Object.freeze([...ids()]);
       const intent = (id: string): Intent =>
         edit === "delete" ? this.#intents.delete(id, undefined) : this.#intents.update(id, edit.patch, undefined);
-      return { ops: this.#resolve(found.map(intent)), atomic: false };
+      return { ops: this.#resolve(found.map(intent)), atomic: isAtomic() };
     };
-    return startWrite(this.session, "", make, () => found);
+    return startWrite(this.session, "", make, () => Object.freeze({ ids: found, atomic: isAtomic() }));
   }
 
   #resolve(intents: readonly Intent[]): readonly WireOp[] {
@@ -238,4 +245,4 @@ function splitId(value: unknown, collection: string): { id: string; entity: Json
 }
 
 /** The collection that a definition makes. */
-export type CollectionOf<S extends StandardSchema> = Collection<InputOf<S>, OutputOf<S>>;
+export type CollectionOf<S extends StandardSchema, N = {}> = Collection<InputOf<S>, OutputOf<S>, N>;

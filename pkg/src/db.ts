@@ -14,6 +14,7 @@ import type { Net } from "./host/net.js";
 import type { IntentTarget } from "./intents.js";
 import { canonicalJson, cleanJson, type Json } from "./json.js";
 import { clientConfig, NO_TOKEN, partsOf, type CollectionParts, type DbOptions, type DbSettings } from "./options.js";
+import { includesOf, type Includes } from "./refs.js";
 import type { QueueView } from "./status.js";
 import { Session } from "./session.js";
 import { syncOf, type Sync } from "./sync.js";
@@ -61,7 +62,9 @@ export interface DbBase<C extends Collections> {
 }
 
 /** A database: its collections by name, and what is in {@link DbBase}. */
-export type Db<C extends Collections> = DbBase<C> & { readonly [K in keyof C]: CollectionOf<SchemaOf<C[K]>> };
+export type Db<C extends Collections> = DbBase<C> & {
+  readonly [K in keyof C]: CollectionOf<SchemaOf<C[K]>, Includes<C, K>>;
+};
 
 /** How the hooks reach the session of a database. */
 export const SESSION = Symbol("tidewire.session");
@@ -137,9 +140,10 @@ function makeInstance(
     schema: (instance.parts.get(name) as CollectionParts).schema,
   });
   const targets = new Map([...parts.keys()].map((name) => [name, target(name)]));
+  const includes = includesOf(parts);
   const conflicts = new LazyConflicts(session, (name) => targets.get(name)?.());
   const collections = Object.fromEntries(
-    [...targets].map(([name, of]) => [name, new DbCollection(session, of, conflicts)]),
+    [...targets].map(([name, of]) => [name, new DbCollection(session, of, conflicts, includes.get(name))]),
   );
   const sync = syncOf(session, conflicts.face());
   session.onOpen = () => {

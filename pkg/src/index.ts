@@ -21,8 +21,12 @@ export type { Live, SubscribeOptions } from "./live.js";
 export { add, inc, remove, set, unset, type Operator } from "./operators.js";
 export type { DbOptions, DbSettings, TokenReason } from "./options.js";
 export type { Path, PathKeys, PathValue } from "./path.js";
-export type { Page, Query } from "./query.js";
-export { meta } from "./rows.js";
+export type { Changes } from "./changes.js";
+export type { Grouped } from "./folds.js";
+export type { BulkResult, Query } from "./query.js";
+export type { Ref } from "./refs.js";
+export type { Group, Page } from "./sources.js";
+export { meta, type AnyRow } from "./rows.js";
 export type { InputOf, OutputOf, StandardIssue, StandardResult, StandardSchema } from "./schema.js";
 export type { Delivery, Health, Metrics, PauseReason, QueueEntry, QueueView, SyncStatus } from "./status.js";
 export type { Queue, Sync } from "./sync.js";
@@ -34,9 +38,11 @@ export type {
   Condition,
   ConflictFunction,
   DeepReadonly,
+  FieldPath,
   Meta,
   MetaPath,
   NewEntity,
+  NumberPath,
   OrderPath,
   Patch,
   PatchEntries,

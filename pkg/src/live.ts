@@ -29,7 +29,10 @@ export interface Recipe<T> {
   readonly key: string;
   /** What it depends on; see `topics` in `session.ts`. */
   readonly topics: readonly string[];
-  compute(): T;
+  /** `watched`: it will be asked again at each change. */
+  compute(watched: boolean): T;
+  /** Nobody watches it any more. */
+  release?(): void;
   /** Whether a new value is the old one; then the old object stays. */
   same(old: T, fresh: T): boolean;
 }
@@ -89,16 +92,21 @@ export class Source<T> {
     this.#error = undefined;
   }
 
+  /** Lets go what is only there for who watches. */
+  release(): void {
+    if (!this.watched) this.recipe.release?.();
+  }
+
   /** The current value; the last known one while a fresh instance is being made. */
-  snapshot(): T | undefined {
+  snapshot(watched = this.watched): T | undefined {
     this.host.start();
-    if (this.#dirty && this.host.ready) this.#compute();
+    if (this.#dirty && this.host.ready) this.#compute(watched);
     return this.#known ? this.#value : undefined;
   }
 
   /** The value inside the computation of another one: what goes wrong is thrown. */
-  current(): T {
-    const value = this.snapshot();
+  current(watched = false): T {
+    const value = this.snapshot(watched);
     if (this.#error !== undefined) throw this.#error;
     return value as T;
   }
@@ -129,7 +137,10 @@ export class Source<T> {
     else this.host.schedule(this as Source<unknown>);
     return () => {
       this.#watchers.delete(watcher);
-      if (this.#watchers.size === 0) this.host.detach(this as Source<unknown>);
+      if (this.#watchers.size > 0) return;
+      this.host.detach(this as Source<unknown>);
+      // A component that mounts twice watches again at once.
+      queueMicrotask(() => this.release());
     };
   }
 
@@ -155,9 +166,9 @@ export class Source<T> {
     }
   }
 
-  #compute(): void {
+  #compute(watched: boolean): void {
     try {
-      const fresh = this.recipe.compute();
+      const fresh = this.recipe.compute(watched);
       if (!this.#known || !this.recipe.same(this.#value as T, fresh)) this.#value = fresh;
       this.#known = true;
       this.#dirty = false;
@@ -181,5 +192,6 @@ export function liveOf<T>(source: () => Source<T>): Live<T> {
 
 /** Whether two lists hold the same objects in the same order. */
 export function sameItems(old: readonly unknown[], fresh: readonly unknown[]): boolean {
+  if (old === fresh) return true;
   return old.length === fresh.length && old.every((item, index) => item === fresh[index]);
 }

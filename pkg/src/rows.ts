@@ -29,6 +29,7 @@ const BULK_MIN = 16;
 export class RowCache {
   readonly #entries = new Map<string, Map<string, Entry>>();
   readonly #recent = new Set<AnyRow>();
+  readonly #remote = new Map<string, number>();
   readonly #gone = new FinalizationRegistry<{ entries: Map<string, Entry>; id: string }>((held) => {
     const entry = held.entries.get(held.id);
     if (entry !== undefined && entry.ref.deref() === undefined) held.entries.delete(held.id);
@@ -72,9 +73,15 @@ export class RowCache {
     return ids.map((id, index) => held[index] ?? read.get(id)).filter((row) => row !== undefined);
   }
 
+  /** How often rows of a collection were changed by the server's word. */
+  remoteChanges(collection: string): number {
+    return this.#remote.get(collection) ?? 0;
+  }
+
   /** These rows may have changed. */
-  invalidate(collection: string, ids: Iterable<string>): void {
+  invalidate(collection: string, ids: Iterable<string>, origin: "local" | "remote" = "local"): void {
     const entries = this.#collection(collection);
+    if (origin === "remote") this.#remote.set(collection, this.remoteChanges(collection) + 1);
     for (const id of ids) {
       const entry = entries.get(id);
       if (entry !== undefined) entry.stale = true;

@@ -341,7 +341,7 @@ export class Session implements SourceHost {
       case "changed":
         // A row changes with what is queued for it, was refused or is in conflict, and the status counts the first two.
         touched.add(topics.queue).add(topics.status).add(topics.conflicts).add(topics.collection(event.collection));
-        this.rows.invalidate(event.collection, event.ids);
+        this.rows.invalidate(event.collection, event.ids, event.origin);
         for (const id of event.ids) touched.add(topics.row(event.collection, id));
         return;
       case "loaded":
@@ -386,6 +386,7 @@ export class Session implements SourceHost {
       if (this.#sources.size <= IDLE_SOURCES_MAX) return;
       if (source.watched) continue;
       this.#sources.delete(key);
+      source.release();
       for (const topic of source.recipe.topics) {
         const set = this.#topics.get(topic);
         set?.delete(source);

@@ -2,6 +2,7 @@
 import type { Json } from "./json.js";
 import type { Operator } from "./operators.js";
 import type { Path, PathKeys, PathValue } from "./path.js";
+import type { IdPath, Ref, Refs, RefsCheck } from "./refs.js";
 import type { InputOf, NonJsonField, OutputOf, StandardSchema } from "./schema.js";
 
 type AnyJson = string | number | boolean | null | AnyJson[] | { [key: string]: AnyJson };
@@ -91,6 +92,12 @@ export type Where<T> = { readonly [P in Path<T>]?: Condition<PathValue<T, P>> } 
 
 /** What a list can be ordered by. */
 export type OrderPath<T> = Path<T> | MetaPath | PathKeys;
+/** A field of the data, by its dotted path. */
+export type FieldPath<T> = Path<T>;
+/** The paths of `T` that can hold a number. */
+export type NumberPath<T> = {
+  [P in Path<T>]: [Extract<PathValue<T, P>, number>] extends [never] ? never : P;
+}[Path<T>];
 
 /** How concurrent edits of one field are settled. */
 export type Strategy = "last-write-wins" | "merge" | "client-wins" | "server-wins";
@@ -115,7 +122,7 @@ type FieldStrategy<V> =
   | ([NonNullable<V>] extends [readonly unknown[]] ? "union" : never);
 
 /** The settings of a collection. The server's settings are the truth; these predict them. */
-export interface CollectionOptions<T> {
+export interface CollectionOptions<T, R = Refs<T>> {
   /**
    * For every field that `fields` does not name; `last-write-wins` if left out. `manual`: this user's value waits in
    * `db.sync.conflicts` for a decision. A function is `manual` on the server, and decides here.
@@ -125,6 +132,10 @@ export interface CollectionOptions<T> {
   readonly onDeleteConflict?: "delete-wins" | "update-wins";
   /** What the view shows of a write that the server refused. */
   readonly onReject?: "undo" | "keep";
+  /** Fields that hold the id of another entity; `include` follows them. */
+  readonly refs?: R & {
+    readonly [P in Exclude<keyof R, IdPath<T>> & string]: TypeProblem<`There is no field "${P}" that can hold an id.`>;
+  };
 }
 
 /** Options after the compiler has checked them against the entity. */
@@ -133,12 +144,15 @@ export interface AnyCollectionOptions {
   readonly fields?: { readonly [path: string]: Strategy | "manual" | "counter" | "text" | "union" | undefined };
   readonly onDeleteConflict?: "delete-wins" | "update-wins";
   readonly onReject?: "undo" | "keep";
+  readonly refs?: { readonly [path: string]: Ref };
 }
 
 /** A collection as `openDb` takes it: made by `collection()`, or a validator alone. */
-export interface CollectionDef<S extends StandardSchema = StandardSchema> {
+export interface CollectionDef<S extends StandardSchema = StandardSchema, R = unknown> {
   readonly schema: S;
   readonly options: AnyCollectionOptions;
+  /** The references, for the compiler alone. */
+  readonly "~refs"?: R;
 }
 
 /** What stands in place of a wrong type, so that the compiler's message says what to do. */
@@ -171,10 +185,10 @@ export type ReservedName =
 /** What `openDb({ collections })` takes. */
 export type Collections = Readonly<Record<string, StandardSchema | CollectionDef<StandardSchema>>>;
 /** The validator of one member of `collections`. */
-export type SchemaOf<D> = D extends CollectionDef<infer S> ? S : D extends StandardSchema ? D : never;
+export type SchemaOf<D> = D extends CollectionDef<infer S, any> ? S : D extends StandardSchema ? D : never;
 /** A problem for each member of `collections` that cannot be used. */
 export type CollectionsCheck<C> = {
   readonly [K in keyof C]: K extends ReservedName
     ? TypeProblem<`"${K}" is a name of the database itself; choose another name for the collection.`>
-    : SchemaCheck<SchemaOf<C[K]>>;
+    : SchemaCheck<SchemaOf<C[K]>> & ([RefsCheck<C, C[K]>] extends [never] ? unknown : RefsCheck<C, C[K]>);
 };

@@ -32,6 +32,11 @@ export function queryPath(path: string | readonly string[]): string {
   return toPointer(path);
 }
 
+/** Whether a field holds one of these texts. */
+export function inList(path: string, values: readonly string[]): WireWhere {
+  return { path, op: "in", value: values };
+}
+
 function all(parts: readonly WireWhere[]): WireWhere {
   const sorted = parts
     .map((part) => [canonicalJson(part as unknown as Json), part] as const)

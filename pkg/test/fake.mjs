@@ -53,6 +53,8 @@ export class FakeClient {
     this.pending = [];
     this.conflicts = clone(options.conflicts ?? []);
     this.view_ = new Map();
+    this.kept = new Map();
+    this.handles = 0;
     this.status = {
       state: config.url === null ? "local" : "synced",
       at: 1,
@@ -203,10 +205,20 @@ export class FakeClient {
     return JSON.stringify(JSON.parse(ids).map((id) => this.view_.get(`${collection}/${id}`) ?? null));
   }
 
+  /** A kept query is answered anew each time, and whole: the core's steps are for the tests with the real module. */
   query(text) {
     this.calls.query += 1;
-    this.lastQuery = JSON.parse(text);
-    const { c, where, orderBy = [], limit, offset = 0, after } = this.lastQuery;
+    const request = JSON.parse(text);
+    if (request.drop !== undefined) return (this.kept.delete(request.drop), "{}");
+    const { watch, ...asked } = request.delta === undefined ? request : this.kept.get(request.delta);
+    if (!watch) return JSON.stringify(this.#answer(asked));
+    this.kept.set((this.handles += 1), asked);
+    return JSON.stringify({ ...this.#answer(asked), handle: this.handles });
+  }
+
+  #answer(request) {
+    this.lastQuery = request;
+    const { c, where, orderBy = [], limit, offset = 0, after, fold } = request;
     let rows = [...this.view_].filter(([key]) => key.startsWith(`${c}/`)).map(([, row]) => row);
     rows = rows.filter((row) => where === undefined || matches(row, where));
     rows.sort((a, b) => {
@@ -218,9 +230,10 @@ export class FakeClient {
     });
     const start = offset + (after === undefined ? 0 : Number(after));
     const end = limit === undefined ? rows.length : start + limit;
-    const answer = { ids: rows.slice(start, end).map((row) => row.id), total: rows.length };
+    if (fold !== undefined) return { items: [[null, rows.length]] };
+    const answer = { items: rows.slice(start, end).map((row) => row.id), total: rows.length };
     if (limit > 0 && end < rows.length) answer.next = String(end);
-    return JSON.stringify(answer);
+    return answer;
   }
 
   view(what) {

@@ -129,8 +129,9 @@ test("insertMany is one request, and one bad value refuses all of it", async () 
 test("a query can edit and delete what it matches", async () => {
   const { db } = open();
   await db.todos.insertMany([{ title: "a" }, { title: "b", done: true }, { title: "c" }]);
-  assert.equal((await db.todos.where({ done: false }).update({ done: true, votes: inc(1) })).length, 2);
-  assert.equal((await db.todos.where({ votes: 1 }).delete()).length, 2);
+  const edited = await db.todos.where({ done: false }).update({ done: true, votes: inc(1) });
+  assert.deepEqual([edited.ids.length, edited.atomic], [2, true]);
+  assert.equal((await db.todos.where({ votes: 1 }).delete()).ids.length, 2);
   assert.deepEqual(
     (await db.todos.where().get()).map((row) => row.title),
     ["b"],

@@ -114,17 +114,42 @@ collection(todo, { fields: { done: "text" } });
 // @ts-expect-error 39: a backend that cannot store
 openDb({ name: "x", backend: { pull: async () => ({ rows: [] }) }, collections: {} });
 
+// References and numbers.
+
+const task = z.object({ title: z.string(), votes: z.number(), boardId: z.string() });
+const board = z.object({ name: z.string() });
+const refs = { boardId: { to: "boards", as: "board", many: "tasks" } } as const;
+const linked = openDb({ name: "linked", collections: { tasks: collection(task, { refs }), boards: board } });
+// @ts-expect-error 40: a reference in a field that does not exist
+collection(task, { refs: { ownerId: { to: "people" } } });
+// @ts-expect-error 41: a number is no id
+collection(task, { refs: { votes: { to: "boards" } } });
+// @ts-expect-error 42: a reference to a collection that does not exist; the message names it
+openDb({ name: "x", collections: { tasks: collection(task, { refs }) } });
+// @ts-expect-error 43: what happens on a deletion is one of three things
+collection(task, { refs: { boardId: { to: "boards", onDelete: "explode" } } });
+// @ts-expect-error 44: there is no such reference
+linked.tasks.where().include("owner");
+// @ts-expect-error 45: from here it has another name
+linked.boards.where().include("board");
+// @ts-expect-error 46: what is not included is not there
+linked.tasks.where().peek()?.[0]?.board;
+// @ts-expect-error 47: the sum of texts
+linked.tasks.where().sum("title");
+// @ts-expect-error 48: groups of a field that does not exist
+linked.tasks.where().groupBy("colour");
+
 // Conflicts.
 
-// @ts-expect-error 40: a conflict function gives a whole row
+// @ts-expect-error 49: a conflict function gives a whole row
 collection(todo, { conflict: ({ mine }) => ({ title: mine.title }) });
-// @ts-expect-error 41: a conflict function is synchronous
+// @ts-expect-error 50: a conflict function is synchronous
 collection(todo, { conflict: async ({ mine }) => mine });
-// @ts-expect-error 42: what a conflict function gets is read-only
+// @ts-expect-error 51: what a conflict function gets is read-only
 collection(todo, { conflict: ({ mine }) => ((mine.title = "x"), mine) });
-// @ts-expect-error 43: a field has no function of its own
+// @ts-expect-error 52: a field has no function of its own
 collection(todo, { fields: { title: () => "x" } });
-// @ts-expect-error 44: a decision that does not exist
+// @ts-expect-error 53: a decision that does not exist
 db.sync.conflicts.keep("key", "ours");
-// @ts-expect-error 45: a name of Tidewire's own
+// @ts-expect-error 54: a name of Tidewire's own
 openDb({ name: "x", collections: { $conflicts: todo } });

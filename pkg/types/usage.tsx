@@ -220,3 +220,42 @@ service.setConflictStrategy("users", "last-write-wins");
 const waiting: readonly SyncOperation[] = await service.queue.pending();
 const parts: [OfflineQueue, RealTimeSync, DiffCalculator] = [service.queue, service.realTime, service.diff];
 export { stop, waiting, parts };
+
+// References and numbers.
+const linked = openDb({
+  name: "linked",
+  collections: {
+    tasks: collection(
+      z.object({
+        title: z.string(),
+        votes: z.number().optional(),
+        kind: z.enum(["a", "b"]).optional(),
+        boardId: z.string(),
+      }),
+      { refs: { boardId: { to: "boards", as: "board", many: "tasks", onDelete: "cascade" } } },
+    ),
+    boards: z.object({ name: z.string() }),
+  },
+});
+type Task = Entity<typeof linked.tasks>;
+type Board = Entity<typeof linked.boards>;
+const [withBoard] = linked.tasks.where({ kind: "a" }).include("board").limit(3).peek() ?? [];
+if (withBoard !== undefined) is<Equal<typeof withBoard.board, Board | null>>();
+const [withTasks] = linked.boards.where().orderBy("name").include("tasks").peek() ?? [];
+if (withTasks !== undefined) is<Equal<typeof withTasks.tasks, readonly Task[]>>();
+withTasks?.name satisfies string | undefined;
+linked.tasks.where().sum("votes").peek() satisfies number | undefined;
+linked.tasks.where().avg("votes").peek() satisfies number | null | undefined;
+const earliest = linked.tasks.where().min("kind").peek();
+is<Equal<typeof earliest, "a" | "b" | null | undefined>>();
+const [group] = linked.tasks.where().groupBy("kind").sum("votes").peek() ?? [];
+if (group !== undefined) is<Equal<typeof group.key, "a" | "b" | null>>();
+linked.tasks.where().include("board").subscribeChanges(({ added, origin }) => {
+  added[0]?.board?.name satisfies string | undefined;
+  origin satisfies "local" | "remote";
+});
+linked.tasks.where().delete().then(({ ids, atomic }) => [ids satisfies readonly string[], atomic satisfies boolean]);
+export function Tasks() {
+  const { rows } = useLiveQuery(linked.tasks.where().include("board"));
+  return <ul>{rows.map((row) => row.board?.name)}</ul>;
+}

@@ -25,6 +25,10 @@ pub struct Query {
     pub offset: usize,
     /// Only what comes after these sort keys and this id: the `next` of the page before.
     pub after: Option<(Vec<Value>, String)>,
+    /// Whether a live answer tells how many match in all, and where the next page starts.
+    pub page: bool,
+    /// A number, or one of each group, instead of rows.
+    pub fold: Option<Fold>,
     /// What it looks at.
     pub columns: Columns,
 }
@@ -34,6 +38,32 @@ pub struct Query {
 pub struct Columns {
     /// The fields; their places are their numbers.
     pub fields: Vec<Field>,
+}
+
+/// What is made of all rows that match, or of those of each group.
+#[derive(Debug, Clone, Copy)]
+pub struct Fold {
+    /// What.
+    pub what: What,
+    /// Of which column; `None` only for [`What::Count`].
+    pub of: Option<usize>,
+    /// The column whose value names the group; `None`: all rows are one.
+    pub by: Option<usize>,
+}
+
+/// What is made of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// How many there are.
+    Count,
+    /// The sum of the numbers: exact, and rounded once.
+    Sum,
+    /// That sum by their count; null if there are none.
+    Avg,
+    /// The first in the order of values that is not null.
+    Min,
+    /// The last one.
+    Max,
 }
 
 /// A condition.
@@ -144,7 +174,8 @@ impl Query {
     }
 
     fn read_parts(value: &Value) -> Result<Self, CoreError> {
-        const KNOWN: [&str; 6] = ["c", "where", "orderBy", "limit", "offset", "after"];
+        const KNOWN: [&str; 10] =
+            ["c", "where", "orderBy", "limit", "offset", "after", "page", "fold", "groupBy", "watch"];
         let fields = Fields::of(value)?;
         let unknown = |map: &Map| map.keys().any(|key| !KNOWN.contains(&key.as_str()));
         if value.as_object().is_some_and(unknown) {
@@ -164,6 +195,14 @@ impl Query {
             order.push((columns.add(part.first().copied().unwrap_or_default())?, direction));
         }
         let filter = fields.opt("where", |filter| Filter::read(filter, &mut columns))?;
+        let mut fold = None;
+        if let Some(parts) = fields.opt("fold", |parts| json::list(parts, json::text))? {
+            let what = What::parse(parts.first().copied().unwrap_or_default())?;
+            let of = if what == What::Count { None } else { Some(parts.get(1).copied().unwrap_or_default()) };
+            let of = of.map(|path| columns.add(path)).transpose()?;
+            let by = fields.opt("groupBy", json::text)?.map(|path| columns.add(path)).transpose()?;
+            fold = Some(Fold { what, of, by });
+        }
         let after = fields.opt("after", json::text)?.map(|after| read_page(after, order.len())).transpose()?;
         Ok(Self {
             collection: CollectionName::read(fields.need("c")?)?,
@@ -172,6 +211,8 @@ impl Query {
             limit,
             offset: fields.size_or("offset", 0)?,
             after,
+            page: fields.flag("page")?,
+            fold,
             columns,
         })
     }
@@ -234,6 +275,19 @@ fn sorted(items: Vec<&Value>) -> Value {
         }
     }
     Value::Array(list)
+}
+
+impl What {
+    fn parse(text: &str) -> Result<Self, CoreError> {
+        Ok(match text {
+            "count" => Self::Count,
+            "sum" => Self::Sum,
+            "avg" => Self::Avg,
+            "min" => Self::Min,
+            "max" => Self::Max,
+            _ => return Err(CoreError::new(Code::BadQuery, "`fold` is count, sum, avg, min or max")),
+        })
+    }
 }
 
 impl Op {

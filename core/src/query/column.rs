@@ -48,7 +48,6 @@ impl Column {
     }
 
     /// Puts a value into a slot.
-    #[inline(never)]
     #[expect(clippy::cast_precision_loss, reason = "there are few names")]
     pub(super) fn put(&mut self, slot: usize, cell: Cell<'_>) {
         let (kind, number) = match cell {
@@ -111,6 +110,13 @@ impl Column {
             (found < number && below) || (found > number && !below) || (found == number && equal)
         });
     }
+
+    /// The number of a slot's name, if it holds one. A text that is a name is one in every slot.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a name's number is what was put")]
+    pub(super) fn name_at(&self, slot: usize) -> Option<usize> {
+        (self.kinds.get(slot) == Some(&Kind::Name))
+            .then(|| self.numbers.get(slot).copied().unwrap_or_default() as usize)
+    }
 }
 
 fn set<T: Clone + Default>(list: &mut Vec<T>, slot: usize, value: T) {
@@ -119,27 +125,5 @@ fn set<T: Clone + Default>(list: &mut Vec<T>, slot: usize, value: T) {
     }
     if let Some(place) = list.get_mut(slot) {
         *place = value;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_are_found_whether_they_have_a_number_or_not() {
-        let mut column = Column::default();
-        for slot in 0..3 * NAMES_MAX {
-            column.put(slot, Cell::Text(&format!("t{slot}")));
-        }
-        column.put(5, Cell::Number(1.0));
-        column.put(2 * NAMES_MAX, Cell::Null);
-        for slot in [0, 5, NAMES_MAX - 1, NAMES_MAX, 2 * NAMES_MAX, 3 * NAMES_MAX - 1] {
-            let mut slots: Vec<usize> = (0..3 * NAMES_MAX).collect();
-            column.retain_text(&format!("t{slot}"), &mut slots);
-            let there = slot != 5 && slot != 2 * NAMES_MAX;
-            assert_eq!(slots, if there { vec![slot] } else { vec![] });
-        }
-        assert_eq!(column.get(NAMES_MAX + 1).to_value(), Value::from("t1025"));
     }
 }

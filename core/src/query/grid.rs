@@ -108,24 +108,22 @@ impl Grid {
             self.wanted.find(text, &mut spans);
         }
         for (index, (field, column)) in self.fields.iter().zip(&mut self.columns).enumerate() {
+            let mut put = |cell: Cell<'_>| column.put(slot, cell);
             #[expect(clippy::cast_precision_loss, reason = "what JavaScript would hold")]
-            let cell = match (field, row.doc) {
+            match (field, row.doc) {
                 (Field::Path(_), Doc::Text(text)) => {
                     let (start, end) = spans.get(index).copied().unwrap_or_default();
-                    let text = text.get(start..end).unwrap_or_default();
-                    Cell::read(text, &mut |cell| column.put(slot, cell));
-                    continue;
+                    Cell::read(text.get(start..end).unwrap_or_default(), &mut put);
                 }
-                (Field::Path(path), Doc::Value(doc)) => document::get(doc, path).map_or(Cell::Null, Cell::from),
+                (Field::Path(path), Doc::Value(doc)) => put(document::get(doc, path).map_or(Cell::Null, Cell::from)),
                 (Field::Path(path), Doc::Insert(mutation)) => {
-                    document::get_of_insert(mutation, path).map_or(Cell::Null, Cell::from)
+                    put(document::get_of_insert(mutation, path).map_or(Cell::Null, Cell::from));
                 }
-                (Field::Id, _) => Cell::Text(row.id.as_str()),
-                (Field::Rev, _) => Cell::Number(row.rev as f64),
-                (Field::UpdatedAt, _) => Cell::Number(row.at as f64),
-                (Field::Status, _) => Cell::Text(row.status),
-            };
-            column.put(slot, cell);
+                (Field::Id, _) => put(Cell::Text(row.id.as_str())),
+                (Field::Rev, _) => put(Cell::Number(row.rev as f64)),
+                (Field::UpdatedAt, _) => put(Cell::Number(row.at as f64)),
+                (Field::Status, _) => put(Cell::Text(row.status)),
+            }
         }
     }
 
@@ -160,6 +158,11 @@ impl Grid {
         self.len() == 0
     }
 
+    /// Where a row stands.
+    pub fn slot(&self, id: &EntityId) -> Option<usize> {
+        self.places.get(id.as_str()).copied()
+    }
+
     /// Whose slot it is.
     pub fn id(&self, slot: usize) -> Option<&EntityId> {
         self.ids.get(slot)?.as_ref()
@@ -173,6 +176,11 @@ impl Grid {
     /// The value of a row in a column.
     pub fn cell(&self, slot: usize, column: usize) -> Cell<'_> {
         self.columns.get(column).map_or(Cell::Null, |column| column.get(slot))
+    }
+
+    /// The number of the text that stands there, if it is one of those that occur often.
+    pub fn name(&self, slot: usize, column: usize) -> Option<usize> {
+        self.columns.get(column)?.name_at(slot)
     }
 
     /// The rows that match; `places` says where the columns of the query stand here.

@@ -1,20 +1,21 @@
 //! One row against a query: whether it matches, where it stands in the order.
 
 use std::cmp::Ordering;
+use std::rc::Rc;
 
 use crate::ids::EntityId;
 use crate::json::Value;
-use crate::query::ast::{Direction, Op, Query};
+use crate::query::ast::{Direction, Fold, Op, Query};
 use crate::query::cell::{Cell, code_units, compare};
 use crate::query::grid::Grid;
 use crate::small::search;
 
-/// A row that is in the answer, perhaps: its id and its sort keys.
-#[derive(Debug, Clone)]
+/// A row that is kept: its id and the values that the query needs again.
+#[derive(Debug)]
 pub struct Entry {
     /// Its id.
     pub id: EntityId,
-    /// Its sort keys.
+    /// Sort keys, or group and value.
     pub keys: Vec<Value>,
 }
 
@@ -38,9 +39,26 @@ impl<'a> Looking<'a> {
         self.grid.select(self.query.filter.as_ref(), &self.places)
     }
 
+    /// Where a row stands, if it is there and matches.
+    pub fn find(&self, id: &EntityId) -> Option<usize> {
+        let slot = self.grid.slot(id)?;
+        let filter = self.query.filter.as_ref();
+        filter.is_none_or(|filter| self.grid.matches(slot, filter, &self.places)).then_some(slot)
+    }
+
     /// The value of a column of the query.
     pub fn cell(&self, slot: usize, column: usize) -> Cell<'a> {
         self.grid.cell(slot, self.places.get(column).copied().unwrap_or(usize::MAX))
+    }
+
+    /// The number of the text that stands there, if it is one of those that occur often.
+    pub fn name(&self, slot: usize, column: usize) -> Option<usize> {
+        self.grid.name(slot, *self.places.get(column)?)
+    }
+
+    /// The value of a column, to keep.
+    pub fn value(&self, slot: usize, column: Option<usize>) -> Value {
+        column.map_or(Value::Null, |column| self.cell(slot, column).to_value())
     }
 
     /// The order of the row against sort keys and an id.
@@ -67,22 +85,38 @@ impl<'a> Looking<'a> {
         self.grid.id(slot).map(EntityId::as_str).unwrap_or_default()
     }
 
-    /// The row with its sort keys.
-    pub fn entry(&self, slot: usize) -> Option<Entry> {
-        let keys = self.query.order.iter().map(|(column, _)| self.cell(slot, *column).to_value()).collect();
-        Some(Entry { id: self.grid.id(slot)?.clone(), keys })
+    /// The row with its sort keys, to keep.
+    pub fn entry(&self, slot: usize) -> Option<Rc<Entry>> {
+        let keys = self.query.order.iter().map(|(column, _)| self.value(slot, Some(*column))).collect();
+        Some(Rc::new(Entry { id: self.grid.id(slot)?.clone(), keys }))
+    }
+
+    /// The row with its group and its value, to keep.
+    pub fn member(&self, slot: usize, fold: Fold) -> Option<Rc<Entry>> {
+        let keys = vec![self.value(slot, fold.by), self.value(slot, fold.of)];
+        Some(Rc::new(Entry { id: self.grid.id(slot)?.clone(), keys }))
     }
 }
 
-/// The order of two rows.
-pub fn order(query: &Query, a: &Entry, b: &Entry) -> Ordering {
-    for ((x, y), (_, direction)) in a.keys.iter().zip(&b.keys).zip(&query.order) {
+/// The order of two kept rows.
+pub fn order(query: &Query, a: &Entry, keys: &[Value], id: &str) -> Ordering {
+    for ((x, y), (_, direction)) in a.keys.iter().zip(keys).zip(&query.order) {
         let order = compare(x, y);
         if order.is_ne() {
             return directed(order, *direction);
         }
     }
-    code_units(a.id.as_str(), b.id.as_str())
+    code_units(a.id.as_str(), id)
+}
+
+/// Sorts kept rows. In one place, because a sort is a lot of code.
+pub fn sort(entries: &mut [Rc<Entry>], order: &dyn Fn(&Entry, &Entry) -> Ordering) {
+    entries.sort_unstable_by(|a, b| order(a, b));
+}
+
+/// Where an id stands in a list that is sorted by id, or where it belongs.
+pub fn place(entries: &[Rc<Entry>], id: &EntityId) -> Result<usize, usize> {
+    search(entries.len(), &mut |index| entries.get(index).map(|entry| &entry.id).cmp(&Some(id)))
 }
 
 fn directed(order: Ordering, direction: Direction) -> Ordering {

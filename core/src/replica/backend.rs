@@ -52,7 +52,7 @@ impl Replica {
         if let Ok(collections) = Fields::of(&value).and_then(|fields| read_settings(&fields, "collections")) {
             self.declared.extend(collections);
             // What waits may show otherwise now.
-            self.sheets.forget();
+            self.watches.forget_rows();
             self.pulling.wanted = true;
         }
     }

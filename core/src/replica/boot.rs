@@ -138,7 +138,7 @@ impl Replica {
         let reopened = self.maintenance.opened;
         let (state, errors) = boot.loading.finish(boot.summary);
         self.state = state;
-        self.sheets.forget();
+        self.watches.forget_rows();
         for error in &errors {
             self.set_aside(error);
         }
@@ -203,7 +203,7 @@ impl Replica {
         self.rewrite_unsent();
         self.touch_everything();
         self.state = State::default();
-        self.sheets.forget();
+        self.watches.forget_rows();
         self.lead_again();
         self.reload();
     }

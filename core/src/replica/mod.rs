@@ -45,7 +45,7 @@ use crate::replica::live::Live;
 use crate::replica::maintain::Maintenance;
 use crate::replica::pull::Pulling;
 use crate::replica::push::Pushing;
-use crate::replica::query::Sheets;
+use crate::replica::query::Watches;
 use crate::replica::session::Session;
 use crate::replica::status::Metrics;
 use crate::replica::tabs::Tabs;
@@ -74,7 +74,7 @@ pub struct Replica {
     pub(crate) maintenance: Maintenance,
     pub(crate) metrics: Metrics,
     pub(crate) random: Random,
-    pub(crate) sheets: Sheets,
+    pub(crate) watches: Watches,
     /// Whether all of the code is there. Without it this tab neither leads nor keeps the store in order.
     pub(crate) whole: bool,
     /// What the shell takes out now, and what came after that began.
@@ -121,7 +121,7 @@ impl Replica {
             maintenance: Maintenance::default(),
             metrics: Metrics::default(),
             random: Random::new(entropy),
-            sheets: Sheets::default(),
+            watches: Watches::default(),
             whole: true,
             ready: Vec::new().into_iter(),
             out: Vec::new(),
@@ -200,7 +200,7 @@ impl Replica {
     }
 
     pub(crate) fn touch(&mut self, collection: &CollectionName, id: &EntityId, remote: bool) {
-        self.sheets.touch(collection, id);
+        self.watches.touch(collection, id);
         self.changed.push((collection.clone(), remote, id.clone()));
     }
 

@@ -160,9 +160,11 @@ impl Writes {
         list.into_iter().flatten().map(|provisional| &*provisional.mutation)
     }
 
-    /// Entities of a collection that exist only provisionally, or differ so.
-    pub(crate) fn touched(&self, collection: &CollectionName) -> Vec<&EntityId> {
-        self.overlay.get(collection.as_str()).map(Table::keys).unwrap_or_default()
+    /// Shows the entities of a collection that exist only provisionally, or differ so.
+    pub(crate) fn each<'a>(&'a self, collection: &CollectionName, then: &mut dyn FnMut(&'a EntityId)) {
+        if let Some(table) = self.overlay.get(collection.as_str()) {
+            table.each(&mut |id, _| then(id));
+        }
     }
 
     /// Whether anything is not in the log yet.

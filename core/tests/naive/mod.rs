@@ -20,6 +20,9 @@ pub fn answer(rows: &[Value], query: &Value) -> Answer {
     let none = Value::Null;
     let filter = query.get("where").unwrap_or(&none);
     let mut found: Vec<&Value> = rows.iter().filter(|row| matches(row, filter)).collect();
+    if query.get("fold").is_some() {
+        return Answer { items: folded(&found, query), total: 0, next: None };
+    }
     let order = query["orderBy"].as_array().cloned().unwrap_or_default();
     let keys = |row: &Value| order.iter().map(|part| at(row, part[0].as_str().unwrap())).collect::<Vec<_>>();
     let compare_rows = |a: &(Vec<Value>, String), b: &(Vec<Value>, String)| {
@@ -42,6 +45,39 @@ pub fn answer(rows: &[Value], query: &Value) -> Answer {
     let window = &rest[..limit.min(rest.len())];
     let next = window.last().filter(|_| rest.len() > limit).map(|(keys, id)| json!([keys, id]).to_string());
     Answer { items: window.iter().map(|(_, id)| Value::from(id.as_str())).collect(), total, next }
+}
+
+/// Whole numbers and halves only: their sums are exact in any order.
+fn folded(rows: &[&Value], query: &Value) -> Vec<Value> {
+    let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();
+    if query.get("groupBy").is_none() {
+        groups.push((Value::Null, Vec::new()));
+    }
+    for row in rows {
+        let key = query.get("groupBy").map_or(Value::Null, |path| at(row, path.as_str().unwrap()));
+        let value =
+            query["fold"].as_array().unwrap().get(1).map_or(Value::Null, |path| at(row, path.as_str().unwrap()));
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, values)) => values.push(value),
+            None => groups.push((key, vec![value])),
+        }
+    }
+    groups.sort_by(|a, b| compare(&a.0, &b.0));
+    let number = |values: &[Value]| {
+        let numbers: Vec<f64> = values.iter().filter_map(Value::as_f64).collect();
+        let sum: f64 = numbers.iter().sum();
+        let mut known: Vec<&Value> = values.iter().filter(|value| !value.is_null()).collect();
+        known.sort_by(|a, b| compare(a, b));
+        match query["fold"][0].as_str().unwrap() {
+            "count" => values.len().into(),
+            "sum" => sum.into(),
+            "avg" if numbers.is_empty() => Value::Null,
+            "avg" => (sum / numbers.len() as f64).into(),
+            "min" => known.first().copied().cloned().unwrap_or_default(),
+            _ => known.last().copied().cloned().unwrap_or_default(),
+        }
+    };
+    groups.iter().map(|(key, values)| json!([key, number(values)])).collect()
 }
 
 fn at(row: &Value, path: &str) -> Value {
@@ -182,19 +218,37 @@ fn filter() -> impl Strategy<Value = Value> {
 pub fn query() -> impl Strategy<Value = Value> {
     let order = prop::collection::vec((path(), prop::sample::select(&["asc", "desc"][..])), 0..3);
     let after = (prop::collection::vec(value(), 3), prop::sample::select(&["", "d1", "d3", "ä"][..]));
-    let window = (prop::option::of(0..5_usize), 0..4_usize, prop::option::weighted(0.2, after));
-    (prop::option::weighted(0.7, filter()), order, window).prop_map(|(filter, order, (limit, offset, after))| {
-        let mut query = json!({"c": "deals", "offset": offset});
-        if let Some(filter) = filter {
-            query["where"] = filter;
-        }
-        if let Some(limit) = limit {
-            query["limit"] = limit.into();
-        }
-        if let Some((keys, id)) = after {
-            query["after"] = json!([keys[..order.len()], id]).to_string().into();
-        }
-        query["orderBy"] = json!(order);
-        query
-    })
+    let window = (prop::option::of(0..5_usize), 0..4_usize, prop::option::weighted(0.2, after), any::<bool>());
+    let fold = (prop::sample::select(&["count", "sum", "avg", "min", "max"][..]), path(), prop::option::of(path()));
+    (prop::option::weighted(0.7, filter()), order, window, prop::option::weighted(0.3, fold)).prop_map(
+        |(filter, order, (limit, offset, after, page), fold)| {
+            let mut query = json!({"c": "deals", "offset": offset, "page": page});
+            if let Some(filter) = filter {
+                query["where"] = filter;
+            }
+            if let Some(limit) = limit {
+                query["limit"] = limit.into();
+            }
+            if let Some((keys, id)) = after {
+                query["after"] = json!([keys[..order.len()], id]).to_string().into();
+            }
+            query["orderBy"] = json!(order);
+            if let Some((what, of, by)) = fold {
+                query["fold"] = if what == "count" { json!([what]) } else { json!([what, of]) };
+                if let Some(by) = by {
+                    query["groupBy"] = by.into();
+                }
+            }
+            query
+        },
+    )
+}
+
+/// Carries out the steps of a delta.
+pub fn splice(items: &mut Vec<Value>, steps: &Value) {
+    for step in steps.as_array().unwrap() {
+        let (at, gone) = (step[0].as_u64().unwrap() as usize, step[1].as_u64().unwrap() as usize);
+        let new = step.as_array().unwrap().get(2).cloned();
+        items.splice(at..at + gone, new);
+    }
 }

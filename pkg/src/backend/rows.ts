@@ -125,7 +125,7 @@ export class Rows {
 
   /** The rows of a collection that are here and not among `seen`, as tombstones. */
   gone(c: string, seen: ReadonlySet<string>, started: number): readonly KnownRow[] {
-    const { ids } = JSON.parse(this.engine.query({ c }) ?? '{"ids":[]}') as { ids: readonly string[] };
+    const { items: ids } = JSON.parse(this.engine.query({ c }) ?? '{"items":[]}') as { items: readonly string[] };
     const missing = ids.filter((id) => !seen.has(id) && (this.#ended.get(keyOf(c, id)) ?? 0) <= started);
     const free = missing.filter((id) => !this.#busy.has(keyOf(c, id)) && !this.#known.has(keyOf(c, id)));
     const stand = this.#confirmed(c, free);

@@ -17,9 +17,9 @@ import type { Collections, Row } from "../types.js";
 export type LoadStatus = "loading" | "partial" | "complete" | "error";
 
 /** What `useLiveQuery` returns. */
-export interface LiveQueryResult<T> {
+export interface LiveQueryResult<R> {
   /** Empty while `loading`, unless `initial` rows are given. */
-  readonly rows: readonly Row<T>[];
+  readonly rows: readonly R[];
   readonly status: LoadStatus;
   readonly error?: TidewireError;
 }
@@ -34,24 +34,24 @@ export interface EntityResult<T> {
 const EMPTY: readonly never[] = Object.freeze([]);
 
 /** The rows of a query, kept current. `initial`: what to show on the server and until the store is open. */
-export function useLiveQuery<T>(
-  query: Query<T>,
-  options: { readonly initial?: readonly Row<T>[] } = {},
-): LiveQueryResult<T> {
-  const source = (query as CollectionQuery<T>)[SOURCE]();
-  const [loading] = useState<LiveQueryResult<T>>(() =>
+export function useLiveQuery<R extends { readonly id: string }>(
+  query: Query<any, R, any>,
+  options: { readonly initial?: readonly NoInfer<R>[] } = {},
+): LiveQueryResult<R> {
+  const source = (query as CollectionQuery<any, R, any>)[SOURCE]();
+  const [loading] = useState<LiveQueryResult<R>>(() =>
     Object.freeze({ rows: options.initial ?? EMPTY, status: "loading" }),
   );
-  return useSource<LiveQueryResult<T>>(source, loading, failedResult);
+  return useSource<LiveQueryResult<R>>(source, loading, failedResult);
 }
 
 /** One entity, kept current. Without an id there is no row, and nothing is waited for. */
 export function useEntity<T>(
-  collection: Collection<any, T>,
+  collection: Collection<any, T, any>,
   id: string | null | undefined,
   options: { readonly initial?: Row<T> } = {},
 ): EntityResult<T> {
-  const source = id == null ? undefined : (collection as unknown as DbCollection<never, T>)[SOURCE](id);
+  const source = id == null ? undefined : (collection as unknown as DbCollection<never, T, any>)[SOURCE](id);
   const [loading] = useState<EntityResult<T>>(() => Object.freeze({ row: options.initial, status: "loading" }));
   return useSource<EntityResult<T>>(source, id == null ? NO_ENTITY : loading, failedResult);
 }

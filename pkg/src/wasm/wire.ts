@@ -95,12 +95,24 @@ export interface WireQuery {
   readonly limit?: number;
   readonly offset?: number;
   readonly after?: string;
+  /** A kept answer tells `total` and `next`. */
+  readonly page?: boolean;
+  /** What is made of the rows instead, and of which field. */
+  readonly fold?: readonly ["count"] | readonly ["sum" | "avg" | "min" | "max", string];
+  readonly groupBy?: string;
 }
 
-/** The answer of `query`. */
-export interface WireResult {
-  readonly ids: readonly string[];
-  readonly total: number;
+/**
+ * The answer of `query`. With `{ ...query, watch: true }` the core keeps it, `{ delta: handle }` asks how it changed
+ * since, and `{ drop: handle }` lets it go.
+ */
+export interface WireAnswer {
+  readonly handle?: number;
+  /** Ids of rows, or `[group, number]`. */
+  readonly items?: readonly Json[];
+  /** The way from the last answer, instead of `items`: arguments of `splice`. */
+  readonly steps?: readonly (readonly [number, number, ...Json[]])[];
+  readonly total?: number;
   readonly next?: string;
 }
 
