@@ -277,11 +277,17 @@ fn a_query_follows_settings_that_decide_what_a_pending_edit_shows() {
     world.push_faults.extend(std::iter::repeat_n(Fault::Lost, 1_000));
     world.run(100);
     let request = json!({"c": "deals", "where": {"path": "/f", "op": "eq", "value": "mine"}});
-    assert_eq!(ask(&mut world, a, &request)["ids"], json!(["d1"]));
+    let mut watched = request.clone();
+    watched["watch"] = true.into();
+    let kept = ask(&mut world, a, &watched);
+    assert_eq!(kept["items"], json!(["d1"]));
     let settings = CollectionSettings { conflict: Conflict::ServerWins, ..CollectionSettings::default() };
     world.server.policy.settings.insert(CollectionName::parse("deals").unwrap(), settings);
     world.command(a, json!({"do": "now"}));
     world.run(100);
     assert_eq!(world.row(a, "d1").unwrap()["f"], "theirs");
-    assert_eq!(ask(&mut world, a, &request)["ids"], json!([]));
+    assert_eq!(ask(&mut world, a, &request)["items"], json!([]));
+    let mut items = kept["items"].as_array().unwrap().clone();
+    naive::splice(&mut items, &ask(&mut world, a, &json!({"delta": kept["handle"]}))["steps"]);
+    assert_eq!(items, [] as [Value; 0]);
 }

@@ -83,6 +83,10 @@ impl Watches {
     /// The rows are others now.
     pub(crate) fn forget_rows(&mut self) {
         self.sheets = SmallMap::new();
+        for watch in &mut self.list {
+            watch.again = true;
+            watch.changed.clear();
+        }
     }
 }
 

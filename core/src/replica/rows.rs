@@ -36,7 +36,11 @@ impl Replica {
         for op in request.ops {
             self.draft(now, &mut draft, op)?;
         }
-        self.commit(draft, request.atomic, request.call).map(|write| json!({"write": write, "ids": ids}))
+        let told = self.changed.len();
+        let write = self.commit(draft, request.atomic, request.call)?;
+        // Who writes knows what.
+        self.changed.truncate(told);
+        Ok(json!({"write": write, "ids": ids}))
     }
 
     /// Takes in finished mutations.
