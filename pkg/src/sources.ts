@@ -48,16 +48,21 @@ export function pageSource<R>(session: Session, question: Question): Source<Page
 
 /** A number for each group; of all rows, if nothing is grouped. */
 export function groupsSource<K, V>(session: Session, request: WireQuery): Source<readonly Group<K, V>[]> {
-  // A new group comes as null, and then as what it is.
-  const groupOf = (item: Json): Group<K, V> => {
-    const [key, value] = (item ?? []) as unknown as readonly [K, V];
-    return Object.freeze({ key, value });
-  };
-  const kept = new Kept<Group<K, V>>(session, request, (items) => items.map(groupOf));
-  let known: readonly Group<K, V>[] = [];
+  const kept = new Kept<Group<K, V>>(session, request, (items) =>
+    // A new group comes as null, and then as what it is.
+    (items as readonly (readonly [K, V] | null)[]).map((item) => ({ key: item?.[0] as K, value: item?.[1] as V })),
+  );
+  let known = new Map<unknown, Group<K, V>>();
   const compute = (watched: boolean): readonly Group<K, V>[] => {
-    const old = new Map(known.map((group) => [textOf(group), group]));
-    return (known = Object.freeze(kept.read(watched).items.map((group) => old.get(textOf(group)) ?? group)));
+    const fresh = new Map<unknown, Group<K, V>>();
+    for (const group of kept.read(watched).items) {
+      const name = nameOf(group.key);
+      const old = known.get(name);
+      const same = old !== undefined && nameOf(old.value) === nameOf(group.value);
+      fresh.set(name, same ? old : Object.freeze(group));
+    }
+    known = fresh;
+    return Object.freeze([...fresh.values()]);
   };
   return session.source<readonly Group<K, V>[]>({
     key: `groups/${textOf(request)}`,
@@ -72,6 +77,12 @@ export function groupsSource<K, V>(session: Session, request: WireQuery): Source
 export function idsNow(session: Session, request: WireQuery): readonly string[] {
   const answer = JSON.parse(session.call((client) => client.query(JSON.stringify(request)))) as WireAnswer;
   return answer.items as readonly string[];
+}
+
+/** What stands for a value in a comparison: no text of a field is like the text of an object. */
+function nameOf(value: unknown): unknown {
+  if (typeof value === "string") return `s${value}`;
+  return typeof value === "object" && value !== null ? textOf(value) : value;
 }
 
 /** What a question is called: equal questions have equal names. */

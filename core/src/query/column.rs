@@ -48,23 +48,31 @@ impl Column {
     }
 
     /// Puts a value into a slot.
-    #[expect(clippy::cast_precision_loss, reason = "there are few names")]
     pub(super) fn put(&mut self, slot: usize, cell: Cell<'_>) {
-        let (kind, number) = match cell {
-            Cell::Null => (Kind::Null, 0.0),
-            Cell::Bool(yes) => (Kind::Bool, f64::from(u8::from(yes))),
-            Cell::Number(number) => (Kind::Number, number),
-            Cell::Text(text) => match self.name(text) {
-                Some(name) => (Kind::Name, name as f64),
-                None => (Kind::Other, 0.0),
-            },
-            Cell::Items(_) | Cell::Fields(_) => (Kind::Other, 0.0),
-        };
+        if let Cell::Text(text) = cell {
+            self.add_name(text);
+        }
+        let (kind, number) = self.form(cell);
         set(&mut self.kinds, slot, kind);
         set(&mut self.numbers, slot, number);
         if kind == Kind::Other || slot < self.others.len() {
             let value = if kind == Kind::Other { cell.to_value() } else { Value::Null };
             set(&mut self.others, slot, value);
+        }
+    }
+
+    /// How a value stands here, `others` apart. There is one zero.
+    #[expect(clippy::cast_precision_loss, reason = "there are few names")]
+    fn form(&self, cell: Cell<'_>) -> (Kind, f64) {
+        match cell {
+            Cell::Null => (Kind::Null, 0.0),
+            Cell::Bool(yes) => (Kind::Bool, f64::from(u8::from(yes))),
+            Cell::Number(number) => (Kind::Number, number + 0.0),
+            Cell::Text(text) => match self.find(text).ok().and_then(|at| self.sorted.get(at)) {
+                Some(name) => (Kind::Name, *name as f64),
+                None => (Kind::Other, 0.0),
+            },
+            Cell::Items(_) | Cell::Fields(_) => (Kind::Other, 0.0),
         }
     }
 
@@ -75,39 +83,41 @@ impl Column {
         })
     }
 
-    /// The number of a name, made if there is room.
-    fn name(&mut self, text: &str) -> Option<usize> {
-        match self.find(text) {
-            Ok(at) => self.sorted.get(at).copied(),
-            Err(at) if self.names.len() < NAMES_MAX => {
-                self.sorted.insert(at, self.names.len());
-                self.names.push(text.into());
-                Some(self.names.len() - 1)
-            }
-            Err(_) => None,
+    /// Makes a text a name, if there is room.
+    fn add_name(&mut self, text: &str) {
+        if let Err(at) = self.find(text)
+            && self.names.len() < NAMES_MAX
+        {
+            self.sorted.insert(at, self.names.len());
+            self.names.push(text.into());
         }
     }
 
-    /// Keeps the slots that hold this text.
-    #[expect(clippy::cast_precision_loss, reason = "there are few names")]
-    pub(super) fn retain_text(&self, text: &str, slots: &mut Vec<usize>) {
-        let name = self.find(text).ok().and_then(|at| self.sorted.get(at)).map_or(f64::NAN, |name| *name as f64);
-        slots.retain(|slot| match self.kinds.get(*slot) {
-            Some(Kind::Name) => self.numbers.get(*slot) == Some(&name),
-            Some(Kind::Other) => self.others.get(*slot).and_then(Value::as_str) == Some(text),
-            _ => false,
+    /// The numbers of the names, in their order.
+    pub(super) fn names(&self) -> &[usize] {
+        &self.sorted
+    }
+
+    /// Keeps the slots that hold this value.
+    pub(super) fn retain_equal(&self, wanted: Cell<'_>, slots: &mut Vec<usize>) {
+        let (kind, number) = self.form(wanted);
+        retain(slots, |slot| {
+            let found = self.kinds.get(slot).copied().unwrap_or_default();
+            // What stands as a value has no number to go by.
+            (found == kind) & (self.numbers.get(slot) == Some(&number))
+                && (found != Kind::Other || self.get(slot).compare(wanted).is_eq())
         });
     }
 
     /// Keeps the slots that hold a number on one side of this one, or, with `equal`, this one; with `others`, also
     /// those that hold no number.
     pub(super) fn retain_numbers(&self, number: f64, below: bool, equal: bool, others: bool, slots: &mut Vec<usize>) {
-        slots.retain(|slot| {
-            if self.kinds.get(*slot) != Some(&Kind::Number) {
+        retain(slots, |slot| {
+            if self.kinds.get(slot) != Some(&Kind::Number) {
                 return others;
             }
-            let found = self.numbers.get(*slot).copied().unwrap_or_default();
-            (found < number && below) || (found > number && !below) || (found == number && equal)
+            let found = self.numbers.get(slot).copied().unwrap_or_default();
+            ((found < number) & below) | ((found > number) & !below) | ((found == number) & equal)
         });
     }
 
@@ -126,4 +136,16 @@ fn set<T: Clone + Default>(list: &mut Vec<T>, slot: usize, value: T) {
     if let Some(place) = list.get_mut(slot) {
         *place = value;
     }
+}
+
+/// Keeps the slots of which `is` says so. Without a branch, because nobody can foresee which match.
+#[expect(clippy::indexing_slicing, reason = "both places are below the length")]
+pub(super) fn retain(slots: &mut Vec<usize>, is: impl Fn(usize) -> bool) {
+    let mut kept = 0;
+    for at in 0..slots.len() {
+        let slot = slots[at];
+        slots[kept] = slot;
+        kept += usize::from(is(slot));
+    }
+    slots.truncate(kept);
 }

@@ -11,12 +11,14 @@ use crate::model::document;
 use crate::model::mutation::Mutation;
 use crate::query::ast::{Columns, Field, Filter, Op};
 use crate::query::cell::Cell;
-use crate::query::column::Column;
+use crate::query::column::{Column, retain};
 use crate::query::row::holds;
 use crate::table::Table;
 
 /// More columns than this are given up for those of the query in hand.
 const COLUMNS_MAX: usize = 32;
+/// So many rows are compared in one column before the next column is looked at.
+const BLOCK: usize = 512;
 
 /// What a query sees of one entity.
 #[derive(Debug, Clone, Copy)]
@@ -56,39 +58,69 @@ pub struct Grid {
     status: bool,
     /// Whether rows were put in since the columns are what they are.
     filled: bool,
+    /// The first column that is not filled; those before it stay as they are while rows are put in again.
+    fresh: usize,
 }
 
 impl Grid {
-    /// Takes in the columns of a query. Says whether every row has to be put in again.
+    /// Takes in the columns of a query. Says whether every row has to be put in again; each keeps its slot.
     pub fn want(&mut self, columns: &Columns) -> bool {
-        let missing = |field: &&Field| !self.fields.contains(field);
-        let new: Vec<Field> = columns.fields.iter().filter(missing).cloned().collect();
-        if !new.is_empty() || !self.filled {
+        if !self.has(columns) {
+            let missing = |field: &&Field| !self.fields.contains(field);
+            let new: Vec<Field> = columns.fields.iter().filter(missing).cloned().collect();
+            let mut known = if self.filled { self.fields.len() } else { 0 };
             if self.fields.len() + new.len() > COLUMNS_MAX {
                 self.fields = columns.fields.clone();
+                known = 0;
             } else {
                 self.fields.extend(new);
             }
-            self.clear();
+            self.empty(known);
         }
         !self.filled
+    }
+
+    /// Whether the columns of a query are here.
+    pub fn has(&self, columns: &Columns) -> bool {
+        columns.fields.iter().all(|field| self.fields.contains(field))
     }
 
     /// Forgets the rows: all have to be put in again.
     pub fn clear(&mut self) {
         *self = Self { fields: std::mem::take(&mut self.fields), ..Self::default() };
-        for (column, field) in self.fields.iter().enumerate() {
+        self.empty(0);
+    }
+
+    /// The columns from this one on have to be filled.
+    fn empty(&mut self, fresh: usize) {
+        self.filled = false;
+        self.fresh = fresh;
+        self.columns.truncate(fresh);
+        self.columns.resize_with(self.fields.len(), Column::default);
+        self.status = self.fields.contains(&Field::Status);
+        self.look_for();
+    }
+
+    /// What `put` takes out of a document.
+    fn look_for(&mut self) {
+        self.wanted = Wanted::default();
+        for (column, field) in self.fields.iter().enumerate().skip(self.fresh) {
             if let Field::Path(path) = field {
                 self.wanted.add(path.segments(), column);
             }
-            self.status |= *field == Field::Status;
-            self.columns.push(Column::default());
         }
+    }
+
+    /// Whether every row is in.
+    pub fn is_filled(&self) -> bool {
+        self.filled
     }
 
     /// All rows are in.
     pub fn fill(&mut self) {
         self.filled = true;
+        self.fresh = 0;
+        self.look_for();
     }
 
     /// Whether somebody asks for the sync status.
@@ -107,7 +139,7 @@ impl Grid {
             spans.resize(self.fields.len(), (0, 0));
             self.wanted.find(text, &mut spans);
         }
-        for (index, (field, column)) in self.fields.iter().zip(&mut self.columns).enumerate() {
+        for (index, (field, column)) in self.fields.iter().zip(&mut self.columns).enumerate().skip(self.fresh) {
             let mut put = |cell: Cell<'_>| column.put(slot, cell);
             #[expect(clippy::cast_precision_loss, reason = "what JavaScript would hold")]
             match (field, row.doc) {
@@ -168,26 +200,27 @@ impl Grid {
         self.ids.get(slot)?.as_ref()
     }
 
-    /// The column of a field that was wanted.
-    pub fn column(&self, field: &Field) -> usize {
+    /// Where the column of a field stands.
+    pub(super) fn place_of(&self, field: &Field) -> usize {
         self.fields.iter().position(|known| known == field).unwrap_or(usize::MAX)
     }
 
-    /// The value of a row in a column.
-    pub fn cell(&self, slot: usize, column: usize) -> Cell<'_> {
-        self.columns.get(column).map_or(Cell::Null, |column| column.get(slot))
+    /// A column.
+    pub(super) fn column(&self, place: usize) -> Option<&Column> {
+        self.columns.get(place)
     }
 
-    /// The number of the text that stands there, if it is one of those that occur often.
-    pub fn name(&self, slot: usize, column: usize) -> Option<usize> {
-        self.columns.get(column)?.name_at(slot)
+    /// How many blocks of rows there are.
+    pub(super) fn blocks(&self) -> usize {
+        self.ids.len().div_ceil(BLOCK)
     }
 
-    /// The rows that match; `places` says where the columns of the query stand here.
-    pub fn select(&self, filter: Option<&Filter>, places: &[usize]) -> Vec<usize> {
-        let mut slots: Vec<usize> = (0..self.ids.len()).collect();
+    /// The rows of a block that match; `places` says where the columns of the query stand here.
+    pub(super) fn select(&self, block: usize, filter: Option<&Filter>, places: &[usize]) -> Vec<usize> {
+        let first = block * BLOCK;
+        let mut slots: Vec<usize> = (first..self.ids.len().min(first + BLOCK)).collect();
         if !self.free.is_empty() {
-            slots.retain(|slot| self.id(*slot).is_some());
+            retain(&mut slots, |slot| self.id(slot).is_some());
         }
         if let Some(filter) = filter {
             self.narrow(filter, places, &mut slots);
@@ -202,22 +235,15 @@ impl Grid {
             Filter::Is { column, op, value } => {
                 let Some(column) = places.get(*column).and_then(|place| self.columns.get(*place)) else { return };
                 match (op, value) {
-                    (Op::Eq, Value::String(text)) => column.retain_text(text, slots),
+                    (Op::Eq, value) => column.retain_equal(Cell::from(value), slots),
                     (Op::Gt | Op::Gte | Op::Lt | Op::Lte, Value::Number(number)) => {
                         let below = matches!(op, Op::Lt | Op::Lte);
                         column.retain_numbers(*number, below, matches!(op, Op::Gte | Op::Lte), false, slots);
                     }
-                    _ => slots.retain(|slot| holds(column.get(*slot), *op, value)),
+                    _ => retain(slots, |slot| holds(column.get(slot), *op, value)),
                 }
             }
-            Filter::Or(_) | Filter::Not(_) => slots.retain(|slot| self.matches(*slot, filter, places)),
-        }
-    }
-
-    /// Leaves out the slots that hold a number above this one, or below it.
-    pub fn leave_out_numbers(&self, column: usize, number: f64, above: bool, slots: &mut Vec<usize>) {
-        if let Some(column) = self.columns.get(column) {
-            column.retain_numbers(number, above, true, true, slots);
+            Filter::Or(_) | Filter::Not(_) => retain(slots, |slot| self.matches(slot, filter, places)),
         }
     }
 
@@ -229,7 +255,7 @@ impl Grid {
             Filter::Not(part) => !self.matches(slot, part, places),
             Filter::Is { column, op, value } => {
                 let column = places.get(*column).copied().unwrap_or(usize::MAX);
-                holds(self.cell(slot, column), *op, value)
+                holds(self.columns.get(column).map_or(Cell::Null, |column| column.get(slot)), *op, value)
             }
         }
     }

@@ -1,17 +1,15 @@
 //! A number made of all rows that match, or one of each group of them.
 //!
 //! Counts and sums follow changes exactly: a [`Sum`] forgets what is taken away. A minimum or maximum that goes is
-//! searched again among the rows that are kept.
+//! searched again among all rows.
 
 use std::cmp::Ordering;
-use std::rc::Rc;
 
-use crate::ids::EntityId;
 use crate::json::{self, Value};
-use crate::query::ast::{Fold, Query, What};
-use crate::query::cell::{Cell, compare};
-use crate::query::grid::Grid;
-use crate::query::row::{Entry, Looking, place, sort};
+use crate::query::ast::{Fold, What};
+use crate::query::cell::Cell;
+use crate::query::column::Column;
+use crate::query::row::Looking;
 use crate::query::splice::step;
 use crate::query::sum::Sum;
 use crate::small::search;
@@ -23,8 +21,6 @@ pub struct Groups {
     /// By the value that names them. Where nothing is grouped there is one, also of no rows.
     #[expect(clippy::vec_box, reason = "what a new group moves are pointers")]
     list: Vec<Box<Group>>,
-    /// The rows by id, each with its group and its value; empty if changes will not be followed.
-    rows: Vec<Rc<Entry>>,
 }
 
 #[derive(Debug, Default)]
@@ -40,47 +36,53 @@ struct Group {
     changed: bool,
 }
 
+/// What a row is to its group.
+#[derive(Debug, PartialEq)]
+pub struct Member {
+    group: Value,
+    value: Value,
+}
+
 impl Groups {
-    /// Looks at every row. `keep`: changes will be followed.
-    pub fn build(query: &Query, fold: Fold, grid: &Grid, keep: bool) -> Self {
-        let mut groups = Self { fold, list: Vec::new(), rows: Vec::new() };
+    /// Looks at every row.
+    pub fn build(looking: &Looking<'_>, fold: Fold) -> Self {
+        let mut groups = Self { fold, list: Vec::new() };
         if fold.by.is_none() {
             groups.list.push(Box::default());
         }
-        let looking = Looking::new(query, grid);
+        let by = fold.by.and_then(|by| looking.column(by));
+        let of = fold.of.and_then(|of| looking.column(of));
         // Groups that are found by a number instead of a search.
         let mut named: Vec<Option<Box<Group>>> = Vec::new();
-        for slot in looking.select() {
-            if keep {
-                groups.rows.extend(looking.member(slot, fold));
-            }
-            let name = fold.by.and_then(|by| looking.name(slot, by));
-            let group = match name {
-                Some(name) => {
-                    if name >= named.len() {
-                        named.resize_with(name + 1, || None);
+        looking.each(&mut |slots| {
+            for slot in slots {
+                let name = by.and_then(|by| by.name_at(slot));
+                let group = match name {
+                    Some(name) => {
+                        if name >= named.len() {
+                            named.resize_with(name + 1, || None);
+                        }
+                        let new = || Box::new(Group { key: looking.value(slot, fold.by), ..Group::default() });
+                        named.get_mut(name).map(|group| group.get_or_insert_with(new))
                     }
-                    let new = || Box::new(Group { key: looking.value(slot, fold.by), ..Group::default() });
-                    named.get_mut(name).map(|group| group.get_or_insert_with(new))
+                    None => {
+                        let at = by.map_or(0, |by| groups.at(by.get(slot), None));
+                        groups.list.get_mut(at)
+                    }
+                };
+                if let Some(group) = group {
+                    group.add(fold.what, of.map_or(Cell::Null, |of| of.get(slot)));
                 }
-                None => {
-                    let at = fold.by.map_or(0, |by| groups.at(looking.cell(slot, by), None));
-                    groups.list.get_mut(at)
-                }
-            };
-            let Some(group) = group else { continue };
-            match fold.of {
-                None => group.rows += 1,
-                Some(of) => group.add(fold.what, looking.cell(slot, of)),
             }
-        }
-        for group in named.into_iter().flatten() {
+        });
+        // In their order, so that each belongs at the end.
+        for name in by.map(Column::names).unwrap_or_default() {
+            let Some(group) = named.get_mut(*name).and_then(Option::take) else { continue };
             let at = groups.at(Cell::from(&group.key), None);
             if let Some(place) = groups.list.get_mut(at) {
                 *place = group;
             }
         }
-        sort(&mut groups.rows, &|a, b| a.id.cmp(&b.id));
         groups
     }
 
@@ -89,52 +91,42 @@ impl Groups {
         self.list.iter().map(|group| group.answer(self.fold.what)).collect()
     }
 
-    /// How many rows are kept.
+    /// How many groups there are.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.list.len()
     }
 
-    /// Whether no row is kept.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.list.is_empty()
     }
 
-    /// Follows changes of these rows: the steps from the old answer to the new one. `None`: it has to be built again,
-    /// because a sum went over every number.
-    pub fn follow(&mut self, query: &Query, grid: &Grid, changed: &[EntityId]) -> Option<Vec<Value>> {
-        let (mut steps, looking, fold) = (Vec::new(), Looking::new(query, grid), self.fold);
-        for id in changed {
-            let new = looking.find(id).and_then(|slot| looking.member(slot, fold));
-            let place = place(&self.rows, id);
-            let old = place.ok().and_then(|at| self.rows.get(at)).cloned();
-            if old.as_ref().map(|old| &old.keys) == new.as_ref().map(|new| &new.keys) {
-                continue;
-            }
-            if let Some(old) = &old {
-                let at = self.of(old, &mut steps);
-                if let Some(group) = self.list.get_mut(at) {
-                    group.remove(fold.what, Cell::from(value(old)));
-                }
-            }
-            if let Some(new) = &new {
-                let at = self.of(new, &mut steps);
-                if let Some(group) = self.list.get_mut(at) {
-                    group.add(fold.what, Cell::from(value(new)));
-                }
-            }
-            if let Ok(at) = place {
-                self.rows.remove(at);
-            }
-            if let Some(new) = new {
-                let (Ok(at) | Err(at)) = place;
-                self.rows.insert(at, new);
-            }
+    /// What a row that matches is to its group.
+    pub fn member(&self, looking: &Looking<'_>, slot: usize) -> Member {
+        Member { group: looking.value(slot, self.fold.by), value: looking.value(slot, self.fold.of) }
+    }
+
+    /// A row has changed.
+    pub fn change(&mut self, old: Option<&Member>, new: Option<&Member>, steps: &mut Vec<Value>) {
+        if old == new {
+            return;
         }
-        self.finish(&mut steps).then_some(steps)
+        let what = self.fold.what;
+        if let Some(old) = old
+            && let Some(group) = self.of(old, steps)
+        {
+            group.remove(what, Cell::from(&old.value));
+        }
+        if let Some(new) = new
+            && let Some(group) = self.of(new, steps)
+        {
+            group.add(what, Cell::from(&new.value));
+        }
     }
 
-    fn of(&mut self, entry: &Entry, steps: &mut Vec<Value>) -> usize {
-        if self.fold.by.is_none() { 0 } else { self.at(Cell::from(group(entry)), Some(steps)) }
+    fn of(&mut self, member: &Member, steps: &mut Vec<Value>) -> Option<&mut Box<Group>> {
+        let at = if self.fold.by.is_none() { 0 } else { self.at(Cell::from(&member.group), Some(steps)) };
+        self.list.get_mut(at)
     }
 
     /// Where a group stands, made if there is none.
@@ -151,24 +143,19 @@ impl Groups {
         })
     }
 
-    /// Takes away groups without rows and tells of those that changed. Says whether all sums are numbers.
-    fn finish(&mut self, steps: &mut Vec<Value>) -> bool {
+    /// Takes away groups without rows and tells of those that changed. Says whether all sums are numbers: else all has
+    /// to be built again.
+    pub fn finish(&mut self, looking: &Looking<'_>, steps: &mut Vec<Value>) -> bool {
         let what = self.fold.what;
+        if self.list.iter().any(|group| group.stale) {
+            self.search_edges(looking);
+        }
         let mut at = 0;
         while let Some(group) = self.list.get_mut(at) {
             if group.changed && group.rows == 0 && self.fold.by.is_some() {
                 self.list.remove(at);
                 steps.push(step(at, 1, None));
                 continue;
-            }
-            if group.stale {
-                group.edge = Value::Null;
-                for entry in &self.rows {
-                    if self.fold.by.is_none() || compare(self::group(entry), &group.key).is_eq() {
-                        group.widen(what, Cell::from(value(entry)));
-                    }
-                }
-                group.stale = false;
             }
             if group.changed {
                 if !group.sum.value().is_finite() {
@@ -180,6 +167,25 @@ impl Groups {
             at += 1;
         }
         true
+    }
+
+    /// Looks at every row for the minimum or maximum of groups that lost theirs.
+    fn search_edges(&mut self, looking: &Looking<'_>) {
+        for group in self.list.iter_mut().filter(|group| group.stale) {
+            group.edge = Value::Null;
+        }
+        looking.each(&mut |slots| {
+            for slot in slots {
+                let member = self.member(looking, slot);
+                let what = self.fold.what;
+                if let Some(group) = self.of(&member, &mut Vec::new()).filter(|group| group.stale) {
+                    group.widen(what, Cell::from(&member.value));
+                }
+            }
+        });
+        for group in &mut self.list {
+            group.stale = false;
+        }
     }
 }
 
@@ -228,12 +234,4 @@ impl Group {
         };
         Value::Array(vec![self.key.clone(), number])
     }
-}
-
-fn group(entry: &Entry) -> &Value {
-    entry.keys.first().unwrap_or(&Value::Null)
-}
-
-fn value(entry: &Entry) -> &Value {
-    entry.keys.get(1).unwrap_or(&Value::Null)
 }

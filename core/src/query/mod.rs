@@ -3,8 +3,8 @@
 //! ```text
 //! rows ──► grid: a column for each field that is asked for
 //!           │
-//! ast ──► row: which rows match, their keys ──► list: rows in order, one window of them
-//!                                         └──► groups: a number, or one of each group
+//! ast ──► row: which rows match, their order ──► list: rows in order, one window of them ──► kept: the answer
+//!                                          └──► groups: a number, or one of each group ──┘
 //! ```
 //!
 //! `list` and `groups` build their result by one look at every row, and then follow changes by looking at the changed
@@ -16,6 +16,7 @@ pub mod cell;
 mod column;
 pub mod grid;
 pub mod groups;
+pub mod kept;
 pub mod list;
 pub mod row;
 pub mod splice;

@@ -248,6 +248,7 @@ impl Replica {
     }
 
     fn flush_changed(&mut self) {
+        self.watches.foreseen = None;
         let mut changed = std::mem::take(&mut self.changed);
         // What the app sees of a conflict is the entity that it is about.
         changed.retain(|(collection, ..)| !collection.is_conflicts());

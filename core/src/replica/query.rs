@@ -1,29 +1,41 @@
 //! Queries over the view, and those that are kept for whoever watches their answers.
 //!
-//! A kept query is told of every row whose view may have changed, and looks at those rows when it is asked the next
-//! time. What it then answers is the way from its last answer to this one: what crosses the boundary grows with the
-//! change and not with the result.
+//! The columns are told of every row whose view may have changed, and look at those rows when somebody asks the next
+//! time; the queries that are kept go along. What such a query then answers is the way from its last answer to this
+//! one: what crosses the boundary grows with the change and not with the result.
+
+use std::rc::Rc;
 
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId};
 use crate::json;
-use crate::json::{Fields, Map, Value};
+use crate::json::{Fields, Value};
 use crate::query::ast::Query;
 use crate::query::grid::{Doc, Grid, Row};
-use crate::query::groups::Groups;
-use crate::query::list::List;
+use crate::query::kept::Kept;
 use crate::replica::Replica;
 use crate::replica::rows::Plain;
 use crate::small::SmallMap;
 use crate::store::state::{Confirmed, Entity};
 use crate::table::Table;
+use crate::view::Seen;
 
 /// The queries that are kept, and what they are answered from.
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     next: u64,
-    list: Vec<Watch>,
+    list: Vec<(u64, Kept)>,
     sheets: SmallMap<CollectionName, Sheet>,
+    /// The view of the entity that was written last.
+    pub(crate) foreseen: Option<Foreseen>,
+}
+
+/// A view that is known without looking; true until its entity is touched.
+#[derive(Debug)]
+pub(crate) struct Foreseen {
+    pub(crate) collection: CollectionName,
+    pub(crate) id: EntityId,
+    pub(crate) seen: Seen,
 }
 
 /// The columns of a collection that was asked about.
@@ -34,60 +46,44 @@ struct Sheet {
     changed: Vec<EntityId>,
 }
 
-#[derive(Debug)]
-struct Watch {
-    handle: u64,
-    query: Query,
-    result: Result,
-    /// Rows that may have changed since the last answer; one may stand here more than once.
-    changed: Vec<EntityId>,
-    /// So many that it is cheaper to look at all rows.
-    again: bool,
-}
-
-#[derive(Debug)]
-enum Result {
-    List(List),
-    Groups(Groups),
-}
-
 impl Watches {
     /// The view of a row may have changed.
     pub(crate) fn touch(&mut self, collection: &CollectionName, id: &EntityId) {
-        if let Some(Sheet { grid, changed }) = self.sheets.get_mut(collection.as_str()) {
-            changed.push(id.clone());
-            // Nobody asks any more, or the rows came all at once: they are looked at again when somebody does.
-            if changed.len() > 1_000 + 4 * grid.len() {
-                *changed = Vec::new();
-                grid.clear();
+        self.foreseen = None;
+        let Some(Sheet { grid, changed }) = self.sheets.get_mut(collection.as_str()) else { return };
+        if changed.last() == Some(id) {
+            return;
+        }
+        changed.push(id.clone());
+        // Nobody asks any more, or the rows came all at once: they are looked at again when somebody does.
+        if changed.len() > 1_000 + 4 * grid.len() {
+            *changed = Vec::new();
+            grid.clear();
+            for kept in about(&mut self.list, collection) {
+                kept.look_again();
             }
         }
-        for watch in self.list.iter_mut().filter(|watch| watch.query.collection == *collection && !watch.again) {
-            if watch.changed.last() == Some(id) {
-                continue;
-            }
-            watch.changed.push(id.clone());
-            let kept = match &watch.result {
-                Result::List(list) => list.len(),
-                Result::Groups(groups) => groups.len(),
-            };
-            if watch.changed.len() > 64 + kept / 8 {
-                watch.again = true;
-                watch.changed.clear();
-            }
+    }
+
+    /// Whether somebody asked about a collection.
+    pub(crate) fn asks_about(&self, collection: &CollectionName) -> bool {
+        self.sheets.get(collection.as_str()).is_some()
+    }
+
+    /// The rows are others now.
+    pub(crate) fn forget_rows(&mut self) {
+        self.foreseen = None;
+        self.sheets = SmallMap::new();
+        for (_, kept) in &mut self.list {
+            kept.look_again();
         }
     }
 }
 
-impl Watches {
-    /// The rows are others now.
-    pub(crate) fn forget_rows(&mut self) {
-        self.sheets = SmallMap::new();
-        for watch in &mut self.list {
-            watch.again = true;
-            watch.changed.clear();
-        }
-    }
+/// The queries about a collection that follow its changes.
+fn about<'a>(list: &'a mut [(u64, Kept)], collection: &CollectionName) -> Vec<&'a mut Kept> {
+    let all = list.iter_mut().map(|(_, kept)| kept);
+    all.filter(|kept| kept.follows() && kept.query.collection == *collection).collect()
 }
 
 impl Replica {
@@ -95,29 +91,30 @@ impl Replica {
     ///
     /// # Errors
     /// `bad-query`.
-    pub fn query(&mut self, request: &Value) -> std::result::Result<Value, CoreError> {
+    pub fn query(&mut self, request: &Value) -> Result<Value, CoreError> {
         let fields = Fields::of(request)?;
         if fields.get("delta").is_some() {
             return self.delta(fields.number("delta")?);
         }
         if fields.get("drop").is_some() {
-            let handle = fields.number("drop")?;
-            self.watches.list.retain(|watch| watch.handle != handle);
+            let dropped = fields.number("drop")?;
+            self.watches.list.retain(|(handle, _)| *handle != dropped);
             return Ok(json!({}));
         }
         let keep = fields.flag("watch")?;
-        let query = Query::read(request)?;
+        let query = Rc::new(Query::read(request)?);
         if !self.declared.contains_key(&query.collection) {
             return Err(CoreError::new(Code::UnknownCollection, "a query is about a collection given to openDb"));
         }
         self.look(&query);
-        let result = self.result(&query, keep);
-        let mut answer = result.answer(&query, true);
+        let Watches { next, list, sheets, .. } = &mut self.watches;
+        let grid = &sheets.or_default(query.collection.clone()).grid;
+        let kept = Kept::build(&query, grid, keep);
+        let mut answer = kept.answer(grid);
         if keep {
-            self.watches.next += 1;
-            let handle = self.watches.next;
-            answer.insert("handle".to_owned(), handle.into());
-            self.watches.list.push(Watch { handle, query, result, changed: Vec::new(), again: false });
+            *next += 1;
+            answer.insert("handle".to_owned(), (*next).into());
+            list.push((*next, kept));
         }
         Ok(Value::Object(answer))
     }
@@ -137,86 +134,45 @@ impl Replica {
         });
     }
 
-    fn delta(&mut self, handle: u64) -> std::result::Result<Value, CoreError> {
-        let at = self.watches.list.iter().position(|watch| watch.handle == handle);
-        let at = at.ok_or_else(|| CoreError::new(Code::BadQuery, "no such query is kept: ask it again"))?;
-        let mut watch = self.watches.list.swap_remove(at);
-        self.look(&watch.query);
-        let steps = match (&mut watch.result, self.grid(&watch.query)) {
-            (Result::List(list), Some(grid)) if !watch.again => Some(list.follow(&watch.query, grid, &watch.changed)),
-            (Result::Groups(groups), Some(grid)) if !watch.again => groups.follow(&watch.query, grid, &watch.changed),
-            _ => None,
-        };
-        watch.changed.clear();
-        watch.again = false;
-        let answer = if let Some(steps) = steps {
-            let mut answer = watch.result.answer(&watch.query, false);
-            answer.insert("steps".to_owned(), Value::Array(steps));
-            answer
-        } else {
-            watch.result = self.result(&watch.query, true);
-            watch.result.answer(&watch.query, true)
-        };
-        self.watches.list.push(watch);
-        Ok(Value::Object(answer))
+    fn delta(&mut self, handle: u64) -> Result<Value, CoreError> {
+        let at = self.watches.list.iter().position(|(known, _)| *known == handle);
+        let query = at.and_then(|at| self.watches.list.get(at)).map(|(_, kept)| kept.query.clone());
+        let query = query.ok_or_else(|| CoreError::new(Code::BadQuery, "no such query is kept: ask it again"))?;
+        self.look(&query);
+        let Watches { list, sheets, .. } = &mut self.watches;
+        let grid = &sheets.or_default(query.collection.clone()).grid;
+        let kept = list.iter_mut().find(|(known, _)| *known == handle);
+        Ok(kept.map_or(Value::Null, |(_, kept)| Value::Object(kept.delta(grid))))
     }
 
-    fn result(&self, query: &Query, keep: bool) -> Result {
-        let nothing = Grid::default();
-        let grid = self.grid(query).unwrap_or(&nothing);
-        match query.fold {
-            Some(fold) => Result::Groups(Groups::build(query, fold, grid, keep)),
-            None => Result::List(List::build(query, grid, keep)),
-        }
-    }
-
-    fn grid(&self, query: &Query) -> Option<&Grid> {
-        self.watches.sheets.get(query.collection.as_str()).map(|sheet| &sheet.grid)
-    }
-
-    /// Brings the columns of a query up to date.
+    /// Brings the columns of a query up to date, and with them the queries that are kept.
     fn look(&mut self, query: &Query) {
         let name = &query.collection;
         let Sheet { mut grid, changed } = self.watches.sheets.remove(name.as_str()).unwrap_or_default();
+        let mut list = std::mem::take(&mut self.watches.list);
+        let mut followers = about(&mut list, name);
         let view = View { replica: self, collection: name };
+        if changed.len() > 64 + grid.len() / 8 {
+            followers.drain(..).for_each(Kept::look_again);
+        }
+        if grid.is_filled() {
+            for id in &changed {
+                followers.iter_mut().for_each(|kept| kept.before(&grid, id));
+                if !view.one(id, grid.shows_status(), &mut |row| grid.put(row)) {
+                    grid.remove(id);
+                }
+                followers.iter_mut().filter(|kept| kept.follows()).for_each(|kept| kept.after(&grid, id));
+            }
+        }
         if grid.want(&query.columns) {
             let status = grid.shows_status();
             view.each(status, &mut |row| grid.put(row));
             grid.fill();
-        } else {
-            for id in &changed {
-                if !view.one(id, grid.shows_status(), &mut |row| grid.put(row)) {
-                    grid.remove(id);
-                }
-            }
+            let gone = |kept: &&mut &mut Kept| !grid.has(&kept.query.columns);
+            followers.iter_mut().filter(gone).for_each(|kept| kept.look_again());
         }
+        self.watches.list = list;
         self.watches.sheets.insert(name.clone(), Sheet { grid, changed: Vec::new() });
-    }
-}
-
-impl Result {
-    /// `whole`: with all items, not only with what is said about them.
-    fn answer(&self, query: &Query, whole: bool) -> Map {
-        let mut answer = Map::new();
-        match self {
-            Self::List(list) => {
-                if whole {
-                    answer.insert("items".to_owned(), Value::Array(list.ids(query)));
-                }
-                if whole || query.page {
-                    answer.insert("total".to_owned(), list.total().into());
-                    if let Some(next) = list.next(query) {
-                        answer.insert("next".to_owned(), next.into());
-                    }
-                }
-            }
-            Self::Groups(groups) => {
-                if whole {
-                    answer.insert("items".to_owned(), Value::Array(groups.answer()));
-                }
-            }
-        }
-        answer
     }
 }
 

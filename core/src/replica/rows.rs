@@ -15,6 +15,7 @@ use crate::model::path::Path;
 use crate::model::schema::FieldStrategy;
 use crate::replica::Replica;
 use crate::replica::op::{Op, WriteRequest, shape};
+use crate::replica::query::Foreseen;
 use crate::replica::status::no_room;
 use crate::small::SmallMap;
 use crate::store::state::{Confirmed, Entity, Status};
@@ -37,10 +38,28 @@ impl Replica {
             self.draft(now, &mut draft, op)?;
         }
         let told = self.changed.len();
+        let last = draft.mutations.last().cloned();
+        let seen = draft.seen.take();
         let write = self.commit(draft, request.atomic, request.call)?;
         // Who writes knows what.
         self.changed.truncate(told);
+        if let (Some(mutation), Some(seen), [_]) = (last, seen, &*ids) {
+            self.foresee(&mutation, seen);
+        }
         Ok(json!({"write": write, "ids": ids}))
+    }
+
+    /// Live queries ask at once how an edit shows: it is worked out from what the author saw, and not from all edits
+    /// that wait.
+    fn foresee(&mut self, mutation: &Mutation, seen: Seen) {
+        let Seen { doc, rev, at, conflicts } = seen;
+        if !conflicts.is_empty() || !self.watches.asks_about(&mutation.collection) {
+            return;
+        }
+        let doc = predict(Some(doc), rev, mutation, self.settings(mutation.collection.as_str()));
+        let seen = doc.map(|doc| Seen { doc, rev, at: at.max(mutation.at.0), conflicts });
+        self.watches.foreseen =
+            seen.map(|seen| Foreseen { collection: mutation.collection.clone(), id: mutation.id.clone(), seen });
     }
 
     /// Takes in finished mutations.
@@ -95,8 +114,9 @@ impl Replica {
         mutation.base_rev = self.base_rev(&mutation, seen.as_ref(), draft);
         mutation.check()?;
         let raw = Raw::trusted(json::to_text(&mutation));
-        self.check_size(&mutation, raw.get().len(), seen)?;
+        self.check_size(&mutation, raw.get().len(), seen.as_ref())?;
         draft.undo.push(inverse);
+        draft.seen = seen;
         draft.push(Rc::new(mutation), raw);
         Ok(())
     }
@@ -121,14 +141,14 @@ impl Replica {
     }
 
     /// `raw_bytes`: the mutation's own, in which every value that it adds stands.
-    fn check_size(&self, mutation: &Mutation, raw_bytes: usize, seen: Option<Seen>) -> Result<(), CoreError> {
-        let before = seen.as_ref().map_or(0, |seen| json::bytes_at_most(&seen.doc));
+    fn check_size(&self, mutation: &Mutation, raw_bytes: usize, seen: Option<&Seen>) -> Result<(), CoreError> {
+        let before = seen.map_or(0, |seen| json::bytes_at_most(&seen.doc));
         if before + raw_bytes <= self.config.max_document_bytes {
             return Ok(());
         }
         let settings = self.settings(mutation.collection.as_str());
-        let rev = seen.as_ref().map_or(0, |seen| seen.rev);
-        let after = predict(seen.map(|seen| seen.doc), rev, mutation, settings);
+        let rev = seen.map_or(0, |seen| seen.rev);
+        let after = predict(seen.map(|seen| seen.doc.clone()), rev, mutation, settings);
         let bytes = after.map_or(0, |doc| json::write(&doc).len());
         if bytes > self.config.max_document_bytes {
             let message = format!(
@@ -142,7 +162,14 @@ impl Replica {
 
     /// An entity as the app sees it.
     pub(crate) fn see(&self, collection: &CollectionName, id: &EntityId) -> Option<Seen> {
-        self.see_with(collection, id, &Draft::default())
+        let all = || self.see_with(collection, id, &Draft::default());
+        match &self.watches.foreseen {
+            Some(known) if known.id == *id && known.collection == *collection => {
+                debug_assert_eq!(Some(&known.seen), all().as_ref(), "both ways lead to the same");
+                Some(known.seen.clone())
+            }
+            _ => all(),
+        }
     }
 
     fn see_with(&self, collection: &CollectionName, id: &EntityId, draft: &Draft) -> Option<Seen> {
@@ -271,6 +298,8 @@ pub(crate) struct Draft {
     pub(crate) mutations: Vec<Rc<Mutation>>,
     raw: Vec<Raw>,
     pub(crate) undo: Vec<Op>,
+    /// What the author of the last one saw.
+    seen: Option<Seen>,
     /// Where the mutations of an id stand: a call may hold tens of thousands.
     places: Table<EntityId, Vec<usize>>,
 }
