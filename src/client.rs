@@ -47,7 +47,7 @@ impl Client {
     pub fn call(&self, what: u32, text: &str, more: &str) -> Option<String> {
         let answer = self.driver.with(|engine, now| match what {
             // Accepts a write: visible at once, durable later (event `durable`).
-            0 => engine.write(now, text).map(Some),
+            0 => engine.write(now, text, more).map(Some),
             // Takes back what a write changed, as a new write.
             1 => engine.undo(now, text.parse().unwrap_or_default()).map(Some),
             // A row, or nothing.

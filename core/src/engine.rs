@@ -28,7 +28,7 @@
 //!     };
 //!     engine.handle(now, Input::Stored { token, result: Ok(reply) });
 //! }
-//! engine.write(now, r#"{"ops": [{"op": "insert", "c": "todos", "id": "a", "value": {"title": "Milk"}}]}"#)?;
+//! engine.write(now, r#"{"ops": [{"op": "insert", "c": "todos", "id": "a", "value": {"title": "Milk"}}]}"#, "")?;
 //! assert!(engine.row("todos", "a")?.unwrap().contains("Milk"));
 //! # Ok::<(), tidewire_core::error::CoreError>(())
 //! ```
@@ -90,13 +90,13 @@ impl Engine {
         self.replica.open(now);
     }
 
-    /// Writes; visible when this returns.
+    /// Writes; visible when this returns. `lines`: what a bulk insert inserts, each the id and the document.
     ///
     /// # Errors
     /// What is wrong with an operation; then nothing was written.
-    pub fn write(&mut self, now: Now, request: &str) -> Result<String, CoreError> {
+    pub fn write(&mut self, now: Now, request: &str, lines: &str) -> Result<String, CoreError> {
         self.must_be_open()?;
-        let done = self.replica.write(now, parse(request, WriteRequest::read)?)?;
+        let done = self.replica.write(now, parse(request, WriteRequest::read)?, lines)?;
         self.written = Some(now);
         Ok(json::write_text(&done))
     }

@@ -16,12 +16,13 @@ mod value;
 mod write;
 
 pub use self::fields::{Fields, list, number, text};
-pub use self::pick::{Span, Wanted};
+pub use self::pick::{Span, Wanted, members};
 pub use self::raw::Raw;
+pub use self::scan::TakeField;
 pub use self::texts::to_text;
 pub use self::value::{Map, Value};
+pub(crate) use self::write::write_string;
 pub use self::write::{write, write_text};
-pub(crate) use self::write::{write_string, write_value};
 pub use crate::json;
 
 use self::scan::Scanner;
@@ -88,6 +89,23 @@ pub fn parse_around<'a>(bytes: &'a [u8], key: &'a str) -> Result<(Value, Option<
 /// `bad-json`.
 pub fn items(text: &str) -> Result<Vec<&str>, CoreError> {
     Scanner::new(text.as_bytes(), None)?.items()
+}
+
+/// Shows the fields of an object, checked as [`parse`] checks them: the key, the text of its value, and the value
+/// itself where it has parts.
+///
+/// # Errors
+/// As [`parse`], and those of `then`.
+pub fn fields(text: &str, depth: usize, then: &mut TakeField<'_>) -> Result<(), CoreError> {
+    Scanner::new(text.as_bytes(), None)?.fields(depth, then)
+}
+
+/// A text, and what stands behind it.
+///
+/// # Errors
+/// `bad-json`.
+pub fn text_before(text: &str) -> Result<(String, &str), CoreError> {
+    Scanner::new(text.as_bytes(), None)?.text_before()
 }
 
 /// Reads a value that may be left out, so that `null` is a value and not the lack of one.

@@ -8,7 +8,7 @@ use crate::ids::{CollectionName, EntityId, Rev};
 use crate::json::{self, JsonLimits, Value};
 use crate::merge::predict;
 use crate::model::document;
-use crate::model::mutation::Mutation;
+use crate::model::edit::Edit;
 use crate::model::path::Path;
 use crate::model::schema::CollectionSettings;
 use crate::store::conflicts::{self, Known};
@@ -35,7 +35,7 @@ pub fn see<'a>(
     settings: &CollectionSettings,
     collection: &CollectionName,
     id: &EntityId,
-    provisional: impl Iterator<Item = &'a Mutation>,
+    provisional: impl Iterator<Item = &'a Edit>,
 ) -> Option<Seen> {
     let entity = state.entity(collection.as_str(), id.as_str());
     let confirmed = entity.and_then(|entity| entity.confirmed.as_ref());
@@ -51,8 +51,9 @@ pub fn see<'a>(
         place(&mut doc, &known.path, known.value("yours"));
     }
     let pending = entity.into_iter().flat_map(|entity| &entity.pending);
-    let queued = pending.filter_map(|n| state.queue.get(n)).map(|entry| &*entry.mutation);
-    for mutation in queued.chain(provisional) {
+    let queued = pending.filter_map(|n| state.queue.get(n)).map(|entry| &entry.edit);
+    for edit in queued.chain(provisional) {
+        let mutation = &*edit.mutation();
         at = at.max(mutation.at.0);
         // What a mutation decides is not part of the document that it was made against.
         for known in conflicts.iter_mut().filter(|known| mutation.resolves.contains(&known.id)) {

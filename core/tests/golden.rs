@@ -39,7 +39,7 @@ fn carry_out(engine: &mut Engine, step: &Value) -> Vec<Value> {
     let mut answer = Vec::new();
     match step["do"].as_str().unwrap() {
         "open" => engine.open(now),
-        "write" => answer.push(text_answer("answer", engine.write(now, &with.to_string()))),
+        "write" => answer.push(text_answer("answer", engine.write(now, &with.to_string(), ""))),
         "command" => answer.push(text_answer("answer", engine.command(now, &with.to_string()))),
         "row" => {
             let row = engine.row(with[0].as_str().unwrap(), with[1].as_str().unwrap());

@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use tidewire_core::ids::{CollectionName, EntityId};
 use tidewire_core::json;
 use tidewire_core::json::Value;
+use tidewire_core::model::edit::Edit;
 use tidewire_core::model::mutation::Mutation;
 use tidewire_core::model::path::Path;
 use tidewire_core::model::schema::{CollectionSettings, Strategy as Conflict};
@@ -50,7 +51,7 @@ impl Memory {
             // With blanks and escapes.
             1 => put(Doc::Text(&serde_json::to_vec_pretty(doc).unwrap())),
             2 => put(Doc::Value(doc)),
-            _ => put(Doc::Insert(&insert_of(id, doc))),
+            _ => put(Doc::Insert(&Edit::of(insert_of(id, doc)))),
         }
     }
 
@@ -222,7 +223,7 @@ fn carry_out(world: &mut World, step: Step, histories: &mut usize) {
         Step::Write { tab, atomic, ops } => {
             // One that the device refuses, an insert of what is there for example, changes nothing.
             let request = json!({"atomic": atomic, "ops": ops}).to_string();
-            let _refused = world.tabs[tab].engine.write(world.now, &request);
+            let _refused = world.tabs[tab].engine.write(world.now, &request, "");
         }
         Step::Network(on) => world.set_network(on),
         Step::Refuse(value) => world.server.reject = Some(("/a".into(), value)),

@@ -31,7 +31,7 @@ fn run(edits: &[Value], offline: bool) -> (World, usize, Vec<Value>) {
     let mut views = Vec::new();
     for edit in edits {
         let request = json!({"ops": [edit]}).to_string();
-        let _refused = world.tabs[tab].engine.write(world.now, &request);
+        let _refused = world.tabs[tab].engine.write(world.now, &request, "");
         world.run(1_000);
         views.push(fields(&world.row(tab, "d").unwrap()));
     }

@@ -45,7 +45,7 @@ fn a_collection_that_is_declared_later_is_written_and_pulled_by_the_tab_that_lea
     let b = world.device();
     world.run(1_000);
     let op = insert("d1", json!({"f": 1}));
-    let refused = world.tabs[a].engine.write(world.now, &json!({"ops": [op]}).to_string()).unwrap_err();
+    let refused = world.tabs[a].engine.write(world.now, &json!({"ops": [op]}).to_string(), "").unwrap_err();
     assert_eq!(refused.code.as_str(), "unknown-collection");
     world.command(follower, json!({"do": "declare", "collections": {"deals": {"conflict": "merge"}}}));
     world.write(follower, insert("d1", json!({"f": 1})));

@@ -172,7 +172,7 @@ fn rule_03_a_coalesce_behind_a_sent_has_no_effect() {
         let absorbed = state.queue.get(&MutationId(1, 0)).unwrap().status;
         assert_eq!(absorbed, if sent { Status::Queued } else { Status::Void });
         let survivor = state.queue.get(&MutationId(1, 1)).unwrap();
-        assert_eq!(survivor.raw.get().contains(r#""/f":3"#), !sent);
+        assert_eq!(survivor.edit.raw.get().contains(r#""/f":3"#), !sent);
     }
 }
 
@@ -311,7 +311,7 @@ fn who_lost_its_engine_learns_which_of_its_calls_were_stored_whatever_became_of_
     };
     let b = world.tab(0);
     for (tab, call) in [(a, call(7, 1, "d1")), (b, call(8, 5, "d3")), (a, call(7, 2, "d2"))] {
-        world.tabs[tab].engine.write(world.now, &call).unwrap();
+        world.tabs[tab].engine.write(world.now, &call, "").unwrap();
         world.settle();
     }
     world.run(5_000);

@@ -21,7 +21,7 @@ fn moved(world: &mut World, tab: usize) -> u64 {
 
 fn refused_with(world: &mut World, tab: usize) -> Code {
     let request = json!({"ops": [insert("late", json!({}))]}).to_string();
-    world.tabs[tab].engine.write(world.now, &request).unwrap_err().code
+    world.tabs[tab].engine.write(world.now, &request, "").unwrap_err().code
 }
 
 fn stopped(world: &mut World, tab: usize) {

@@ -173,8 +173,8 @@ fn rule_11_a_transaction_over_its_bounds_is_refused_when_it_is_written() {
     let ops = |count: usize| (0..count).map(|n| insert(&format!("d{n}"), json!({}))).collect::<Vec<_>>();
     let engine = &mut world.tabs[a].engine;
     let request = |count| json!({"atomic": true, "ops": ops(count)}).to_string();
-    assert!(engine.write(world.now, &request(500)).is_ok());
-    assert_eq!(engine.write(world.now, &request(501)).unwrap_err().code.as_str(), "too-large");
+    assert!(engine.write(world.now, &request(500), "").is_ok());
+    assert_eq!(engine.write(world.now, &request(501), "").unwrap_err().code.as_str(), "too-large");
 }
 
 #[test]

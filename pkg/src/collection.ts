@@ -2,13 +2,13 @@
 import type { Conflict, LazyConflicts } from "./conflicts.js";
 import { TidewireError, toTidewireError } from "./errors.js";
 import { newId } from "./ids.js";
-import { Resolver, type Intent, type IntentTarget } from "./intents.js";
-import { cleanObject, withoutKeys, type JsonObject } from "./json.js";
+import { insertOp, Resolver, type Intent, type IntentTarget } from "./intents.js";
+import { checkObject, type JsonObject } from "./json.js";
 import { liveOf, type Live, type Source } from "./live.js";
 import { compilePatch } from "./patch.js";
 import { CollectionQuery, loadState, SOURCE, type BulkResult, type Query } from "./query.js";
 import type { Include, Refs } from "./refs.js";
-import { isRowKey } from "./rows.js";
+import { entityOf } from "./rows.js";
 import { validateInsert, type StandardSchema } from "./schema.js";
 import type { Session } from "./session.js";
 import { topics } from "./topics.js";
@@ -77,10 +77,10 @@ export function collection<S extends StandardSchema, const R extends Refs<Output
 export class Intents {
   constructor(readonly target: () => IntentTarget) {}
 
-  insert(kind: "insert" | "upsert", value: unknown): Intent {
+  insert(kind: "insert" | "upsert", value: unknown): Intent & { readonly kind: "insert" | "upsert" } {
     const { name, schema } = this.target();
     const { id, entity } = splitId(value, name);
-    return { kind, id, value: validateInsert(schema, entity, name) };
+    return { kind, id, text: validateInsert(schema, entity, name) };
   }
 
   update(id: string, patch: unknown, options: EditOptions | undefined): Intent {
@@ -133,11 +133,11 @@ export class DbCollection<I, T, N = {}> implements Collection<I, T, N> {
   }
 
   insert(value: NewEntity<I>): Write {
-    return this.#one(() => this.#intents.insert("insert", value));
+    return this.#insert([value], () => undefined);
   }
 
   insertMany(values: readonly NewEntity<I>[]): Write<readonly string[]> {
-    return this.#many(() => values.map((value) => this.#intents.insert("insert", value)));
+    return this.#insert(values, (ids) => ids);
   }
 
   upsert(value: NewEntity<I>): Write {
@@ -146,7 +146,11 @@ export class DbCollection<I, T, N = {}> implements Collection<I, T, N> {
 
   /** For `db.import`. */
   upsertMany(values: readonly unknown[]): Write<readonly string[]> {
-    return this.#many(() => values.map((value) => this.#intents.insert("upsert", value)));
+    return this.#write(
+      () => values.map((value) => this.#intents.insert("upsert", value)),
+      (ids) => ids,
+      "",
+    );
   }
 
   update(id: string, patch: unknown, options?: EditOptions): Write {
@@ -195,21 +199,28 @@ export class DbCollection<I, T, N = {}> implements Collection<I, T, N> {
     return this.#write(() => [make()], () => undefined, knownId);
   }
 
-  #many(make: () => readonly Intent[]): Write<readonly string[]> {
-    return this.#write(make, (ids) => ids, "");
+  /** What an insert comes to is known before any row is. */
+  #insert<R>(values: readonly unknown[], result: (ids: readonly string[]) => R): Write<R> {
+    const make = (): readonly Intent[] => values.map((value) => this.#intents.insert("insert", value));
+    return this.#write(make, result, "", (intents) => {
+      const ops = [insertOp(this.name, intents as readonly { id: string; text: string }[])];
+      return () => ops;
+    });
   }
 
-  #write<R>(make: () => readonly Intent[], result: (ids: readonly string[]) => R, knownId: string): Write<R> {
+  #write<R>(
+    make: () => readonly Intent[],
+    result: (ids: readonly string[]) => R,
+    knownId: string,
+    prepare = (intents: readonly Intent[]) => () => this.#resolve(intents),
+  ): Write<R> {
     // The store opens while the values are checked.
     this.session.start();
     try {
       const intents = make();
       const ids = Object.freeze(intents.map((intent) => intent.id));
-      const request = (): { ops: readonly WireOp[]; atomic: boolean } => ({
-        ops: this.#resolve(intents),
-        atomic: false,
-      });
-      return startWrite(this.session, ids[0] ?? "", request, () => result(ids));
+      const ops = prepare(intents);
+      return startWrite(this.session, ids[0] ?? "", () => ({ ops: ops(), atomic: false }), () => result(ids));
     } catch (error) {
       return refusedWrite(this.session, knownId, toTidewireError(error));
     }
@@ -235,13 +246,12 @@ export class DbCollection<I, T, N = {}> implements Collection<I, T, N> {
 }
 
 function splitId(value: unknown, collection: string): { id: string; entity: JsonObject } {
-  const json = cleanObject(value);
+  const json = checkObject(value);
   const given = json["id"];
   if (given !== undefined && (typeof given !== "string" || given === "")) {
     throw new TidewireError("bad-name", `An id is a text that is not empty.`, { collection, path: "/id" });
   }
-  const rowKeys = new Set(Object.keys(json).filter(isRowKey));
-  return { id: given ?? newId(), entity: withoutKeys(json, rowKeys) };
+  return { id: given ?? newId(), entity: entityOf(json) };
 }
 
 /** The collection that a definition makes. */

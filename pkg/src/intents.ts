@@ -9,9 +9,9 @@ import { entityOf, type AnyRow } from "./rows.js";
 import { isPromise, validateUpdate, type StandardSchema } from "./schema.js";
 import type { WireOp } from "./wasm/wire.js";
 
-/** One thing that a write asks for. Values of inserts are validated already. */
+/** One thing that a write asks for. Values of inserts are validated already, and JSON. */
 export type Intent =
-  | { readonly kind: "insert" | "upsert"; readonly id: string; readonly value: JsonObject }
+  | { readonly kind: "insert" | "upsert"; readonly id: string; readonly text: string }
   | { readonly kind: "patch"; readonly id: string; readonly edits: readonly Edit[]; readonly ifRev: number | undefined }
   | {
       readonly kind: "draft";
@@ -50,14 +50,14 @@ export class Resolver {
     const before = intent.kind === "insert" ? undefined : this.entity(c, id);
     switch (intent.kind) {
       case "insert":
-        this.#changed.set(`${c}/${id}`, intent.value);
-        return { op: "insert", c, id, value: intent.value };
-      case "upsert":
-        this.#changed.set(`${c}/${id}`, intent.value);
-        if (before === undefined) return { op: "insert", c, id, value: intent.value };
-        return canonicalJson(before) === canonicalJson(intent.value)
-          ? undefined
-          : { op: "replace", c, id, value: intent.value };
+        this.#changed.set(`${c}/${id}`, JSON.parse(intent.text) as JsonObject);
+        return insertOp(c, [intent]);
+      case "upsert": {
+        const value = JSON.parse(intent.text) as JsonObject;
+        this.#changed.set(`${c}/${id}`, value);
+        if (before === undefined) return insertOp(c, [intent]);
+        return canonicalJson(before) === canonicalJson(value) ? undefined : { op: "replace", c, id, value };
+      }
       case "patch":
         return this.#patch(target, intent, need(before, c, id));
       case "draft":
@@ -100,6 +100,16 @@ export class Resolver {
     this.#changed.set(`${target.name}/${intent.id}`, after);
     return { op: "replace", c: target.name, id: intent.id, value: after, ...revision(intent.ifRev) };
   }
+}
+
+/** New entities as one operation. */
+export function insertOp(c: string, entities: readonly { readonly id: string; readonly text: string }[]): WireOp {
+  return {
+    op: "insert",
+    c,
+    ids: entities.map(({ id }) => id),
+    lines: entities.map(({ id, text }) => JSON.stringify(id) + text),
+  };
 }
 
 function need(entity: JsonObject | undefined, collection: string, id: string): JsonObject {

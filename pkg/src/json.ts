@@ -1,8 +1,9 @@
 /**
  * JSON values: what may cross into the store.
  *
- * Invariant: a value that leaves {@link cleanJson} is plain JSON and shares nothing with the caller's object. A key
- * that leads to a prototype is refused before anything is assigned to it.
+ * Invariant: what passes {@link checkObject} is what `JSON.stringify` makes of it: but for members that are
+ * `undefined`, nothing is left out, turned into `null` or asked for a text of its own. A value that leaves
+ * {@link cleanJson} shares nothing with the caller's object.
  */
 import { TidewireError } from "./errors.js";
 
@@ -14,6 +15,9 @@ export type JsonObject = { readonly [key: string]: Json };
 const DEPTH_MAX = 64;
 /** With `u`, two surrogates that belong together are one character of another class. */
 const LONE_SURROGATE = /\p{Cs}/u;
+/** Faster where there is such a method. */
+const { isWellFormed } = String.prototype as { isWellFormed?: (this: string) => boolean };
+const isText = (text: string): boolean => (isWellFormed ? isWellFormed.call(text) : !LONE_SURROGATE.test(text));
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
 
 /**
@@ -21,14 +25,25 @@ const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor",
  * the pointer of where it stands.
  */
 export function cleanJson(value: unknown, pointer = ""): Json {
-  return clean(value, pointer);
+  check(value, pointer);
+  return typeof value === "object" ? (JSON.parse(JSON.stringify(value)) as Json) : (value as Json);
 }
 
 /** Like {@link cleanJson}, for something that must be an object. */
-export function cleanObject(value: unknown, pointer = ""): JsonObject {
-  const json = cleanJson(value, pointer);
-  if (!isJsonObject(json)) throw refuse(pointer, "an entity is a JSON object");
-  return json;
+export function cleanObject(value: unknown): JsonObject {
+  return JSON.parse(objectText(value)) as JsonObject;
+}
+
+/** The text of something that must be an object and JSON. */
+export function objectText(value: unknown): string {
+  return JSON.stringify(checkObject(value));
+}
+
+/** The value itself, if it is an object and JSON. */
+export function checkObject(value: unknown): JsonObject {
+  if (!isJsonObject(value as Json)) throw refuse("", "an entity is a JSON object");
+  check(value, "");
+  return value as JsonObject;
 }
 
 /** Whether this is an object, not an array and not null. */
@@ -48,9 +63,10 @@ export function canonicalJson(value: Json): string {
 
 /** Freezes a parsed value and everything in it. */
 export function deepFreeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const key of Object.keys(value)) deepFreeze((value as Record<string, unknown>)[key]);
+  // Parsed values inherit nothing that `for` would show.
+  for (const key in Object.freeze(value)) {
+    const member = value[key];
+    if (typeof member === "object" && member !== null && !Object.isFrozen(member)) deepFreeze(member);
   }
   return value;
 }
@@ -81,18 +97,19 @@ interface Place {
   key: string | number;
 }
 
-function clean(value: unknown, at: Place | string): Json {
+function check(value: unknown, at: Place | string): void {
   switch (typeof value) {
     case "string":
-      if (LONE_SURROGATE.test(value)) throw refuse(at, "a lone surrogate is no text");
-      return value;
+      if (!isText(value)) throw refuse(at, "a lone surrogate is no text");
+      return;
     case "boolean":
-      return value;
+      return;
     case "number":
       if (!Number.isFinite(value)) throw refuse(at, `${value} is not JSON; use null or leave the field out`);
-      return value;
+      return;
     case "object":
-      return value === null ? null : cleanNested(value, at);
+      if (value !== null) checkNested(value, at);
+      return;
     case "bigint":
       throw refuse(at, "a BigInt is not JSON; use a number or a string");
     case "undefined":
@@ -102,32 +119,32 @@ function clean(value: unknown, at: Place | string): Json {
   }
 }
 
-function cleanNested(value: object, up: Place | string): Json {
+function checkNested(value: object, up: Place | string): void {
   for (let at = up; typeof at === "object"; at = at.up)
     if (at.of === value) throw refuse(up, "the value contains itself");
   const depth = typeof up === "object" ? up.depth + 1 : 0;
   if (depth >= DEPTH_MAX) throw refuse(up, `nested deeper than ${DEPTH_MAX} levels`, "too-deep");
   const at: Place = { up, of: value, depth, key: 0 };
   if (Array.isArray(value)) {
-    return Array.from(value, (item: unknown, index) => {
+    // Not `forEach`, which passes over holes.
+    for (let index = 0; index < value.length; index += 1) {
       at.key = index;
-      return clean(item, at);
-    });
+      check(value[index], at);
+    }
+    return;
   }
   if (value instanceof Date) throw refuse(up, "a Date is not JSON; store date.toISOString()");
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
     throw refuse(up, `an instance of ${value.constructor?.name ?? "a class"} is not JSON; use a plain object`);
   }
-  const copy: { [key: string]: Json } = {};
   for (const key of Object.keys(value)) {
     at.key = key;
     if (FORBIDDEN_KEYS.has(key)) throw refuse(at, `the key ${JSON.stringify(key)} is not allowed`, "forbidden-key");
-    if (LONE_SURROGATE.test(key)) throw refuse(at, "a lone surrogate is no text");
+    if (!isText(key)) throw refuse(at, "a lone surrogate is no text");
     const member = (value as { readonly [key: string]: unknown })[key];
-    if (member !== undefined) copy[key] = clean(member, at);
+    if (member !== undefined) check(member, at);
   }
-  return copy;
 }
 
 function pointerOf(at: Place | string): string {

@@ -30,10 +30,8 @@ export class RowCache {
   readonly #entries = new Map<string, Map<string, Entry>>();
   readonly #recent = new Set<AnyRow>();
   readonly #remote = new Map<string, number>();
-  readonly #gone = new FinalizationRegistry<{ entries: Map<string, Entry>; id: string }>((held) => {
-    const entry = held.entries.get(held.id);
-    if (entry !== undefined && entry.ref.deref() === undefined) held.entries.delete(held.id);
-  });
+  /** Entries whose row is gone are looked for when there are twice as many entries as were left the last time. */
+  #sweepAt = RECENT_MAX * 2;
 
   constructor(private readonly reader: RowReader) {}
 
@@ -82,7 +80,7 @@ export class RowCache {
   invalidate(collection: string, ids: Iterable<string>, origin: "local" | "remote" = "local"): void {
     const entries = this.#collection(collection);
     if (origin === "remote") this.#remote.set(collection, this.remoteChanges(collection) + 1);
-    for (const id of ids) {
+    for (const id of entries.size > 0 ? ids : []) {
       const entry = entries.get(id);
       if (entry !== undefined) entry.stale = true;
     }
@@ -100,13 +98,18 @@ export class RowCache {
     const entry = entries.get(id);
     if (same && entry !== undefined) entry.stale = false;
     else {
+      if (entries.size >= this.#sweepAt) this.#sweep(entries);
       entries.set(id, { ref: new WeakRef(kept), stale: false });
-      this.#gone.register(kept, { entries, id });
     }
     this.#recent.delete(kept);
     this.#recent.add(kept);
     if (this.#recent.size > RECENT_MAX) this.#recent.delete(this.#recent.values().next().value as AnyRow);
     return kept;
+  }
+
+  #sweep(entries: Map<string, Entry>): void {
+    for (const [id, { ref }] of entries) if (ref.deref() === undefined) entries.delete(id);
+    this.#sweepAt = Math.max(RECENT_MAX, entries.size) * 2;
   }
 
   #collection(name: string): Map<string, Entry> {

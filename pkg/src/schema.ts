@@ -4,7 +4,7 @@
  * The types below are the specification's own shape, inlined so that the package has no dependency.
  */
 import { TidewireError } from "./errors.js";
-import { cleanObject, escapeToken, type JsonObject } from "./json.js";
+import { cleanObject, escapeToken, objectText, type JsonObject } from "./json.js";
 import { overlaps } from "./path.js";
 
 /** A validator: Standard Schema, version 1. */
@@ -69,11 +69,11 @@ type NonJsonAt<V, K extends string, D extends number> = unknown extends V
             : never
           : never;
 
-/** Validates a whole entity (without its id) and returns it with defaults filled. */
-export function validateInsert(schema: StandardSchema, value: JsonObject, collection: string): JsonObject {
+/** Validates a whole entity (without its id) and returns it with defaults filled, as JSON. */
+export function validateInsert(schema: StandardSchema, value: JsonObject, collection: string): string {
   const result = run(schema, value, collection);
   if (result.issues !== undefined) throw invalid(result.issues, collection);
-  return cleanObject(result.value);
+  return objectText(result.value);
 }
 
 /**

@@ -207,8 +207,7 @@ export class Session implements SourceHost {
     const touched: string[] = [topics.status, topics.queue, topics.conflicts];
     for (const [collection, ids] of changes) {
       this.rows.invalidate(collection, ids);
-      touched.push(topics.collection(collection));
-      for (const id of ids) touched.push(topics.row(collection, id));
+      touched.push(topics.collection(collection), ...topics.rows(collection, ids, this.#topics));
     }
     this.touch(touched, own);
   }

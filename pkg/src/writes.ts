@@ -17,6 +17,12 @@ export type Request =
   | { readonly undo: number }
   | { readonly command: string };
 
+/** What the core says of a write: its number, if there was anything to write, and of how many edits it is. */
+interface Accepted {
+  readonly write?: number;
+  readonly count?: number;
+}
+
 /** Makes the request when the store is open. `undefined`: nothing to do. */
 export type MakeRequest = () => Request | undefined;
 
@@ -219,7 +225,7 @@ export class WriteLane {
     submission.call ||= this.#calls += 1;
     try {
       const answer = this.session.call((client) => send(client, request, [this.#asker, submission.call]));
-      this.#accepted(submission, request, JSON.parse(answer) as { write?: number; ids?: string[] });
+      this.#accepted(submission, request, JSON.parse(answer) as Accepted);
     } catch (thrown) {
       const error = toTidewireError(thrown, aboutOf(request));
       if (isTrap(error.cause) && submission.attempts < 2) this.#replay.push(submission);
@@ -227,19 +233,20 @@ export class WriteLane {
     }
   }
 
-  #accepted(submission: Submission, request: Request, answer: { write?: number; ids?: string[] }): void {
+  #accepted(submission: Submission, request: Request, answer: Accepted): void {
     // Nothing was left to write.
     if (answer.write === undefined) return submission.resolve();
     submission.number = answer.write;
     submission.epoch = this.#epoch;
-    submission.expected = "ops" in request ? request.ops.length : (answer.ids?.length ?? 1);
+    submission.expected = answer.count ?? 1;
     this.#unstored.set(answer.write, submission);
     if (this.session.config.url !== null) this.#await(answer.write, submission);
     if (!("ops" in request)) return;
     const changes = new Map<string, Set<string>>();
     for (const op of request.ops) {
       const ids = changes.get(op.c) ?? new Set();
-      changes.set(op.c, ids.add(op.id));
+      for (const id of idsOf(op)) ids.add(id);
+      changes.set(op.c, ids);
     }
     this.session.touchRows(changes, true);
   }
@@ -259,14 +266,25 @@ export class WriteLane {
 }
 
 function send(client: WireClient, request: Request, call: readonly [number, number]): string {
-  if ("ops" in request) return client.write(JSON.stringify({ ...request, call }));
+  if ("ops" in request) {
+    // Documents stand beside the request, so that the core reads them once and as they are.
+    const ops = request.ops.map((op) => (op.op === "insert" ? { op: op.op, c: op.c, count: op.ids.length } : op));
+    const lines = request.ops.flatMap((op) => (op.op === "insert" ? op.lines : []));
+    return client.write(JSON.stringify({ ...request, ops, call }), lines.join("\n"));
+  }
   return "undo" in request ? client.undo(request.undo) : client.command(request.command);
 }
 
 /** What an error of this request is about, where that is one entity. */
 function aboutOf(request: Request): ErrorDetails {
   const [op, another] = "ops" in request ? request.ops : [];
-  return op !== undefined && another === undefined ? { collection: op.c, id: op.id } : {};
+  if (op === undefined || another !== undefined) return {};
+  const [id, more] = idsOf(op);
+  return id !== undefined && more === undefined ? { collection: op.c, id } : {};
+}
+
+function idsOf(op: WireOp): readonly string[] {
+  return op.op === "insert" ? op.ids : [op.id];
 }
 
 function isFinal(verdict: Verdict): boolean {

@@ -4,6 +4,18 @@
  */
 const clone = (value) => JSON.parse(JSON.stringify(value));
 
+/** The request with an operation for each line. */
+function withInserts(request, lines) {
+  const all = lines.split("\n").filter(Boolean).map((line) => {
+    const end = line.search(/(?<!\\)"\{/) + 1;
+    return { id: JSON.parse(line.slice(0, end)), value: JSON.parse(line.slice(end)) };
+  });
+  const ops = request.ops.flatMap(({ count, ...op }) =>
+    count === undefined ? [op] : all.splice(0, count).map((entity) => ({ ...op, ...entity })),
+  );
+  return { ...request, ops };
+}
+
 export function fakeFactory(options = {}) {
   const store = options.store ?? { rows: new Map(), queue: [], key: 0 };
   const listeners = new Set();
@@ -86,18 +98,17 @@ export class FakeClient {
     }
   }
 
-  write(text) {
+  write(text, lines) {
     this.calls.write += 1;
     this.#trap("write");
-    const request = JSON.parse(text);
-    const ids = request.ops.map((op) => op.id);
+    const request = withInserts(JSON.parse(text), lines);
     for (const op of request.ops) this.#apply(op);
     const number = (this.writes += 1);
     const { call: _, ...asked } = request;
     this.lastRequest = asked;
     this.pending.push({ number, request, at: Date.now() });
     if (this.autoDurable) queueMicrotask(() => this.settle(number));
-    return JSON.stringify({ write: number, ids });
+    return JSON.stringify({ write: number, count: request.ops.length });
   }
 
   undo(number) {
@@ -105,7 +116,7 @@ export class FakeClient {
     this.writes += 1;
     const own = this.writes;
     queueMicrotask(() => this.emit([{ type: "durable", write: own, n: [[(this.store.key += 1), 0]] }]));
-    return JSON.stringify({ write: own, ids: ["x"] });
+    return JSON.stringify({ write: own, count: 1 });
   }
 
   /** Makes a write durable; `report: false`: the log has it, but the tab was not told. */

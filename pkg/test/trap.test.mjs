@@ -62,9 +62,9 @@ test("a write that traps every time is refused, and the rest goes on", async () 
   factory.create = async (...args) => {
     const made = await create(...args);
     const write = made.client.write.bind(made.client);
-    made.client.write = (text) => {
+    made.client.write = (text, lines) => {
       if (text.includes("poison")) throw new WebAssembly.RuntimeError("unreachable");
-      return write(text);
+      return write(text, lines);
     };
     return made;
   };

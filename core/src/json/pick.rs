@@ -56,6 +56,22 @@ impl Wanted {
     }
 }
 
+/// Shows the fields of an object: the key as it stands between its quotes, and the text of the value. Stops where
+/// `then` says no.
+pub fn members<'a>(object: &'a str, then: &mut dyn FnMut(&'a str, &'a str) -> bool) {
+    let mut finder = Finder { doc: object.as_bytes(), at: 0, left: 0, spans: &mut [] };
+    if finder.token() != Some(b'{') {
+        return;
+    }
+    finder.at += 1;
+    while let Some((key, (start, end))) = finder.member() {
+        let (Ok(key), Some(value)) = (str::from_utf8(key), object.get(start..end)) else { return };
+        if !then(key, value) {
+            return;
+        }
+    }
+}
+
 struct Finder<'a, 's> {
     doc: &'a [u8],
     at: usize,
@@ -69,22 +85,7 @@ impl<'a> Finder<'a, '_> {
     fn object(&mut self, wanted: &[Key]) -> Option<()> {
         self.at += 1;
         loop {
-            match self.token()? {
-                b'}' => {
-                    self.at += 1;
-                    return Some(());
-                }
-                b',' => {
-                    self.at += 1;
-                    self.token()?;
-                }
-                _ => {}
-            }
-            let name = self.string()?;
-            if self.token()? != b':' {
-                return None;
-            }
-            self.at += 1;
+            let Some(name) = self.name()? else { return Some(()) };
             let first = self.token()?;
             let start = self.at;
             let key = find(wanted, name);
@@ -100,6 +101,36 @@ impl<'a> Finder<'a, '_> {
                 }
             }
         }
+    }
+
+    /// The next key of an object and the place of its value.
+    fn member(&mut self) -> Option<(&'a [u8], Span)> {
+        let name = self.name()??;
+        self.token()?;
+        let start = self.at;
+        self.pass()?;
+        Some((name, (start, self.at)))
+    }
+
+    /// The next key of an object, up to behind its colon; none at the end of the object.
+    fn name(&mut self) -> Option<Option<&'a [u8]>> {
+        match self.token()? {
+            b'}' => {
+                self.at += 1;
+                return Some(None);
+            }
+            b',' => {
+                self.at += 1;
+                self.token()?;
+            }
+            _ => {}
+        }
+        let name = self.string()?;
+        if self.token()? != b':' {
+            return None;
+        }
+        self.at += 1;
+        Some(Some(name))
     }
 
     /// Passes over a value.

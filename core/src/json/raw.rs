@@ -1,12 +1,14 @@
 //! A text that is known to be JSON and travels as it is.
 
+use std::sync::Arc;
+
 use super::scan::Scanner;
 use crate::error::CoreError;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// JSON that nobody needs to look into: it is read, kept and written as text.
+/// JSON that nobody needs to look into: it is read, kept and written as text. A copy shares the text.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Raw(Box<str>);
+pub struct Raw(Arc<str>);
 
 /// By this name [`json::to_text`](crate::json::to_text) knows a [`Raw`].
 pub(super) const RAW: &str = "$tidewire::raw";
@@ -21,7 +23,7 @@ impl Raw {
     }
 
     /// A text that was found as a value within JSON, or written by this crate.
-    pub(crate) fn trusted(text: impl Into<Box<str>>) -> Self {
+    pub(crate) fn trusted(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 
@@ -48,6 +50,6 @@ impl Serialize for Raw {
 impl<'de> Deserialize<'de> for Raw {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <Box<serde_json::value::RawValue>>::deserialize(deserializer)?;
-        Ok(Self(raw.into()))
+        Ok(Self::trusted(raw.get()))
     }
 }

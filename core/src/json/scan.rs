@@ -1,5 +1,7 @@
 //! Reads JSON text in one pass. The text is UTF-8 before anything looks at it, and nesting is bounded.
 
+use std::borrow::Cow;
+
 use super::value::{Map, Value};
 
 use crate::error::{Code, CoreError};
@@ -8,6 +10,9 @@ use crate::json::{check_key, number_of, numbers, too_deep};
 /// How deep a value may be that is only passed over. Whoever reads it has a limit of its own, and refuses just that
 /// value; this one keeps the stack small.
 const PASSED_DEPTH_MAX: usize = 512;
+
+/// What is done with each field of an object: its key, the text of its value, and the value where it has parts.
+pub type TakeField<'t> = dyn FnMut(&str, &str, Option<Value>) -> Result<(), CoreError> + 't;
 
 /// A place in a text.
 pub(super) struct Scanner<'a> {
@@ -49,6 +54,54 @@ impl<'a> Scanner<'a> {
         Ok(text)
     }
 
+    /// A text, and what stands behind it.
+    pub(super) fn text_before(mut self) -> Result<(String, &'a str), CoreError> {
+        let text = self.string()?;
+        Ok((text, self.text.get(self.at..).unwrap_or_default()))
+    }
+
+    /// Shows the fields of an object, and nothing behind it: the key, the text of the value, and the value itself where
+    /// it has parts.
+    pub(super) fn fields(mut self, depth: usize, then: &mut TakeField<'_>) -> Result<(), CoreError> {
+        let mut keys: Vec<Cow<'a, str>> = Vec::new();
+        self.each(b'{', b'}', &mut |scanner| {
+            let key = scanner.key()?;
+            scanner.expect(b':')?;
+            check_key(&key)?;
+            if keys.contains(&key) {
+                return Err(twice(&key));
+            }
+            let first = scanner.peek_token();
+            let start = scanner.at;
+            let value = match first {
+                Some(b'"') => {
+                    scanner.pass_string()?;
+                    None
+                }
+                _ => {
+                    Some(scanner.value(depth - 1)?).filter(|value| matches!(value, Value::Array(_) | Value::Object(_)))
+                }
+            };
+            then(&key, scanner.since(start), value)?;
+            keys.push(key);
+            Ok(())
+        })?;
+        self.end()
+    }
+
+    /// The text of a key; a copy only where it is written in escapes.
+    fn key(&mut self) -> Result<Cow<'a, str>, CoreError> {
+        let start = self.at;
+        self.pass_string()?;
+        let plain = self.since(start + 1);
+        let plain = plain.get(..plain.len().saturating_sub(1)).unwrap_or_default();
+        if !plain.contains('\\') {
+            return Ok(Cow::Borrowed(plain));
+        }
+        self.at = start;
+        self.string().map(Cow::Owned)
+    }
+
     fn value(&mut self, depth: usize) -> Result<Value, CoreError> {
         match self.peek_token() {
             Some(b'{' | b'[') if depth == 0 => Err(too_deep()),
@@ -79,7 +132,7 @@ impl<'a> Scanner<'a> {
             check_key(&key)?;
             let is_raw = raw_key == Some(key.as_str());
             if map.contains_key(&key) || (is_raw && scanner.raw.is_some()) {
-                return Err(CoreError::new(Code::BadJson, "an object names one key twice").at(key));
+                return Err(twice(&key));
             }
             if is_raw {
                 scanner.raw = Some(scanner.pass()?);
@@ -301,6 +354,11 @@ impl<'a> Scanner<'a> {
     fn bad(&self) -> CoreError {
         CoreError::new(Code::BadJson, format!("not valid JSON at byte {}", self.at))
     }
+}
+
+#[cold]
+fn twice(key: &str) -> CoreError {
+    CoreError::new(Code::BadJson, "an object names one key twice").at(key)
 }
 
 /// Whether none of eight bytes is a quote, a backslash or a control character: a zero byte is found by borrowing from

@@ -15,7 +15,7 @@ pub fn write_text(value: &Value) -> String {
     out
 }
 
-pub(crate) fn write_value(value: &Value, out: &mut String) {
+fn write_value(value: &Value, out: &mut String) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(true) => out.push_str("true"),

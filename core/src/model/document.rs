@@ -17,17 +17,6 @@ pub fn get<'a>(doc: &'a Value, path: &Path) -> Option<&'a Value> {
     Some(at)
 }
 
-/// The value at a path of what an insert makes.
-pub fn get_of_insert<'a>(mutation: &'a Mutation, path: &Path) -> Option<&'a Value> {
-    let text = path.as_str();
-    let end = text.bytes().skip(1).position(|byte| byte == b'/').map_or(text.len(), |at| at + 1);
-    let mut at = mutation.set.get(text.get(..end)?)?;
-    for key in path.segments().skip(1) {
-        at = at.as_object()?.get(key.as_ref())?;
-    }
-    Some(at)
-}
-
 /// Puts a value at a path; objects on the way are made. Returns whether it fits: a scalar on the way refuses it, and
 /// then nothing changed.
 pub fn set(doc: &mut Value, path: &Path, value: Value) -> bool {

@@ -5,6 +5,8 @@ pub mod conflict;
 pub mod cursor;
 pub mod digest;
 pub mod document;
+pub mod edit;
+pub mod insert;
 pub mod mutation;
 pub mod path;
 pub mod schema;

@@ -111,7 +111,7 @@ impl PathLists {
 }
 
 impl Kind {
-    fn read(value: &Value) -> Result<Self, CoreError> {
+    pub(super) fn read(value: &Value) -> Result<Self, CoreError> {
         Ok(match json::text(value)? {
             "insert" => Self::Insert,
             "patch" => Self::Patch,
@@ -125,6 +125,28 @@ impl Kind {
 const ENVELOPE_DEPTH: usize = 3;
 
 impl Mutation {
+    /// A patch that changes nothing yet.
+    pub fn empty(collection: CollectionName, id: EntityId, at: Hlc) -> Self {
+        Self {
+            kind: Kind::Patch,
+            base_rev: 0,
+            if_rev: None,
+            set: SmallMap::new(),
+            unset: Vec::new(),
+            inc: SmallMap::new(),
+            add: SmallMap::new(),
+            remove: SmallMap::new(),
+            was: SmallMap::new(),
+            resolves: Vec::new(),
+            reopens: Vec::new(),
+            at,
+            synced_clock: false,
+            retry_of: None,
+            collection,
+            id,
+        }
+    }
+
     /// Reads a mutation as a log record or a push carries it, and checks it.
     ///
     /// # Errors

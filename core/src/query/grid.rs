@@ -5,10 +5,13 @@
 //!
 //! Invariant: a slot with an id holds, in every column, what that row has there.
 
+use std::borrow::Cow;
+
 use crate::ids::EntityId;
 use crate::json::{Span, Value, Wanted};
 use crate::model::document;
-use crate::model::mutation::Mutation;
+use crate::model::edit::Edit;
+use crate::model::path::Path;
 use crate::query::ast::{Columns, Field, Filter, Op};
 use crate::query::cell::Cell;
 use crate::query::column::{Column, retain};
@@ -43,7 +46,7 @@ pub enum Doc<'a> {
     /// As a value.
     Value(&'a Value),
     /// What an insert sets.
-    Insert(&'a Mutation),
+    Insert(&'a Edit),
 }
 
 /// See the module's text.
@@ -55,6 +58,8 @@ pub struct Grid {
     fields: Vec<Field>,
     columns: Vec<Column>,
     wanted: Wanted,
+    /// The same in the bytes of an insert.
+    wanted_of_inserts: Wanted,
     status: bool,
     /// Whether rows were put in since the columns are what they are.
     filled: bool,
@@ -107,6 +112,7 @@ impl Grid {
         for (column, field) in self.fields.iter().enumerate().skip(self.fresh) {
             if let Field::Path(path) = field {
                 self.wanted.add(path.segments(), column);
+                self.wanted_of_inserts.add(path_in_insert(path), column);
             }
         }
     }
@@ -134,23 +140,26 @@ impl Grid {
             Some(slot) => *slot,
             None => self.place(row.id),
         };
-        let mut spans: Vec<Span> = Vec::new();
-        if let Doc::Text(text) = row.doc {
-            spans.resize(self.fields.len(), (0, 0));
-            self.wanted.find(text, &mut spans);
+        let mut spans: Vec<Span> = vec![(0, 0); self.fields.len()];
+        match row.doc {
+            Doc::Text(text) => self.wanted.find(text, &mut spans),
+            Doc::Insert(edit) => self.wanted_of_inserts.find(edit.raw.get().as_bytes(), &mut spans),
+            Doc::Value(_) => {}
         }
+        let text = match row.doc {
+            Doc::Text(text) => text,
+            Doc::Insert(edit) => edit.raw.get().as_bytes(),
+            Doc::Value(_) => &[],
+        };
         for (index, (field, column)) in self.fields.iter().zip(&mut self.columns).enumerate().skip(self.fresh) {
             let mut put = |cell: Cell<'_>| column.put(slot, cell);
             #[expect(clippy::cast_precision_loss, reason = "what JavaScript would hold")]
             match (field, row.doc) {
-                (Field::Path(_), Doc::Text(text)) => {
+                (Field::Path(_), Doc::Text(_) | Doc::Insert(_)) => {
                     let (start, end) = spans.get(index).copied().unwrap_or_default();
                     Cell::read(text.get(start..end).unwrap_or_default(), &mut put);
                 }
                 (Field::Path(path), Doc::Value(doc)) => put(document::get(doc, path).map_or(Cell::Null, Cell::from)),
-                (Field::Path(path), Doc::Insert(mutation)) => {
-                    put(document::get_of_insert(mutation, path).map_or(Cell::Null, Cell::from));
-                }
                 (Field::Id, _) => put(Cell::Text(row.id.as_str())),
                 (Field::Rev, _) => put(Cell::Number(row.rev as f64)),
                 (Field::UpdatedAt, _) => put(Cell::Number(row.at as f64)),
@@ -259,4 +268,12 @@ impl Grid {
             }
         }
     }
+}
+
+/// Where a field stands in the bytes of an insert: below the path of its top-level field.
+fn path_in_insert(path: &Path) -> impl Iterator<Item = Cow<'_, str>> {
+    let text = path.as_str();
+    let end = text.bytes().skip(1).position(|byte| byte == b'/').map_or(text.len(), |at| at + 1);
+    let top = text.get(..end).unwrap_or_default();
+    [Cow::Borrowed("set"), Cow::Borrowed(top)].into_iter().chain(path.segments().skip(1))
 }

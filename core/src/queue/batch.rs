@@ -20,8 +20,8 @@ pub fn next(state: &State, limits: Limits, waits: &dyn Fn(MutationId, &Entry) ->
     let mut batch = Vec::new();
     let mut bytes = 0;
     let mut blocked: SmallSet<(&CollectionName, &EntityId)> = SmallSet::new();
-    for letter in state.letters.values().filter(|letter| letter.mutation.kind == Kind::Insert) {
-        blocked.insert((&letter.mutation.collection, &letter.mutation.id), ());
+    for letter in state.letters.values().filter(|letter| letter.edit.kind == Kind::Insert) {
+        blocked.insert((&letter.edit.collection, &letter.edit.id), ());
     }
     let mut seen = SmallSet::new();
     for (n, entry) in state.undecided() {
@@ -33,11 +33,10 @@ pub fn next(state: &State, limits: Limits, waits: &dyn Fn(MutationId, &Entry) ->
         let must_wait = |(n, entry): &(MutationId, &Entry)| {
             // An insert waits for nobody: it may be the rejected one's second try.
             waits(*n, entry)
-                || entry.mutation.kind != Kind::Insert
-                    && blocked.contains_key(&(&entry.mutation.collection, &entry.mutation.id))
+                || entry.edit.kind != Kind::Insert && blocked.contains_key(&(&entry.edit.collection, &entry.edit.id))
         };
         if !is_void && unit.iter().any(must_wait) {
-            blocked.extend(unit.iter().map(|(_, entry)| ((&entry.mutation.collection, &entry.mutation.id), ())));
+            blocked.extend(unit.iter().map(|(_, entry)| ((&entry.edit.collection, &entry.edit.id), ())));
             continue;
         }
         let size: usize = unit.iter().map(|(_, entry)| item_bytes(entry)).sum();
@@ -66,5 +65,5 @@ pub fn unit<'a>(state: &'a State, n: MutationId, entry: &'a Entry) -> Vec<(Mutat
 
 /// About what an item adds to a push.
 pub fn item_bytes(entry: &Entry) -> usize {
-    if entry.status == Status::Void { 24 } else { entry.raw.get().len() + 48 }
+    if entry.status == Status::Void { 24 } else { entry.edit.raw.get().len() + 48 }
 }

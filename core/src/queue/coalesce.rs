@@ -27,54 +27,56 @@ pub fn plan(state: &State) -> Vec<Joined> {
     edits.retain(|(_, entry)| entry.status != Status::Void);
     edits.sort_unstable_by(|a, b| target(a.1).cmp(&target(b.1)).then(a.0.cmp(&b.0)));
     let mut joined: Vec<Joined> = Vec::new();
-    let mut before: Option<(&Entry, Joined)> = None;
-    for (n, entry) in edits {
-        let earlier = before.take();
-        if !is_free(state, n, entry) {
-            joined.extend(earlier.map(|(_, group)| group));
-            continue;
-        }
-        let group = match earlier {
-            Some((last, group)) if target(last) == target(entry) => match join(&group.mutation, &entry.mutation) {
-                Some(mutation) => {
-                    let mut absorbed = group.absorbed;
-                    absorbed.push(group.survivor);
-                    Joined { survivor: n, absorbed, mutation }
-                }
-                None => {
-                    joined.push(group);
-                    alone(n, entry)
-                }
-            },
-            other => {
-                joined.extend(other.map(|(_, group)| group));
-                alone(n, entry)
-            }
-        };
-        before = Some((entry, group));
+    for group in edits.chunk_by(|a, b| target(a.1) == target(b.1)).filter(|group| group.len() > 1) {
+        plan_one(state, group, &mut joined);
     }
-    joined.extend(before.map(|(_, group)| group));
     joined.retain(|group| !group.absorbed.is_empty());
     joined.sort_unstable_by_key(|group| group.survivor);
     joined
 }
 
-fn target(entry: &Entry) -> (&CollectionName, &EntityId) {
-    (&entry.mutation.collection, &entry.mutation.id)
+/// The same of one entity's.
+fn plan_one(state: &State, edits: &[(MutationId, &Entry)], joined: &mut Vec<Joined>) {
+    let mut before: Option<Joined> = None;
+    for (n, entry) in edits {
+        let earlier = before.take();
+        if !is_free(state, *n, entry) {
+            joined.extend(earlier);
+            continue;
+        }
+        let mutation = entry.edit.mutation();
+        before = Some(match earlier {
+            None => Joined { survivor: *n, absorbed: Vec::new(), mutation: Mutation::clone(&mutation) },
+            Some(mut group) => match join(&group.mutation, &mutation) {
+                Some(all) => {
+                    group.absorbed.push(group.survivor);
+                    Joined { survivor: *n, absorbed: group.absorbed, mutation: all }
+                }
+                None => {
+                    joined.push(group);
+                    Joined { survivor: *n, absorbed: Vec::new(), mutation: Mutation::clone(&mutation) }
+                }
+            },
+        });
+    }
+    joined.extend(before);
 }
 
-fn alone(n: MutationId, entry: &Entry) -> Joined {
-    Joined { survivor: n, absorbed: Vec::new(), mutation: Mutation::clone(&entry.mutation) }
+fn target(entry: &Entry) -> (&CollectionName, &EntityId) {
+    (&entry.edit.collection, &entry.edit.id)
 }
 
 fn is_free(state: &State, n: MutationId, entry: &Entry) -> bool {
-    let mutation = &entry.mutation;
-    !state.was_sent(n)
+    let free = !state.was_sent(n)
         && entry.status == Status::Queued
         && entry.tx.is_none()
-        && mutation.kind == Kind::Patch
-        && mutation.if_rev.is_none()
-        && mutation.retry_of.is_none()
+        && entry.edit.kind == Kind::Patch
+        && entry.edit.retry_of.is_none();
+    if !free {
+        return false;
+    }
+    let mutation = entry.edit.mutation();
+    mutation.if_rev.is_none()
         && mutation.add.is_empty()
         && mutation.remove.is_empty()
         && mutation.resolves.is_empty()

@@ -8,14 +8,12 @@
 //!
 //! Whatever was interrupted is found by `claimed` again; `store::adopt` sees to it that nothing counts twice.
 
-use std::rc::Rc;
-
 use crate::error::CoreError;
 use crate::json;
 use crate::json::{Fields, Raw, Value};
 use crate::limits::RECORD_BYTES;
 use crate::log::record::{Adopt, Claim, Record};
-use crate::model::mutation::Mutation;
+use crate::model::edit::Edit;
 use crate::replica::Replica;
 use crate::store::adopt::{is_nobodys, mark_of};
 use crate::store::state::Status;
@@ -58,7 +56,10 @@ impl Replica {
             Adoption::Claimed(to) => Ok(self.claimed(mark_of(&to))),
             Adoption::Adopt(records) => self.adopt(records),
             Adoption::Claim(Claim { done: None, .. }) if self.unclaimed() == 0 => Ok(json!({})),
-            Adoption::Claim(record) => Ok(json!({"write": self.writes.add_record(Record::Claim(record), Vec::new())})),
+            Adoption::Claim(record) => Ok({
+                let draft = self.writes.draft();
+                json!({"write": self.writes.add_record(Record::Claim(record), draft)})
+            }),
         }
     }
 
@@ -74,9 +75,9 @@ impl Replica {
         for (n, entry) in self.state.queue.iter().filter(|(_, entry)| entry.status == Status::Claimed(mark)) {
             let Some(source) = self.state.replica.clone() else { break };
             let same = entry.tx.is_some() && entry.tx == tx;
-            bytes += entry.raw.get().len();
+            bytes += entry.edit.raw.get().len();
             if records.is_empty() || !same && bytes > RECORD_BYTES {
-                bytes = entry.raw.get().len();
+                bytes = entry.edit.raw.get().len();
                 records.push(Adopt { source, from: Vec::new(), mutations: Vec::new(), tx: Vec::new() });
             }
             let Some(record) = records.last_mut() else { break };
@@ -86,7 +87,7 @@ impl Replica {
                 _ => {}
             }
             record.from.push(*n);
-            record.mutations.push(entry.raw.clone());
+            record.mutations.push(entry.edit.raw.clone());
             tx = entry.tx;
             done = Some(*n);
         }
@@ -100,14 +101,14 @@ impl Replica {
             if record.from.last().is_none_or(|last| *last <= known) {
                 continue;
             }
-            let mut mutations = Vec::new();
+            let mut draft = self.writes.draft();
             for raw in &record.mutations {
-                let mutation = Mutation::parse(raw.get().as_bytes())?;
-                self.state.hlc = self.state.hlc.max(mutation.at);
-                self.touch(&mutation.collection, &mutation.id, false);
-                mutations.push(Rc::new(mutation));
+                let edit = Edit::read(raw.clone())?;
+                self.state.hlc = self.state.hlc.max(edit.at);
+                self.touch(&edit.collection, &edit.id, false);
+                self.writes.show(&mut draft, edit, None);
             }
-            answer = json!({"write": self.writes.add_record(Record::Adopt(record), mutations)});
+            answer = json!({"write": self.writes.add_record(Record::Adopt(record), draft)});
         }
         Ok(answer)
     }

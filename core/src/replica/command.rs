@@ -1,18 +1,16 @@
 //! What the app asks for beside reads and writes: pause, now, retry, discard, edit, undo.
 
-use std::rc::Rc;
-
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::io::{Durability, Input, Now, Output};
 use crate::json;
 use crate::json::{Fields, Value};
 use crate::log::record::{Discard, Record};
+use crate::model::edit::Edit;
 use crate::model::mutation::Mutation;
 use crate::model::schema::{Settings, read_settings};
 use crate::replica::adopt::Adoption;
-use crate::replica::op::{Edits, WriteRequest};
-use crate::replica::rows::Draft;
+use crate::replica::op::{Edits, Op, WriteRequest};
 use crate::replica::tabs::Message;
 use crate::replica::{Phase, Replica};
 
@@ -136,32 +134,33 @@ impl Replica {
     /// A new mutation with the old one's `at`, `was` and base (rule 7).
     fn retry(&mut self, n: MutationId, fields: Edits) -> Result<Value, CoreError> {
         let refused = self.writes.refused.get(n);
-        let letter = self.state.letters.get(&n).map(|letter| &letter.mutation);
-        let failed = refused.map(|refused| &refused.mutation).or(letter).ok_or_else(|| gone(n))?;
-        let mut mutation = Mutation::clone(failed);
+        let letter = self.state.letters.get(&n).map(|letter| &letter.edit);
+        let failed = refused.map(|refused| &refused.edit).or(letter).ok_or_else(|| gone(n))?;
+        let mut mutation = Mutation::clone(&failed.mutation());
         for path in fields.unset {
             mutation.set.remove(&path);
         }
         mutation.set.extend(fields.set);
         mutation.check()?;
-        if let Some((atomic, mut mutations)) = self.writes.refused.take(n) {
-            for member in &mut mutations {
-                if (&member.collection, &member.id, member.at) == (&mutation.collection, &mutation.id, mutation.at) {
-                    *member = Rc::new(mutation.clone());
-                }
-            }
-            let write = self.commit(Draft::of(mutations), atomic, None)?;
-            return Ok(json!({"write": write}));
+        let mut draft = self.writes.draft();
+        let refused = self.writes.refused.take(n);
+        let atomic = refused.as_ref().is_some_and(|(atomic, _)| *atomic);
+        if refused.is_none() {
+            mutation.retry_of = Some(n);
         }
-        mutation.retry_of = Some(n);
-        let write = self.commit(Draft::of(vec![Rc::new(mutation)]), false, None)?;
-        Ok(json!({"write": write}))
+        let edit = Edit::of(mutation);
+        for member in refused.map_or_else(|| vec![edit.clone()], |(_, members)| members) {
+            let is_it = (&member.collection, &member.id, member.at) == (&edit.collection, &edit.id, edit.at);
+            self.touch(&member.collection, &member.id, false);
+            self.writes.show(&mut draft, if is_it { edit.clone() } else { member }, None);
+        }
+        Ok(json!({"write": self.writes.add(draft, atomic, None)}))
     }
 
     fn discard(&mut self, n: MutationId) -> Result<Value, CoreError> {
-        if let Some((_, mutations)) = self.writes.refused.take(n) {
-            for mutation in mutations {
-                self.touch(&mutation.collection, &mutation.id, false);
+        if let Some((_, edits)) = self.writes.refused.take(n) {
+            for edit in edits {
+                self.touch(&edit.collection, &edit.id, false);
             }
             return Ok(json!({}));
         }
@@ -181,7 +180,10 @@ impl Replica {
             CoreError::new(Code::NotInQueue, "this write is not known in this tab, or it was undone already")
         })?;
         let atomic = ops.len() > 1;
-        let undone = self.write(now, WriteRequest { atomic, ops, call: None })?;
+        for (collection, id) in ops.iter().filter_map(Op::target) {
+            self.touch(collection, id, false);
+        }
+        let undone = self.write(now, WriteRequest { atomic, ops, call: None }, "")?;
         self.advance(now);
         Ok(undone)
     }

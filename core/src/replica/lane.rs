@@ -253,7 +253,7 @@ impl Replica {
     /// Folds one record; a damaged one is set aside and reported.
     pub(crate) fn fold_one(&mut self, now: Now, key: u64, bytes: &[u8]) {
         let provisional = self.writes.are_in(key);
-        let folded = match self.writes.take_commit(key) {
+        let folded = match self.writes.commit_at(key) {
             Some(commit) => Ok(fold_own(&mut self.state, key, commit, bytes.len())),
             None => Record::decode(bytes).and_then(|record| fold(&mut self.state, key, record, bytes.len())),
         };

@@ -242,7 +242,7 @@ impl Replica {
 
     fn announce_rejected(&mut self, n: MutationId) {
         let Some(letter) = self.state.letters.get(&n) else { return };
-        let (collection, id) = (&letter.mutation.collection, &letter.mutation.id);
+        let (collection, id) = (&letter.edit.collection, &letter.edit.id);
         let event = json!({"type": "rejected", "n": n, "collection": collection, "id": id, "error": letter.reason});
         self.event(event);
     }

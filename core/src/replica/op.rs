@@ -4,7 +4,7 @@
 use crate::diff::diff;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Rev};
-use crate::json::{self, Fields, Map, Value};
+use crate::json::{self, Fields, Map, Raw, Value};
 use crate::log::record::Call;
 use crate::model::document;
 use crate::model::mutation::{Kind, Mutation, PathLists};
@@ -22,7 +22,14 @@ pub enum Op {
         /// Its id.
         id: EntityId,
         /// Its document, without the id.
-        value: Value,
+        value: Raw,
+    },
+    /// New entities, each a line that stands beside the call: the id and the document, one behind the other.
+    Inserts {
+        /// Their collection.
+        c: CollectionName,
+        /// How many lines.
+        count: usize,
     },
     /// A change of fields.
     Patch {
@@ -31,7 +38,7 @@ pub enum Op {
         /// Its id.
         id: EntityId,
         /// The changes.
-        fields: Edits,
+        fields: Box<Edits>,
     },
     /// A whole new document, of which only the difference is written.
     Replace {
@@ -88,19 +95,38 @@ pub struct WriteRequest {
 }
 
 impl Op {
-    /// The entity that it is about.
-    pub(crate) fn target(&self) -> (&CollectionName, &EntityId) {
+    /// The entity that it is about, if it is about one.
+    pub(crate) fn target(&self) -> Option<(&CollectionName, &EntityId)> {
         match self {
+            Self::Inserts { .. } => None,
             Self::Insert { c, id, .. }
             | Self::Patch { c, id, .. }
             | Self::Replace { c, id, .. }
-            | Self::Delete { c, id, .. } => (c, id),
+            | Self::Delete { c, id, .. } => Some((c, id)),
         }
     }
 
+    /// How many edits it makes, at most.
+    pub(crate) fn count(&self) -> usize {
+        if let Self::Inserts { count, .. } = self { *count } else { 1 }
+    }
+}
+
+/// What an operation does to an entity that is there.
+#[derive(Debug)]
+pub(crate) enum Alter {
+    /// As [`Op::Patch`].
+    Patch(Box<Edits>),
+    /// As [`Op::Replace`].
+    Replace(Value, Option<Rev>),
+    /// As [`Op::Delete`].
+    Delete(Option<Rev>),
+}
+
+impl Alter {
     /// The conflicts that it decides.
     pub(crate) fn resolves(&self) -> &[EntityId] {
-        if let Self::Patch { fields, .. } = self { &fields.resolves } else { &[] }
+        if let Self::Patch(fields) = self { &fields.resolves } else { &[] }
     }
 }
 
@@ -119,10 +145,14 @@ impl WriteRequest {
 impl Op {
     fn read(value: &Value) -> Result<Self, CoreError> {
         let fields = Fields::of(value)?;
-        let (c, id) = (CollectionName::read(fields.need("c")?)?, EntityId::read(fields.need("id")?)?);
+        let c = CollectionName::read(fields.need("c")?)?;
+        if let Some(count) = fields.get("count") {
+            return Ok(Self::Inserts { c, count: json::number(count)? as usize });
+        }
+        let id = EntityId::read(fields.need("id")?)?;
         Ok(match fields.text("op")? {
-            "insert" => Self::Insert { c, id, value: fields.need("value")?.clone() },
-            "patch" => Self::Patch { c, id, fields: Edits::read(&fields)? },
+            "insert" => Self::Insert { c, id, value: Raw::trusted(json::write_text(fields.need("value")?)) },
+            "patch" => Self::Patch { c, id, fields: Box::new(Edits::read(&fields)?) },
             "replace" => Self::Replace {
                 c,
                 id,
@@ -148,45 +178,29 @@ impl Edits {
     }
 }
 
-/// Fills in what the operation does and what stood there; returns its inverse.
+/// Fills in what a change does to what is there, and what stood there; returns its inverse.
 pub(crate) fn shape(
     mutation: &mut Mutation,
-    seen: Option<&Seen>,
-    op: Op,
+    seen: &Seen,
+    alter: Alter,
     is_counter: &dyn Fn(&CollectionName, &Path) -> bool,
 ) -> Result<Op, CoreError> {
-    let missing = || CoreError::new(Code::NotFound, "no entity has this id: insert it first");
     let (c, id) = (mutation.collection.clone(), mutation.id.clone());
-    match op {
-        Op::Insert { value, .. } => {
-            if seen.is_some() {
-                return Err(CoreError::new(Code::Exists, "an entity with this id exists: use update or upsert"));
-            }
-            let Value::Object(map) = value else {
-                return Err(CoreError::new(Code::WrongType, "an entity is an object"));
-            };
-            mutation.kind = Kind::Insert;
-            for (key, value) in map {
-                mutation.set.insert(Path::of_key(&key)?, value);
-            }
-            Ok(Op::Delete { c, id, if_rev: None })
-        }
-        Op::Delete { if_rev, .. } => {
-            let seen = seen.ok_or_else(missing)?;
+    match alter {
+        Alter::Delete(if_rev) => {
             mutation.kind = Kind::Delete;
             mutation.if_rev = if_rev;
             for (key, value) in seen.doc.as_object().into_iter().flat_map(Map::iter) {
                 mutation.was.insert(Path::of_key(key)?, value.clone());
             }
-            Ok(Op::Insert { c, id, value: seen.doc.clone() })
+            Ok(Op::Insert { c, id, value: Raw::trusted(json::write_text(&seen.doc)) })
         }
-        Op::Replace { value, if_rev, .. } => {
-            let seen = seen.ok_or_else(missing)?;
+        Alter::Replace(value, if_rev) => {
             let changes = diff(&seen.doc, &value)?;
             let fields = Edits { set: changes.set, unset: changes.unset, if_rev, ..Edits::default() };
             shape_patch(mutation, seen, fields, is_counter)
         }
-        Op::Patch { fields, .. } => shape_patch(mutation, seen.ok_or_else(missing)?, fields, is_counter),
+        Alter::Patch(fields) => shape_patch(mutation, seen, *fields, is_counter),
     }
 }
 
@@ -247,5 +261,5 @@ fn shape_patch(
             mutation.was.insert(path, before);
         }
     }
-    Ok(Op::Patch { c: mutation.collection.clone(), id: mutation.id.clone(), fields: inverse })
+    Ok(Op::Patch { c: mutation.collection.clone(), id: mutation.id.clone(), fields: Box::new(inverse) })
 }

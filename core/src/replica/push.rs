@@ -237,7 +237,7 @@ impl Replica {
         let bearer = bearer.to_owned();
         let item = |n: &MutationId| {
             let entry = self.state.queue.get(n)?;
-            let m = (entry.status != Status::Void).then(|| entry.raw.clone());
+            let m = (entry.status != Status::Void).then(|| entry.edit.raw.clone());
             Some(PushItem { n: *n, tx: entry.tx.filter(|_| m.is_some()), m, old: entry.old })
         };
         let push = Push {

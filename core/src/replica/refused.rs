@@ -1,10 +1,8 @@
 //! What the user wrote and the storage had no room for. It is out of the view, as what a server refuses is, and kept in
 //! memory until it is retried or given up. Its names stand in no log: log keys begin at 1.
 
-use std::rc::Rc;
-
 use crate::ids::{CollectionName, EntityId, MutationId};
-use crate::model::mutation::Mutation;
+use crate::model::edit::Edit;
 
 /// Mutations that are kept: an app that goes on writing to a full disk must not fill the memory, too.
 const REFUSED_MAX: usize = 1_000;
@@ -14,7 +12,7 @@ const REFUSED_MAX: usize = 1_000;
 pub(crate) struct Refused {
     /// The call that it is of.
     pub(crate) write: u64,
-    pub(crate) mutation: Rc<Mutation>,
+    pub(crate) edit: Edit,
     atomic: bool,
 }
 
@@ -35,26 +33,26 @@ impl RefusedWrites {
     }
 
     pub(crate) fn has(&self, collection: &CollectionName, id: &EntityId) -> bool {
-        self.all.iter().any(|(_, refused)| &refused.mutation.collection == collection && &refused.mutation.id == id)
+        self.all.iter().any(|(_, refused)| &refused.edit.collection == collection && &refused.edit.id == id)
     }
 
-    pub(crate) fn keep(&mut self, write: u64, atomic: bool, mutations: Vec<Rc<Mutation>>) {
-        for mutation in mutations {
+    pub(crate) fn keep(&mut self, write: u64, atomic: bool, edits: Vec<Edit>) {
+        for edit in edits {
             if self.all.len() < REFUSED_MAX {
-                self.all.push((MutationId(0, self.next), Refused { write, mutation, atomic }));
+                self.all.push((MutationId(0, self.next), Refused { write, edit, atomic }));
                 self.next += 1;
             }
         }
     }
 
     /// Takes out one with the other members of its transaction, if it is in one, and says whether it is.
-    pub(crate) fn take(&mut self, n: MutationId) -> Option<(bool, Vec<Rc<Mutation>>)> {
+    pub(crate) fn take(&mut self, n: MutationId) -> Option<(bool, Vec<Edit>)> {
         let Refused { write, atomic, .. } = *self.get(n)?;
         let mut taken = Vec::new();
         let mut index = 0;
         while let Some((other, refused)) = self.all.get(index) {
             if *other == n || (atomic && refused.write == write) {
-                taken.push(self.all.remove(index).1.mutation);
+                taken.push(self.all.remove(index).1.edit);
             } else {
                 index += 1;
             }

@@ -1,124 +1,141 @@
 //! Reads, and how an operation of the app becomes a mutation: from the view, with what the author saw (rule 13).
 
-use std::rc::Rc;
+use std::str::Split;
 
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Rev};
 use crate::io::Now;
 use crate::json;
-use crate::json::{JsonLimits, Map, Raw, Value};
+use crate::json::{JsonLimits, Map, Value};
 use crate::limits::{TRANSACTION_BYTES_MAX, TRANSACTION_MUTATIONS_MAX};
-use crate::log::record::Call;
 use crate::merge::predict;
+use crate::model::edit::Edit;
+use crate::model::insert::{insert, insert_fields};
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 use crate::model::schema::FieldStrategy;
 use crate::replica::Replica;
-use crate::replica::op::{Op, WriteRequest, shape};
+use crate::replica::op::{Alter, Op, WriteRequest, shape};
 use crate::replica::query::Foreseen;
 use crate::replica::status::no_room;
-use crate::small::SmallMap;
+use crate::replica::write::Draft;
 use crate::store::state::{Confirmed, Entity, Status};
-use crate::table::Table;
 use crate::view::{Seen, see};
 
 impl Replica {
-    /// Writes operations: visible when this returns. All or none are taken.
+    /// Writes operations: visible when this returns. All or none are taken. `lines`: what [`Op::Inserts`] insert.
     ///
     /// # Errors
     /// What is wrong with one of them; then nothing was written.
-    pub fn write(&mut self, now: Now, request: WriteRequest) -> Result<Value, CoreError> {
-        if request.atomic && request.ops.len() > TRANSACTION_MUTATIONS_MAX {
+    pub fn write(&mut self, now: Now, request: WriteRequest, lines: &str) -> Result<Value, CoreError> {
+        let WriteRequest { atomic, ops, call } = request;
+        if atomic && ops.iter().map(Op::count).sum::<usize>() > TRANSACTION_MUTATIONS_MAX {
             let message = format!("a transaction has at most {TRANSACTION_MUTATIONS_MAX} operations: split it");
             return Err(CoreError::new(Code::TooLarge, message));
         }
-        let ids: Vec<EntityId> = request.ops.iter().map(|op| op.target().1.clone()).collect();
-        let mut draft = Draft::default();
-        for op in request.ops {
-            self.draft(now, &mut draft, op)?;
+        let mut draft = self.writes.draft();
+        let mut lines = lines.split('\n');
+        let taken = ops.into_iter().try_for_each(|op| self.draft(now, &mut draft, op, &mut lines));
+        if let Err(error) = taken.and_then(|()| if atomic { check_transaction(&draft) } else { Ok(()) }) {
+            self.writes.drop_draft(draft);
+            return Err(error);
         }
-        let told = self.changed.len();
-        let last = draft.mutations.last().cloned();
-        let seen = draft.seen.take();
-        let write = self.commit(draft, request.atomic, request.call)?;
-        // Who writes knows what.
-        self.changed.truncate(told);
-        if let (Some(mutation), Some(seen), [_]) = (last, seen, &*ids) {
-            self.foresee(&mutation, seen);
+        let count = draft.edits.len();
+        // The caller knows what it wrote: no event tells.
+        for edit in &draft.edits {
+            self.watches.touch(&edit.collection, &edit.id);
         }
-        Ok(json!({"write": write, "ids": ids}))
+        if let (Some(seen), [edit]) = (draft.seen.take(), &*draft.edits) {
+            self.foresee(edit, seen);
+        }
+        Ok(json!({"write": self.writes.add(draft, atomic, call), "count": count}))
     }
 
     /// Live queries ask at once how an edit shows: it is worked out from what the author saw, and not from all edits
     /// that wait.
-    fn foresee(&mut self, mutation: &Mutation, seen: Seen) {
+    fn foresee(&mut self, edit: &Edit, seen: Seen) {
         let Seen { doc, rev, at, conflicts } = seen;
-        if !conflicts.is_empty() || !self.watches.asks_about(&mutation.collection) {
+        if !conflicts.is_empty() || !self.watches.asks_about(&edit.collection) {
             return;
         }
-        let doc = predict(Some(doc), rev, mutation, self.settings(mutation.collection.as_str()));
-        let seen = doc.map(|doc| Seen { doc, rev, at: at.max(mutation.at.0), conflicts });
+        let doc = predict(Some(doc), rev, &edit.mutation(), self.settings(edit.collection.as_str()));
+        let seen = doc.map(|doc| Seen { doc, rev, at: at.max(edit.at.0), conflicts });
         self.watches.foreseen =
-            seen.map(|seen| Foreseen { collection: mutation.collection.clone(), id: mutation.id.clone(), seen });
-    }
-
-    /// Takes in finished mutations.
-    pub(crate) fn commit(&mut self, draft: Draft, atomic: bool, call: Option<Call>) -> Result<u64, CoreError> {
-        if atomic && draft.raw.iter().map(|raw| raw.get().len()).sum::<usize>() > TRANSACTION_BYTES_MAX {
-            return Err(CoreError::new(Code::TooLarge, "a transaction holds at most 2 MiB: split it"));
-        }
-        for mutation in &draft.mutations {
-            self.state.hlc = self.state.hlc.max(mutation.at);
-            self.touch(&mutation.collection, &mutation.id, false);
-        }
-        let undo = draft.undo.into_iter().rev().collect();
-        Ok(self.writes.add(draft.mutations, draft.raw, atomic, call, undo))
+            seen.map(|seen| Foreseen { collection: edit.collection.clone(), id: edit.id.clone(), seen });
     }
 
     /// Adds what an operation comes to on the view, `draft` included; nothing if it changes nothing.
-    fn draft(&self, now: Now, draft: &mut Draft, op: Op) -> Result<(), CoreError> {
-        let (collection, id) = op.target();
-        let (collection, id) = (collection.clone(), id.clone());
-        if !self.declared.contains_key(collection.as_str()) {
-            let message = format!("`{collection}` is not among the collections given to openDb");
-            return Err(CoreError::new(Code::UnknownCollection, message));
-        }
-        let mut seen = self.see_with(&collection, &id, draft);
-        if let Some(seen) = &mut seen {
-            // What a decision is about is not part of the view that it is made against.
-            seen.leave_out(op.resolves());
-        }
-        let mut mutation = Mutation {
-            kind: Kind::Patch,
-            base_rev: 0,
-            if_rev: None,
-            set: SmallMap::new(),
-            unset: Vec::new(),
-            inc: SmallMap::new(),
-            add: SmallMap::new(),
-            remove: SmallMap::new(),
-            was: SmallMap::new(),
-            resolves: Vec::new(),
-            reopens: Vec::new(),
-            at: draft.mutations.last().map_or(self.state.hlc, |m| m.at).tick(now.wall_ms),
-            synced_clock: self.session.clock.is_some(),
-            retry_of: None,
-            collection,
-            id,
+    fn draft(&mut self, now: Now, draft: &mut Draft, op: Op, lines: &mut Split<'_, char>) -> Result<(), CoreError> {
+        let missing = || CoreError::new(Code::NotFound, "no entity has this id: insert it first");
+        let (c, id, alter) = match op {
+            Op::Inserts { c, count } => {
+                self.must_know(&c)?;
+                for _ in 0..count {
+                    let (id, doc) = json::text_before(lines.next().unwrap_or_default())?;
+                    self.insert(now, draft, c.clone(), EntityId::parse(&id)?, doc)?;
+                }
+                return Ok(());
+            }
+            Op::Insert { c, id, value } => {
+                self.must_know(&c)?;
+                return self.insert(now, draft, c, id, value.get());
+            }
+            Op::Patch { c, id, fields } => (c, id, Alter::Patch(fields)),
+            Op::Replace { c, id, value, if_rev } => (c, id, Alter::Replace(value, if_rev)),
+            Op::Delete { c, id, if_rev } => (c, id, Alter::Delete(if_rev)),
         };
-        let inverse = shape(&mut mutation, seen.as_ref(), op, &|c, path| self.is_counter(c, path))?;
+        self.must_know(&c)?;
+        let mut seen = self.see_anew(&c, &id).ok_or_else(missing)?;
+        // What a decision is about is not part of the view that it is made against.
+        seen.leave_out(alter.resolves());
+        let mut mutation = Mutation::empty(c, id, self.state.hlc.tick(now.wall_ms));
+        mutation.synced_clock = self.session.clock.is_some();
+        let inverse = shape(&mut mutation, &seen, alter, &|c, path| self.is_counter(c, path))?;
         let settles = !(mutation.resolves.is_empty() && mutation.reopens.is_empty());
         if mutation.kind == Kind::Patch && mutation.paths().next().is_none() && !settles {
             return Ok(());
         }
-        mutation.base_rev = self.base_rev(&mutation, seen.as_ref(), draft);
+        mutation.base_rev = self.base_rev(&mutation, seen.rev);
         mutation.check()?;
-        let raw = Raw::trusted(json::to_text(&mutation));
-        self.check_size(&mutation, raw.get().len(), seen.as_ref())?;
-        draft.undo.push(inverse);
-        draft.seen = seen;
-        draft.push(Rc::new(mutation), raw);
+        let edit = Edit::of(mutation);
+        self.check_size(&edit, &seen)?;
+        draft.seen = Some(seen);
+        self.take(draft, edit, inverse);
         Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        now: Now,
+        draft: &mut Draft,
+        c: CollectionName,
+        id: EntityId,
+        doc: &str,
+    ) -> Result<(), CoreError> {
+        let known = self.state.entity(c.as_str(), id.as_str()).is_some() || self.writes.on(&c, &id).next().is_some();
+        if known && self.see_anew(&c, &id).is_some() {
+            return Err(CoreError::new(Code::Exists, "an entity with this id exists: use update or upsert"));
+        }
+        let at = self.state.hlc.tick(now.wall_ms);
+        let edit = insert(&c, &id, doc, at, self.session.clock.is_some())?;
+        if doc.len() > self.config.max_document_bytes {
+            self.must_fit(json::parse(doc.as_bytes(), JsonLimits::MESSAGE).ok())?;
+        }
+        self.take(draft, edit, Op::Delete { c, id, if_rev: None });
+        Ok(())
+    }
+
+    fn take(&mut self, draft: &mut Draft, edit: Edit, inverse: Op) {
+        self.state.hlc = edit.at;
+        self.writes.show(draft, edit, Some(inverse));
+    }
+
+    fn must_know(&self, collection: &CollectionName) -> Result<(), CoreError> {
+        if self.declared.contains_key(collection.as_str()) {
+            return Ok(());
+        }
+        let message = format!("`{collection}` is not among the collections given to openDb");
+        Err(CoreError::new(Code::UnknownCollection, message))
     }
 
     fn is_counter(&self, collection: &CollectionName, path: &Path) -> bool {
@@ -127,29 +144,29 @@ impl Replica {
 
     /// Rule 13: the confirmed revision in the author's view, or the smallest base of the mutations in that view
     /// which touch a path of this one.
-    fn base_rev(&self, mutation: &Mutation, seen: Option<&Seen>, draft: &Draft) -> Rev {
+    fn base_rev(&self, mutation: &Mutation, rev: Rev) -> Rev {
         let entity = self.state.entity(mutation.collection.as_str(), mutation.id.as_str());
         let pending = entity.into_iter().flat_map(|entity| &entity.pending).filter_map(|n| self.state.queue.get(n));
         let provisional = self.writes.on(&mutation.collection, &mutation.id);
         pending
-            .map(|entry| &*entry.mutation)
+            .map(|entry| &entry.edit)
             .chain(provisional)
-            .chain(draft.on(&mutation.collection, &mutation.id))
             .filter(|earlier| touch_the_same(earlier, mutation))
             .map(|earlier| earlier.base_rev)
-            .fold(seen.map_or(0, |seen| seen.rev), Rev::min)
+            .fold(rev, Rev::min)
     }
 
-    /// `raw_bytes`: the mutation's own, in which every value that it adds stands.
-    fn check_size(&self, mutation: &Mutation, raw_bytes: usize, seen: Option<&Seen>) -> Result<(), CoreError> {
-        let before = seen.map_or(0, |seen| json::bytes_at_most(&seen.doc));
-        if before + raw_bytes <= self.config.max_document_bytes {
+    /// Every value that an edit adds stands in its bytes.
+    fn check_size(&self, edit: &Edit, seen: &Seen) -> Result<(), CoreError> {
+        if json::bytes_at_most(&seen.doc) + edit.raw.get().len() <= self.config.max_document_bytes {
             return Ok(());
         }
-        let settings = self.settings(mutation.collection.as_str());
-        let rev = seen.map_or(0, |seen| seen.rev);
-        let after = predict(seen.map(|seen| seen.doc.clone()), rev, mutation, settings);
-        let bytes = after.map_or(0, |doc| json::write(&doc).len());
+        let settings = self.settings(edit.collection.as_str());
+        self.must_fit(predict(Some(seen.doc.clone()), seen.rev, &edit.mutation(), settings))
+    }
+
+    fn must_fit(&self, doc: Option<Value>) -> Result<(), CoreError> {
+        let bytes = doc.map_or(0, |doc| json::write(&doc).len());
         if bytes > self.config.max_document_bytes {
             let message = format!(
                 "a document has at most {} bytes (maxDocumentBytes): this has {bytes}",
@@ -162,18 +179,18 @@ impl Replica {
 
     /// An entity as the app sees it.
     pub(crate) fn see(&self, collection: &CollectionName, id: &EntityId) -> Option<Seen> {
-        let all = || self.see_with(collection, id, &Draft::default());
         match &self.watches.foreseen {
             Some(known) if known.id == *id && known.collection == *collection => {
-                debug_assert_eq!(Some(&known.seen), all().as_ref(), "both ways lead to the same");
+                debug_assert_eq!(Some(&known.seen), self.see_anew(collection, id).as_ref(), "both ways lead to the same");
                 Some(known.seen.clone())
             }
-            _ => all(),
+            _ => self.see_anew(collection, id),
         }
     }
 
-    fn see_with(&self, collection: &CollectionName, id: &EntityId, draft: &Draft) -> Option<Seen> {
-        let provisional = self.writes.on(collection, id).chain(draft.on(collection, id));
+    /// The same from what it is made of.
+    fn see_anew(&self, collection: &CollectionName, id: &EntityId) -> Option<Seen> {
+        let provisional = self.writes.on(collection, id);
         see(&self.state, self.settings(collection.as_str()), collection, id, provisional)
     }
 
@@ -212,7 +229,7 @@ impl Replica {
         entity: Option<&'a Entity>,
     ) -> Option<Plain<'a>> {
         let pending = entity.into_iter().flat_map(|entity| &entity.pending).filter_map(|n| self.state.queue.get(n));
-        let mut edits = pending.map(|entry| &*entry.mutation).chain(self.writes.on(collection, id));
+        let mut edits = pending.map(|entry| &entry.edit).chain(self.writes.on(collection, id));
         let plain = match (entity.and_then(|entity| entity.confirmed.as_ref()), edits.next()) {
             (Some(confirmed), None) => Plain::Confirmed(confirmed),
             (None, Some(edit)) if edit.kind == Kind::Insert => Plain::Insert(edit),
@@ -236,28 +253,32 @@ impl Replica {
                 (confirmed.rev, confirmed.at)
             }
             Plain::Insert(insert) => {
-                for (path, value) in insert.set.iter() {
-                    row.push(',');
-                    json::write_string(&path.segments().next()?, &mut row);
-                    row.push(':');
-                    json::write_value(value, &mut row);
-                }
+                insert_fields(insert.raw.get(), &mut row);
                 (0, insert.at.0)
             }
         };
-        let sync = self.sync_mark(collection, id, self.sync_status(collection, id, false), at);
         // What is marked stands last, so that JavaScript takes it, whatever the document holds.
-        let marks = json::write_text(&json!({"$sync": sync, "$rev": rev, "$updatedAt": at}));
-        row.push(',');
-        row.push_str(marks.strip_prefix('{')?);
+        row.push_str(",\"$sync\":");
+        let at = json::to_text(&at);
+        match self.sync_status(collection, id, false) {
+            "pending" => row.push_str("{\"status\":\"pending\"}"),
+            "synced" => {
+                row.push_str("{\"status\":\"synced\",\"syncedAt\":");
+                row.push_str(&at);
+                row.push('}');
+            }
+            status => row.push_str(&json::write_text(&self.sync_mark(collection, id, status, 0))),
+        }
+        for part in [",\"$rev\":", &json::to_text(&rev), ",\"$updatedAt\":", &at, "}"] {
+            row.push_str(part);
+        }
         Some(row)
     }
 
     fn sync_mark(&self, collection: &CollectionName, id: &EntityId, status: &str, at: u64) -> Value {
         match status {
             "failed" => {
-                let letter =
-                    self.state.letters.values().find(|l| &l.mutation.collection == collection && &l.mutation.id == id);
+                let letter = self.state.letters.values().find(|l| &l.edit.collection == collection && &l.edit.id == id);
                 let error = letter.map_or_else(no_room, |letter| json!(letter.reason));
                 json!({"status": status, "error": error})
             }
@@ -267,7 +288,7 @@ impl Replica {
     }
 
     pub(crate) fn sync_status(&self, collection: &CollectionName, id: &EntityId, conflict: bool) -> &'static str {
-        let failed = self.state.letters.values().any(|l| &l.mutation.collection == collection && &l.mutation.id == id);
+        let failed = self.state.letters.values().any(|l| &l.edit.collection == collection && &l.edit.id == id);
         let entity = self.state.entity(collection.as_str(), id.as_str());
         let mut pending = entity.into_iter().flat_map(|entity| &entity.pending).filter_map(|n| self.state.queue.get(n));
         if failed || self.writes.refused.has(collection, id) {
@@ -289,49 +310,20 @@ pub(crate) enum Plain<'a> {
     /// What the server has, and nothing on it.
     Confirmed(&'a Confirmed),
     /// An insert, and nothing else.
-    Insert(&'a Mutation),
+    Insert(&'a Edit),
 }
 
-/// Mutations of one call that are not in the view yet, and how to undo them.
-#[derive(Debug, Default)]
-pub(crate) struct Draft {
-    pub(crate) mutations: Vec<Rc<Mutation>>,
-    raw: Vec<Raw>,
-    pub(crate) undo: Vec<Op>,
-    /// What the author of the last one saw.
-    seen: Option<Seen>,
-    /// Where the mutations of an id stand: a call may hold tens of thousands.
-    places: Table<EntityId, Vec<usize>>,
+fn check_transaction(draft: &Draft) -> Result<(), CoreError> {
+    if draft.edits.iter().map(|edit| edit.raw.get().len()).sum::<usize>() > TRANSACTION_BYTES_MAX {
+        return Err(CoreError::new(Code::TooLarge, "a transaction holds at most 2 MiB: split it"));
+    }
+    Ok(())
 }
 
-impl Draft {
-    /// Finished mutations.
-    pub(crate) fn of(mutations: Vec<Rc<Mutation>>) -> Self {
-        let mut draft = Self::default();
-        for mutation in mutations {
-            let raw = Raw::trusted(json::to_text(&*mutation));
-            draft.push(mutation, raw);
-        }
-        draft
+fn touch_the_same(earlier: &Edit, mutation: &Mutation) -> bool {
+    if earlier.kind != Kind::Patch || mutation.kind != Kind::Patch {
+        return true;
     }
-
-    fn push(&mut self, mutation: Rc<Mutation>, raw: Raw) {
-        self.places.or_default(mutation.id.clone()).push(self.mutations.len());
-        self.mutations.push(mutation);
-        self.raw.push(raw);
-    }
-
-    fn on<'a>(&'a self, collection: &CollectionName, id: &EntityId) -> impl Iterator<Item = &'a Mutation> + use<'a> {
-        let collection = collection.clone();
-        let places = self.places.get(id.as_str()).map(Vec::as_slice).unwrap_or_default();
-        places
-            .iter()
-            .filter_map(|at| self.mutations.get(*at))
-            .map(Rc::as_ref)
-            .filter(move |m| m.collection == collection)
-    }
-}
-
-fn touch_the_same(a: &Mutation, b: &Mutation) -> bool {
-    a.kind != Kind::Patch || b.kind != Kind::Patch || a.paths().any(|x| b.paths().any(|y| x.overlaps(y)))
+    let earlier = earlier.mutation();
+    earlier.paths().any(|x| mutation.paths().any(|y| x.overlaps(y)))
 }

@@ -131,7 +131,7 @@ impl Replica {
     /// Mutations that the server has not decided.
     fn pending(&self) -> usize {
         let queued = self.state.undecided().filter(|(_, entry)| entry.status != Status::Void).count();
-        queued + self.writes.provisional().len()
+        queued + self.writes.count()
     }
 
     /// What the server refused, and what there was no room for.
@@ -150,18 +150,20 @@ impl Replica {
                 _ if sent.contains(n) => "sent",
                 _ => "queued",
             };
-            self.entry_view(Some(*n), None, &entry.mutation, status)
+            self.entry_view(Some(*n), None, &entry.edit.mutation(), status)
         });
         let mut pending: Vec<Value> = queued.collect();
-        for (write, mutation) in self.writes.provisional() {
-            pending.push(self.entry_view(None, Some(write), mutation, "writing"));
+        for write in self.writes.unfolded() {
+            for edit in &write.edits {
+                pending.push(self.entry_view(None, Some(write.id), &edit.mutation(), "writing"));
+            }
         }
         let failed = self.state.letters.iter().map(|(n, letter)| {
-            with(self.entry_view(Some(*n), None, &letter.mutation, "failed"), "error", json!(letter.reason))
+            with(self.entry_view(Some(*n), None, &letter.edit.mutation(), "failed"), "error", json!(letter.reason))
         });
         let mut failed: Vec<Value> = failed.collect();
         for (n, refused) in self.writes.refused.all().iter() {
-            let entry = self.entry_view(Some(*n), Some(refused.write), &refused.mutation, "failed");
+            let entry = self.entry_view(Some(*n), Some(refused.write), &refused.edit.mutation(), "failed");
             failed.push(with(entry, "error", no_room()));
         }
         json!({"pending": pending, "failed": failed})
@@ -187,7 +189,7 @@ impl Replica {
 
     /// `db.sync.health`.
     pub fn health_view(&self, now: Now) -> Value {
-        let oldest = self.state.undecided().map(|(_, entry)| entry.mutation.at.0).min();
+        let oldest = self.state.undecided().map(|(_, entry)| entry.edit.at.0).min();
         let stuck = self
             .state
             .undecided()
@@ -205,8 +207,8 @@ impl Replica {
         let mut collections = Map::new();
         for name in self.declared.keys() {
             let count = self.state.entities.get(name).map_or(0, |table| table.count(&|e| e.confirmed.is_some()));
-            let unsettled = self.state.undecided().any(|(_, entry)| &entry.mutation.collection == name)
-                || self.state.letters.values().any(|letter| &letter.mutation.collection == name);
+            let unsettled = self.state.undecided().any(|(_, entry)| &entry.edit.collection == name)
+                || self.state.letters.values().any(|letter| &letter.edit.collection == name);
             let synced = self.pulling.done.filter(|_| !unsettled).map(|done| done.wall_ms);
             collections.insert(name.to_string(), json!({"lastSyncedAt": synced, "count": count}));
         }

@@ -264,7 +264,7 @@ impl Replica {
 
     /// Tells the face when the queue or the status changed, and the other tabs what the leader sees.
     pub(crate) fn publish_status(&mut self, now: Now) {
-        let queue = (self.state.queue_version, self.writes.provisional().len());
+        let queue = (self.state.queue_version, self.writes.count());
         let queue_moved = std::mem::replace(&mut self.tabs.queue_said, queue) != queue;
         if queue_moved {
             self.queue_moved();

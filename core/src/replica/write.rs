@@ -3,15 +3,12 @@
 //! All un-awaited writes of one tick share an append, and one append of the user's is in flight at a time (rule 4).
 //! If one cannot be stored, the later ones of this tab fail with it: they may build on it.
 
-use std::rc::Rc;
-
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::io::StoreError;
 use crate::json;
-use crate::json::Raw;
 use crate::limits::RECORD_BYTES;
 use crate::log::record::{Call, Commit, Record};
-use crate::model::mutation::Mutation;
+use crate::model::edit::Edit;
 use crate::replica::Replica;
 use crate::replica::op::Op;
 use crate::replica::refused::RefusedWrites;
@@ -20,48 +17,51 @@ use crate::small::SmallMap;
 use crate::store::commit::ReadCommit;
 use crate::store::state::{Entry, Status};
 use crate::table::Table;
+use crate::view::Seen;
 
-/// Writes remembered for `undo` and for verdict events.
+/// Writes remembered for `undo`, and records for verdict events.
 const REMEMBERED_MAX: usize = 10_000;
 
-/// One call of the app.
+/// One call of the app, or a part of a large one.
 #[derive(Debug)]
 pub(crate) struct Write {
     pub(crate) id: u64,
-    pub(crate) mutations: Vec<Rc<Mutation>>,
-    pub(crate) raw: Vec<Raw>,
+    pub(crate) edits: Vec<Edit>,
     pub(crate) atomic: bool,
     call: Option<Call>,
-    /// A large call that is no transaction is split: the index of this part's first mutation in it.
+    /// A large call that is no transaction is split: the index of this part's first edit in it.
     offset: usize,
-    /// Its numbers, once its append is complete.
-    numbers: Vec<MutationId>,
     /// The record that it is, where it is more than edits: then it shares no record.
     record: Option<Record>,
 }
 
-impl Write {
-    fn new(id: u64, atomic: bool, offset: usize) -> Self {
-        Self {
-            id,
-            mutations: Vec::new(),
-            raw: Vec::new(),
-            atomic,
-            call: None,
-            offset,
-            numbers: Vec::new(),
-            record: None,
-        }
-    }
+/// A call that is being taken in: what it has come to so far is shown, and is not yet on its way to the log.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    id: u64,
+    pub(crate) edits: Vec<Edit>,
+    /// What takes each of them back.
+    undo: Vec<Op>,
+    /// What the author of the last one saw, where somebody may ask for it.
+    pub(crate) seen: Option<Seen>,
 }
 
-/// A mutation that is not in the log yet.
+/// An edit that is not in the log yet.
 #[derive(Debug)]
 struct Provisional {
-    /// The call, and which of its mutations.
+    /// The call, and which of its edits.
     write: u64,
     index: usize,
-    mutation: Rc<Mutation>,
+    edit: Edit,
+}
+
+/// Edits of one call that stand side by side in a record.
+#[derive(Debug)]
+struct Run {
+    write: u64,
+    offset: usize,
+    first: usize,
+    len: usize,
 }
 
 /// What is written and not yet folded, and what is remembered of what was.
@@ -74,90 +74,92 @@ pub struct Writes {
     in_flight: Vec<Vec<Write>>,
     /// Complete, by log key; folded when that key is.
     complete: SmallMap<u64, Vec<Write>>,
-    /// Provisional mutations by entity, in order.
+    /// Provisional edits by entity, in order.
     overlay: SmallMap<CollectionName, Table<EntityId, Vec<Provisional>>>,
-    /// The write and the index behind a number, for this tab's own.
-    names: SmallMap<MutationId, (u64, usize)>,
+    /// What stands in this tab's own records, by log key.
+    names: SmallMap<u64, Vec<Run>>,
     /// The inverse of a write, as operations.
     undo: SmallMap<u64, Vec<Op>>,
-    /// Parts of a call that are not folded yet, and the numbers of those that are.
-    parts: SmallMap<u64, (usize, Vec<MutationId>)>,
+    /// Parts of a call that are not folded yet.
+    parts: SmallMap<u64, usize>,
     /// What there was no room for.
     pub(crate) refused: RefusedWrites,
     /// Calls that were folded since the last look.
-    durable: Vec<(u64, Vec<MutationId>)>,
+    durable: Vec<u64>,
 }
 
 impl Writes {
-    /// Takes in a write; it is visible from now on.
-    pub(crate) fn add(
-        &mut self,
-        mutations: Vec<Rc<Mutation>>,
-        raw: Vec<Raw>,
-        atomic: bool,
-        call: Option<Call>,
-        undo: Vec<Op>,
-    ) -> u64 {
-        let id = self.show(&mutations);
+    /// Begins a call.
+    pub(crate) fn draft(&mut self) -> Draft {
+        self.next_id += 1;
+        Draft { id: self.next_id, edits: Vec::new(), undo: Vec::new(), seen: None }
+    }
+
+    /// One edit more of a call: it is visible from now on.
+    pub(crate) fn show(&mut self, draft: &mut Draft, edit: Edit, undo: Option<Op>) {
+        let shown = Provisional { write: draft.id, index: draft.edits.len(), edit: edit.clone() };
+        let list = self.overlay.or_default(edit.collection.clone()).or_default(edit.id.clone());
+        // Most entities have one: room for that, not for four.
+        list.reserve_exact(1);
+        list.push(shown);
+        draft.edits.push(edit);
+        draft.undo.extend(undo);
+    }
+
+    /// The call is refused: nothing of it is shown any more.
+    pub(crate) fn drop_draft(&mut self, draft: Draft) {
+        self.forget(&Write::of(draft.id, draft.edits));
+    }
+
+    /// The call goes to the log with the next append.
+    pub(crate) fn add(&mut self, draft: Draft, atomic: bool, call: Option<Call>) -> u64 {
+        let Draft { id, edits, mut undo, seen: _ } = draft;
         if !undo.is_empty() {
+            undo.reverse();
             self.undo.insert(id, undo);
         }
         while self.undo.len() > REMEMBERED_MAX {
             self.undo.pop_first();
         }
-        self.enqueue(id, mutations, raw, atomic, call);
+        self.enqueue(id, edits, atomic, call);
         id
     }
 
-    /// Takes in a record that holds these mutations and more.
-    pub(crate) fn add_record(&mut self, record: Record, mutations: Vec<Rc<Mutation>>) -> u64 {
-        let id = self.show(&mutations);
-        self.waiting.push(Write { mutations, record: Some(record), ..Write::new(id, false, 0) });
-        self.parts.insert(id, (1, Vec::new()));
-        id
-    }
-
-    /// Shows mutations as those of a new write.
-    fn show(&mut self, mutations: &[Rc<Mutation>]) -> u64 {
-        self.next_id += 1;
-        let id = self.next_id;
-        for (index, mutation) in mutations.iter().enumerate() {
-            let table = self.overlay.or_default(mutation.collection.clone());
-            let provisional = Provisional { write: id, index, mutation: mutation.clone() };
-            table.or_default(mutation.id.clone()).push(provisional);
-        }
+    /// As [`add`](Self::add), in a record that holds these edits and more.
+    pub(crate) fn add_record(&mut self, record: Record, draft: Draft) -> u64 {
+        let id = draft.id;
+        self.waiting.push(Write { record: Some(record), ..Write::of(id, draft.edits) });
+        self.parts.insert(id, 1);
         id
     }
 
     /// Splits what is no transaction, so that no record grows large.
-    fn enqueue(&mut self, id: u64, mutations: Vec<Rc<Mutation>>, raw: Vec<Raw>, atomic: bool, call: Option<Call>) {
-        let (mut offset, mut bytes, mut parts) = (0, 0, 0);
-        let new = |offset| Write { call, ..Write::new(id, atomic, offset) };
-        let mut part = new(offset);
-        for (mutation, raw) in mutations.into_iter().zip(raw) {
-            let size = raw.get().len();
+    fn enqueue(&mut self, id: u64, edits: Vec<Edit>, atomic: bool, call: Option<Call>) {
+        let (mut bytes, mut parts) = (0, 1);
+        let new = |offset| Write { atomic, call, offset, ..Write::of(id, Vec::new()) };
+        let mut part = new(0);
+        for (offset, edit) in edits.into_iter().enumerate() {
+            let size = edit.raw.get().len();
             if !atomic && bytes > 0 && bytes + size > RECORD_BYTES {
                 parts += 1;
                 self.waiting.push(std::mem::replace(&mut part, new(offset)));
                 bytes = 0;
             }
             bytes += size;
-            offset += 1;
-            part.mutations.push(mutation);
-            part.raw.push(raw);
+            part.edits.push(edit);
         }
         self.waiting.push(part);
-        self.parts.insert(id, (parts + 1, Vec::new()));
+        self.parts.insert(id, parts);
     }
 
-    /// The provisional mutations on an entity, in order.
+    /// The provisional edits on an entity, in order.
     pub(crate) fn on<'a>(
         &'a self,
         collection: &CollectionName,
         id: &EntityId,
-    ) -> impl Iterator<Item = &'a Mutation> + use<'a> {
+    ) -> impl Iterator<Item = &'a Edit> + use<'a> {
         let list = self.overlay.get(collection.as_str()).and_then(|table| table.get(id.as_str()));
-        list.into_iter().flatten().map(|provisional| &*provisional.mutation)
+        list.into_iter().flatten().map(|provisional| &provisional.edit)
     }
 
     /// Shows the entities of a collection that exist only provisionally, or differ so.
@@ -172,18 +174,14 @@ impl Writes {
         self.overlay.values().all(Table::is_empty)
     }
 
-    /// Mutations that are not in the log yet.
-    pub(crate) fn provisional(&self) -> Vec<(u64, &Mutation)> {
-        let mut all = Vec::new();
-        let mut groups: Vec<&Vec<Write>> = self.complete.values().collect();
-        groups.extend(&self.in_flight);
-        groups.push(&self.waiting);
-        for group in groups {
-            for write in group {
-                all.extend(write.mutations.iter().map(|mutation| (write.id, &**mutation)));
-            }
-        }
-        all
+    /// Writes that are not in the log yet.
+    pub(crate) fn unfolded(&self) -> impl Iterator<Item = &Write> {
+        self.complete.values().chain(&self.in_flight).flatten().chain(&self.waiting)
+    }
+
+    /// How many edits are not in the log yet.
+    pub(crate) fn count(&self) -> usize {
+        self.unfolded().map(|write| write.edits.len()).sum()
     }
 
     /// Everything that is not in the log, in order; nothing is left here.
@@ -203,7 +201,9 @@ impl Writes {
 
     /// The write and index behind a number, if this tab wrote it.
     pub(crate) fn of(&self, n: MutationId) -> Option<(u64, usize)> {
-        self.names.get(&n).copied()
+        let index = n.1 as usize;
+        let run = self.names.get(&n.0)?.iter().find(|run| (run.first..run.first + run.len).contains(&index))?;
+        Some((run.write, run.offset + index - run.first))
     }
 
     /// The inverse of a write.
@@ -217,28 +217,30 @@ impl Writes {
     }
 
     /// What this tab knows of a record of its own edits that is about to be folded.
-    pub(crate) fn take_commit(&mut self, key: u64) -> Option<ReadCommit> {
-        let group = self.complete.get_mut(&key)?;
+    pub(crate) fn commit_at(&self, key: u64) -> Option<ReadCommit> {
+        let group = self.complete.get(&key)?;
         if group.iter().any(|write| write.record.is_some()) {
             return None;
         }
         let (tx, call) = frame_of(group);
-        let mut mutations = Vec::new();
-        for write in group {
-            mutations.extend(write.mutations.iter().cloned().zip(std::mem::take(&mut write.raw)));
-        }
-        Some(ReadCommit { mutations, tx, call })
+        Some(ReadCommit { edits: group.iter().flat_map(|write| &write.edits).cloned().collect(), tx, call })
     }
 
     fn forget(&mut self, write: &Write) {
-        for (index, mutation) in (write.offset..).zip(&write.mutations) {
-            let Some(table) = self.overlay.get_mut(mutation.collection.as_str()) else { continue };
-            let Some(list) = table.get_mut(mutation.id.as_str()) else { continue };
+        for (index, edit) in (write.offset..).zip(&write.edits) {
+            let Some(table) = self.overlay.get_mut(edit.collection.as_str()) else { continue };
+            let Some(list) = table.get_mut(edit.id.as_str()) else { continue };
             list.retain(|known| (known.write, known.index) != (write.id, index));
             if list.is_empty() {
-                table.remove(mutation.id.as_str());
+                table.remove(edit.id.as_str());
             }
         }
+    }
+}
+
+impl Write {
+    fn of(id: u64, edits: Vec<Edit>) -> Self {
+        Self { id, edits, atomic: false, call: None, offset: 0, record: None }
     }
 }
 
@@ -252,7 +254,7 @@ impl Replica {
         let mut group: Vec<Write> = Vec::new();
         let mut bytes = 0;
         for write in std::mem::take(&mut self.writes.waiting) {
-            let size: usize = write.raw.iter().map(|raw| raw.get().len()).sum();
+            let size: usize = write.edits.iter().map(|edit| edit.raw.get().len()).sum();
             let alone = write.record.is_some() || group.last().is_some_and(|last| last.record.is_some());
             if !group.is_empty() && (alone || bytes + size > RECORD_BYTES) {
                 records.push(record_of(&group));
@@ -269,16 +271,13 @@ impl Replica {
 
     /// The append is complete: its records have keys, so its mutations have names.
     pub(crate) fn writes_have_keys(&mut self, first_key: u64) {
-        for (key, mut group) in (first_key..).zip(std::mem::take(&mut self.writes.in_flight)) {
-            let mut index = 0;
-            for write in &mut group {
-                for position in 0..write.mutations.len() {
-                    let n = MutationId(key, index);
-                    write.numbers.push(n);
-                    self.writes.names.insert(n, (write.id, write.offset + position));
-                    index += 1;
-                }
+        for (key, group) in (first_key..).zip(std::mem::take(&mut self.writes.in_flight)) {
+            let mut runs: Vec<Run> = Vec::new();
+            for Write { id, offset, edits, .. } in &group {
+                let first = runs.last().map_or(0, |run| run.first + run.len);
+                runs.push(Run { write: *id, offset: *offset, first, len: edits.len() });
             }
+            self.writes.names.insert(key, runs);
             self.writes.complete.insert(key, group);
         }
         while self.writes.names.len() > REMEMBERED_MAX {
@@ -290,20 +289,19 @@ impl Replica {
     pub(crate) fn writes_folded(&mut self, key: u64) {
         for write in self.writes.complete.remove(&key).into_iter().flatten() {
             self.writes.forget(&write);
-            let Some((left, numbers)) = self.writes.parts.get_mut(&write.id) else { continue };
+            let Some(left) = self.writes.parts.get_mut(&write.id) else { continue };
             *left -= 1;
-            numbers.extend(write.numbers);
             if *left == 0 {
-                let (_, numbers) = self.writes.parts.remove(&write.id).unwrap_or_default();
-                self.writes.durable.push((write.id, numbers));
+                self.writes.parts.remove(&write.id);
+                self.writes.durable.push(write.id);
             }
         }
     }
 
     /// Resolves the writes that are complete and folded (rule 2).
     pub(crate) fn durable_writes(&mut self) {
-        for (write, n) in std::mem::take(&mut self.writes.durable) {
-            self.event(json!({"type": "durable", "write": write, "n": n}));
+        for write in std::mem::take(&mut self.writes.durable) {
+            self.event(json!({"type": "durable", "write": write}));
         }
     }
 
@@ -322,7 +320,7 @@ impl Replica {
         }
         for write in failed {
             self.writes.forget(&write);
-            touched.extend(write.mutations.iter().map(|mutation| mutation.target()));
+            touched.extend(write.edits.iter().map(|edit| edit.target()));
             let message = match error {
                 StoreError::Quota => "the storage is full: free some space, then retry it from `db.sync.queue.failed`",
                 StoreError::FormatNewer => MOVED,
@@ -335,7 +333,7 @@ impl Replica {
             }
             // Of other failures it is not known whether the write is in the log after all.
             if error == StoreError::Quota && write.record.is_none() {
-                self.writes.refused.keep(write.id, write.atomic, write.mutations);
+                self.writes.refused.keep(write.id, write.atomic, write.edits);
             }
         }
         self.queue_moved();
@@ -360,8 +358,11 @@ impl Replica {
         }
         let later = std::mem::take(&mut self.writes.waiting);
         for (tx, members) in units {
-            let (mutations, raw) = members.into_iter().map(|entry| (entry.mutation, entry.raw)).unzip();
-            self.writes.add(mutations, raw, tx.is_some(), None, Vec::new());
+            let mut draft = self.writes.draft();
+            for entry in members {
+                self.writes.show(&mut draft, entry.edit, None);
+            }
+            self.writes.add(draft, tx.is_some(), None);
         }
         self.writes.waiting.extend(later);
     }
@@ -372,7 +373,7 @@ fn record_of(group: &[Write]) -> Vec<u8> {
         return record.encode();
     }
     let (tx, call) = frame_of(group);
-    let mutations = group.iter().flat_map(|write| &write.raw).cloned().collect();
+    let mutations = group.iter().flat_map(|write| &write.edits).map(|edit| edit.raw.clone()).collect();
     Record::Commit(Commit { mutations, tx, call }).encode()
 }
 
@@ -382,7 +383,7 @@ fn frame_of(group: &[Write]) -> (Vec<(u32, u32)>, Option<Call>) {
     let (mut tx, mut call, mut start) = (Vec::new(), None, 0);
     for write in group {
         call = write.call.or(call);
-        let len = write.mutations.len();
+        let len = write.edits.len();
         if write.atomic && len > 1 {
             tx.push((number(start), number(len)));
         }

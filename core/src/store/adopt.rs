@@ -41,7 +41,7 @@ pub(super) fn claim(state: &mut State, key: u64, claim: &Claim, effects: &mut Ef
     let taken: Vec<MutationId> = state.queue.iter().filter(|(n, entry)| takes(n, entry)).map(|(n, _)| *n).collect();
     for n in taken {
         let Some(mut entry) = state.unqueue(n) else { continue };
-        effects.touched.push((entry.mutation.collection.clone(), entry.mutation.id.clone()));
+        effects.touched.push(entry.edit.target());
         if let (Some(status), None) = (claimed, claim.done) {
             entry.status = status;
             entry.position = key;

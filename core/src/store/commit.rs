@@ -1,12 +1,9 @@
 //! A user's mutations onto the state: into the queue, and onto their entities' view.
 
-use std::rc::Rc;
-
 use crate::error::CoreError;
 use crate::ids::MutationId;
-use crate::json::Raw;
 use crate::log::record::{Call, Commit};
-use crate::model::mutation::Mutation;
+use crate::model::edit::Edit;
 use crate::store::effects::Effects;
 use crate::store::fold::arrived;
 use crate::store::state::{Entry, State, Status};
@@ -14,8 +11,8 @@ use crate::store::state::{Entry, State, Status};
 /// A [`Commit`] with its mutations read.
 #[derive(Debug)]
 pub struct ReadCommit {
-    /// What they do, and their bytes.
-    pub mutations: Vec<(Rc<Mutation>, Raw)>,
+    /// Its mutations.
+    pub edits: Vec<Edit>,
     /// As in [`Commit`].
     pub tx: Vec<(u32, u32)>,
     /// As in [`Commit`].
@@ -24,21 +21,18 @@ pub struct ReadCommit {
 
 impl ReadCommit {
     pub(super) fn of(commit: Commit) -> Result<Self, CoreError> {
-        let mut mutations = Vec::with_capacity(commit.mutations.len());
+        let mut edits = Vec::with_capacity(commit.mutations.len());
         for raw in commit.mutations {
-            mutations.push((Rc::new(Mutation::parse(raw.get().as_bytes())?), raw));
+            edits.push(Edit::read(raw)?);
         }
-        Ok(Self { mutations, tx: commit.tx, call: commit.call })
+        Ok(Self { edits, tx: commit.tx, call: commit.call })
     }
 }
 
 /// Folds a commit of this tab's own, of which it still knows what stands in it: as [`fold`](crate::store::fold::fold),
 /// without reading it again.
 pub fn fold_own(state: &mut State, key: u64, commit: ReadCommit, bytes: usize) -> Effects {
-    debug_assert!(
-        commit.mutations.iter().all(|(m, raw)| Mutation::parse(raw.get().as_bytes()).as_ref() == Ok(m)),
-        "other tabs read what this one wrote"
-    );
+    debug_assert!(commit.edits.iter().all(Edit::is_as_read), "other tabs read what this one wrote");
     arrived(state, key, bytes);
     state.queue_version += 1;
     let mut effects = Effects::default();
@@ -64,22 +58,20 @@ pub(super) fn fold_commit(
             .find(|(start, len)| index >= *start && index - start < *len)
             .map(|(start, _)| MutationId(key, *start))
     };
-    for (index, (mutation, raw)) in (0_u32..).zip(commit.mutations) {
+    for (index, edit) in (0_u32..).zip(commit.edits) {
         if is_known(index as usize) {
             continue;
         }
         let n = MutationId(key, index);
-        if let Some(old) = mutation.retry_of {
+        if let Some(old) = edit.retry_of {
             state.letters.remove(&old);
             state.dirty.mutations.push(old);
         }
-        state.hlc = state.hlc.max(mutation.at);
-        effects.touched.push(mutation.target());
-        state.entity_mut(&mutation.collection, &mutation.id).pending.push(n);
-        state.queue.insert(
-            n,
-            Entry { mutation, raw, tx: tx_of(index), status: Status::Queued, position: key, old: false, acked: 0 },
-        );
+        state.hlc = state.hlc.max(edit.at);
+        effects.touched.push(edit.target());
+        state.entity_mut(&edit.collection, &edit.id).pending.push(n);
+        let tx = tx_of(index);
+        state.queue.insert(n, Entry { edit, tx, status: Status::Queued, position: key, old: false, acked: 0 });
         state.dirty.mutations.push(n);
     }
 }

@@ -2,8 +2,6 @@
 //!
 //! Only `Changes` move a confirmed document (rule 1); a record of an older leader has no effect (rule 3).
 
-use std::rc::Rc;
-
 use crate::json::{Raw, json};
 
 use crate::error::CoreError;
@@ -11,7 +9,7 @@ use crate::ids::{CONFLICTS, CollectionName, EntityId, MutationId};
 use crate::log::record::{Acks, Changes, Coalesce, Record};
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
-use crate::model::mutation::Mutation;
+use crate::model::edit::Edit;
 use crate::model::verdict::Verdict;
 use crate::store::commit::{ReadCommit, fold_commit};
 use crate::store::effects::Effects;
@@ -82,13 +80,12 @@ fn fold_coalesce(state: &mut State, key: u64, coalesce: Coalesce) -> Result<(), 
     if !coalesce.absorbed.iter().chain([&coalesce.survivor]).all(is_free) {
         return Ok(());
     }
-    let mutation = Mutation::parse(coalesce.m.get().as_bytes())?;
+    let edit = Edit::read(coalesce.m)?;
     for n in coalesce.absorbed {
         void(state, key, n);
     }
     if let Some(entry) = state.queue.get_mut(&coalesce.survivor) {
-        entry.mutation = Rc::new(mutation);
-        entry.raw = coalesce.m;
+        entry.edit = edit;
         entry.position = key;
         state.dirty.mutations.push(coalesce.survivor);
     }
@@ -100,15 +97,15 @@ fn void(state: &mut State, key: u64, n: MutationId) {
     let Some(entry) = state.queue.get_mut(&n) else { return };
     entry.status = Status::Void;
     entry.position = key;
-    let mutation = entry.mutation.clone();
+    let edit = entry.edit.clone();
     state.dirty.mutations.push(n);
-    state.hide(n, &mutation);
+    state.hide(n, &edit);
 }
 
 fn fold_discard(state: &mut State, key: u64, n: MutationId, effects: &mut Effects) {
     if let Some(letter) = state.letters.remove(&n) {
         state.dirty.mutations.push(n);
-        effects.touched.push(letter.mutation.target());
+        effects.touched.push(letter.edit.target());
         return;
     }
     let Some(entry) = state.queue.get(&n).filter(|entry| !matches!(entry.status, Status::Claimed(_))) else { return };
@@ -122,7 +119,7 @@ fn fold_discard(state: &mut State, key: u64, n: MutationId, effects: &mut Effect
     }
     for n in members {
         if let Some(entry) = state.queue.get(&n) {
-            effects.touched.push((entry.mutation.collection.clone(), entry.mutation.id.clone()));
+            effects.touched.push(entry.edit.target());
         }
         void(state, key, n);
     }
@@ -135,17 +132,17 @@ fn is_held(state: &State, n: MutationId) -> bool {
 fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
     for item in acks.verdicts {
         let Some(entry) = state.queue.get_mut(&item.n) else { continue };
-        effects.touched.push((entry.mutation.collection.clone(), entry.mutation.id.clone()));
+        effects.touched.push(entry.edit.target());
         state.dirty.mutations.push(item.n);
         match &item.verdict {
             Verdict::Applied { rev } => settle(state, key, item.n, *rev, acks.at),
             Verdict::Merged { rev, overwritten, .. } => {
-                effects.meet(&entry.mutation.collection, &entry.mutation.id, "overwritten", json!(overwritten));
+                effects.meet(&entry.edit.collection, &entry.edit.id, "overwritten", json!(overwritten));
                 settle(state, key, item.n, *rev, acks.at);
             }
             Verdict::Conflict { rev, overwritten, parked, .. } => {
-                effects.meet(&entry.mutation.collection, &entry.mutation.id, "overwritten", json!(overwritten));
-                effects.meet(&entry.mutation.collection, &entry.mutation.id, "open", json!(parked));
+                effects.meet(&entry.edit.collection, &entry.edit.id, "overwritten", json!(overwritten));
+                effects.meet(&entry.edit.collection, &entry.edit.id, "open", json!(parked));
                 settle(state, key, item.n, *rev, acks.at);
             }
             Verdict::Rejected { code, path, message } => {
@@ -185,8 +182,8 @@ fn settle(state: &mut State, key: u64, n: MutationId, rev: u64, at: u64) {
 }
 
 fn reject(state: &mut State, key: u64, n: MutationId, reason: Reason) {
-    if let Some(Entry { mutation, raw, .. }) = state.unqueue(n) {
-        state.letters.insert(n, Letter { mutation, raw, reason, position: key });
+    if let Some(Entry { edit, .. }) = state.unqueue(n) {
+        state.letters.insert(n, Letter { edit, reason, position: key });
     }
 }
 
@@ -198,7 +195,7 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
     if let Some(settings) = changes.settings.take() {
         state.settings = settings;
         // They decide what an edit that waits shows.
-        effects.touched.extend(state.queue.values().map(|entry| entry.mutation.target()));
+        effects.touched.extend(state.queue.values().map(|entry| entry.edit.target()));
     }
     state.staged.reset |= changes.reset;
     state.staged.forget_groups.append(&mut changes.forget_groups);
@@ -244,7 +241,7 @@ fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
     for n in settled {
         if let Some(entry) = state.unqueue(n) {
             journal::keep(state, n, &entry, entry.acked);
-            effects.echoed.push(entry.mutation.target());
+            effects.echoed.push(entry.edit.target());
         }
     }
     if done {

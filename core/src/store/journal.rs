@@ -1,11 +1,10 @@
 //! Mutations that the server acknowledged, kept for some days: a server that was restored from a backup may not know
 //! them, and then they go up again with their numbers (rule 24). What it does know it answers as a duplicate.
 
-use std::rc::Rc;
-
 use crate::ids::{CollectionName, EntityId, MutationId};
-use crate::json::{self, Raw};
+use crate::json::Raw;
 use crate::limits::{JOURNAL_BYTES_MAX, JOURNAL_MS};
+use crate::model::edit::Edit;
 use crate::model::mutation::Mutation;
 use crate::store::state::{Entry, State, Status};
 
@@ -27,7 +26,7 @@ pub struct Kept {
 /// Keeps what has just left the queue because it took effect.
 pub(super) fn keep(state: &mut State, n: MutationId, entry: &Entry, at: u64) {
     if entry.status != Status::Void {
-        let kept = Kept { raw: entry.raw.clone(), tx: entry.tx, old: entry.old, at, position: state.last };
+        let kept = Kept { raw: entry.edit.raw.clone(), tx: entry.tx, old: entry.old, at, position: state.last };
         state.journal.insert(n, kept);
     }
 }
@@ -54,8 +53,8 @@ pub(super) fn prune(state: &mut State, now_ms: u64) {
 pub(super) fn forget(state: &mut State) {
     let mut journal = std::mem::take(&mut state.journal);
     journal.retain(|n, kept| {
-        let known = Mutation::parse(kept.raw.get().as_bytes())
-            .is_ok_and(|mutation| state.entity(mutation.collection.as_str(), mutation.id.as_str()).is_some());
+        let known = Edit::read(kept.raw.clone())
+            .is_ok_and(|edit| state.entity(edit.collection.as_str(), edit.id.as_str()).is_some());
         if !known {
             state.dirty.mutations.push(*n);
         }
@@ -69,13 +68,12 @@ pub(super) fn forget(state: &mut State) {
 #[inline(never)]
 pub(super) fn requeue(state: &mut State, key: u64) -> Vec<(CollectionName, EntityId)> {
     for (n, kept) in std::mem::take(&mut state.journal) {
-        let Ok(mutation) = Mutation::parse(kept.raw.get().as_bytes()) else { continue };
         let Kept { raw, tx, .. } = kept;
-        let pending = &mut state.entity_mut(&mutation.collection, &mutation.id).pending;
+        let Ok(edit) = Edit::read(raw) else { continue };
+        let pending = &mut state.entity_mut(&edit.collection, &edit.id).pending;
         pending.push(n);
         pending.sort_unstable();
-        let mutation = Rc::new(mutation);
-        state.queue.insert(n, Entry { mutation, raw, tx, status: Status::Queued, position: key, old: true, acked: 0 });
+        state.queue.insert(n, Entry { edit, tx, status: Status::Queued, position: key, old: true, acked: 0 });
     }
     let mut touched = Vec::new();
     for (n, entry) in state.queue.iter_mut() {
@@ -83,14 +81,13 @@ pub(super) fn requeue(state: &mut State, key: u64) -> Vec<(CollectionName, Entit
             entry.status = Status::Queued;
         }
         entry.old = true;
-        Rc::make_mut(&mut entry.mutation).base_rev = 0;
+        entry.edit = entry.edit.rebased();
         entry.position = key;
         state.dirty.mutations.push(*n);
-        touched.push(entry.mutation.target());
+        touched.push(entry.edit.target());
     }
     for (n, letter) in state.letters.iter_mut() {
-        Rc::make_mut(&mut letter.mutation).base_rev = 0;
-        letter.raw = Raw::trusted(json::to_text(&*letter.mutation));
+        letter.edit = Edit::of(Mutation::clone(&letter.edit.rebased().mutation()));
         letter.position = key;
         state.dirty.mutations.push(*n);
     }

@@ -1,10 +1,8 @@
 //! A cold open: the summary and the segments' rows become a state; the log is then folded onto it.
 
-use std::rc::Rc;
-
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, MutationId};
-use crate::model::mutation::Mutation;
+use crate::model::edit::Edit;
 use crate::store::journal::Kept;
 use crate::store::seal::{EntityHead, MutationRow, Summary};
 use crate::store::segment::{Row, Space};
@@ -58,8 +56,8 @@ impl Loading {
         }
         for (n, entry) in state.queue.iter() {
             if entry.status.is_shown() {
-                let map = state.entities.or_default(entry.mutation.collection.clone());
-                map.or_default(entry.mutation.id.clone()).pending.push(*n);
+                let map = state.entities.or_default(entry.edit.collection.clone());
+                map.or_default(entry.edit.id.clone()).pending.push(*n);
             }
         }
         (state, errors)
@@ -85,19 +83,15 @@ fn load_mutation(state: &mut State, row: &Row, body: &[u8]) -> Result<(), CoreEr
     let n = MutationId(key.parse().map_err(|_| corrupt())?, index.parse().map_err(|_| corrupt())?);
     match MutationRow::read(body).map_err(|_| corrupt())? {
         MutationRow::Queued { m, tx, status, old, acked } => {
-            let mut mutation = Mutation::parse(m.get().as_bytes())?;
-            if old {
-                mutation.base_rev = 0;
-            }
-            let mutation = Rc::new(mutation);
-            state.queue.insert(n, Entry { mutation, raw: m, tx, status, position: row.position, old, acked });
+            let edit = Edit::read(m)?;
+            let edit = if old { edit.rebased() } else { edit };
+            state.queue.insert(n, Entry { edit, tx, status, position: row.position, old, acked });
         }
         MutationRow::Kept { m, tx, old, acked } => {
             state.journal.insert(n, Kept { raw: m, tx, old, at: acked, position: row.position });
         }
         MutationRow::Letter { m, reason } => {
-            let mutation = Rc::new(Mutation::parse(m.get().as_bytes())?);
-            state.letters.insert(n, Letter { mutation, raw: m, reason, position: row.position });
+            state.letters.insert(n, Letter { edit: Edit::read(m)?, reason, position: row.position });
         }
     }
     Ok(())

@@ -212,10 +212,11 @@ fn entity_body(confirmed: &Confirmed) -> Vec<u8> {
 }
 
 fn mutation_row(state: &State, n: MutationId) -> Row {
-    let (position, row) = if let Some(Entry { raw, tx, status, position, old, acked, .. }) = state.queue.get(&n) {
-        (*position, Some(MutationRow::Queued { m: raw.clone(), tx: *tx, status: *status, old: *old, acked: *acked }))
-    } else if let Some(Letter { raw, reason, position, .. }) = state.letters.get(&n) {
-        (*position, Some(MutationRow::Letter { m: raw.clone(), reason: reason.clone() }))
+    let (position, row) = if let Some(Entry { edit, tx, status, position, old, acked }) = state.queue.get(&n) {
+        let m = edit.raw.clone();
+        (*position, Some(MutationRow::Queued { m, tx: *tx, status: *status, old: *old, acked: *acked }))
+    } else if let Some(Letter { edit, reason, position }) = state.letters.get(&n) {
+        (*position, Some(MutationRow::Letter { m: edit.raw.clone(), reason: reason.clone() }))
     } else if let Some(Kept { raw, tx, old, at, position }) = state.journal.get(&n) {
         (*position, Some(MutationRow::Kept { m: raw.clone(), tx: *tx, old: *old, acked: *at }))
     } else {

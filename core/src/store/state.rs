@@ -1,18 +1,16 @@
 //! What a tab knows: the fold of segments and log. It holds no timers and no connections; those are the replica's.
 
-use std::rc::Rc;
-
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Hlc;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev};
-use crate::json::{self, Fields, Raw, Value};
+use crate::json::{self, Fields, Value};
 use crate::limits::CALLERS_MAX;
 use crate::log::record::Call;
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
-use crate::model::mutation::Mutation;
+use crate::model::edit::Edit;
 use crate::model::path::Path;
 use crate::model::schema::Settings;
 use crate::model::verdict::HeldReason;
@@ -130,9 +128,7 @@ pub struct Confirmed {
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// What it does.
-    pub mutation: Rc<Mutation>,
-    /// The bytes that travel.
-    pub raw: Raw,
+    pub edit: Edit,
     /// The first member of its transaction.
     pub tx: Option<MutationId>,
     /// Where it stands.
@@ -170,9 +166,7 @@ pub enum Status {
 #[derive(Debug, Clone)]
 pub struct Letter {
     /// What it would have done.
-    pub mutation: Rc<Mutation>,
-    /// Its bytes.
-    pub raw: Raw,
+    pub edit: Edit,
     /// Why not.
     pub reason: Reason,
     /// The log key that last moved it.
@@ -294,16 +288,16 @@ impl State {
     pub(crate) fn unqueue(&mut self, n: MutationId) -> Option<Entry> {
         let entry = self.queue.remove(&n)?;
         self.queue_version += 1;
-        self.hide(n, &entry.mutation);
+        self.hide(n, &entry.edit);
         self.dirty.mutations.push(n);
         Some(entry)
     }
 
     /// Takes a mutation out of its entity's view.
-    pub(crate) fn hide(&mut self, n: MutationId, mutation: &Mutation) {
-        let entity = self.entity_mut(&mutation.collection, &mutation.id);
+    pub(crate) fn hide(&mut self, n: MutationId, edit: &Edit) {
+        let entity = self.entity_mut(&edit.collection, &edit.id);
         entity.pending.retain(|pending| *pending != n);
-        self.drop_if_empty(&mutation.collection, &mutation.id);
+        self.drop_if_empty(&edit.collection, &edit.id);
     }
 
     /// Forgets an entity of which nothing is known any more. Its removal stays marked for the next seal.

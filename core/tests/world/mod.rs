@@ -215,7 +215,7 @@ impl World {
 
     pub fn write_all(&mut self, tab: usize, atomic: bool, ops: Value) -> u64 {
         let request = json!({"atomic": atomic, "ops": ops}).to_string();
-        let answer = self.tabs[tab].engine.write(self.now, &request).unwrap();
+        let answer = self.tabs[tab].engine.write(self.now, &request, "").unwrap();
         serde_json::from_str::<Value>(&answer).unwrap()["write"].as_u64().unwrap()
     }
 

@@ -77,8 +77,8 @@ export class Host implements WireClient {
     return JSON.stringify({ storage });
   }
 
-  write(request: string): string {
-    return this.#call(module.WRITE, request);
+  write(request: string, lines: string): string {
+    return this.#call(module.WRITE, request, lines);
   }
 
   undo(write: number): string {

@@ -186,9 +186,15 @@ export class Instance {
 
   #text(text: string): Span {
     const { length } = text;
-    if (length > SHORT_TEXT_MAX) return this.#bytes(this.#encoder.encode(text));
     const at = this.#wasm.malloc(length, 1) >>> 0;
     const memory = this.#memory();
+    if (length > SHORT_TEXT_MAX) {
+      // Most texts have as many bytes as characters.
+      const { read } = this.#encoder.encodeInto(text, memory.subarray(at, at + length));
+      if (read === length) return [at, length];
+      this.#wasm.free(at, length, 1);
+      return this.#bytes(this.#encoder.encode(text));
+    }
     for (let index = 0; index < length; index += 1) {
       const code = text.charCodeAt(index);
       if (code > 0x7f) {

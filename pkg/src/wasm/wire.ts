@@ -9,7 +9,7 @@ import type { Json, JsonObject } from "../json.js";
 /** A client. `write` and `command` throw errors with `code`, `retryable`, `hint` and what they are about. */
 export interface WireClient {
   open(): Promise<string>;
-  write(request: string): string;
+  write(request: string, lines: string): string;
   undo(write: number): string;
   row(collection: string, id: string): string | undefined;
   rows(collection: string, ids: string): string;
@@ -50,7 +50,13 @@ export interface ClientConfig {
 
 /** One edit, as `write` takes it. */
 export type WireOp =
-  | { readonly op: "insert"; readonly c: string; readonly id: string; readonly value: JsonObject }
+  | {
+      readonly op: "insert";
+      readonly c: string;
+      readonly ids: readonly string[];
+      /** For each the id and the document as JSON, one behind the other; they stand beside the request. */
+      readonly lines: readonly string[];
+    }
   | ({
       readonly op: "patch";
       readonly c: string;

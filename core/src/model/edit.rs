@@ -1,0 +1,163 @@
+//! A mutation as this device keeps it: the bytes that travel, and of what they say only what is asked again and again.
+//!
+//! A queue may hold fifty thousand of them, most of which nobody looks into before they are sent. Not here: what an
+//! edit means; see [`Mutation`].
+//!
+//! Invariant: [`Edit::mutation`] is what [`Mutation::parse`] reads in the bytes, but for the base of an edit that is
+//! [`rebased`](Edit::rebased).
+
+use std::cell::OnceCell;
+use std::ops::Deref;
+use std::rc::Rc;
+
+use crate::clock::Hlc;
+use crate::error::{Code, CoreError};
+use crate::ids::{CollectionName, EntityId, MutationId, Rev};
+use crate::json::{self, JsonLimits, Raw, Value};
+use crate::model::mutation::{Kind, Mutation};
+
+/// An edit; a copy is the same one.
+#[derive(Debug, Clone)]
+pub struct Edit(Rc<Head>);
+
+/// What is known of an edit without reading it.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// Its bytes.
+    pub raw: Raw,
+    /// As in [`Mutation`].
+    pub collection: CollectionName,
+    /// As in [`Mutation`].
+    pub id: EntityId,
+    /// As in [`Mutation`].
+    pub kind: Kind,
+    /// As in [`Mutation`].
+    pub base_rev: Rev,
+    /// As in [`Mutation`].
+    pub at: Hlc,
+    /// As in [`Mutation`].
+    pub retry_of: Option<MutationId>,
+    /// A patch that was read: every look at its entity needs it. Others hold whole documents.
+    read: OnceCell<Rc<Mutation>>,
+}
+
+impl Deref for Edit {
+    type Target = Head;
+
+    fn deref(&self) -> &Head {
+        &self.0
+    }
+}
+
+impl PartialEq for Edit {
+    fn eq(&self, other: &Self) -> bool {
+        self.raw == other.raw && self.base_rev == other.base_rev
+    }
+}
+
+impl Edit {
+    /// An edit of this tab's own.
+    pub fn of(mutation: Mutation) -> Self {
+        let raw = Raw::trusted(json::to_text(&mutation));
+        let Mutation { base_rev, retry_of, .. } = mutation;
+        let (collection, id, kind, at) = (mutation.collection.clone(), mutation.id.clone(), mutation.kind, mutation.at);
+        let read = OnceCell::new();
+        let edit = Self(Rc::new(Head { raw, collection, id, kind, base_rev, at, retry_of, read }));
+        edit.keep(&Rc::new(mutation));
+        edit
+    }
+
+    /// An edit with nothing before it, of which these are the bytes.
+    pub(super) fn new(raw: Raw, kind: Kind, collection: CollectionName, id: EntityId, at: Hlc) -> Self {
+        let read = OnceCell::new();
+        Self(Rc::new(Head { raw, collection, id, kind, base_rev: 0, at, retry_of: None, read }))
+    }
+
+    /// The bytes of an edit that went through [`Mutation::parse`], or were written by this crate, before.
+    ///
+    /// # Errors
+    /// `bad-mutation` or `bad-name`.
+    ///
+    /// ```
+    /// use tidewire_core::json::Raw;
+    /// use tidewire_core::model::edit::Edit;
+    /// let raw = Raw::parse(r#"{"c":"deals","id":"1","kind":"patch","base":3,"set":{"/city":"Ulm"},"at":[5,0]}"#)?;
+    /// let edit = Edit::read(raw)?;
+    /// assert_eq!((edit.id.as_str(), edit.base_rev), ("1", 3));
+    /// assert_eq!(edit.mutation().set.len(), 1);
+    /// # Ok::<(), tidewire_core::error::CoreError>(())
+    /// ```
+    pub fn read(raw: Raw) -> Result<Self, CoreError> {
+        let mut found: [Option<&str>; 6] = [None; 6];
+        json::members(raw.get(), &mut |key, value| {
+            let place = ["c", "id", "kind", "base", "at", "retry_of"].iter().position(|known| *known == key);
+            if let Some(place) = place.and_then(|place| found.get_mut(place)) {
+                *place = Some(value);
+            }
+            true
+        });
+        let [c, id, kind, base, at, retry_of] = found.map(|text| text.map(value));
+        let (Some(c), Some(id), Some(kind), Some(base), Some(at)) = (c, id, kind, base, at) else {
+            return Err(CoreError::new(Code::BadMutation, "a mutation lacks its head"));
+        };
+        let head = Head {
+            collection: CollectionName::read(&c?)?,
+            id: EntityId::read(&id?)?,
+            kind: Kind::read(&kind?)?,
+            base_rev: json::number(&base?)?,
+            at: Hlc::read(&at?)?,
+            retry_of: retry_of
+                .transpose()?
+                .filter(|n| !matches!(n, Value::Null))
+                .map(|n| MutationId::read(&n))
+                .transpose()?,
+            read: OnceCell::new(),
+            raw,
+        };
+        Ok(Self(Rc::new(head)))
+    }
+
+    /// The same edit against nothing: its base is a revision of another history.
+    #[must_use]
+    pub fn rebased(&self) -> Self {
+        Self(Rc::new(Head { base_rev: 0, read: OnceCell::new(), ..Head::clone(self) }))
+    }
+
+    /// All that it says.
+    pub fn mutation(&self) -> Rc<Mutation> {
+        if let Some(known) = self.read.get() {
+            return known.clone();
+        }
+        let read = Mutation::parse(self.raw.get().as_bytes());
+        debug_assert!(read.is_ok(), "what is kept as an edit can be read: {read:?}");
+        let mut mutation = read.unwrap_or_else(|_| Mutation::empty(self.collection.clone(), self.id.clone(), self.at));
+        mutation.base_rev = self.base_rev;
+        let mutation = Rc::new(mutation);
+        self.keep(&mutation);
+        mutation
+    }
+
+    /// Whether the bytes say what is known of it.
+    pub fn is_as_read(&self) -> bool {
+        let read = Mutation::parse(self.raw.get().as_bytes());
+        let head =
+            Self::read(self.raw.clone()).map(|edit| (edit.target(), edit.kind, edit.base_rev, edit.at, edit.retry_of));
+        head == Ok((self.target(), self.kind, self.base_rev, self.at, self.retry_of))
+            && read.is_ok_and(|read| self.read.get().is_none_or(|known| **known == read))
+    }
+
+    fn keep(&self, mutation: &Rc<Mutation>) {
+        if self.kind == Kind::Patch {
+            let _known = self.read.set(mutation.clone());
+        }
+    }
+
+    /// The entity that it is about.
+    pub fn target(&self) -> (CollectionName, EntityId) {
+        (self.collection.clone(), self.id.clone())
+    }
+}
+
+fn value(text: &str) -> Result<Value, CoreError> {
+    json::parse(text.as_bytes(), JsonLimits::MESSAGE)
+}
