@@ -32,17 +32,12 @@ export function applyEdits(entity: JsonObject, edits: readonly Edit[]): JsonObje
 
 /** Edits as the core takes them. `validated`: the entity after the edits, as the validator returned it. */
 export function wirePatch(edits: readonly Edit[], validated: JsonObject): WirePatch {
-  const of = (op: Edit["op"]): readonly Edit[] => edits.filter((edit) => edit.op === op);
-  const map = <T>(list: readonly Edit[], value: (edit: Edit) => T): { [pointer: string]: T } =>
-    Object.fromEntries(list.map((edit) => [edit.pointer, value(edit)]));
-  const parts: [keyof WirePatch, object][] = [
-    ["set", map(of("set"), (edit) => readPointer(validated, edit.pointer) ?? (edit.value as Json))],
-    ["unset", of("unset").map((edit) => edit.pointer)],
-    ["inc", map(of("inc"), (edit) => edit.value)],
-    ["add", map(of("add"), (edit) => edit.value)],
-    ["remove", map(of("remove"), (edit) => edit.value)],
-  ];
-  return Object.fromEntries(parts.filter(([, part]) => Object.keys(part).length > 0));
+  const patch: { unset?: string[] } & { [op in Exclude<Edit["op"], "unset">]?: { [pointer: string]: unknown } } = {};
+  for (const { op, pointer, value } of edits) {
+    if (op === "unset") (patch.unset ??= []).push(pointer);
+    else (patch[op] ??= {})[pointer] = op === "set" ? (readPointer(validated, pointer) ?? value) : value;
+  }
+  return patch as WirePatch;
 }
 
 function compileEdit(pointer: string, value: unknown): Edit {

@@ -4,7 +4,7 @@
  * The types below are the specification's own shape, inlined so that the package has no dependency.
  */
 import { TidewireError } from "./errors.js";
-import { cleanObject, escapeToken, objectText, type JsonObject } from "./json.js";
+import { checkObject, escapeToken, objectText, type JsonObject } from "./json.js";
 import { overlaps } from "./path.js";
 
 /** A validator: Standard Schema, version 1. */
@@ -89,7 +89,7 @@ export function validateUpdate(
   collection: string,
 ): JsonObject {
   const result = run(schema, after, collection);
-  if (result.issues === undefined) return cleanObject(result.value);
+  if (result.issues === undefined) return checkObject(result.value);
   const onPath = result.issues.filter((issue) => {
     const pointer = issuePointer(issue);
     return pointer !== "" && touched.some((path) => overlaps(path, pointer));

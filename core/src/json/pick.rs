@@ -72,6 +72,18 @@ pub fn members<'a>(object: &'a str, then: &mut dyn FnMut(&'a str, &'a str) -> bo
     }
 }
 
+/// The text of the value under a key of an object.
+pub fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
+    let mut found = None;
+    members(object, &mut |name, value| {
+        if is_name(name.as_bytes(), key) {
+            found = Some(value);
+        }
+        found.is_none()
+    });
+    found
+}
+
 struct Finder<'a, 's> {
     doc: &'a [u8],
     at: usize,
@@ -193,12 +205,14 @@ impl<'a> Finder<'a, '_> {
 }
 
 fn find<'k>(wanted: &'k [Key], name: &[u8]) -> Option<&'k Key> {
-    let plain = wanted.iter().find(|key| key.name.as_bytes() == name);
-    if plain.is_some() || !name.contains(&b'\\') {
-        return plain;
-    }
-    let name = parse(&[b"\"", name, b"\""].concat(), JsonLimits::MESSAGE).ok()?;
-    wanted.iter().find(|key| name == *key.name)
+    wanted.iter().find(|key| is_name(name, &key.name))
+}
+
+/// Whether what stands between quotes means this key.
+fn is_name(name: &[u8], key: &str) -> bool {
+    name == key.as_bytes()
+        || name.contains(&b'\\')
+            && parse(&[b"\"", name, b"\""].concat(), JsonLimits::MESSAGE).is_ok_and(|name| name == *key)
 }
 
 #[cfg(test)]

@@ -100,6 +100,11 @@ impl Path {
         self.0.match_indices('/').skip(1).filter_map(|(at, _)| self.0.get(..at))
     }
 
+    /// The path of the top-level field that this one is or lies in, as text.
+    pub fn top(&self) -> &str {
+        self.ancestors().next().unwrap_or(&self.0)
+    }
+
     /// How many keys lead here.
     pub fn depth(&self) -> usize {
         self.0.bytes().filter(|byte| *byte == b'/').count()

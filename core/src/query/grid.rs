@@ -272,8 +272,5 @@ impl Grid {
 
 /// Where a field stands in the bytes of an insert: below the path of its top-level field.
 fn path_in_insert(path: &Path) -> impl Iterator<Item = Cow<'_, str>> {
-    let text = path.as_str();
-    let end = text.bytes().skip(1).position(|byte| byte == b'/').map_or(text.len(), |at| at + 1);
-    let top = text.get(..end).unwrap_or_default();
-    [Cow::Borrowed("set"), Cow::Borrowed(top)].into_iter().chain(path.segments().skip(1))
+    [Cow::Borrowed("set"), Cow::Borrowed(path.top())].into_iter().chain(path.segments().skip(1))
 }

@@ -166,6 +166,11 @@ impl Op {
 }
 
 impl Edits {
+    /// Whether it is about fields only.
+    pub(crate) fn settles_nothing(&self) -> bool {
+        self.resolves.is_empty() && self.reopens.is_empty()
+    }
+
     /// Reads the changes of a patch.
     ///
     /// # Errors
@@ -198,27 +203,29 @@ pub(crate) fn shape(
         Alter::Replace(value, if_rev) => {
             let changes = diff(&seen.doc, &value)?;
             let fields = Edits { set: changes.set, unset: changes.unset, if_rev, ..Edits::default() };
-            shape_patch(mutation, seen, fields, is_counter)
+            shape_patch(mutation, fields, &|path| document::get(&seen.doc, path).cloned(), is_counter)
         }
-        Alter::Patch(fields) => shape_patch(mutation, seen, *fields, is_counter),
+        Alter::Patch(fields) => {
+            shape_patch(mutation, *fields, &|path| document::get(&seen.doc, path).cloned(), is_counter)
+        }
     }
 }
 
-fn shape_patch(
+/// As [`shape`]. `now`: what stands at a path.
+pub(crate) fn shape_patch(
     mutation: &mut Mutation,
-    seen: &Seen,
     fields: Edits,
+    now: &dyn Fn(&Path) -> Option<Value>,
     is_counter: &dyn Fn(&CollectionName, &Path) -> bool,
 ) -> Result<Op, CoreError> {
-    let now = |path: &Path| document::get(&seen.doc, path);
     mutation.if_rev = fields.if_rev;
     for (path, value) in fields.set {
         let before = now(&path);
-        if before == Some(&value) {
+        if before.as_ref() == Some(&value) {
             continue;
         }
         // A plain number on a counter is sent as the difference.
-        let numbers = before.and_then(Value::as_f64).zip(value.as_f64());
+        let numbers = before.as_ref().and_then(Value::as_f64).zip(value.as_f64());
         match numbers.filter(|_| is_counter(&mutation.collection, &path)) {
             Some((before, after)) => {
                 mutation.inc.insert(path, after - before);
@@ -247,7 +254,7 @@ fn shape_patch(
     mutation.resolves = fields.resolves;
     mutation.reopens = fields.reopens;
     for path in touched {
-        let before = now(&path).cloned();
+        let before = now(&path);
         match (mutation.inc.get(&path), &before) {
             (Some(amount), Some(_)) => {
                 inverse.inc.insert(path.clone(), -amount);

@@ -15,7 +15,7 @@ use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 use crate::model::schema::FieldStrategy;
 use crate::replica::Replica;
-use crate::replica::op::{Alter, Op, WriteRequest, shape};
+use crate::replica::op::{Alter, Op, WriteRequest, shape, shape_patch};
 use crate::replica::query::Foreseen;
 use crate::replica::status::no_room;
 use crate::replica::write::Draft;
@@ -66,7 +66,6 @@ impl Replica {
 
     /// Adds what an operation comes to on the view, `draft` included; nothing if it changes nothing.
     fn draft(&mut self, now: Now, draft: &mut Draft, op: Op, lines: &mut Split<'_, char>) -> Result<(), CoreError> {
-        let missing = || CoreError::new(Code::NotFound, "no entity has this id: insert it first");
         let (c, id, alter) = match op {
             Op::Inserts { c, count } => {
                 self.must_know(&c)?;
@@ -85,23 +84,55 @@ impl Replica {
             Op::Delete { c, id, if_rev } => (c, id, Alter::Delete(if_rev)),
         };
         self.must_know(&c)?;
-        let mut seen = self.see_anew(&c, &id).ok_or_else(missing)?;
-        // What a decision is about is not part of the view that it is made against.
-        seen.leave_out(alter.resolves());
         let mut mutation = Mutation::empty(c, id, self.state.hlc.tick(now.wall_ms));
         mutation.synced_clock = self.session.clock.is_some();
-        let inverse = shape(&mut mutation, &seen, alter, &|c, path| self.is_counter(c, path))?;
+        let (inverse, rev, bytes, seen) = self.shape(&mut mutation, alter)?;
         let settles = !(mutation.resolves.is_empty() && mutation.reopens.is_empty());
         if mutation.kind == Kind::Patch && mutation.paths().next().is_none() && !settles {
             return Ok(());
         }
-        mutation.base_rev = self.base_rev(&mutation, seen.rev);
+        mutation.base_rev = self.base_rev(&mutation, rev);
         mutation.check()?;
         let edit = Edit::of(mutation);
-        self.check_size(&edit, &seen)?;
-        draft.seen = Some(seen);
+        self.check_size(&edit, bytes)?;
+        draft.seen = seen;
         self.take(draft, edit, inverse);
         Ok(())
+    }
+
+    /// Fills in what is done, against the view; returns its inverse, the confirmed revision, a bound of the bytes that
+    /// stood there, and the view, if it was worked out.
+    fn shape(&self, mutation: &mut Mutation, alter: Alter) -> Result<(Op, Rev, usize, Option<Seen>), CoreError> {
+        let is_counter = |c: &CollectionName, path: &Path| self.is_counter(c, path);
+        let (c, id) = mutation.target();
+        let alter = match alter {
+            // Of an entity that is there as text only the fields are read that the patch is about, unless a live query
+            // will ask for all of it.
+            Alter::Patch(fields) if fields.settles_nothing() && !self.watches.asks_about(&c) => {
+                if let Some(plain) = self.plain(&c, &id, self.state.entity(c.as_str(), id.as_str())) {
+                    let expected = cfg!(debug_assertions).then(|| {
+                        let (mut mutation, fields) = (mutation.clone(), fields.clone());
+                        let seen = self.see_anew(&c, &id)?;
+                        let inverse = shape(&mut mutation, &seen, Alter::Patch(fields), &is_counter).ok()?;
+                        Some((mutation, inverse))
+                    });
+                    let inverse = shape_patch(mutation, *fields, &|path| plain.value(path), &is_counter)?;
+                    debug_assert!(
+                        expected.flatten().is_none_or(|(m, i)| m == *mutation && i == inverse),
+                        "both ways to what stands there lead to the same"
+                    );
+                    return Ok((inverse, plain.rev(), plain.bytes(), None));
+                }
+                Alter::Patch(fields)
+            }
+            other => other,
+        };
+        let missing = || CoreError::new(Code::NotFound, "no entity has this id: insert it first");
+        let mut seen = self.see_anew(&c, &id).ok_or_else(missing)?;
+        // What a decision is about is not part of the view that it is made against.
+        seen.leave_out(alter.resolves());
+        let inverse = shape(mutation, &seen, alter, &is_counter)?;
+        Ok((inverse, seen.rev, json::bytes_at_most(&seen.doc), Some(seen)))
     }
 
     fn insert(
@@ -157,12 +188,14 @@ impl Replica {
     }
 
     /// Every value that an edit adds stands in its bytes.
-    fn check_size(&self, edit: &Edit, seen: &Seen) -> Result<(), CoreError> {
-        if json::bytes_at_most(&seen.doc) + edit.raw.get().len() <= self.config.max_document_bytes {
+    fn check_size(&self, edit: &Edit, bytes: usize) -> Result<(), CoreError> {
+        if bytes + edit.raw.get().len() <= self.config.max_document_bytes {
             return Ok(());
         }
-        let settings = self.settings(edit.collection.as_str());
-        self.must_fit(predict(Some(seen.doc.clone()), seen.rev, &edit.mutation(), settings))
+        let mutation = edit.mutation();
+        let Some(mut seen) = self.see_anew(&edit.collection, &edit.id) else { return Ok(()) };
+        seen.leave_out(&mutation.resolves);
+        self.must_fit(predict(Some(seen.doc), seen.rev, &mutation, self.settings(edit.collection.as_str())))
     }
 
     fn must_fit(&self, doc: Option<Value>) -> Result<(), CoreError> {
@@ -311,6 +344,34 @@ pub(crate) enum Plain<'a> {
     Confirmed(&'a Confirmed),
     /// An insert, and nothing else.
     Insert(&'a Edit),
+}
+
+impl Plain<'_> {
+    fn rev(&self) -> Rev {
+        if let Self::Confirmed(confirmed) = self { confirmed.rev } else { 0 }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Confirmed(confirmed) => confirmed.doc.len(),
+            Self::Insert(edit) => edit.raw.get().len(),
+        }
+    }
+
+    fn value(&self, path: &Path) -> Option<Value> {
+        let mut keys = path.segments();
+        let mut text = match self {
+            Self::Confirmed(confirmed) => str::from_utf8(&confirmed.doc).ok()?,
+            Self::Insert(edit) => {
+                keys.next();
+                json::member(json::member(edit.raw.get(), "set")?, path.top())?
+            }
+        };
+        for key in keys {
+            text = json::member(text, &key)?;
+        }
+        json::parse(text.as_bytes(), JsonLimits::MESSAGE).ok()
+    }
 }
 
 fn check_transaction(draft: &Draft) -> Result<(), CoreError> {
