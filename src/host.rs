@@ -115,8 +115,8 @@ impl Host {
                 read_segments(host, token);
             }
             StoreOp::Append { records, durability } => {
-                for record in records {
-                    part(host, &record);
+                for record in records.iter() {
+                    part(host, record);
                 }
                 append(host, token, durability == Durability::Strict);
             }

@@ -21,7 +21,7 @@
 //!         StoreOp::Load => StoreReply::Loaded { state: None, fence: 0, directories: vec![], log: vec![] },
 //!         StoreOp::ReadSegments { .. } => StoreReply::Segments(vec![]),
 //!         StoreOp::Append { records, .. } => {
-//!             log.extend(records);
+//!             log.extend(records.iter().cloned());
 //!             StoreReply::Appended { first_key: log.len() as u64 }
 //!         }
 //!         _ => unreachable!(),

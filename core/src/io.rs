@@ -5,6 +5,8 @@
 
 #![allow(missing_docs, reason = "the fields of the enums below are named in the line above each")]
 
+use std::rc::Rc;
+
 use crate::error::{Code, CoreError};
 use crate::json::Value;
 
@@ -66,7 +68,7 @@ pub enum StoreOp {
     /// Log records above a key.
     ReadLog { after: u64 },
     /// Puts the records into `log`, commits at once, reads nothing.
-    Append { records: Vec<Vec<u8>>, durability: Durability },
+    Append { records: Rc<Vec<Vec<u8>>>, durability: Durability },
     /// Puts `record` into `log` and aborts unless its key is `expect`; then adds the segments, rewrites the state
     /// and deletes the log up to `upto`. Scope: log, segs, dirs, meta.
     Seal { expect: u64, record: Vec<u8>, segments: Vec<NewSegment>, state: Vec<u8>, upto: u64, fence: u64 },

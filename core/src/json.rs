@@ -19,7 +19,7 @@ pub use self::fields::{Fields, list, number, text};
 pub use self::pick::{Span, Wanted, member, members};
 pub use self::raw::Raw;
 pub use self::scan::TakeField;
-pub use self::texts::to_text;
+pub use self::texts::{to_text, write_into};
 pub use self::value::{Map, Value};
 pub(crate) use self::write::write_string;
 pub use self::write::{write, write_text};
@@ -130,7 +130,7 @@ pub trait Written {
 
 impl<T: serde::Serialize> Written for T {
     fn write_to(&self, out: &mut String) {
-        texts::write_into(self, out);
+        write_into(self, out);
     }
 }
 

@@ -26,7 +26,8 @@ pub fn to_text<T: Serialize + ?Sized>(value: &T) -> String {
     out
 }
 
-pub(super) fn write_into<T: Serialize + ?Sized>(value: &T, out: &mut String) {
+/// As [`to_text`], behind what is there.
+pub fn write_into<T: Serialize + ?Sized>(value: &T, out: &mut String) {
     let Ok(()) = value.serialize(Text { out, raw: false });
 }
 

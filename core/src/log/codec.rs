@@ -16,13 +16,34 @@ pub const FORMAT: u8 = 1;
 
 const HEADER_BYTES: usize = 10;
 
+/// Room beside a body that is known to be so long.
+const SPARE_BYTES: usize = 64;
+
 /// Wraps a body.
 pub fn encode(kind: u8, body: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
-    bytes.push(FORMAT);
-    bytes.push(kind);
-    bytes.extend_from_slice(&checksum(kind, body).to_le_bytes());
+    let mut bytes = vec![0; HEADER_BYTES];
+    bytes.reserve_exact(body.len());
     bytes.extend_from_slice(body);
+    seal(kind, bytes)
+}
+
+/// What a text is written behind that becomes a body without being copied.
+pub fn begin(bytes: usize) -> String {
+    let mut out = String::with_capacity(HEADER_BYTES + bytes + SPARE_BYTES);
+    out.push_str("\0\0\0\0\0\0\0\0\0\0");
+    out
+}
+
+/// Wraps the body that was written behind [`begin`].
+pub fn finish(kind: u8, out: String) -> Vec<u8> {
+    seal(kind, out.into_bytes())
+}
+
+fn seal(kind: u8, mut bytes: Vec<u8>) -> Vec<u8> {
+    if let Some((head, body)) = bytes.split_first_chunk_mut::<HEADER_BYTES>() {
+        let [a, b, c, d, e, f, g, h] = checksum(kind, body).to_le_bytes();
+        *head = [FORMAT, kind, a, b, c, d, e, f, g, h];
+    }
     bytes
 }
 

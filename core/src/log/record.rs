@@ -203,23 +203,34 @@ pub struct Adopt {
 impl Record {
     /// The record as stored bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let (kind, body) = match self {
-            Self::Commit(body) => (1, json::to_text(body)),
-            Self::Coalesce(body) => (2, json::to_text(body)),
-            Self::Discard(body) => (3, json::to_text(body)),
-            Self::Sent(body) => (4, json::to_text(body)),
-            Self::Acks(body) => (5, json::to_text(body)),
-            Self::Changes(body) => (6, json::to_text(body)),
-            Self::Replica(body) => (7, json::to_text(body)),
-            Self::Lead => (8, String::new()),
-            Self::Sealed(body) => (9, json::to_text(body)),
-            Self::Fork(body) => (10, json::to_text(body)),
-            Self::Claim(body) => (11, json::to_text(body)),
-            Self::Adopt(body) => (12, json::to_text(body)),
-            Self::Moved => (13, String::new()),
+        let mut out = codec::begin(self.bytes_at_least());
+        let kind = match self {
+            Self::Commit(body) => write(1, body, &mut out),
+            Self::Coalesce(body) => write(2, body, &mut out),
+            Self::Discard(body) => write(3, body, &mut out),
+            Self::Sent(body) => write(4, body, &mut out),
+            Self::Acks(body) => write(5, body, &mut out),
+            Self::Changes(body) => write(6, body, &mut out),
+            Self::Replica(body) => write(7, body, &mut out),
+            Self::Lead => 8,
+            Self::Sealed(body) => write(9, body, &mut out),
+            Self::Fork(body) => write(10, body, &mut out),
+            Self::Claim(body) => write(11, body, &mut out),
+            Self::Adopt(body) => write(12, body, &mut out),
+            Self::Moved => 13,
         };
-        // Maps with string keys and numbers only: serialising these cannot fail.
-        codec::encode(kind, body.as_bytes())
+        codec::finish(kind, out)
+    }
+
+    /// So that a large body does not grow step by step.
+    fn bytes_at_least(&self) -> usize {
+        match self {
+            Self::Commit(commit) => commit.mutations.iter().map(|m| m.get().len() + 1).sum(),
+            Self::Changes(changes) => {
+                changes.rows.iter().map(|row| row.doc.as_ref().map_or(0, |doc| doc.get().len())).sum()
+            }
+            _ => 0,
+        }
     }
 
     /// Reads stored bytes.
@@ -341,6 +352,11 @@ impl Changes {
 fn read_tx(value: &Value) -> Result<(u32, u32), CoreError> {
     let MutationId(start, len) = MutationId::read(value)?;
     Ok((u32::try_from(start).unwrap_or(u32::MAX), len))
+}
+
+fn write(kind: u8, body: &impl Serialize, out: &mut String) -> u8 {
+    json::write_into(body, out);
+    kind
 }
 
 fn newer() -> CoreError {

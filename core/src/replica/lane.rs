@@ -4,6 +4,8 @@
 //! An append reads nothing. When it is complete its first key is compared: last + 1 → its records are folded;
 //! greater → the gap is read first, everything in key order; not above last and not known → the store was replaced.
 
+use std::rc::Rc;
+
 use crate::json;
 
 use crate::error::CoreError;
@@ -43,7 +45,7 @@ pub(crate) enum Job {
     Load,
     LoadSegments(Box<crate::replica::boot::Boot>),
     Append {
-        bytes: Vec<Vec<u8>>,
+        bytes: Rc<Vec<Vec<u8>>>,
         user: bool,
         /// Whether the first record only says who this is.
         introduced: bool,
@@ -137,6 +139,7 @@ impl Replica {
         if let Some(record) = introduction {
             bytes.insert(0, record.encode());
         }
+        let bytes = Rc::new(bytes);
         let op = StoreOp::Append { records: bytes.clone(), durability };
         self.start_job(op, Job::Append { bytes, user, introduced });
     }
@@ -173,7 +176,7 @@ impl Replica {
                 } else if let Some(record) = bytes.get(usize::from(introduced)) {
                     self.risen(key, record);
                 }
-                self.appended(now, first_key, bytes);
+                self.appended(now, first_key, &bytes);
             }
             (Job::Read, StoreReply::Log(records)) => self.fold_all(now, records),
             (job, reply) => self.upkeep_done(now, job, reply),
@@ -201,18 +204,18 @@ impl Replica {
         }
     }
 
-    fn appended(&mut self, now: Now, first_key: u64, bytes: Vec<Vec<u8>>) {
+    fn appended(&mut self, now: Now, first_key: u64, bytes: &[Vec<u8>]) {
         if std::mem::take(&mut self.lane.full) {
             self.lane.not_before_ms = 0;
         }
         if first_key == self.state.last + 1 {
             for (key, bytes) in (first_key..).zip(bytes) {
-                self.share(key, &bytes);
-                self.fold_one(now, key, &bytes);
+                self.share(key, bytes);
+                self.fold_one(now, key, bytes);
             }
         } else if first_key > self.state.last {
             // Another tab wrote before us: read everything between, ours included, in key order.
-            for (key, bytes) in (first_key..).zip(&bytes) {
+            for (key, bytes) in (first_key..).zip(bytes) {
                 self.share(key, bytes);
             }
             let after = self.state.last;

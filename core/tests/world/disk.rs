@@ -41,9 +41,9 @@ impl Disk {
             StoreOp::Append { records, .. } => {
                 self.appends += 1;
                 let first_key = self.next_key + 1;
-                for record in records {
+                for record in records.iter() {
                     self.next_key += 1;
-                    self.log.insert(self.next_key, record);
+                    self.log.insert(self.next_key, record.clone());
                 }
                 StoreReply::Appended { first_key }
             }
