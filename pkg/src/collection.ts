@@ -239,7 +239,7 @@ export class DbCollection<I, T, N = {}> implements Collection<I, T, N> {
   }
 
   #resolve(intents: readonly Intent[]): readonly WireOp[] {
-    const resolver = new Resolver((collection, id) => this.session.rows.get(collection, id));
+    const resolver = new Resolver((collection, id) => this.session.rows.entity(collection, id));
     const target = this.target();
     return intents.map((intent) => resolver.resolve(target, intent)).filter((op) => op !== undefined);
   }

@@ -5,7 +5,6 @@
 import { TidewireError } from "./errors.js";
 import { canonicalJson, cleanObject, escapeToken, isJsonObject, type JsonObject } from "./json.js";
 import { applyEdits, wirePatch, type Edit } from "./patch.js";
-import { entityOf, type AnyRow } from "./rows.js";
 import { isPromise, validateUpdate, type StandardSchema } from "./schema.js";
 import type { WireOp } from "./wasm/wire.js";
 
@@ -31,14 +30,12 @@ export interface IntentTarget {
 export class Resolver {
   readonly #changed = new Map<string, JsonObject | null>();
 
-  constructor(private readonly read: (collection: string, id: string) => AnyRow | undefined) {}
+  constructor(private readonly read: (collection: string, id: string) => JsonObject | undefined) {}
 
   /** The entity as the request sees it, without its id. */
   entity(collection: string, id: string): JsonObject | undefined {
     const changed = this.#changed.get(`${collection}/${id}`);
-    if (changed !== undefined) return changed ?? undefined;
-    const row = this.read(collection, id);
-    return row === undefined ? undefined : entityOf(row);
+    return changed === undefined ? this.read(collection, id) : (changed ?? undefined);
   }
 
   /** The operation of an intent; `undefined` where nothing is to be done. */

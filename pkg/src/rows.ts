@@ -46,6 +46,14 @@ export class RowCache {
     return undefined;
   }
 
+  /** The data of one row, for whoever looks at it once. */
+  entity(collection: string, id: string): JsonObject | undefined {
+    const entry = this.#collection(collection).get(id);
+    const known = entry?.stale === false ? entry.ref.deref() : undefined;
+    const row = known ?? parsed(this.reader.row(collection, id));
+    return row && entityOf(row);
+  }
+
   /** Several rows in order; ids without a row are left out. */
   list(collection: string, ids: readonly string[]): readonly AnyRow[] {
     const entries = this.#collection(collection);
@@ -120,6 +128,10 @@ export class RowCache {
     }
     return entries;
   }
+}
+
+function parsed(text: string | undefined): AnyRow | undefined {
+  return text === undefined ? undefined : (JSON.parse(text) as AnyRow);
 }
 
 const META_KEYS = ["$sync", "$rev", "$updatedAt"] as const;

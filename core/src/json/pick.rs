@@ -72,16 +72,26 @@ pub fn members<'a>(object: &'a str, then: &mut dyn FnMut(&'a str, &'a str) -> bo
     }
 }
 
-/// The text of the value under a key of an object.
-pub fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
-    let mut found = None;
-    members(object, &mut |name, value| {
-        if is_name(name.as_bytes(), key) {
-            found = Some(value);
+/// The text of the value to which keys lead from an object.
+pub fn at<'a, 'k>(object: &'a str, mut keys: impl Iterator<Item = Cow<'k, str>>) -> Option<&'a str> {
+    let mut finder = Finder { doc: object.as_bytes(), at: 0, left: 0, spans: &mut [] };
+    let mut key = keys.next()?;
+    loop {
+        if finder.token()? != b'{' {
+            return None;
         }
-        found.is_none()
-    });
-    found
+        finder.at += 1;
+        while !is_name(finder.name()??, &key) {
+            finder.token()?;
+            finder.pass()?;
+        }
+        finder.token()?;
+        let Some(next) = keys.next() else { break };
+        key = next;
+    }
+    let start = finder.at;
+    finder.pass()?;
+    object.get(start..finder.at)
 }
 
 struct Finder<'a, 's> {
@@ -245,6 +255,14 @@ mod tests {
         for doc in ["", "null", "[1]", "{", r#"{"a"#, r#"{"a":"#, r#"{"a":"b"#, r#"{"a" 1}"#] {
             assert_eq!(found(doc, &["a"]), [""]);
         }
+    }
+
+    #[test]
+    fn keys_lead_to_a_value() {
+        let doc = r#"{"b":{"c":{}}, "a": {"b":[{"c":0}],"c\u0064":{ "e" : "f" } } }"#;
+        let found = |path: &str| at(doc, path.split('.').map(Cow::from));
+        assert_eq!((found("a.cd.e"), found("b.c")), (Some(r#""f""#), Some("{}")));
+        assert_eq!((found("a.b.c"), found("a.e"), found("b.c.d"), found("c")), (None, None, None, None));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! An insert's mutation from the text of its document: every field is checked and goes into the bytes as it stands, and
 //! nothing is made of it. What comes out is what [`Edit::of`] writes, but for the order of the fields.
 
+use std::borrow::Cow;
+
 use crate::clock::Hlc;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId};
@@ -94,6 +96,11 @@ pub fn insert_fields(raw: &str, out: &mut String) {
         }
         key != "set"
     });
+}
+
+/// Where a field stands in the bytes of an insert: below the path of its top-level field.
+pub fn path_in_insert(path: &Path) -> impl Iterator<Item = Cow<'_, str>> {
+    [Cow::Borrowed("set"), Cow::Borrowed(path.top())].into_iter().chain(path.segments().skip(1))
 }
 
 /// The key of a path that is written with escapes.

@@ -5,13 +5,11 @@
 //!
 //! Invariant: a slot with an id holds, in every column, what that row has there.
 
-use std::borrow::Cow;
-
 use crate::ids::EntityId;
 use crate::json::{Span, Value, Wanted};
 use crate::model::document;
 use crate::model::edit::Edit;
-use crate::model::path::Path;
+use crate::model::insert::path_in_insert;
 use crate::query::ast::{Columns, Field, Filter, Op};
 use crate::query::cell::Cell;
 use crate::query::column::{Column, retain};
@@ -268,9 +266,4 @@ impl Grid {
             }
         }
     }
-}
-
-/// Where a field stands in the bytes of an insert: below the path of its top-level field.
-fn path_in_insert(path: &Path) -> impl Iterator<Item = Cow<'_, str>> {
-    [Cow::Borrowed("set"), Cow::Borrowed(path.top())].into_iter().chain(path.segments().skip(1))
 }

@@ -30,6 +30,8 @@ pub struct Maintenance {
     not_before_ms: u64,
     /// When the state last moved.
     moved: (u64, u64),
+    /// The state that needs no sweep, as far as anybody looked.
+    looked: u64,
 }
 
 impl Maintenance {
@@ -61,11 +63,18 @@ impl Replica {
         if !keeper || staging {
             return;
         }
+        // Whether a sweep pays is asked in idle time only: it counts what lives.
         let idle_ms = self.maintenance.moved.1 + IDLE_MS;
-        if unsealed.is_due() {
-            if now.mono_ms >= idle_ms { self.start_seal() } else { self.wish(idle_ms) }
-        } else if self.maintenance.sweep.is_some() || self.is_sweep_due() {
-            if now.mono_ms >= idle_ms { self.next_slice() } else { self.wish(idle_ms) }
+        let looked = std::mem::replace(&mut self.maintenance.looked, self.state.last) == self.state.last;
+        if now.mono_ms < idle_ms {
+            self.maintenance.looked = 0;
+            if !self.maintenance.directories.is_empty() || unsealed.is_due() {
+                self.wish(idle_ms);
+            }
+        } else if unsealed.is_due() {
+            self.start_seal();
+        } else if self.maintenance.sweep.is_some() || (!looked && self.is_sweep_due()) {
+            self.next_slice();
         }
     }
 

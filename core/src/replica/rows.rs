@@ -10,7 +10,7 @@ use crate::json::{JsonLimits, Map, Value};
 use crate::limits::{TRANSACTION_BYTES_MAX, TRANSACTION_MUTATIONS_MAX};
 use crate::merge::predict;
 use crate::model::edit::Edit;
-use crate::model::insert::{insert, insert_fields};
+use crate::model::insert::{insert, insert_fields, path_in_insert};
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 use crate::model::schema::FieldStrategy;
@@ -359,17 +359,10 @@ impl Plain<'_> {
     }
 
     fn value(&self, path: &Path) -> Option<Value> {
-        let mut keys = path.segments();
-        let mut text = match self {
-            Self::Confirmed(confirmed) => str::from_utf8(&confirmed.doc).ok()?,
-            Self::Insert(edit) => {
-                keys.next();
-                json::member(json::member(edit.raw.get(), "set")?, path.top())?
-            }
+        let text = match self {
+            Self::Confirmed(confirmed) => json::at(str::from_utf8(&confirmed.doc).ok()?, path.segments())?,
+            Self::Insert(edit) => json::at(edit.raw.get(), path_in_insert(path))?,
         };
-        for key in keys {
-            text = json::member(text, &key)?;
-        }
         json::parse(text.as_bytes(), JsonLimits::MESSAGE).ok()
     }
 }

@@ -100,10 +100,13 @@ impl Replica {
         if let Some((done, total)) = self.pulling.progress() {
             return json!({"state": "syncing", "progress": {"done": done, "total": total}});
         }
-        let undecided =
-            self.state.undecided().filter(|(n, e)| !self.pushing.is_suspect(**n) && e.status == Status::Queued);
+        let mut undecided = self.state.undecided();
         let reading = self.pulling.done.is_none() || self.pulling.landing;
-        if reading || self.pushing.is_busy() || undecided.count() > 0 || !self.writes.is_empty() {
+        if reading
+            || self.pushing.is_busy()
+            || undecided.any(|(n, e)| !self.pushing.is_suspect(*n) && e.status == Status::Queued)
+            || !self.writes.is_empty()
+        {
             return json!({"state": "syncing"});
         }
         json!({"state": "synced", "at": session.reached.map(|at| at.wall_ms / 1000 * 1000)})
