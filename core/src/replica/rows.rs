@@ -214,7 +214,11 @@ impl Replica {
     pub(crate) fn see(&self, collection: &CollectionName, id: &EntityId) -> Option<Seen> {
         match &self.watches.foreseen {
             Some(known) if known.id == *id && known.collection == *collection => {
-                debug_assert_eq!(Some(&known.seen), self.see_anew(collection, id).as_ref(), "both ways lead to the same");
+                debug_assert_eq!(
+                    Some(&known.seen),
+                    self.see_anew(collection, id).as_ref(),
+                    "both ways lead to the same"
+                );
                 Some(known.seen.clone())
             }
             _ => self.see_anew(collection, id),
