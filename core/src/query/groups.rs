@@ -1,6 +1,6 @@
 //! A number made of all rows that match, or one of each group of them.
 //!
-//! Counts and sums follow changes exactly: a [`Sum`] forgets what is taken away. A minimum or maximum that goes is
+//! Counts and sums follow changes exactly: a `Sum` forgets what is taken away. A minimum or maximum that goes is
 //! searched again among all rows.
 
 use std::cmp::Ordering;
