@@ -177,6 +177,23 @@ fn rule_03_a_coalesce_behind_a_sent_has_no_effect() {
 }
 
 #[test]
+fn rule_03_an_edit_that_a_later_release_wrote_joins_no_other_and_stays_as_it_is() {
+    use tidewire_core::queue::coalesce::plan;
+    use tidewire_core::store::fold::fold;
+    use tidewire_core::store::state::State;
+    // Its head can be read, what it sets cannot: whoever takes it for an edit of nothing loses it.
+    let later = Raw::parse(r#"{"c":"deals","id":"d1","kind":"patch","base":1,"set":{"$/f":2},"at":[1,0]}"#).unwrap();
+    let known = r#"{"c":"deals","id":"d1","kind":"patch","base":1,"set":{"/g":3},"was":{"/g":3},"at":[2,0]}"#;
+    let known = Raw::parse(known).unwrap();
+    let mut state = State::default();
+    let commit = Commit { mutations: vec![later.clone(), known.clone(), known], tx: vec![], call: None };
+    fold(&mut state, 1, Record::Commit(commit), 0).unwrap();
+    let joined: Vec<_> = plan(&state).into_iter().map(|group| (group.absorbed, group.survivor)).collect();
+    assert_eq!(joined, [(vec![MutationId(1, 1)], MutationId(1, 2))]);
+    assert_eq!(state.queue.get(&MutationId(1, 0)).unwrap().edit.raw, later);
+}
+
+#[test]
 fn rule_03_edits_join_only_where_the_second_saw_what_the_first_had_left() {
     use tidewire_core::queue::coalesce::plan;
     use tidewire_core::store::fold::fold;
