@@ -123,18 +123,29 @@ impl Edit {
         Self(Rc::new(Head { base_rev: 0, read: OnceCell::new(), ..Head::clone(self) }))
     }
 
-    /// All that it says.
+    /// All that it says; of an edit that a later release wrote, and nobody here can read, nothing: what makes a new
+    /// edit of it takes [`whole`](Self::whole).
     pub fn mutation(&self) -> Rc<Mutation> {
+        self.whole().unwrap_or_else(|_| {
+            let mut nothing = Mutation::empty(self.collection.clone(), self.id.clone(), self.at);
+            nothing.base_rev = self.base_rev;
+            Rc::new(nothing)
+        })
+    }
+
+    /// All that it says.
+    ///
+    /// # Errors
+    /// `bad-mutation`, `bad-path` and the others of [`Mutation::parse`].
+    pub fn whole(&self) -> Result<Rc<Mutation>, CoreError> {
         if let Some(known) = self.read.get() {
-            return known.clone();
+            return Ok(known.clone());
         }
-        let read = Mutation::parse(self.raw.get().as_bytes());
-        debug_assert!(read.is_ok(), "what is kept as an edit can be read: {read:?}");
-        let mut mutation = read.unwrap_or_else(|_| Mutation::empty(self.collection.clone(), self.id.clone(), self.at));
+        let mut mutation = Mutation::parse(self.raw.get().as_bytes())?;
         mutation.base_rev = self.base_rev;
         let mutation = Rc::new(mutation);
         self.keep(&mutation);
-        mutation
+        Ok(mutation)
     }
 
     /// Whether the bytes say what is known of it.

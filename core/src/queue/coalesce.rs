@@ -72,10 +72,7 @@ fn is_free(state: &State, n: MutationId, entry: &Entry) -> bool {
         && entry.tx.is_none()
         && entry.edit.kind == Kind::Patch
         && entry.edit.retry_of.is_none();
-    if !free {
-        return false;
-    }
-    let mutation = entry.edit.mutation();
+    let Some(mutation) = free.then(|| entry.edit.whole().ok()).flatten() else { return false };
     mutation.if_rev.is_none()
         && mutation.add.is_empty()
         && mutation.remove.is_empty()

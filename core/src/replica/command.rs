@@ -136,7 +136,7 @@ impl Replica {
         let refused = self.writes.refused.get(n);
         let letter = self.state.letters.get(&n).map(|letter| &letter.edit);
         let failed = refused.map(|refused| &refused.edit).or(letter).ok_or_else(|| gone(n))?;
-        let mut mutation = Mutation::clone(&failed.mutation());
+        let mut mutation = Mutation::clone(&*failed.whole()?);
         for path in fields.unset {
             mutation.set.remove(&path);
         }

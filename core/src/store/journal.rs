@@ -87,7 +87,8 @@ pub(super) fn requeue(state: &mut State, key: u64) -> Vec<(CollectionName, Entit
         touched.push(entry.edit.target());
     }
     for (n, letter) in state.letters.iter_mut() {
-        letter.edit = Edit::of(Mutation::clone(&letter.edit.rebased().mutation()));
+        let edit = letter.edit.rebased();
+        letter.edit = edit.whole().map_or(edit, |mutation| Edit::of(Mutation::clone(&mutation)));
         letter.position = key;
         state.dirty.mutations.push(*n);
     }
