@@ -3,7 +3,7 @@
 // before `npm install`. `--only <step>` runs one step, `--verbose` shows what it prints, `--long` runs long campaigns.
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { howToGet, installBrowsers, missingPrograms, wantedBrowsers } from "./lib/browsers.mjs";
+import { howToGet, install, missingPrograms, wantedBrowsers } from "./lib/browsers.mjs";
 import { countTests } from "./lib/counts.mjs";
 import { build, withoutBars } from "./lib/parts.mjs";
 import { cargoBar, progress, seconds } from "./lib/progress.mjs";
@@ -53,7 +53,7 @@ async function main() {
 }
 
 async function runStep(step) {
-  if (!(await buildParts(step))) return;
+  if (!(await toolsFor(step)) || !(await buildParts(step))) return;
   const chosen = step.name === "browsers" ? await browsers() : {};
   const env = { ...cargoBar, ...step.env, ...(long ? LONG : {}), ...chosen };
   if (env.TIDEWIRE_BROWSERS === "") return;
@@ -101,16 +101,35 @@ async function buildParts(step) {
   return true;
 }
 
+/** Installs the tools of a step. Without them it fails; on another kind of machine it says that it does not run. */
+async function toolsFor({ name, tools = [], only: kind }) {
+  if (kind !== undefined && kind !== `${process.platform} ${process.arch}`) {
+    result.notRun.push(`${name} (only on ${kind})`);
+    return false;
+  }
+  await installMissing(tools);
+  for (const tool of tools.filter((one) => missingPrograms(one).length > 0)) {
+    fail(`${tool} is missing: ${howToGet(tool)}`);
+    result.notRun.push(`${name} (needs ${tool})`);
+    return false;
+  }
+  return true;
+}
+
+async function installMissing(names) {
+  const missing = names.filter((name) => missingPrograms(name).length > 0);
+  if (missing.length === 0) return;
+  const bar = progress(`installing ${missing.join(", ")}`);
+  await install(missing, bar.text);
+  bar.end("ok");
+}
+
 /** Installs the browsers; one that is still missing is a failure, the others run. */
 async function browsers() {
   const { wanted, left, unknown: names } = wantedBrowsers();
   for (const name of names) fail(`TIDEWIRE_BROWSERS names ${name}, which is no browser that we know`);
   for (const name of left) result.notRun.push(`${name} (TIDEWIRE_BROWSERS leaves it out)`);
-  if (wanted.some((name) => missingPrograms(name).length > 0)) {
-    const bar = progress("installing browsers");
-    await installBrowsers(wanted, bar.text);
-    bar.end("ok");
-  }
+  await installMissing(wanted);
   const there = wanted.filter((name) => missingPrograms(name).length === 0);
   for (const name of wanted.filter((browser) => !there.includes(browser))) {
     const programs = missingPrograms(name).join(", ");

@@ -1,4 +1,4 @@
-// The browsers that the tests drive, and how to get them. TIDEWIRE_BROWSERS names fewer.
+// The programs of others that the tests drive, browsers above all, and how to get them. TIDEWIRE_BROWSERS names fewer.
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +14,11 @@ const NEEDS = {
   webkit: { programs: ["WebKitWebDriver", "Xvfb"], packages: ["webkit2gtk-driver", "xvfb", "xauth"], crates: [] },
 };
 
+/** Programs that a step needs. */
+const TOOLS = { valgrind: { programs: ["valgrind"], packages: ["valgrind"], crates: [] } };
+
+const needsOf = (name) => NEEDS[name] ?? TOOLS[name];
+
 /** The browsers that must run, and the names in TIDEWIRE_BROWSERS that are none. */
 export function wantedBrowsers(setting = process.env.TIDEWIRE_BROWSERS) {
   const all = Object.keys(NEEDS);
@@ -26,23 +31,23 @@ export function wantedBrowsers(setting = process.env.TIDEWIRE_BROWSERS) {
   };
 }
 
-/** Programs of a browser that are not on this machine. */
-export function missingPrograms(browser) {
-  return NEEDS[browser].programs.filter((name) => !onPath(name) && !existsSync(join(cargoBin, name)));
+/** Programs of a browser or a tool that are not on this machine. */
+export function missingPrograms(name) {
+  return needsOf(name).programs.filter((name) => !onPath(name) && !existsSync(join(cargoBin, name)));
 }
 
-/** What a person would type to get a browser. */
-export function howToGet(browser) {
-  const { packages, crates } = NEEDS[browser];
+/** What a person would type to get a browser or a tool. */
+export function howToGet(name) {
+  const { packages, crates } = needsOf(name);
   const apt = `apt-get install ${packages.join(" ")}`;
   return [apt, ...crates.map((crate) => `cargo install ${crate} --locked`)].join(" && ");
 }
 
 /** Installs what is missing where it may: apt as root, cargo as anyone. */
-export async function installBrowsers(browsers, onText) {
-  const lacking = browsers.filter((name) => missingPrograms(name).length > 0);
-  const packages = lacking.flatMap((name) => NEEDS[name].packages);
-  const crates = lacking.flatMap((name) => NEEDS[name].crates).filter((name) => !onPath(name));
+export async function install(names, onText) {
+  const lacking = names.filter((name) => missingPrograms(name).length > 0);
+  const packages = lacking.flatMap((name) => needsOf(name).packages);
+  const crates = lacking.flatMap((name) => needsOf(name).crates).filter((name) => !onPath(name));
   if (packages.length > 0 && process.getuid?.() === 0 && ask(["apt-get", "--version"]) !== undefined) {
     const env = { DEBIAN_FRONTEND: "noninteractive" };
     await start(["apt-get", "update"], { onText, env }).done;

@@ -34,6 +34,15 @@ export const steps = [
   },
   { name: "rust", label: "Rust tests", commands: [["cargo", "test", "--workspace", "--no-fail-fast"]], parts: [] },
   {
+    name: "work",
+    label: "instructions and bytes",
+    commands: [["cargo", "xtask", "work"]],
+    parts: [],
+    tools: ["valgrind"],
+    // The counts are those of this machine code.
+    only: "linux x64",
+  },
+  {
     name: "types",
     label: "tsc --strict",
     commands: ["pkg", "www", "tests"].map((name) => workspace(name, "typecheck")),

@@ -9,6 +9,7 @@ mod order;
 mod size;
 mod split;
 mod tidy;
+mod work;
 mod workspace;
 
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ const USAGE: &str = "\
 cargo xtask build [--release|--dev]   the browser module into pkg/dist
 cargo xtask tidy                      the house rules
 cargo xtask size [--functions|--json] what takes room in the browser module, by crate or by function
+cargo xtask work [--bless]            instructions and bytes of fixed work, against core/benches/work.txt
 ";
 
 fn main() -> ExitCode {
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
         ["size"] => size::run(&workspace, size::Format::Text).map(|()| true),
         ["size", "--functions"] => size::run(&workspace, size::Format::Functions).map(|()| true),
         ["size", "--json"] => size::run(&workspace, size::Format::Json).map(|()| true),
+        ["work"] => work::run(&workspace, false),
+        ["work", "--bless"] => work::run(&workspace, true),
         _ => {
             eprint!("{USAGE}");
             Ok(false)
