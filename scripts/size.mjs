@@ -21,6 +21,7 @@ const LATER = [
   ["assets/conflict-", SOME, "where conflicts are looked at, or a function decides"],
   ["assets/peer-", SOME, "where `backend` is given"],
   ["assets/vault-", SOME, "where `encrypt` is given"],
+  ["assets/sensitive-", SOME, "where a collection has `sensitive` fields"],
 ];
 const OUT = join(root, "target", "size-app");
 

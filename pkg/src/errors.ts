@@ -30,6 +30,7 @@ export const FACE_CODES = [
   "offline",
   "patch-failed",
   "paused",
+  "sensitive-offline",
   "server-side",
   "timeout",
   "too-deep",

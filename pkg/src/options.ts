@@ -36,6 +36,8 @@ export interface DbSettings {
    * nobody). Who has lost the key has lost what was not synced.
    */
   readonly encrypt?: Encrypt;
+  /** With `encrypt`: the sensitive fields of collections are stored like all others. */
+  readonly sensitive?: "encrypted";
   /** How long one request, `server()` and `now()` may take; 10,000. */
   readonly timeoutMs?: number;
   readonly retry?: { readonly initialMs?: number; readonly maxMs?: number };
@@ -109,6 +111,7 @@ export function clientConfig(settings: DbSettings, parts: ReadonlyMap<string, Co
     storage: settings.storage ?? "indexeddb",
     durability: settings.durability ?? "strict",
     ...(settings.encrypt && { encrypt: true }),
+    ...(hidesFields(settings, parts) && { sensitive: settings.sensitive ?? "unstored" }),
     collections: Object.fromEntries([...parts].map(([name, { options }]) => [name, collectionConfig(options)])),
     ...(Object.fromEntries(passed) as JsonObject),
   };
@@ -128,6 +131,13 @@ function collectionConfig(options: AnyCollectionOptions): JsonObject {
       ? {}
       : { refs: Object.fromEntries(Object.entries(refs).map(([path, ref]) => [toPointer(path), ref])) }),
   }) as JsonObject;
+}
+
+/** Whether there are fields that must not be stored (`host/sensitive.ts`, which knows what they need). */
+function hidesFields(settings: DbSettings, parts: ReadonlyMap<string, CollectionParts>): boolean {
+  const { sensitive, encrypt, storage } = settings;
+  const stores = storage === "memory" || (sensitive && encrypt);
+  return !stores && [...parts.values()].some(({ options }) => options.sensitive?.length);
 }
 
 /** The address of the server, or what stands for a backend. */

@@ -135,7 +135,7 @@ function parsed(text: string | undefined): AnyRow | undefined {
 }
 
 const META_KEYS = ["$sync", "$rev", "$updatedAt"] as const;
-const ROW_KEYS: ReadonlySet<string> = new Set(["id", ...META_KEYS]);
+const ROW_KEYS: ReadonlySet<string> = new Set(["id", "$missing", ...META_KEYS]);
 
 /** What Tidewire knows about a row; works on a spread copy of one, too. */
 export function meta(row: Meta): Meta {

@@ -35,6 +35,8 @@ export interface Meta {
   readonly $sync: SyncMark;
   readonly $rev: number;
   readonly $updatedAt: number;
+  /** Sensitive fields of the row that are not stored on this device and not fetched again yet. */
+  readonly $missing?: readonly string[];
 }
 
 /** A row as reads give it: frozen; its identity changes exactly when its data or its `$sync` changes. */
@@ -136,6 +138,11 @@ export interface CollectionOptions<T, R = Refs<T>> {
   readonly refs?: R & {
     readonly [P in Exclude<keyof R, IdPath<T>> & string]: TypeProblem<`There is no field "${P}" that can hold an id.`>;
   };
+  /**
+   * Fields that never touch this device's disk: they are written only while there is a connection, and fetched again
+   * after a reload (`$missing` names them until then). See `openDb({ sensitive })`.
+   */
+  readonly sensitive?: readonly Path<T>[];
 }
 
 /** Options after the compiler has checked them against the entity. */
@@ -145,6 +152,7 @@ export interface AnyCollectionOptions {
   readonly onDeleteConflict?: "delete-wins" | "update-wins";
   readonly onReject?: "undo" | "keep";
   readonly refs?: { readonly [path: string]: Ref };
+  readonly sensitive?: readonly string[];
 }
 
 /** A collection as `openDb` takes it: made by `collection()`, or a validator alone. */

@@ -110,7 +110,9 @@ export class WriteLane {
     this.#epoch += 1;
     for (const submission of this.#unstored.values()) {
       // What a number or a queue name meant is not known to the next instance; edits are.
-      if (submission.request !== undefined && "ops" in submission.request) this.#replay.push(submission);
+      // Nor is what came of a write of sensitive fields, which has a number below zero.
+      const { request, number = 0 } = submission;
+      if (request !== undefined && "ops" in request && number >= 0) this.#replay.push(submission);
       else
         submission.reject(
           new TidewireError(

@@ -153,3 +153,12 @@ collection(todo, { fields: { title: () => "x" } });
 db.sync.conflicts.keep("key", "ours");
 // @ts-expect-error 54: a name of Tidewire's own
 openDb({ name: "x", collections: { $conflicts: todo } });
+
+// Fields that are not stored.
+
+// @ts-expect-error 44: a sensitive field that does not exist
+collection(todo, { sensitive: ["colour"] });
+// @ts-expect-error 45: sensitive fields are stored encrypted or not at all
+openDb({ name: "x", sensitive: "plain", collections: { todos: collection(todo, { sensitive: ["address.city"] }) } });
+// @ts-expect-error 46: a store has a key or a passphrase
+openDb({ name: "x", encrypt: { password: "x" }, collections: { todos: todo } });

@@ -5,7 +5,7 @@ import { CONFLICT_CONFIG, conflictJourney } from "../lib/conflicts.mjs";
 import { coreJourney } from "../lib/journey.mjs";
 import { lateJourney, neededJourney, refusedJourney } from "../lib/parts.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
-import { diskJourney } from "../lib/vault.mjs";
+import { diskScenarios } from "../lib/vault.mjs";
 import { WIRE_CONFIG, wireJourney } from "../lib/wire.mjs";
 
 describe("Firefox ESR", () => {
@@ -37,12 +37,10 @@ describe("conflicts in Firefox", () => {
   });
 });
 
-describe("an encrypted store in Firefox", () => {
+describe("what is kept off the disk in Firefox", () => {
   const stack = useStack({ engine: "firefox" });
 
-  scenario(stack, "leaves nothing on Firefox's disk that the app wrote", (world) => diskJourney(world, "firefox"), {
-    timeoutMs: 180_000,
-  });
+  diskScenarios(stack, "firefox");
 });
 
 describe("without the second part of the module, in Firefox", () => {

@@ -3,18 +3,15 @@ import assert from "node:assert/strict";
 import { describe } from "node:test";
 
 import { Device } from "../lib/device.mjs";
+import { segments } from "../lib/fill.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
-import { diskJourney, passphrase, segments } from "../lib/vault.mjs";
+import { passphrase } from "../lib/vault.mjs";
 
 /** 32 bytes: no passphrase to stretch, so these tests are quick. */
 const KEY = { key: Array.from({ length: 32 }, (_, i) => i) };
 
 describe("an encrypted store", () => {
   const stack = useStack();
-
-  scenario(stack, "leaves nothing on Chromium's disk that the app wrote", (world) => diskJourney(world, "chromium"), {
-    timeoutMs: 120_000,
-  });
 
   scenario(stack, "opens with its own passphrase only, and no other one harms it", async (world) => {
     const device = await world.device({ options: { encrypt: passphrase("right") }, line: (proxy) => proxy.refuse() });

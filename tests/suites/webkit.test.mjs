@@ -5,7 +5,7 @@ import { CONFLICT_CONFIG, conflictJourney } from "../lib/conflicts.mjs";
 import { coreJourney } from "../lib/journey.mjs";
 import { lateJourney, neededJourney, refusedJourney } from "../lib/parts.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
-import { diskJourney } from "../lib/vault.mjs";
+import { diskScenarios } from "../lib/vault.mjs";
 import { WIRE_CONFIG, wireJourney } from "../lib/wire.mjs";
 
 describe("WebKitGTK", () => {
@@ -29,12 +29,10 @@ describe("conflicts in WebKitGTK", () => {
   });
 });
 
-describe("an encrypted store in WebKitGTK", () => {
+describe("what is kept off the disk in WebKitGTK", () => {
   const stack = useStack({ engine: "webkit" });
 
-  scenario(stack, "leaves nothing on WebKit's disk that the app wrote", (world) => diskJourney(world, "webkit"), {
-    timeoutMs: 180_000,
-  });
+  diskScenarios(stack, "webkit");
 });
 
 describe("without the second part of the module, in WebKitGTK", () => {

@@ -331,7 +331,7 @@ export class Effects implements ModuleHost {
     void (this.store === undefined ? this.#opening.then(work) : work(this.store))
       .catch((error: unknown): Reply => {
         if (whyOf(error) === "sealed") {
-          this.#opened?.reject(new TidewireError("encrypted", "This store is encrypted: open it with `encrypt`."));
+          this.#opened?.reject(new TidewireError("encrypted", "Open this store with `encrypt`."));
         }
         return { answer: ANSWERS[whyOf(error)] ?? module.FAILED };
       })

@@ -120,7 +120,7 @@ export class IndexedDb implements Store {
   }
 
   #readable(found: Reply): Reply {
-    if (found.sealed !== true || this.#connection.meet !== undefined) return found;
+    if (found.sealed === undefined || this.#connection.meet !== undefined) return found;
     throw new Failure("sealed");
   }
 
@@ -163,8 +163,7 @@ function load(db: IDBDatabase): Promise<Reply> {
     const moved = await from;
     const [first, second] = [await directories, await log];
     const parts: Part[] = [[0, summary === undefined ? summary : bytes(summary)], ...first, ...second];
-    const sealed = (await vault) !== undefined;
-    const found: Reply = { answer: LOADED, number, parts, directories: first.length, sealed };
+    const found: Reply = { answer: LOADED, number, parts, directories: first.length, sealed: await vault };
     return typeof moved === "number" ? { ...found, from: moved } : found;
   });
 }

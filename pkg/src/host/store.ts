@@ -19,8 +19,8 @@ export interface Reply {
   readonly directories?: number;
   /** The format that the database was moved from, if there may be something left to do of that. */
   readonly from?: number;
-  /** Whether the store is encrypted. */
-  readonly sealed?: boolean;
+  /** What an encrypted store says of its keys. */
+  readonly sealed?: unknown;
 }
 
 /** Turns log into segments; see `StoreOp::Seal` in `core/src/io.rs`. */
@@ -67,7 +67,7 @@ export async function openStore(name: string, wanted: Store["kind"], { encrypt, 
   if (wanted !== "indexeddb") throw new TidewireError("bad-config", '`storage` is "indexeddb" or "memory".');
   // Its code is loaded here: most apps need none of it.
   const vault = encrypt && (await import("./vault.js"));
-  const store = vault ? new vault.Vault(name, encrypt as Encrypt, user ?? null) : new IndexedDb(name);
+  const store = vault ? new vault.Vault(name, encrypt as Encrypt, user) : new IndexedDb(name);
   try {
     await store.open();
     return store;

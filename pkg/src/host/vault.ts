@@ -54,7 +54,7 @@ export class Vault implements Store {
   constructor(
     private readonly name: string,
     private readonly encrypt: Encrypt,
-    private readonly user: string | null,
+    private readonly user: string | null = null,
   ) {
     if ((globalThis.crypto?.subtle as SubtleCrypto | undefined) === undefined) {
       throw new Refusal("insecure-context", "`encrypt` needs WebCrypto: serve the page over https.");

@@ -50,23 +50,29 @@ const hosts = new Set<Host>();
 /** The real factory. */
 export function wasmFactory(source: WasmOption | undefined): ClientFactory {
   const whole = (): Promise<void> => complete(instance, source);
+  const make = async (config: string, owner: WireHost): Promise<LoadedClient> => {
+    const { name, storage } = JSON.parse(config) as ClientConfig;
+    const loading = load(source);
+    const opening = quiet(openStore(name, storage, owner));
+    const fresh = await loading.catch((error: unknown) => {
+      closeWhenOpen(opening);
+      throw error;
+    });
+    const mine = generation;
+    const host = new Host(fresh, config, opening, owner, {
+      trapped: () => report(mine),
+      over: () => hosts.delete(host),
+      whole,
+    });
+    hosts.add(host);
+    return { client: host, generation: mine };
+  };
   return {
     async create(config, owner) {
-      const { name, storage } = JSON.parse(config) as ClientConfig;
-      const loading = load(source);
-      const opening = quiet(openStore(name, storage, owner));
-      const fresh = await loading.catch((error: unknown) => {
-        closeWhenOpen(opening);
-        throw error;
-      });
-      const mine = generation;
-      const host = new Host(fresh, config, opening, owner, {
-        trapped: () => report(mine),
-        over: () => hosts.delete(host),
-        whole,
-      });
-      hosts.add(host);
-      return { client: host, generation: mine };
+      const settings = JSON.parse(config) as ClientConfig;
+      // Its code is loaded here: most apps need none of it.
+      if (settings["sensitive"]) return (await import("../host/sensitive.js")).guard(settings, owner, make, whole);
+      return make(config, owner);
     },
     stored: ({ name }) => hasStore(name),
     trapped: report,

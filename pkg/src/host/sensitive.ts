@@ -1,0 +1,399 @@
+/**
+ * A client whose store never holds a sensitive field. It is loaded only where a collection has such fields.
+ *
+ * ```text
+ * app ─► Guard ─► main: everything but the sensitive fields, stored on the disk
+ *             └─► aside: the collections with such fields as the server has them, in memory, in this tab alone
+ * ```
+ *
+ * Reads are those of `main` with the fields of `aside` put in. A write that touches one goes to `aside` as a whole, and
+ * is durable when the server has it; all others go to `main`. `aside` is an engine like the other, so retries, merges
+ * and verdicts are those of every write.
+ *
+ * The invariants: `main` is given no sensitive value, from neither side; and what is refused here left nothing behind
+ * but what may already have been sent.
+ */
+import type { ClientConfig, MutationName, WireClient, WireHost, WireOp } from "../wasm/wire.js";
+import { drop, find, keysOf, meets, put, stripped, type Fields, type Keys } from "./strip.js";
+import { serverAt } from "./net.js";
+
+interface Loaded {
+  readonly client: WireClient;
+  readonly generation: number;
+}
+type Make = (config: string, owner: WireHost) => Promise<Loaded>;
+type Ops = { readonly ops: readonly WireOp[]; readonly atomic: boolean };
+
+interface Said {
+  readonly type: string;
+  readonly write: number;
+  readonly [detail: string]: unknown;
+}
+interface Verdict {
+  readonly verdict: string;
+  readonly rev?: number;
+  readonly [detail: string]: unknown;
+}
+
+/** A write of `aside` that the app waits for. */
+interface Sent {
+  readonly number: number;
+  readonly about: readonly (readonly [collection: string, id: string])[];
+  names: readonly MutationName[];
+  readonly verdicts: Map<number, Verdict>;
+  done(): void;
+  timer?: ReturnType<typeof setTimeout>;
+}
+
+const TIMEOUT_MS = 10_000;
+/** Why not. */
+const SENT = "The connection was lost before the server answered: it may still get there while this page is open.";
+const OFFLINE = "A sensitive field is not stored on this device: it can only be written while connected.";
+const UNKNOWN = "A sensitive field can be written when the server has the entity: wait until it is synced.";
+
+/** Makes a client for these settings from two of `make`. */
+export async function guard(
+  config: ClientConfig,
+  owner: WireHost,
+  make: Make,
+  whole: () => Promise<void>,
+): Promise<Loaded> {
+  const all = Object.entries(config.collections);
+  const sensitive = all.filter(([, { sensitive }]) => Array.isArray(sensitive) && sensitive.length > 0);
+  const fields = new Map(sensitive.map(([name, { sensitive }]) => [name, (sensitive as string[]).map(split)]));
+  const { name, url } = config;
+  if (config["sensitive"] === "encrypted") throw refusal("bad-config", '`sensitive: "encrypted"` needs `encrypt`.');
+  if (owner.peer) throw refusal("bad-config", "With a `backend`, `sensitive` fields need `encrypt`.");
+  const made = new Guard(fields, owner, whole, (config["timeoutMs"] as number | undefined) ?? TIMEOUT_MS);
+  const net = url === null ? undefined : serverAt(url, () => undefined);
+  const peer = net && { peer: () => Promise.resolve(stripped(net, fields)) };
+  const event = (json: string): void => (owner.event(json), made.look());
+  const main = await make(JSON.stringify(config), { ...owner, ...peer, event });
+  // Nobody else has this name: nothing of an instance that trapped is taken over.
+  const own = { ...config, name: `${name}#${crypto.randomUUID?.() ?? Math.random()}`, storage: "memory" };
+  const asideConfig = JSON.stringify({ ...own, collections: Object.fromEntries(sensitive) });
+  const host: WireHost = { token: (why) => owner.token(why), event: (json) => made.heard(json) };
+  const aside = await make(asideConfig, host);
+  made.take(main.client, aside.client, () => net?.close?.());
+  return { client: made, generation: main.generation };
+}
+
+/** See the module's text. */
+export class Guard implements WireClient {
+  #main!: WireClient;
+  #aside!: WireClient;
+  #letGo!: () => void;
+  /** By the numbers of `aside`; the app's are below zero. */
+  readonly #sent = new Map<number, Sent>();
+  /** What the writes of `aside` are called there, for undo. */
+  readonly #names = new Map<number, number>();
+  readonly #waiting = new Set<() => void>();
+  #count = 0;
+  #closed = false;
+
+  constructor(
+    private readonly fields: Fields,
+    private readonly owner: WireHost,
+    /** Resolves when all of the module is there, which writes of `aside` need. */
+    private readonly whole: () => Promise<void>,
+    private readonly timeoutMs: number,
+  ) {}
+
+  take(main: WireClient, aside: WireClient, over: () => void): void {
+    this.#main = main;
+    this.#aside = aside;
+    this.#letGo = over;
+  }
+
+  async open(): Promise<string> {
+    try {
+      const [opened] = await Promise.all([this.#main.open(), this.#aside.open()]);
+      return opened;
+    } catch (error) {
+      this.#letGo();
+      void this.#aside.erase();
+      throw error;
+    }
+  }
+
+  write(request: string): string {
+    const asked = JSON.parse(request) as Ops;
+    if (!asked.ops.some((op) => this.fields.has(op.c))) return this.#main.write(request);
+    if (!asked.ops.some((op) => this.#touches(op))) {
+      return this.#main.write(JSON.stringify({ ...asked, ops: asked.ops.map((op) => this.#plain(op)) }));
+    }
+    if (!asked.ops.every((op) => this.fields.has(op.c))) {
+      throw refusal("bad-mutation", "A write with sensitive fields is about collections that have such fields only.");
+    }
+    const { ops, atomic } = asked;
+    const about = ops.map(({ c, id }) => [c, id] as const);
+    return this.#begin(about, () => this.#aside.write(JSON.stringify({ ops, atomic })));
+  }
+
+  undo(write: number): string {
+    if (write >= 0) return this.#main.undo(write);
+    return this.#begin([], () => this.#aside.undo(this.#names.get(write) ?? 0));
+  }
+
+  row(collection: string, id: string): string | undefined {
+    const text = this.#main.row(collection, id);
+    const paths = this.fields.get(collection);
+    if (text === undefined || paths === undefined) return text;
+    return JSON.stringify(this.#whole(collection, id, JSON.parse(text) as Record<string, unknown>, paths));
+  }
+
+  rows(collection: string, ids: string): string {
+    const text = this.#main.rows(collection, ids);
+    const paths = this.fields.get(collection);
+    if (paths === undefined) return text;
+    const rows = JSON.parse(text) as ({ readonly id: string; [key: string]: unknown } | null)[];
+    return JSON.stringify(rows.map((row) => row && this.#whole(collection, row.id, row, paths)));
+  }
+
+  query(request: string): string {
+    const { c, where, orderBy = [] } = JSON.parse(request) as { c: string; where?: object; orderBy?: [string][] };
+    const asked = [...orderBy.map(([path]) => path), ...pathsOf(where)].map(keysOf);
+    const paths = this.fields.get(c) ?? [];
+    if (asked.some((keys) => paths.some((path) => meets(keys, path)))) {
+      throw refusal("bad-query", "A sensitive field cannot be asked for: it is not stored on this device.");
+    }
+    return this.#main.query(request);
+  }
+
+  view(what: Parameters<WireClient["view"]>[0]): string {
+    return this.#main.view(what);
+  }
+
+  command(request: string): string {
+    const { set = {}, unset = [] } = JSON.parse(request) as { set?: object; unset?: string[] };
+    // An edit of what waits in the queue, which is stored.
+    const touched = [...Object.keys(set), ...unset].map(keysOf);
+    const paths = [...this.fields.values()].flat();
+    if (touched.some((keys) => paths.some((path) => meets(keys, path)))) throw refusal("sensitive-offline", OFFLINE);
+    return this.#main.command(request);
+  }
+
+  exportData(): string {
+    return this.#main.exportData();
+  }
+
+  async close(): Promise<void> {
+    this.#over();
+    await Promise.all([this.#main.close(), this.#aside.erase()]);
+  }
+
+  async erase(): Promise<void> {
+    this.#over();
+    await Promise.all([this.#main.erase(), this.#aside.erase()]);
+  }
+
+  /** What `aside` says. */
+  heard(json: string): void {
+    const changed: Said[] = [];
+    for (const event of JSON.parse(json) as Said[]) {
+      const sent = this.#sent.get(event.write);
+      if (event.type === "changed" && this.fields.has(event["collection"] as string)) changed.push(event);
+      else if (event.type === "durable" && sent) sent.names = event["n"] as MutationName[];
+      else if (event.type === "verdict") sent?.verdicts.set(event["index"] as number, event["verdict"] as Verdict);
+      else if (event.type === "write-failed" && sent) this.#refuse(sent, event["error"] as object);
+      sent?.done();
+    }
+    if (changed.length > 0) this.owner.event(JSON.stringify(changed));
+    this.look();
+  }
+
+  /** Something changed that somebody may wait for. */
+  look(): void {
+    for (const look of [...this.#waiting]) look();
+  }
+
+  /** A row with what is not stored of it, or with the names of that. */
+  #whole(collection: string, id: string, row: Record<string, unknown>, paths: readonly Keys[]): object {
+    const secret = this.#secret(collection, id);
+    // What only this device knows has no such fields yet.
+    if (secret === undefined && row["$rev"] === 0) return row;
+    if (secret === undefined) return { ...row, $missing: paths.map((keys) => keys.join(".")) };
+    for (const keys of paths) put(row, keys, find(secret, keys));
+    return row;
+  }
+
+  #secret(collection: string, id: string): object | undefined {
+    const text = this.#closed ? undefined : this.#aside.row(collection, id);
+    return text === undefined ? undefined : (JSON.parse(text) as object);
+  }
+
+  #touches(op: WireOp): boolean {
+    const paths = this.fields.get(op.c);
+    if (paths === undefined || op.op === "delete") return false;
+    if (op.op === "patch") {
+      const { set = {}, unset = [], inc = {}, add = {}, remove = {} } = op;
+      const touched = [set, inc, add, remove].flatMap((part) => Object.keys(part)).concat(unset);
+      return touched.map(keysOf).some((keys) => paths.some((path) => meets(keys, path)));
+    }
+    const secret = op.op === "replace" ? this.#secret(op.c, op.id) : undefined;
+    return paths.some((keys) => !same(find(op.value, keys), find(secret, keys)));
+  }
+
+  /** An operation that changes no sensitive field, without those that it names. */
+  #plain(op: WireOp): WireOp {
+    if (op.op !== "replace" && op.op !== "insert") return op;
+    for (const keys of this.fields.get(op.c) ?? []) drop(op.value, keys);
+    return op;
+  }
+
+  /** Gives a write a number at once, and sends it when the server can be reached. */
+  #begin(about: Sent["about"], write: () => string): string {
+    const number = -(this.#count += 1);
+    void this.#send(number, about, write);
+    return JSON.stringify({ write: number, ids: about.map(([, id]) => id) });
+  }
+
+  async #send(number: number, about: Sent["about"], write: () => string): Promise<void> {
+    const sent: Sent = { number, about, names: [], verdicts: new Map(), done: () => this.#look(sent) };
+    try {
+      await this.#reachable(about);
+      const name = (JSON.parse(write()) as { write?: number }).write;
+      if (name === undefined) return this.#say({ type: "durable", write: number, n: [] });
+      this.#sent.set(name, sent);
+      this.#names.set(number, name);
+      sent.timer = setTimeout(() => this.#unanswered(name, sent), this.timeoutMs);
+    } catch (thrown) {
+      const { code, message, retryable } = thrown as { code?: string; message: string; retryable?: boolean };
+      const unknown = code === "not-found" || code === undefined;
+      this.#refuse(sent, unknown ? refusal("sensitive-offline", UNKNOWN) : { code, message, retryable });
+    }
+  }
+
+  /** Waits until the server was reached and has told everything; rejects when there is no connection. */
+  async #reachable(about: Sent["about"]): Promise<void> {
+    const isLoaded = ([collection]: Sent["about"][number]): boolean =>
+      statusOf(this.#aside).loaded.includes(collection);
+    await this.whole().catch(() => Promise.reject(refusal("sensitive-offline", OFFLINE)));
+    // It may wait for its next try although the connection is back.
+    if (isCut(this.#aside)) this.#aside.command('{"do":"now"}');
+    const isReady = (): boolean => !isCut(this.#aside) && about.every(isLoaded);
+    await this.#until(() => this.#isCut() || isReady());
+    if (this.#closed || !isReady()) throw refusal("sensitive-offline", OFFLINE);
+  }
+
+  /** Until something is so, or this is closed, or for as long as one request may take. */
+  #until(isSo: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        this.#waiting.delete(look);
+        clearTimeout(timer);
+        resolve();
+      };
+      const look = (): void => void ((this.#closed || isSo()) && end());
+      const timer = setTimeout(end, this.timeoutMs);
+      this.#waiting.add(look);
+      // Not before the app knows the number of its write.
+      queueMicrotask(look);
+    });
+  }
+
+  #isCut(): boolean {
+    return isCut(this.#aside) && isCut(this.#main);
+  }
+
+  /** Whether a write is decided; says so when `main` shows it, too. */
+  #look(sent: Sent): void {
+    const { names, verdicts, number } = sent;
+    const decided = names.map((_, index) => verdicts.get(index)).filter((verdict) => verdict?.verdict !== "held");
+    if (names.length === 0 || decided.length < names.length || decided.includes(undefined)) return;
+    const rejected = decided.findIndex((verdict) => verdict?.verdict === "rejected");
+    if (rejected >= 0) return this.#refuse(sent, decided[rejected] as object);
+    this.#forget(sent);
+    const rev = Math.max(...decided.map((verdict) => verdict?.rev ?? 0));
+    void this.#shown(sent.about, rev).then(() => {
+      this.#say({ type: "durable", write: number, n: names });
+      decided.forEach((verdict, index) => this.#say({ type: "verdict", write: number, index, verdict }));
+    });
+  }
+
+  /** Until `main` has read a revision. */
+  #shown(about: Sent["about"], rev: number): Promise<void> {
+    return this.#until(() =>
+      about.every(([collection, id]) => {
+        const text = this.#main.row(collection, id);
+        return text !== undefined && ((JSON.parse(text) as { $rev: number }).$rev >= rev || about.length > 1);
+      }),
+    );
+  }
+
+  #unanswered(name: number, sent: Sent): void {
+    const queue = JSON.parse(this.#aside.view("queue")) as { pending: { n: MutationName | null; status: string }[] };
+    const entries = queue.pending.filter(({ n }) => sent.names.some((own) => same(own, n)));
+    const unsent = entries.every(({ status }) => status === "queued");
+    this.#sent.delete(name);
+    this.#refuse(sent, refusal("sensitive-offline", unsent ? OFFLINE : SENT));
+  }
+
+  #refuse(sent: Sent, error: object): void {
+    this.#forget(sent);
+    for (const n of sent.names) this.#discard(n);
+    this.#say({ type: "write-failed", write: sent.number, error });
+  }
+
+  /** What was not sent yet never is; what was refused is not kept. */
+  #discard(n: MutationName): void {
+    try {
+      this.#aside.command(JSON.stringify({ do: "discard", n }));
+    } catch {
+      // It is on its way.
+    }
+  }
+
+  #forget(sent: Sent): void {
+    clearTimeout(sent.timer);
+    for (const [name, known] of this.#sent) if (known === sent) this.#sent.delete(name);
+  }
+
+  #say(event: object): void {
+    if (!this.#closed) this.owner.event(JSON.stringify([event]));
+  }
+
+  #over(): void {
+    this.#closed = true;
+    this.#letGo();
+    for (const sent of this.#sent.values()) clearTimeout(sent.timer);
+    this.look();
+  }
+}
+
+interface Status {
+  readonly state: string;
+  readonly retryAt?: number;
+  readonly loaded: readonly string[];
+}
+
+function statusOf(client: WireClient): Status {
+  return JSON.parse(client.view("status")) as Status;
+}
+
+/** Whether it has no connection, and does not just try to get one. */
+function isCut(client: WireClient): boolean {
+  const { state, retryAt } = statusOf(client);
+  return ["local", "offline", "paused"].includes(state) || (state === "connecting" && retryAt !== undefined);
+}
+
+function split(path: string): Keys {
+  return path.split(".");
+}
+
+function refusal(code: string, hint: string): Error {
+  return Object.assign(new Error(hint), { code, hint, retryable: code === "sensitive-offline" });
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** The pointers in a filter. */
+function pathsOf(where: unknown): string[] {
+  if (Array.isArray(where)) return where.flatMap(pathsOf);
+  if (typeof where !== "object" || where === null) return [];
+  const { path, ...inner } = where as { readonly path?: unknown; readonly [key: string]: unknown };
+  if (typeof path === "string") return [path];
+  return Object.values(inner).flatMap(pathsOf);
+}

@@ -1,0 +1,153 @@
+/**
+ * What the server sends, without the sensitive fields: nothing that the engine behind it can store holds one. Changes
+ * and frames lose the fields, conflicts about them lose their values, and the collections have no digests, as their
+ * documents are no longer the server's.
+ *
+ * The invariant: a value leaves here only under a path that no sensitive one covers or lies below.
+ */
+import type { Net } from "./net.js";
+
+/** The keys of a path. */
+export type Keys = readonly string[];
+/** The sensitive paths of each collection that has some. */
+export type Fields = ReadonlyMap<string, readonly Keys[]>;
+
+type Tree = { [key: string]: unknown };
+
+interface Row {
+  readonly c: string;
+  doc?: Tree | null;
+}
+
+/** The same server, seen so. */
+export function stripped(net: Net, fields: Fields): Net {
+  return {
+    exchange: async (path, body, bearer, signal, answer) => {
+      const lines = new Lines((line) => stripLine(line, fields));
+      let pieces = true;
+      await net.exchange(path, body, bearer, signal, {
+        head: (status, retryAfterMs, json) => {
+          pieces = status === 200 && json;
+          answer.head(status, retryAfterMs, json);
+        },
+        piece: (bytes) => (pieces ? answer.piece(lines.take(bytes)) : answer.piece(bytes)),
+      });
+      const rest = lines.end();
+      if (rest.length > 0) await answer.piece(rest);
+    },
+    socket: (news) => net.socket({ ...news, text: (text) => news.text(safely(() => stripMessage(text, fields))) }),
+  };
+}
+
+/** Whether one of two paths leads to the other. */
+export function meets(a: Keys, b: Keys): boolean {
+  return a.slice(0, b.length).every((key, i) => key === b[i]);
+}
+
+/** The keys of a JSON Pointer. */
+export function keysOf(pointer: string): Keys {
+  const keys = pointer.split("/").slice(1);
+  return keys.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+/** Takes a field out of a value. */
+export function drop(value: unknown, keys: Keys): void {
+  const [at, last] = [find(value, keys.slice(0, -1)), keys.at(-1) as string];
+  if (isTree(at)) delete at[last];
+}
+
+/** The value at a path. */
+export function find(value: unknown, keys: Keys): unknown {
+  let at: unknown = value;
+  for (const key of keys) at = isTree(at) && Object.hasOwn(at, key) ? at[key] : undefined;
+  return at;
+}
+
+/** Puts a value at a path; objects on the way are made. */
+export function put(row: Tree, keys: Keys, value: unknown): void {
+  if (value === undefined) return;
+  let at = row;
+  for (const key of keys.slice(0, -1)) {
+    const below = at[key];
+    at = isTree(below) ? below : ((at[key] = {}) as Tree);
+  }
+  at[keys.at(-1) as string] = value;
+}
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** One line of a pull, or the whole answer to a push. */
+function stripLine(line: string, fields: Fields): string {
+  const said = JSON.parse(line) as Tree;
+  if (typeof said["c"] === "string") return JSON.stringify(stripRow(said as unknown as Row, fields));
+  for (const name of fields.keys()) drop(said, ["digests", name]);
+  for (const verdict of (said["verdicts"] ?? []) as Tree[]) {
+    // An answer names no collection.
+    const paths = [...fields.values()].flat();
+    for (const lost of [verdict["overwritten"] ?? [], verdict["displaced"] ?? []].flat() as Tree[]) {
+      stripValues(lost, paths);
+    }
+  }
+  return JSON.stringify(said);
+}
+
+function stripMessage(text: string, fields: Fields): string {
+  const said = JSON.parse(text) as { changes?: Row[] };
+  for (const row of said.changes ?? []) stripRow(row, fields);
+  return JSON.stringify(said);
+}
+
+function stripRow(row: Row, fields: Fields): Row {
+  const { doc } = row;
+  if (!doc) return row;
+  if (row.c === "$conflicts") stripValues(doc, fields.get(doc["c"] as string) ?? []);
+  for (const keys of fields.get(row.c) ?? []) drop(doc, keys);
+  return row;
+}
+
+/** What is said of one field: its values go, or what in them is sensitive. */
+function stripValues(said: Tree, paths: readonly Keys[]): void {
+  const at = keysOf(said["path"] as string);
+  for (const keys of paths) {
+    if (!meets(at, keys)) continue;
+    for (const name of ["base", "yours", "kept"]) {
+      if (at.length >= keys.length) delete said[name];
+      else drop(said[name], keys.slice(at.length));
+    }
+  }
+}
+
+/** Bytes as they come, in whole lines. */
+class Lines {
+  readonly #decoder = new TextDecoder();
+  readonly #encoder = new TextEncoder();
+  #rest = "";
+
+  constructor(private readonly change: (line: string) => string) {}
+
+  take(bytes: Uint8Array): Uint8Array {
+    const lines = (this.#rest + this.#decoder.decode(bytes, { stream: true })).split("\n");
+    this.#rest = lines.pop() as string;
+    return this.#encoder.encode(lines.map((line) => `${this.#changed(line)}\n`).join(""));
+  }
+
+  /** What came after the last line. */
+  end(): Uint8Array {
+    return this.#encoder.encode(this.#changed(this.#rest + this.#decoder.decode()));
+  }
+
+  #changed(line: string): string {
+    return line.trim() === "" ? "" : safely(() => this.change(line));
+  }
+}
+
+/** What is no JSON, or not of this protocol, the engine is not shown; it says so itself. */
+function safely(change: () => string): string {
+  try {
+    return change();
+  } catch {
+    return "?";
+  }
+}

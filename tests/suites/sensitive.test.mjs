@@ -1,0 +1,205 @@
+/** Sensitive fields: written while there is a connection, never stored on this device, fetched again after a reload. */
+import assert from "node:assert/strict";
+import { describe } from "node:test";
+
+import { diskDevice } from "../lib/disk.mjs";
+import { canary, fill } from "../lib/fill.mjs";
+import { codeOf, isWhole } from "../lib/sensitive.mjs";
+import { scenario, useStack } from "../lib/stack.mjs";
+import { until } from "../lib/until.mjs";
+import { passphrase } from "../lib/vault.mjs";
+
+const CONFIG = `[collections.people]\ntypes = { "/ssn" = "string" }\n[collections.todos]\n`;
+const PEOPLE = { people: { sensitive: ["ssn", "address.street"] }, todos: {} };
+const PERSON = { name: "Ada", ssn: "1", address: { street: "a", city: "Oslo" } };
+
+describe("sensitive fields on the disk", () => {
+  const stack = useStack();
+
+  for (const people of [{}, PEOPLE.people]) {
+    const isSet = people !== PEOPLE.people ? "without the setting, found" : "not stored";
+    scenario(stack, `what others write of them is ${isSet}: pulled, in conflict, deleted`, async (world) => {
+      const other = await world.device({ collections: { people: {} } });
+      const [pulled, older, newer, displaced] = Array.from({ length: 4 }, canary);
+      const [id, gone] = await other.run(async (ssn) => {
+        const writes = [1, 2].map((n) => window.tw.db.people.insert({ name: `${n}`, ssn }));
+        await Promise.all(writes);
+        return writes.map((write) => write.id);
+      }, pulled);
+      await fill(other, "people");
+      // Pulled into an empty store.
+      const device = await diskDevice(world, "chromium", { collections: { people } });
+      await device.tab();
+      await device.synced();
+      await device.until("pulled", isSsn, { id, ssn: pulled });
+      // The other device's value is older when it arrives, so it loses, and its author is told on both.
+      other.offline();
+      await other.run(codeOf, { id, patch: { ssn: older } });
+      assert.equal(await device.run(codeOf, { id, patch: { ssn: newer } }), "stored");
+      other.online();
+      await other.synced();
+      await device.until("told", async () => (await window.tw.db.sync.conflicts.history.get()).length > 0);
+      // A deletion that comes after a value which its author has not seen.
+      device.offline();
+      await device.run((key) => window.tw.db.people.delete(key).then(), gone);
+      await other.run(codeOf, { id: gone, patch: { ssn: displaced } });
+      await other.synced();
+      device.online();
+      await device.synced();
+      await device.quit();
+      const words = [pulled, older, newer, displaced];
+      assert.deepEqual(await device.finds(words), people === PEOPLE.people ? [] : words);
+    });
+  }
+});
+
+describe("sensitive fields", () => {
+  const stack = useStack({ config: CONFIG });
+
+  scenario(stack, "are written when the server has them, and seen by all tabs and devices", async (world) => {
+    const device = await world.device({ collections: PEOPLE, tabs: 2 });
+    const other = await world.device({ user: "bob", collections: { people: {} } });
+    const id = await insert(device, PERSON);
+    const stored = (await world.rows("people")).get(id);
+    assert.deepEqual({ ...stored, $rev: 0 }, { ...PERSON, $rev: 0 }, "it resolved when the server had it");
+    assert.equal((await device.run(readRow, id)).ssn, "1", "and this tab shows it");
+    for (const tab of device.tabs) await tab.until("the second tab, too", isWhole, { id, ssn: "1", street: "a" });
+    await other.until("the other device, too", isWhole, { id, ssn: "1", street: "a" });
+    assert.equal(await other.run(codeOf, { id, patch: { ssn: "2", "address.street": "b" } }), "stored");
+    for (const tab of device.tabs) await tab.until("what others write", isWhole, { id, ssn: "2", street: "b" });
+    const verdict = await device.run(async (key) => {
+      const write = window.tw.db.people.update(key, { ssn: "3", name: "Ada L." });
+      const verdict = await write.server();
+      await write.undo();
+      return verdict.verdict;
+    }, id);
+    assert.equal(verdict, "applied");
+    await until("undone", async () => (await world.rows("people")).get(id).ssn === "2");
+    assert.equal((await world.rows("people")).get(id).name, "Ada");
+    assert.equal((await device.queue()).pending.length, 0);
+  });
+
+  scenario(stack, "wait for a connection; everything else does not", async (world) => {
+    const device = await world.device({ collections: PEOPLE });
+    const id = await insert(device, PERSON);
+    device.offline();
+    const codes = await device.run(async (key) => {
+      const { db } = window.tw;
+      const tries = {
+        insert: () => db.people.insert({ name: "Bo", ssn: "9" }),
+        whole: () => db.people.update(key, { address: { city: "Bergen" } }),
+        mixed: () => db.people.update(key, { name: "Bo", ssn: "9" }),
+        removed: () => db.people.update(key, { ssn: undefined }),
+        draft: () => db.people.update(key, (draft) => void (draft.ssn = "9")),
+        transaction: () => db.transaction((tx) => tx.people.update(key, { ssn: "9" })),
+        spread: () => db.transaction((tx) => (tx.people.update(key, { ssn: "9" }), tx.todos.insert({ title: "x" }))),
+        name: () => db.people.update(key, { name: "Ada L." }),
+        city: () => db.people.update(key, (draft) => void (draft.address.city = "Bergen")),
+        plain: () => db.people.insert({ name: "Cy" }),
+        todo: () => db.todos.insert({ title: "mine" }),
+        asked: () => db.people.where({ ssn: "1" }).get(),
+        ordered: () => db.people.where({}).orderBy("address.street").get(),
+      };
+      const codes = {};
+      for (const [name, attempt] of Object.entries(tries))
+        codes[name] = await Promise.resolve()
+          .then(attempt)
+          .then(
+            () => "ok",
+            (error) => `${error.code}${error.retryable ? ", again" : ""}`,
+          );
+      const [{ n }] = (await window.tw.queue()).pending;
+      codes.queue = await db.sync.queue.edit(n, { ssn: "9" }).catch((error) => error.code);
+      return codes;
+    }, id);
+    const refused = "sensitive-offline, again";
+    assert.deepEqual(codes, {
+      ...{ insert: refused, whole: refused, mixed: refused, removed: refused, draft: refused, transaction: refused },
+      ...{ spread: "bad-mutation", name: "ok", city: "ok", plain: "ok", todo: "ok" },
+      ...{ asked: "bad-query", ordered: "bad-query", queue: "sensitive-offline" },
+    });
+    await device.reload();
+    const row = await device.run(readRow, id);
+    assert.deepEqual([row.name, row.address, row.ssn], ["Ada L.", { city: "Bergen" }, undefined]);
+    assert.deepEqual(row.$missing, ["ssn", "address.street"]);
+    // A row as it was read, with what is missing, is no removal of that.
+    assert.equal(await device.run(upsertAsRead, { id, name: "Ada Lovelace" }), "stored");
+    device.online();
+    await device.until("fetched again", isWhole, { id, ssn: "1", street: "a" });
+    await device.synced();
+    const stored = (await world.rows("people")).get(id);
+    const address = { street: "a", city: "Bergen" };
+    assert.deepEqual(stored, { ...PERSON, name: "Ada Lovelace", address, $rev: stored.$rev });
+    assert.equal((await world.rows("people")).size, 2);
+    assert.equal(await device.run(upsertAsRead, { id, name: "Ada" }), "stored");
+    assert.equal(await device.run(codeOf, { id, patch: { ssn: undefined } }), "stored");
+    assert.equal((await world.rows("people")).get(id).ssn, undefined);
+  });
+
+  scenario(stack, "that the server refuses, or does not answer, are refused and not kept", async (world) => {
+    const device = await world.device({ collections: PEOPLE, options: { timeoutMs: 1_000 } });
+    const id = await insert(device, PERSON);
+    assert.equal(await device.run(codeOf, { id, patch: { ssn: 5 } }), "invalid");
+    assert.equal((await device.run(readRow, id)).ssn, "1");
+    assert.deepEqual((await device.queue()).failed, []);
+    device.proxy.blackhole();
+    assert.equal(await device.run(codeOf, { id, patch: { ssn: "6" } }), "sensitive-offline");
+    device.online();
+    await device.synced();
+    assert.equal(await device.run(codeOf, { id, patch: { ssn: "7" } }), "stored");
+    assert.equal((await world.rows("people")).get(id).ssn, "7");
+  });
+
+  scenario(stack, "may be stored in an encrypted store, if that is asked for", async (world) => {
+    const options = { encrypt: passphrase("any"), sensitive: "encrypted" };
+    const device = await world.device({ collections: PEOPLE, options });
+    const codes = await device.run(async () => {
+      const backend = { pull: () => new Promise(() => undefined), push: () => new Promise(() => undefined) };
+      const bad = [{ sensitive: "encrypted" }, { url: undefined, backend }].map((part, i) =>
+        window.tw.open({ name: `bad-${i}`, ...part }).people.get("x").catch((error) => error.code),
+      );
+      return Promise.all(bad);
+    });
+    assert.deepEqual(codes, ["bad-config", "bad-config"]);
+    device.offline();
+    const id = await insert(device, PERSON);
+    await device.reload();
+    const row = await device.run(readRow, id);
+    assert.deepEqual([row.ssn, row.$missing], ["1", undefined]);
+    device.online();
+    await device.synced();
+    assert.equal((await world.rows("people")).get(id).ssn, "1");
+    // Encryption alone stores none of them.
+    const strict = await world.device({ collections: PEOPLE, options: { encrypt: passphrase("any") } });
+    await strict.synced();
+    strict.offline();
+    assert.equal(await strict.run(codeOf, { id, patch: { ssn: "2" } }), "sensitive-offline");
+  });
+});
+
+function insert(device, person) {
+  return device.run(async (value) => {
+    const write = window.tw.db.people.insert(value);
+    await write;
+    return write.id;
+  }, person);
+}
+
+/** Runs in the page. */
+async function readRow(id) {
+  return JSON.parse(JSON.stringify(await window.tw.db.people.get(id)));
+}
+
+/** Runs in the page: a row as a form gives it back. */
+async function upsertAsRead({ id, name }) {
+  const row = await window.tw.db.people.get(id);
+  return window.tw.db.people.upsert({ ...row, name }).then(
+    () => "stored",
+    (error) => error.code,
+  );
+}
+
+/** Runs in the page. */
+async function isSsn({ id, ssn }) {
+  return (await window.tw.db.people.get(id))?.ssn === ssn;
+}
