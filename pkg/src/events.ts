@@ -47,7 +47,7 @@ export type WireEvent =
   | { type: "status" }
   | { type: "queue" }
   | { type: "health" }
-  | { type: "durable"; write: number; n: MutationName[] }
+  | { type: "durable"; write: number; count?: number }
   | { type: "write-failed"; write: number; error: WireError }
   | { type: "verdict"; write: number; index: number; verdict: Verdict }
   | { [E in keyof DbEvents]: { type: E } & DbEvents[E] }[keyof DbEvents];

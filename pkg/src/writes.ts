@@ -175,9 +175,11 @@ export class WriteLane {
     return submission.epoch === this.#epoch;
   }
 
-  durable(number: number): void {
+  /** It is stored. Where it was not known before of how many edits it is, it is now. */
+  durable(number: number, count: number | undefined): void {
     const submission = this.#unstored.get(number);
     this.#unstored.delete(number);
+    if (submission !== undefined) submission.expected = count ?? submission.expected;
     submission?.resolve();
   }
 

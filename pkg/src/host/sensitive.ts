@@ -13,16 +13,17 @@
  * The invariants: `main` is given no sensitive value, from neither side; and what is refused here left nothing behind
  * but what may already have been sent.
  */
-import type { ClientConfig, MutationName, WireClient, WireHost, WireOp } from "../wasm/wire.js";
-import { drop, find, keysOf, meets, put, stripped, type Fields, type Keys } from "./strip.js";
+import type { ClientConfig, MutationName, WireClient, WireHost, WireQuery } from "../wasm/wire.js";
 import { serverAt } from "./net.js";
+import { isSensitive, plain, targets, type About, type Request } from "./sensitive-writes.js";
+import { find, keysOf, meets, put, stripped, type Fields, type Keys } from "./strip.js";
 
 interface Loaded {
   readonly client: WireClient;
   readonly generation: number;
 }
 type Make = (config: string, owner: WireHost) => Promise<Loaded>;
-type Ops = { readonly ops: readonly WireOp[]; readonly atomic: boolean };
+type Accepted = { readonly write?: number; readonly count?: number };
 
 interface Said {
   readonly type: string;
@@ -38,11 +39,19 @@ interface Verdict {
 /** A write of `aside` that the app waits for. */
 interface Sent {
   readonly number: number;
-  readonly about: readonly (readonly [collection: string, id: string])[];
-  names: readonly MutationName[];
+  readonly about: About;
+  /** How many verdicts there will be; known once `aside` has taken it. */
+  count: number;
   readonly verdicts: Map<number, Verdict>;
   done(): void;
   timer?: ReturnType<typeof setTimeout>;
+}
+
+/** An entry of the queue. */
+interface Entry {
+  readonly n: MutationName;
+  readonly write: number | null;
+  readonly status: string;
 }
 
 const TIMEOUT_MS = 10_000;
@@ -60,7 +69,8 @@ export async function guard(
 ): Promise<Loaded> {
   const all = Object.entries(config.collections);
   const sensitive = all.filter(([, { sensitive }]) => Array.isArray(sensitive) && sensitive.length > 0);
-  const fields = new Map(sensitive.map(([name, { sensitive }]) => [name, (sensitive as string[]).map(split)]));
+  const keys = (paths: unknown): Keys[] => (paths as string[]).map((path) => path.split("."));
+  const fields = new Map(sensitive.map(([name, { sensitive }]) => [name, keys(sensitive)]));
   const { name, url } = config;
   if (config["sensitive"] === "encrypted") throw refusal("bad-config", '`sensitive: "encrypted"` needs `encrypt`.');
   if (owner.peer) throw refusal("bad-config", "With a `backend`, `sensitive` fields need `encrypt`.");
@@ -116,18 +126,19 @@ export class Guard implements WireClient {
     }
   }
 
-  write(request: string): string {
-    const asked = JSON.parse(request) as Ops;
-    if (!asked.ops.some((op) => this.fields.has(op.c))) return this.#main.write(request);
-    if (!asked.ops.some((op) => this.#touches(op))) {
-      return this.#main.write(JSON.stringify({ ...asked, ops: asked.ops.map((op) => this.#plain(op)) }));
+  write(request: string, lines: string): string {
+    const asked = JSON.parse(request) as Request;
+    if (!asked.ops.some((op) => this.fields.has(op.c))) return this.#main.write(request, lines);
+    const about = targets(asked, lines);
+    const secretOf = (collection: string, id: string): object | undefined => this.#secret(collection, id);
+    if (!isSensitive(asked, about, this.fields, secretOf)) {
+      return this.#main.write(JSON.stringify({ ...asked, ops: asked.ops.map((op) => plain(op, this.fields)) }), lines);
     }
     if (!asked.ops.every((op) => this.fields.has(op.c))) {
       throw refusal("bad-mutation", "A write with sensitive fields is about collections that have such fields only.");
     }
     const { ops, atomic } = asked;
-    const about = ops.map(({ c, id }) => [c, id] as const);
-    return this.#begin(about, () => this.#aside.write(JSON.stringify({ ops, atomic })));
+    return this.#begin(about, () => this.#aside.write(JSON.stringify({ ops, atomic }), lines));
   }
 
   undo(write: number): string {
@@ -151,8 +162,10 @@ export class Guard implements WireClient {
   }
 
   query(request: string): string {
-    const { c, where, orderBy = [] } = JSON.parse(request) as { c: string; where?: object; orderBy?: [string][] };
-    const asked = [...orderBy.map(([path]) => path), ...pathsOf(where)].map(keysOf);
+    // Of an answer that is kept there is no more than its handle.
+    const { c = "", where, orderBy = [], fold = [], groupBy } = JSON.parse(request) as Partial<WireQuery>;
+    const named = [...orderBy.map(([path]) => path), ...pathsOf(where), ...fold.slice(1), groupBy ?? []].flat();
+    const asked = named.map(keysOf);
     const paths = this.fields.get(c) ?? [];
     if (asked.some((keys) => paths.some((path) => meets(keys, path)))) {
       throw refusal("bad-query", "A sensitive field cannot be asked for: it is not stored on this device.");
@@ -193,7 +206,6 @@ export class Guard implements WireClient {
     for (const event of JSON.parse(json) as Said[]) {
       const sent = this.#sent.get(event.write);
       if (event.type === "changed" && this.fields.has(event["collection"] as string)) changed.push(event);
-      else if (event.type === "durable" && sent) sent.names = event["n"] as MutationName[];
       else if (event.type === "verdict") sent?.verdicts.set(event["index"] as number, event["verdict"] as Verdict);
       else if (event.type === "write-failed" && sent) this.#refuse(sent, event["error"] as object);
       sent?.done();
@@ -222,38 +234,20 @@ export class Guard implements WireClient {
     return text === undefined ? undefined : (JSON.parse(text) as object);
   }
 
-  #touches(op: WireOp): boolean {
-    const paths = this.fields.get(op.c);
-    if (paths === undefined || op.op === "delete") return false;
-    if (op.op === "patch") {
-      const { set = {}, unset = [], inc = {}, add = {}, remove = {} } = op;
-      const touched = [set, inc, add, remove].flatMap((part) => Object.keys(part)).concat(unset);
-      return touched.map(keysOf).some((keys) => paths.some((path) => meets(keys, path)));
-    }
-    const secret = op.op === "replace" ? this.#secret(op.c, op.id) : undefined;
-    return paths.some((keys) => !same(find(op.value, keys), find(secret, keys)));
-  }
-
-  /** An operation that changes no sensitive field, without those that it names. */
-  #plain(op: WireOp): WireOp {
-    if (op.op !== "replace" && op.op !== "insert") return op;
-    for (const keys of this.fields.get(op.c) ?? []) drop(op.value, keys);
-    return op;
-  }
-
   /** Gives a write a number at once, and sends it when the server can be reached. */
-  #begin(about: Sent["about"], write: () => string): string {
+  #begin(about: About, write: () => string): string {
     const number = -(this.#count += 1);
     void this.#send(number, about, write);
-    return JSON.stringify({ write: number, ids: about.map(([, id]) => id) });
+    return JSON.stringify({ write: number });
   }
 
-  async #send(number: number, about: Sent["about"], write: () => string): Promise<void> {
-    const sent: Sent = { number, about, names: [], verdicts: new Map(), done: () => this.#look(sent) };
+  async #send(number: number, about: About, write: () => string): Promise<void> {
+    const sent: Sent = { number, about, count: 0, verdicts: new Map(), done: () => this.#look(sent) };
     try {
       await this.#reachable(about);
-      const name = (JSON.parse(write()) as { write?: number }).write;
-      if (name === undefined) return this.#say({ type: "durable", write: number, n: [] });
+      const { write: name, count = 1 } = JSON.parse(write()) as Accepted;
+      if (name === undefined) return this.#say({ type: "durable", write: number, count: 0 });
+      sent.count = count;
       this.#sent.set(name, sent);
       this.#names.set(number, name);
       sent.timer = setTimeout(() => this.#unanswered(name, sent), this.timeoutMs);
@@ -265,8 +259,8 @@ export class Guard implements WireClient {
   }
 
   /** Waits until the server was reached and has told everything; rejects when there is no connection. */
-  async #reachable(about: Sent["about"]): Promise<void> {
-    const isLoaded = ([collection]: Sent["about"][number]): boolean =>
+  async #reachable(about: About): Promise<void> {
+    const isLoaded = ([collection]: About[number]): boolean =>
       statusOf(this.#aside).loaded.includes(collection);
     await this.whole().catch(() => Promise.reject(refusal("sensitive-offline", OFFLINE)));
     // It may wait for its next try although the connection is back.
@@ -298,21 +292,21 @@ export class Guard implements WireClient {
 
   /** Whether a write is decided; says so when `main` shows it, too. */
   #look(sent: Sent): void {
-    const { names, verdicts, number } = sent;
-    const decided = names.map((_, index) => verdicts.get(index)).filter((verdict) => verdict?.verdict !== "held");
-    if (names.length === 0 || decided.length < names.length || decided.includes(undefined)) return;
-    const rejected = decided.findIndex((verdict) => verdict?.verdict === "rejected");
-    if (rejected >= 0) return this.#refuse(sent, decided[rejected] as object);
+    const { count, verdicts, number } = sent;
+    const decided = [...verdicts].filter(([, { verdict }]) => verdict !== "held");
+    if (decided.length < count) return;
+    const rejected = decided.find(([, { verdict }]) => verdict === "rejected");
+    if (rejected !== undefined) return this.#refuse(sent, rejected[1]);
     this.#forget(sent);
-    const rev = Math.max(...decided.map((verdict) => verdict?.rev ?? 0));
+    const rev = Math.max(...decided.map(([, { rev = 0 }]) => rev));
     void this.#shown(sent.about, rev).then(() => {
-      this.#say({ type: "durable", write: number, n: names });
-      decided.forEach((verdict, index) => this.#say({ type: "verdict", write: number, index, verdict }));
+      this.#say({ type: "durable", write: number, count });
+      for (const [index, verdict] of decided) this.#say({ type: "verdict", write: number, index, verdict });
     });
   }
 
   /** Until `main` has read a revision. */
-  #shown(about: Sent["about"], rev: number): Promise<void> {
+  #shown(about: About, rev: number): Promise<void> {
     return this.#until(() =>
       about.every(([collection, id]) => {
         const text = this.#main.row(collection, id);
@@ -322,17 +316,21 @@ export class Guard implements WireClient {
   }
 
   #unanswered(name: number, sent: Sent): void {
-    const queue = JSON.parse(this.#aside.view("queue")) as { pending: { n: MutationName | null; status: string }[] };
-    const entries = queue.pending.filter(({ n }) => sent.names.some((own) => same(own, n)));
-    const unsent = entries.every(({ status }) => status === "queued");
-    this.#sent.delete(name);
+    const unsent = this.#queued(name).every(({ status }) => status === "queued" || status === "writing");
     this.#refuse(sent, refusal("sensitive-offline", unsent ? OFFLINE : SENT));
   }
 
   #refuse(sent: Sent, error: object): void {
+    const [name] = [...this.#sent].find(([, known]) => known === sent) ?? [0];
+    for (const { n } of this.#queued(name)) this.#discard(n);
     this.#forget(sent);
-    for (const n of sent.names) this.#discard(n);
     this.#say({ type: "write-failed", write: sent.number, error });
+  }
+
+  /** What `aside` has of a write, waiting or refused. */
+  #queued(name: number): readonly Entry[] {
+    const { pending, failed } = JSON.parse(this.#aside.view("queue")) as { [state: string]: Entry[] };
+    return [...(pending ?? []), ...(failed ?? [])].filter(({ write }) => write === name);
   }
 
   /** What was not sent yet never is; what was refused is not kept. */
@@ -377,16 +375,8 @@ function isCut(client: WireClient): boolean {
   return ["local", "offline", "paused"].includes(state) || (state === "connecting" && retryAt !== undefined);
 }
 
-function split(path: string): Keys {
-  return path.split(".");
-}
-
 function refusal(code: string, hint: string): Error {
   return Object.assign(new Error(hint), { code, hint, retryable: code === "sensitive-offline" });
-}
-
-function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** The pointers in a filter. */
