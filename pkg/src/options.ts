@@ -29,6 +29,11 @@ export interface DbSettings {
    */
   readonly auth?: (why: TokenReason, user: string | null) => string | null | Promise<string | null>;
   readonly storage?: "indexeddb" | "memory";
+  /**
+   * Whether the browser is asked, after the first write of a page, to keep what is stored when the device runs short of
+   * room (default). Firefox then asks the user.
+   */
+  readonly persist?: boolean;
   /** `strict` (default): a write that has resolved survives a power cut. */
   readonly durability?: "strict" | "relaxed";
   /**
@@ -79,7 +84,10 @@ const RESERVED: ReadonlySet<string> = new Set([
 ]);
 /** The token of a database without `auth` before a backend: the engine sends nothing without one. */
 export const NO_TOKEN = "-";
-const PASSED_ON = ["timeoutMs", "retry", "batch", "pollMs", "verifyMs", "maxDocumentBytes", "health"] as const;
+const PASSED_ON = [
+  ...(["timeoutMs", "retry", "batch", "pollMs", "verifyMs"] as const),
+  ...(["maxDocumentBytes", "health", "persist"] as const),
+];
 
 /** The collections of a configuration, validator and options apart. */
 export function partsOf(collections: Collections): ReadonlyMap<string, CollectionParts> {

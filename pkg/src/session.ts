@@ -353,7 +353,7 @@ export class Session implements SourceHost {
         return;
       case "durable":
         touched.add(topics.queue);
-        later.push(() => this.writes.durable(event.write, event.count));
+        later.push(() => (this.writes.durable(event.write, event.count), from.client.keep()));
         return;
       case "write-failed":
         later.push(() => this.writes.refused(event.write, event.error));

@@ -91,6 +91,11 @@ export interface Health {
   readonly lastSyncAgeMs: number | null;
   readonly errorRate: number;
   readonly storage: "indexeddb" | "memory";
+  /** Whether the browser keeps what is stored when the device runs short of room; null: it does not say. */
+  readonly persisted: boolean | null;
+  /** Bytes that this origin stores, and that it may store, as far as the browser says. */
+  readonly usage: number | null;
+  readonly quota: number | null;
   readonly collections: { readonly [name: string]: { readonly lastSyncedAt: number | null; readonly count: number } };
 }
 

@@ -311,6 +311,10 @@ export class FakeClient {
     return JSON.stringify({ write: number });
   }
 
+  keep() {
+    this.mayStay = true;
+  }
+
   exportData() {
     const collections = {};
     for (const [key, row] of this.view_) (collections[key.split("/")[0]] ??= []).push(row);

@@ -8,6 +8,7 @@ import { describe } from "node:test";
 import { ChromiumTab, launchProfile } from "../lib/chromium.mjs";
 import { Device } from "../lib/device.mjs";
 import { startProxy } from "../lib/proxy.mjs";
+import { roomJourney } from "../lib/room.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
 import { until } from "../lib/until.mjs";
 
@@ -137,6 +138,32 @@ describe("the device's storage", () => {
       await device.agrees("todos", await world.rows("todos"));
     },
   );
+
+  scenario(stack, "is to be kept: the browser is asked once, after a write, and health says so", async (world) => {
+    const asked = (tab) => tab.run(() => globalThis.askedToKeep);
+    const spy = () => {
+      globalThis.askedToKeep = 0;
+      let kept = false;
+      StorageManager.prototype.persist = async () => ((globalThis.askedToKeep += 1), (kept = true));
+      StorageManager.prototype.persisted = async () => kept;
+    };
+    for (const [persist, times] of [[undefined, 1], [false, 0]]) {
+      const device = await world.device({ tabs: 0, options: { persist } });
+      const tab = await device.tab({ script: spy });
+      await tab.until("it is open", () => window.tw.states.length > 0);
+      assert.equal(await asked(tab), 0);
+      await insert(device, "first");
+      await insert(device, "second");
+      await tab.until(`asked ${times} times`, (wanted) => globalThis.askedToKeep === wanted, times);
+      const said = async (wanted) => {
+        const { persisted, usage, quota } = await window.tw.db.sync.health.get();
+        return persisted === wanted && usage > 0 && quota > usage;
+      };
+      await tab.until("health says so", said, times === 1);
+    }
+  });
+
+  scenario(stack, "says in health what room there is", roomJourney);
 
   scenario(
     stack,

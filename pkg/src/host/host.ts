@@ -11,6 +11,7 @@ import { IndexedDb } from "./indexeddb.js";
 import * as module from "./module.js";
 import { lateNet, serverAt, type Net } from "./net.js";
 import { whyOf } from "./request.js";
+import { NO_ROOM, RoomView } from "./room.js";
 import { closeWhenOpen, type Store } from "./store.js";
 
 /** Who hears how a host ends. */
@@ -36,6 +37,7 @@ export class Host implements WireClient {
   readonly #net: Net;
   #phase: Phase = "new";
   #peer: Promise<Net> | undefined;
+  readonly #room = new RoomView(() => this.#effects.eventSoon({ type: "health" }));
 
   constructor(
     private readonly instance: Instance,
@@ -108,8 +110,14 @@ export class Host implements WireClient {
       return JSON.stringify({ ...metrics, wireUp: bytesUp - saved.up, wireDown: bytesDown - saved.down });
     }
     if (what !== "status" && what !== "health") return view;
-    // Both name the store, which the engine does not know.
-    return `{"storage":"${this.#effects.kind}",${view.slice(1)}`;
+    // Both name the store, which the engine does not know, and health says what room there is.
+    const storage = this.#effects.kind;
+    const known = { storage, ...(what === "health" && (storage === "memory" ? NO_ROOM : this.#room.current)) };
+    return `${JSON.stringify(known).slice(0, -1)},${view.slice(1)}`;
+  }
+
+  keep(): void {
+    if (this.#config["persist"] !== false && this.#effects.kind === "indexeddb") void this.#room.keep();
   }
 
   command(request: string): string {

@@ -190,6 +190,10 @@ export class Guard implements WireClient {
     return this.#main.exportData();
   }
 
+  keep(): void {
+    this.#main.keep();
+  }
+
   async close(): Promise<void> {
     this.#over();
     await Promise.all([this.#main.close(), this.#aside.erase()]);

@@ -17,6 +17,8 @@ export interface WireClient {
   view(what: "status" | "queue" | "health" | "metrics" | "conflicts" | "calls"): string;
   command(request: string): string;
   exportData(): string;
+  /** A write of the user's is durable: the browser is asked to keep what is stored. */
+  keep(): void;
   close(): Promise<void>;
   erase(): Promise<void>;
 }
