@@ -32,6 +32,33 @@ const insert = (device, row) =>
 const edit = (device, id, patch) =>
   device.run(async ([which, values]) => void (await window.tw.db.todos.update(which, values)), [id, patch]);
 
+/** What an app does on its own device needs nothing of the second part. What is made here is deleted again. */
+async function workLocally(device) {
+  await device.run(async () => {
+    const { db, add, inc, remove } = window.tw;
+    const seen = [];
+    const live = db.todos.where({ n: { gt: 1 } }).orderBy("n", "desc").limit(5);
+    const stop = live.subscribe((rows) => seen.push(rows.length), { flush: "sync" });
+    const write = db.todos.insert({ title: "tried", n: 2, tags: ["a"], deep: { at: new Date(0).toISOString() } });
+    await write;
+    await db.todos.update(write.id, { n: inc(0.5), tags: add("b"), deep: { more: [1, { x: "\u00e9\n" }] } });
+    await db.todos.update(write.id, { tags: remove("a"), deep: undefined });
+    await db.transaction((tx) => {
+      tx.todos.upsert({ id: write.id, title: "tried again", n: 3 });
+      tx.todos.update(write.id, { title: "and again" });
+    });
+    const found = await db.todos.where({ $or: [{ title: { startsWith: "and" } }, { n: { in: [7] } }] }).get();
+    if (found.length !== 1 || found[0].title !== "and again") throw new Error(JSON.stringify(found));
+    await db.todos.where({ n: { gte: 1 } }).count().get();
+    for (const view of ["status", "queue", "health", "metrics"]) await db.sync[view].get();
+    await db.todos.insertMany(Array.from({ length: 30 }, (_, n) => ({ id: `many${n}`, title: `many ${n}`, n })));
+    for (let n = 0; n < 30; n += 1) await db.todos.delete(`many${n}`);
+    await db.todos.delete(write.id);
+    if (seen.at(-1) !== 0) throw new Error(JSON.stringify(seen));
+    stop();
+  });
+}
+
 /** A conflict meets a tab without the second part. */
 export async function lateJourney(world) {
   const ann = await world.device();
@@ -49,12 +76,13 @@ export async function lateJourney(world) {
   ann.online();
   await edit(ann, id, { done: true });
   await insert(ann, { title: "before it came", done: false });
+  await workLocally(ann);
   const seen = await ann.run(async () => (await window.tw.db.todos.where({ done: true }).get()).map((r) => r.title));
   assert.deepEqual(seen, ["Ann's"]);
   await ann.run(() => void (window.tw.exported = window.tw.db.export()));
   await ann.until("the second part was asked for", () => window.tw.db.sync.status.peek() !== undefined);
   assert.equal((await ann.status()).leader, false);
-  assert.equal((await ann.queue()).pending.length, 3);
+  assert.ok((await ann.queue()).pending.length > 60);
 
   held.release();
   await Promise.all([ann.synced({ timeoutMs: 30_000 }), bob.synced()]);

@@ -4,6 +4,7 @@ import { describe } from "node:test";
 import { CONFLICT_CONFIG, conflictJourney } from "../lib/conflicts.mjs";
 import { coreJourney } from "../lib/journey.mjs";
 import { lateJourney, neededJourney, refusedJourney } from "../lib/parts.mjs";
+import { roomJourney } from "../lib/room.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
 import { diskScenarios } from "../lib/vault.mjs";
 import { WIRE_CONFIG, wireJourney } from "../lib/wire.mjs";
@@ -41,6 +42,7 @@ describe("without the second part of the module, in WebKitGTK", () => {
 
   scenario(stack, `${name} reads and writes; a conflict is settled when it has come`, lateJourney);
   scenario(stack, `${name} opens a store that needs it when it has come`, neededJourney);
+  scenario(stack, `${name} says in health what room there is`, roomJourney);
   scenario(stack, `${name} works alone while it is refused, and syncs when it can be had`, refusedJourney);
 });
 

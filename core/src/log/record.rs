@@ -206,20 +206,29 @@ impl Record {
         let mut out = codec::begin(self.bytes_at_least());
         let kind = match self {
             Self::Commit(body) => write(1, body, &mut out),
-            Self::Coalesce(body) => write(2, body, &mut out),
-            Self::Discard(body) => write(3, body, &mut out),
-            Self::Sent(body) => write(4, body, &mut out),
-            Self::Acks(body) => write(5, body, &mut out),
-            Self::Changes(body) => write(6, body, &mut out),
             Self::Replica(body) => write(7, body, &mut out),
             Self::Lead => 8,
-            Self::Sealed(body) => write(9, body, &mut out),
-            Self::Fork(body) => write(10, body, &mut out),
-            Self::Claim(body) => write(11, body, &mut out),
-            Self::Adopt(body) => write(12, body, &mut out),
             Self::Moved => 13,
+            other => other.write_rare(&mut out),
         };
         codec::finish(kind, out)
+    }
+
+    /// What only a tab that leads writes, and commands; gives its kind.
+    #[inline(never)]
+    fn write_rare(&self, out: &mut String) -> u8 {
+        match self {
+            Self::Coalesce(body) => write(2, body, out),
+            Self::Discard(body) => write(3, body, out),
+            Self::Sent(body) => write(4, body, out),
+            Self::Acks(body) => write(5, body, out),
+            Self::Changes(body) => write(6, body, out),
+            Self::Sealed(body) => write(9, body, out),
+            Self::Fork(body) => write(10, body, out),
+            Self::Claim(body) => write(11, body, out),
+            Self::Adopt(body) => write(12, body, out),
+            Self::Commit(_) | Self::Replica(_) | Self::Lead | Self::Moved => 0,
+        }
     }
 
     /// So that a large body does not grow step by step.
@@ -262,12 +271,6 @@ impl Record {
                 tx: fields.list("tx", read_tx)?,
                 call: fields.opt("call", Call::read)?,
             }),
-            2 => Self::Coalesce(Coalesce {
-                survivor: MutationId::read(fields.need("survivor")?)?,
-                absorbed: fields.list("absorbed", MutationId::read)?,
-                m: Raw::trusted(raw.unwrap_or_default()),
-            }),
-            3 => Self::Discard(Discard { n: MutationId::read(fields.need("n")?)? }),
             4 => {
                 Self::Sent(Sent { fence: fields.number("fence")?, through: MutationId::read(fields.need("through")?)? })
             }
@@ -282,10 +285,23 @@ impl Record {
                 owner: fields.opt("owner", Owner::read)?,
             }),
             9 => Self::Sealed(Sealed { upto: fields.number("upto")? }),
+            0 => return Err(newer()),
+            _ => Self::read_rare(kind, &fields, raw)?,
+        })
+    }
+
+    #[inline(never)]
+    fn read_rare(kind: u8, fields: &Fields<'_>, raw: Option<&str>) -> Result<Self, CoreError> {
+        Ok(match kind {
+            2 => Self::Coalesce(Coalesce {
+                survivor: MutationId::read(fields.need("survivor")?)?,
+                absorbed: fields.list("absorbed", MutationId::read)?,
+                m: Raw::trusted(raw.unwrap_or_default()),
+            }),
+            3 => Self::Discard(Discard { n: MutationId::read(fields.need("n")?)? }),
             10 => Self::Fork(Fork { fence: fields.number("fence")?, id: ReplicaId::read(fields.need("id")?)? }),
-            11 => Self::Claim(Claim::read(&fields)?),
-            12 => Self::Adopt(Adopt::read(&fields, read_mutations(raw)?)?),
-            _ => return Err(newer()),
+            11 => Self::Claim(Claim::read(fields)?),
+            _ => Self::Adopt(Adopt::read(fields, read_mutations(raw)?)?),
         })
     }
 

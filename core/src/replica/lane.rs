@@ -288,6 +288,7 @@ impl Replica {
         self.event(json!({"type": "watchdog", "code": error.code, "message": error.message}));
     }
 
+    #[inline(never)]
     fn job_failed(&mut self, now: Now, job: Job, error: StoreError) {
         let told = self.lane.full && !matches!(job, Job::Append { user: true, .. });
         if error == StoreError::Quota && !told {

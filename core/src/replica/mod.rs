@@ -152,7 +152,7 @@ impl Replica {
             self.advance_lane(now);
         }
         self.pulling.landing &= self.lane.has_server_records();
-        if self.phase == Phase::Open && self.config.url.is_some() {
+        if self.phase == Phase::Open && self.config.url.is_some() && self.whole {
             self.watch_leader(now);
         }
         self.flush_changed();

@@ -154,7 +154,7 @@ impl Replica {
     /// A follower sees to it that somebody leads: a frozen tab keeps its lock and does nothing. What it still sends
     /// when it wakes is refused by its fence, or known by its number.
     pub(crate) fn watch_leader(&mut self, now: Now) {
-        if self.tabs.role != Role::Follower || !self.whole {
+        if self.tabs.role != Role::Follower {
             return;
         }
         let due = match self.tabs.asked_ms {
@@ -185,6 +185,7 @@ impl Replica {
     }
 
     /// Somebody took the lock: nothing of ours leaves any more.
+    #[inline(never)]
     pub(crate) fn lock_lost(&mut self, now: Now) {
         self.tabs.role = Role::Follower;
         self.heard_of_leader(now);

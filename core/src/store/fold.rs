@@ -129,6 +129,7 @@ fn is_held(state: &State, n: MutationId) -> bool {
     state.queue.get(&n).is_some_and(|entry| matches!(entry.status, Status::Held { .. }))
 }
 
+#[inline(never)]
 fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
     for item in acks.verdicts {
         let Some(entry) = state.queue.get_mut(&item.n) else { continue };
@@ -187,6 +188,7 @@ fn reject(state: &mut State, key: u64, n: MutationId, reason: Reason) {
     }
 }
 
+#[inline(never)]
 fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut Effects) {
     effects.remote = true;
     state.staged.step.extend(changes.rows.drain(..).map(|row| (key, row)));
