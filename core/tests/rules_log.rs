@@ -344,3 +344,29 @@ fn who_lost_its_engine_learns_which_of_its_calls_were_stored_whatever_became_of_
     let a = world.reload(a);
     assert_eq!(world.view(a, "calls"), json!([[8, 5], [7, 2]]));
 }
+
+#[test]
+fn rule_03_what_leaves_at_once_is_stored_with_its_sent_and_what_another_tab_wrote_first_loses_nothing() {
+    let (mut world, a, b) = pair();
+    world.run(5_000);
+    let (appends, pushes) = (world.disks[0].appends, world.tabs[a].pushes.len());
+    world.write(a, set("d1", "/f", "alone"));
+    while world.tabs[a].pushes.len() == pushes {
+        assert!(world.step());
+    }
+    assert_eq!(world.disks[0].appends - appends, 1, "one transaction before it leaves");
+    world.run(5_000);
+    // The other tab's record takes the key that this tab expects.
+    let other = world.tab(0);
+    world.run(5_000);
+    for n in 0..20 {
+        world.write(other, inc("d1", "/g", 1));
+        world.write(a, inc("d1", "/g", 1));
+        world.write(a, set("d1", "/f", n));
+        world.run(n % 7);
+    }
+    world.run(10_000);
+    let row = world.row(b, "d1").unwrap();
+    assert_eq!((&row["f"], &row["g"]), (&json!(19), &json!(40)));
+    assert_eq!(world.view(a, "status")["pending"], 0);
+}

@@ -117,8 +117,11 @@ impl Replica {
             let after = self.state.last;
             return self.start_job(StoreOp::ReadLog { after }, Job::Read);
         }
-        if let Some(records) = self.take_writes() {
+        if let Some(mut records) = self.take_writes() {
             let durability = self.config.write_durability();
+            if durability == Durability::Strict {
+                records.extend(self.sent_along(now).map(|sent| sent.encode()));
+            }
             return self.start_append(records, durability, true);
         }
         if !self.lane.server.is_empty() {

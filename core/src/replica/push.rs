@@ -173,6 +173,24 @@ impl Replica {
         self.pushing.step = Step::Preparing { through };
     }
 
+    /// The `Sent` of the writes that are about to be stored, if they leave as soon as they are: one transaction is
+    /// faster than two. Their key is a guess. If another tab took it, this is about less, and another `Sent` follows.
+    pub(crate) fn sent_along(&self, now: Now) -> Option<Record> {
+        let (pushing, fence) = (&self.pushing, self.tabs.fence());
+        let leads = fence > 0 && fence == self.state.fence && self.session.ready().is_some();
+        let is_free = !pushing.is_busy() && pushing.backoff.is_ready(now.mono_ms) && pushing.fork.is_none();
+        let is_alone = !self.lane.has_server_records()
+            && self.state.replica.is_some()
+            && self.state.letters.is_empty()
+            && self.state.undecided().next().is_none();
+        let edits = self.writes.edits_in_flight()?;
+        if !(leads && is_free && is_alone) || edits > pushing.count_max.unwrap_or(self.config.limits().count) {
+            return None;
+        }
+        let through = MutationId(self.state.last + 1, u32::try_from(edits).ok()?.checked_sub(1)?);
+        Some(Record::Sent(Sent { fence, through }))
+    }
+
     /// What may go now.
     fn choose(&self, now: Now) -> Vec<MutationId> {
         let mut limits = self.config.limits();

@@ -211,6 +211,12 @@ impl Writes {
         self.undo.remove(&id)
     }
 
+    /// Of how many edits the one record is that is being stored; none if there are several, or it is no commit.
+    pub(crate) fn edits_in_flight(&self) -> Option<usize> {
+        let [group] = &self.in_flight[..] else { return None };
+        group.iter().all(|write| write.record.is_none()).then(|| group.iter().map(|write| write.edits.len()).sum())
+    }
+
     /// Whether this tab's own writes stand in that record.
     pub(crate) fn are_in(&self, key: u64) -> bool {
         self.complete.contains_key(&key)
