@@ -8,6 +8,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::driver::Driver;
 use crate::host::{Host, log_panics, refuse};
+use crate::room;
 
 /// An engine, seen from JavaScript. All structured data crosses as JSON text.
 #[wasm_bindgen]
@@ -45,6 +46,7 @@ impl Client {
 
     /// A call that is answered at once, or refused. One door for all of them takes less room than a door for each.
     pub fn call(&self, what: u32, text: &str, more: &str) -> Option<String> {
+        room::for_work_on(more.len());
         let answer = self.driver.with(|engine, now| match what {
             // Accepts a write: visible at once, durable later (event `durable`).
             0 => engine.write(now, text, more).map(Some),
@@ -87,6 +89,7 @@ impl Client {
     /// first key.
     pub fn stored(&self, token: f64, answer: u32, number: f64, directories: u32) {
         let mut parts = self.parts.take();
+        room::for_work_on(parts.iter().map(|(_, bytes)| bytes.as_ref().map_or(0, Vec::len)).sum());
         let result = match answer {
             0 => {
                 let state = parts.remove(0).1;

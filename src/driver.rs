@@ -11,6 +11,7 @@ use tidewire_core::io::{Event, Input, Now, Output, StoreError, StoreOp, Token};
 use tidewire_core::json::Value;
 
 use crate::host::{Host, now, refuse};
+use crate::room::Room;
 
 /// The live channel was closed on purpose (RFC 6455, 7.4.1).
 const CODE_NORMAL: u16 = 1000;
@@ -23,6 +24,7 @@ pub(crate) struct Driver {
     inbox: RefCell<VecDeque<Input>>,
     events: RefCell<Vec<Value>>,
     pumping: Cell<bool>,
+    room: Room,
 }
 
 impl Driver {
@@ -33,6 +35,7 @@ impl Driver {
             inbox: RefCell::default(),
             events: RefCell::default(),
             pumping: Cell::new(false),
+            room: Room::default(),
         }
     }
 
@@ -40,6 +43,7 @@ impl Driver {
     /// share a record.
     pub(crate) fn with<T>(&self, call: impl FnOnce(&mut Engine, Now) -> T) -> T {
         let result = call(&mut self.engine.borrow_mut(), now());
+        self.room.keep_ahead();
         self.host.soon();
         result
     }
@@ -64,6 +68,7 @@ impl Driver {
             self.engine.borrow_mut().handle(now(), input);
         }
         self.pumping.set(false);
+        self.room.keep_ahead();
         self.deliver();
     }
 

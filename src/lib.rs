@@ -16,6 +16,7 @@
 mod client;
 mod driver;
 mod host;
+mod room;
 
 pub use client::Client;
 
