@@ -16,7 +16,7 @@ mod value;
 mod write;
 
 pub use self::fields::{Fields, list, number, text};
-pub use self::pick::{Span, Wanted, at, members};
+pub use self::pick::{Span, Wanted, around_list, at, members};
 pub use self::raw::Raw;
 pub use self::scan::TakeField;
 pub use self::texts::{to_text, write_into};

@@ -42,7 +42,7 @@ pub fn see<'a>(
     let rev = confirmed.map_or(0, |confirmed| confirmed.rev);
     let mut at = confirmed.map_or(0, |confirmed| confirmed.at);
     // Bytes in the store went through the one door for JSON when they arrived.
-    let mut doc = confirmed.and_then(|confirmed| json::parse(&confirmed.doc, JsonLimits::MESSAGE).ok());
+    let mut doc = confirmed.and_then(|confirmed| json::parse(confirmed.doc.get().as_bytes(), JsonLimits::MESSAGE).ok());
     let mut conflicts = conflicts::of(state, collection.as_str(), id.as_str());
     for known in conflicts.iter_mut().filter(|known| known.is_open()) {
         known.put("kept", value(&doc, &known.path));

@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use super::{JsonLimits, parse};
+use super::{JsonLimits, Map, Value, parse};
+use crate::error::{Code, CoreError};
 
 /// Where the text of a value begins and ends; `(0, 0)`: there is none.
 pub type Span = (usize, usize);
@@ -72,6 +73,34 @@ pub fn members<'a>(object: &'a str, then: &mut dyn FnMut(&'a str, &'a str) -> bo
     }
 }
 
+/// The fields of an object as values, but for one list, whose items are found as texts: in one pass, for what this
+/// crate wrote itself.
+///
+/// # Errors
+/// `bad-json`.
+pub fn around_list<'a>(object: &'a str, list: &str) -> Result<(Value, Vec<&'a str>), CoreError> {
+    let mut finder = Finder { doc: object.as_bytes(), at: 0, left: 0, spans: &mut [] };
+    let (mut fields, mut items) = (Map::new(), Vec::new());
+    let broken = || CoreError::new(Code::BadJson, "this JSON breaks off");
+    if finder.token() != Some(b'{') {
+        return Err(broken());
+    }
+    finder.at += 1;
+    while let Some(name) = finder.name().ok_or_else(broken)? {
+        finder.token();
+        let start = finder.at;
+        if is_name(name, list) {
+            finder.items(object, &mut items).ok_or_else(broken)?;
+            continue;
+        }
+        finder.pass().ok_or_else(broken)?;
+        let name = str::from_utf8(name).map_err(|_| broken())?;
+        let text = object.get(start..finder.at).ok_or_else(broken)?;
+        fields.insert(name.to_owned(), parse(text.as_bytes(), JsonLimits::MESSAGE)?);
+    }
+    Ok((Value::Object(fields), items))
+}
+
 /// The text of the value to which keys lead from an object.
 pub fn at<'a, 'k>(object: &'a str, mut keys: impl Iterator<Item = Cow<'k, str>>) -> Option<&'a str> {
     let mut finder = Finder { doc: object.as_bytes(), at: 0, left: 0, spans: &mut [] };
@@ -132,6 +161,30 @@ impl<'a> Finder<'a, '_> {
         let start = self.at;
         self.pass()?;
         Some((name, (start, self.at)))
+    }
+
+    /// The items of a list.
+    fn items<'o>(&mut self, object: &'o str, items: &mut Vec<&'o str>) -> Option<()> {
+        if self.token()? != b'[' {
+            return None;
+        }
+        self.at += 1;
+        loop {
+            match self.token()? {
+                b']' => {
+                    self.at += 1;
+                    return Some(());
+                }
+                b',' => {
+                    self.at += 1;
+                    self.token()?;
+                }
+                _ => {}
+            }
+            let start = self.at;
+            self.pass()?;
+            items.push(object.get(start..self.at)?);
+        }
     }
 
     /// The next key of an object, up to behind its colon; none at the end of the object.
@@ -263,6 +316,18 @@ mod tests {
         let found = |path: &str| at(doc, path.split('.').map(Cow::from));
         assert_eq!((found("a.cd.e"), found("b.c")), (Some(r#""f""#), Some("{}")));
         assert_eq!((found("a.b.c"), found("a.e"), found("b.c.d"), found("c")), (None, None, None, None));
+    }
+
+    #[test]
+    fn a_list_is_taken_apart_and_the_rest_is_read() {
+        let text = r#" {"a":{"list":[0]} ,"list": [ {"x":[1,"]"]} ,"b\"," , 3],"n":[1,2]}"#;
+        let (rest, items) = around_list(text, "list").unwrap();
+        assert_eq!(items, [r#"{"x":[1,"]"]}"#, r#""b\",""#, "3"]);
+        assert_eq!(rest, parse(br#"{"a":{"list":[0]},"n":[1,2]}"#, JsonLimits::MESSAGE).unwrap());
+        assert_eq!(around_list(r#"{"list":[]}"#, "list").unwrap().1, [""; 0]);
+        for end in 0..text.len() {
+            assert!(around_list(&text[..end], "list").is_err(), "{end}");
+        }
     }
 
     #[test]

@@ -255,8 +255,16 @@ impl Record {
     }
 
     fn read(kind: u8, body: &[u8]) -> Result<Self, CoreError> {
+        let mut mutations = Vec::new();
         let (value, raw) = match kind {
-            1 | 12 => json::parse_around(body, "mutations")?,
+            1 | 12 => {
+                // They share the text of the record.
+                let text = str::from_utf8(body).map_err(|_| CoreError::new(Code::BadJson, "this record is no text"))?;
+                let text = Raw::trusted(text);
+                let (value, items) = json::around_list(text.get(), "mutations")?;
+                mutations.extend(items.into_iter().map(|item| text.within(item)));
+                (value, None)
+            }
             2 => json::parse_around(body, "m")?,
             6 => json::parse_around(body, "rows")?,
             8 => return Ok(Self::Lead),
@@ -267,7 +275,7 @@ impl Record {
         let fields = Fields::of(&value)?;
         Ok(match kind {
             1 => Self::Commit(Commit {
-                mutations: read_mutations(raw)?,
+                mutations,
                 tx: fields.list("tx", read_tx)?,
                 call: fields.opt("call", Call::read)?,
             }),
@@ -286,12 +294,12 @@ impl Record {
             }),
             9 => Self::Sealed(Sealed { upto: fields.number("upto")? }),
             0 => return Err(newer()),
-            _ => Self::read_rare(kind, &fields, raw)?,
+            _ => Self::read_rare(kind, &fields, raw, mutations)?,
         })
     }
 
     #[inline(never)]
-    fn read_rare(kind: u8, fields: &Fields<'_>, raw: Option<&str>) -> Result<Self, CoreError> {
+    fn read_rare(kind: u8, fields: &Fields<'_>, raw: Option<&str>, mutations: Vec<Raw>) -> Result<Self, CoreError> {
         Ok(match kind {
             2 => Self::Coalesce(Coalesce {
                 survivor: MutationId::read(fields.need("survivor")?)?,
@@ -301,7 +309,7 @@ impl Record {
             3 => Self::Discard(Discard { n: MutationId::read(fields.need("n")?)? }),
             10 => Self::Fork(Fork { fence: fields.number("fence")?, id: ReplicaId::read(fields.need("id")?)? }),
             11 => Self::Claim(Claim::read(fields)?),
-            _ => Self::Adopt(Adopt::read(fields, read_mutations(raw)?)?),
+            _ => Self::Adopt(Adopt::read(fields, mutations)?),
         })
     }
 
@@ -341,10 +349,6 @@ impl Adopt {
             tx: fields.list("tx", read_tx)?,
         })
     }
-}
-
-fn read_mutations(text: Option<&str>) -> Result<Vec<Raw>, CoreError> {
-    Ok(json::items(text.unwrap_or_default())?.into_iter().map(Raw::trusted).collect())
 }
 
 impl Changes {

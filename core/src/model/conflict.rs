@@ -81,7 +81,17 @@ fn is_zero(number: &u32) -> bool {
 /// ```
 pub fn prefix(collection: &str, id: &str) -> String {
     // The name ends the seed of the id, so that no name runs into an id.
-    format!("{:016x}-", xxh64(id.as_bytes(), xxh64(collection.as_bytes(), 0)))
+    format!("{:016x}-", hash_of_entity(collection, id))
+}
+
+/// An entity's name as a number.
+pub fn hash_of_entity(collection: &str, id: &str) -> u64 {
+    xxh64(id.as_bytes(), xxh64(collection.as_bytes(), 0))
+}
+
+/// The entity that a conflict is about, as [`hash_of_entity`] has it, by the conflict's id.
+pub fn entity_of(conflict: &str) -> Option<u64> {
+    u64::from_str_radix(conflict.split_once('-')?.0, 16).ok()
 }
 
 impl State {

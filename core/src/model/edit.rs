@@ -88,29 +88,48 @@ impl Edit {
     /// # Ok::<(), tidewire_core::error::CoreError>(())
     /// ```
     pub fn read(raw: Raw) -> Result<Self, CoreError> {
+        Self::read_beside(raw, &mut None)
+    }
+
+    /// As [`read`](Self::read), with the collection of the edit that was read before: most are about the same.
+    pub(crate) fn read_beside(raw: Raw, before: &mut Option<CollectionName>) -> Result<Self, CoreError> {
         let mut found: [Option<&str>; 6] = [None; 6];
+        // Where the stamp stands at the end, as nearly always, what is before it is not passed over.
+        found[4] = stamp_at_end(raw.get());
+        let in_front = found[4].is_some();
         json::members(raw.get(), &mut |key, value| {
             let place = ["c", "id", "kind", "base", "at", "retry_of"].iter().position(|known| *known == key);
             if let Some(place) = place.and_then(|place| found.get_mut(place)) {
                 *place = Some(value);
             }
-            true
+            !(in_front && found[..4].iter().all(Option::is_some))
         });
-        let [c, id, kind, base, at, retry_of] = found.map(|text| text.map(value));
-        let (Some(c), Some(id), Some(kind), Some(base), Some(at)) = (c, id, kind, base, at) else {
+        let [Some(c), Some(id), Some(kind), Some(base), Some(at), retry_of] = found else {
             return Err(CoreError::new(Code::BadMutation, "a mutation lacks its head"));
         };
+        let collection = match before {
+            Some(known) if plain(c) == Some(known.as_str()) => known.clone(),
+            _ => CollectionName::read(&value(c)?)?,
+        };
+        *before = Some(collection.clone());
+        let id = match plain(id) {
+            Some(id) => EntityId::parse(id)?,
+            None => EntityId::read(&value(id)?)?,
+        };
+        let retry_of = retry_of.map(value).transpose()?.filter(|n| !n.is_null());
         let head = Head {
-            collection: CollectionName::read(&c?)?,
-            id: EntityId::read(&id?)?,
-            kind: Kind::read(&kind?)?,
-            base_rev: json::number(&base?)?,
-            at: Hlc::read(&at?)?,
-            retry_of: retry_of
-                .transpose()?
-                .filter(|n| !matches!(n, Value::Null))
-                .map(|n| MutationId::read(&n))
-                .transpose()?,
+            collection,
+            id,
+            kind: Kind::of(plain(kind).unwrap_or_default())?,
+            base_rev: match base.parse() {
+                Ok(base) => base,
+                Err(_) => json::number(&value(base)?)?,
+            },
+            at: match stamp(at) {
+                Some(at) => at,
+                None => Hlc::read(&value(at)?)?,
+            },
+            retry_of: retry_of.map(|n| MutationId::read(&n)).transpose()?,
             read: OnceCell::new(),
             raw,
         };
@@ -167,6 +186,25 @@ impl Edit {
     pub fn target(&self) -> (CollectionName, EntityId) {
         (self.collection.clone(), self.id.clone())
     }
+}
+
+/// The stamp of an edit whose last fields are those that this crate writes last, and that tries none again.
+fn stamp_at_end(text: &str) -> Option<&str> {
+    let text = text.strip_suffix('}')?;
+    let text = text.strip_suffix(",\"synced_clock\":true").unwrap_or(text);
+    let (before, stamp) = text.split_at_checked(text.rfind('[')?)?;
+    (before.ends_with(",\"at\":") && stamp.ends_with(']')).then_some(stamp)
+}
+
+/// A stamp as this crate writes it.
+fn stamp(text: &str) -> Option<Hlc> {
+    let (ms, counter) = text.strip_prefix('[')?.strip_suffix(']')?.split_once(',')?;
+    Some(Hlc(ms.parse().ok()?, counter.parse().ok()?))
+}
+
+/// A text without escapes.
+fn plain(text: &str) -> Option<&str> {
+    text.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('\\'))
 }
 
 fn value(text: &str) -> Result<Value, CoreError> {

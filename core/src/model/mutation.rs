@@ -112,7 +112,11 @@ impl PathLists {
 
 impl Kind {
     pub(super) fn read(value: &Value) -> Result<Self, CoreError> {
-        Ok(match json::text(value)? {
+        Self::of(json::text(value)?)
+    }
+
+    pub(super) fn of(name: &str) -> Result<Self, CoreError> {
+        Ok(match name {
             "insert" => Self::Insert,
             "patch" => Self::Patch,
             "delete" => Self::Delete,

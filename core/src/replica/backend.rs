@@ -22,7 +22,7 @@ impl Replica {
         for id in ids {
             let entity = self.state.entity(collection.as_str(), id.as_str());
             rows.push(entity.and_then(|entity| entity.confirmed.as_ref()).map_or(Value::Null, |row| {
-                let doc = json::parse(&row.doc, JsonLimits::MESSAGE).unwrap_or_default();
+                let doc = json::parse(row.doc.get().as_bytes(), JsonLimits::MESSAGE).unwrap_or_default();
                 json!({"rev": row.rev, "at": row.at, "g": row.groups, "doc": doc})
             }));
         }

@@ -9,9 +9,10 @@ use crate::log::record::{Record, Replica as Identity};
 use crate::replica::lane::Job;
 use crate::replica::{Phase, Replica};
 use crate::store::clean::Directories;
+use crate::store::directory::Directory;
 use crate::store::load::Loading;
 use crate::store::seal::{self, Summary};
-use crate::store::segment::{Directory, unpack};
+use crate::store::segment::Block;
 use crate::store::state::State;
 
 /// Bytes of segments read at once: parallel gets are fastest, but their buffers should not pile up.
@@ -121,14 +122,11 @@ impl Replica {
     pub(crate) fn segments_loaded(&mut self, now: Now, mut boot: Boot, segments: Vec<(u64, Option<Vec<u8>>)>) {
         for (_, bytes) in segments {
             let Some(bytes) = bytes else { return self.reload() };
-            match unpack(&bytes) {
-                Ok(rows) => boot.loading.take(rows),
-                Err(error) => {
-                    self.set_aside(&error);
-                    // What it held of the server's is fetched again.
-                    boot.summary.cursor = None;
-                    self.maintenance.damaged = true;
-                }
+            if let Err(error) = Block::unpack(&bytes).and_then(|block| boot.loading.take(&block)) {
+                self.set_aside(&error);
+                // What it held of the server's is fetched again.
+                boot.summary.cursor = None;
+                self.maintenance.damaged = true;
             }
         }
         if boot.wanted.is_empty() { self.opened(now, boot) } else { self.next_wave(boot) }

@@ -36,7 +36,7 @@ impl Replica {
     /// All conflicts of the entity that one of them is about.
     fn conflicts_beside(&self, name: &EntityId) -> Option<Vec<Known>> {
         let row = self.state.entity(CONFLICTS, name.as_str())?.confirmed.as_ref()?;
-        let (collection, id) = conflicts::target(&conflicts::read(&row.doc)?)?;
+        let (collection, id) = conflicts::target(&conflicts::read(row.doc.get())?)?;
         let of_gone = || conflicts::of(&self.state, collection.as_str(), id.as_str());
         Some(self.see(&collection, &id).map_or_else(of_gone, |seen| seen.conflicts))
     }

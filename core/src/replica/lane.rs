@@ -57,14 +57,14 @@ pub(crate) enum Job {
     Seal {
         upto: u64,
         record: Vec<u8>,
-        directories: Vec<crate::store::segment::Directory>,
+        directories: Vec<crate::store::directory::Directory>,
     },
     CleanRead {
         victims: Vec<u64>,
     },
     CleanWrite {
         victims: Vec<u64>,
-        directories: Vec<crate::store::segment::Directory>,
+        directories: Vec<crate::store::directory::Directory>,
     },
     Erase,
 }

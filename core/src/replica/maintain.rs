@@ -6,8 +6,9 @@ use crate::replica::lane::Job;
 use crate::replica::tabs::Message;
 use crate::replica::{Phase, Replica};
 use crate::store::clean::{self, Amount, Directories};
+use crate::store::directory::Directory;
 use crate::store::seal::{self, Summary};
-use crate::store::segment::{Directory, pack, unpack};
+use crate::store::segment::{Packed, pack};
 
 /// Upkeep waits this long after the last write, so that it never stands in the way of one.
 const IDLE_MS: u64 = 500;
@@ -89,7 +90,7 @@ impl Replica {
         let upto = self.state.last;
         let record = Record::Sealed(Sealed { upto }).encode();
         let packed = pack(&seal::rows(&self.state));
-        let directories = packed.iter().map(|(_, directory)| *directory).collect();
+        let directories = packed.iter().map(|packed| packed.directory).collect();
         let op = StoreOp::Seal {
             expect: upto + 1,
             record: record.clone(),
@@ -161,7 +162,7 @@ impl Replica {
     pub(crate) fn clean(&mut self, victims: Vec<u64>, found: Vec<(u64, Option<Vec<u8>>)>) {
         let mut rows = Vec::new();
         for (_, bytes) in found {
-            match bytes.as_deref().map(unpack) {
+            match bytes.as_deref().map(clean::unpack) {
                 Some(Ok(more)) => rows.extend(more),
                 Some(Err(_)) if self.maintenance.damaged => {}
                 Some(Err(error)) => {
@@ -180,12 +181,12 @@ impl Replica {
         let stored = |directory: &Directory| directory.bytes;
         let packed = pack(&living);
         let before: u64 = victims.iter().filter_map(|key| self.maintenance.directories.get(key)).map(stored).sum();
-        let after: u64 = packed.iter().map(|(_, directory)| directory.bytes).sum();
+        let after: u64 = packed.iter().map(|packed| packed.directory.bytes).sum();
         if living.len() == read && after * 10 > before * 9 && packed.len() >= victims.len() {
             // Nothing to gain here.
             return;
         }
-        let directories = packed.iter().map(|(_, directory)| *directory).collect();
+        let directories = packed.iter().map(|packed| packed.directory).collect();
         let op = StoreOp::Clean { fence: self.state.fence, victims: victims.clone(), segments: segments(packed) };
         self.start_job(op, Job::CleanWrite { victims, directories });
     }
@@ -229,6 +230,6 @@ impl Replica {
     }
 }
 
-fn segments(packed: Vec<(Vec<u8>, Directory)>) -> Vec<NewSegment> {
-    packed.into_iter().map(|(bytes, directory)| NewSegment { bytes, directory: directory.encode() }).collect()
+fn segments(packed: Vec<Packed>) -> Vec<NewSegment> {
+    packed.into_iter().map(|packed| packed.stored).collect()
 }

@@ -200,6 +200,10 @@ impl Replica {
     }
 
     pub(crate) fn touch(&mut self, collection: &CollectionName, id: &EntityId, remote: bool) {
+        // Nobody has seen anything yet.
+        if !self.maintenance.opened {
+            return;
+        }
         self.watches.touch(collection, id);
         self.changed.push((collection.clone(), remote, id.clone()));
     }

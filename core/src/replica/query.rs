@@ -188,7 +188,7 @@ impl View<'_> {
         let mark = |conflict| if status { self.replica.sync_status(self.collection, id, conflict) } else { "" };
         match self.replica.plain(self.collection, id, entity) {
             Some(Plain::Confirmed(Confirmed { rev, at, doc, .. })) => {
-                then(&Row { id, doc: Doc::Text(doc), rev: *rev, at: *at, status: mark(false) });
+                then(&Row { id, doc: Doc::Text(doc.get().as_bytes()), rev: *rev, at: *at, status: mark(false) });
             }
             Some(Plain::Insert(insert)) => {
                 then(&Row { id, doc: Doc::Insert(insert), rev: 0, at: insert.at.0, status: mark(false) });

@@ -282,7 +282,7 @@ impl Replica {
         json::write_string(id.as_str(), &mut row);
         let (rev, at) = match plain {
             Plain::Confirmed(confirmed) => {
-                let doc = std::str::from_utf8(&confirmed.doc).ok()?.strip_prefix('{')?.strip_suffix('}')?;
+                let doc = confirmed.doc.get().strip_prefix('{')?.strip_suffix('}')?;
                 if !doc.is_empty() {
                     row.push(',');
                     row.push_str(doc);
@@ -357,14 +357,14 @@ impl Plain<'_> {
 
     fn bytes(&self) -> usize {
         match self {
-            Self::Confirmed(confirmed) => confirmed.doc.len(),
+            Self::Confirmed(confirmed) => confirmed.doc.get().len(),
             Self::Insert(edit) => edit.raw.get().len(),
         }
     }
 
     fn value(&self, path: &Path) -> Option<Value> {
         let text = match self {
-            Self::Confirmed(confirmed) => json::at(str::from_utf8(&confirmed.doc).ok()?, path.segments())?,
+            Self::Confirmed(confirmed) => json::at(confirmed.doc.get(), path.segments())?,
             Self::Insert(edit) => json::at(edit.raw.get(), path_in_insert(path))?,
         };
         json::parse(text.as_bytes(), JsonLimits::MESSAGE).ok()

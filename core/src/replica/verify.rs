@@ -120,7 +120,7 @@ fn digest(state: &State, name: &CollectionName, add: fn(&mut Digest, &str, u64, 
     if let Some(table) = state.entities.get(name) {
         for id in table.keys() {
             if let Some(confirmed) = table.get(id.as_str()).and_then(|entity| entity.confirmed.as_ref()) {
-                add(&mut digest, id.as_str(), confirmed.rev, &confirmed.doc);
+                add(&mut digest, id.as_str(), confirmed.rev, confirmed.doc.get().as_bytes());
             }
         }
     }

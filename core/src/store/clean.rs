@@ -4,10 +4,15 @@
 //! Copies keep their position, so a reader that meets a row twice loses nothing. The order of the segments' keys
 //! says nothing.
 
+use crate::error::CoreError;
 use crate::ids::MutationId;
+use crate::json::Raw;
 use crate::limits::{CLEAN_DEAD_PERCENT, CLEAN_SEGMENTS_SLICE, SEGMENT_BYTES_MAX};
+use crate::model::edit::Edit;
 use crate::small::SmallMap;
-use crate::store::segment::{Directory, Row, Space};
+use crate::store::directory::{Directory, about_entity, about_gone};
+use crate::store::seal::MutationRow;
+use crate::store::segment::{Block, Found, Row, Space};
 use crate::store::state::State;
 
 /// The segments of a store, by key.
@@ -48,6 +53,37 @@ pub fn slice(directories: &Directories, after: u64, through: u64) -> Vec<u64> {
     keys.take(CLEAN_SEGMENTS_SLICE).collect()
 }
 
+/// The rows of a stored segment.
+///
+/// # Errors
+/// `corrupt` or `format-newer`.
+pub fn unpack(bytes: &[u8]) -> Result<Vec<Row>, CoreError> {
+    let block = Block::unpack(bytes)?;
+    let mut rows = Vec::new();
+    block.each(&mut |found| rows.push(found.to_row(&block, about(&block, &found))))?;
+    Ok(rows)
+}
+
+fn about(block: &Block, row: &Found<'_>) -> u32 {
+    let edit = || {
+        let raw = Raw::part(block.text(), row.body.clone()?);
+        Edit::read(MutationRow::read(&raw).ok()?.into_edit()).ok()
+    };
+    match row.space {
+        Space::Entity => about_entity(row.collection, row.id),
+        Space::Mutation => match edit() {
+            Some(edit) => about_entity(edit.collection.as_str(), edit.id.as_str()),
+            None => number(row.id).map_or(0, about_gone),
+        },
+    }
+}
+
+/// The number of a mutation by the name of its row.
+pub(super) fn number(id: &str) -> Option<MutationId> {
+    let (key, index) = id.split_once('.')?;
+    Some(MutationId(key.parse().ok()?, index.parse().ok()?))
+}
+
 /// What lives of a slice's rows. A gone row stays while a segment outside the slice may hold an older row of its key.
 pub fn survivors(state: &State, directories: &Directories, victims: &[u64], rows: Vec<Row>) -> Vec<Row> {
     let outside = directories.iter().filter(|(key, _)| !victims.contains(key)).map(|(_, d)| d.lowest).min();
@@ -71,8 +107,7 @@ fn position(state: &State, row: &Row) -> Option<u64> {
             entity.confirmed.as_ref().map(|_| entity.position)
         }
         Space::Mutation => {
-            let (key, index) = row.id.split_once('.')?;
-            let n = MutationId(key.parse().ok()?, index.parse().ok()?);
+            let n = number(&row.id)?;
             let queued = state.queue.get(&n).map(|entry| entry.position);
             let kept = || state.journal.get(&n).map(|kept| kept.position);
             queued.or_else(|| state.letters.get(&n).map(|letter| letter.position)).or_else(kept)

@@ -21,9 +21,9 @@ pub struct ReadCommit {
 
 impl ReadCommit {
     pub(super) fn of(commit: Commit) -> Result<Self, CoreError> {
-        let mut edits = Vec::with_capacity(commit.mutations.len());
+        let (mut edits, mut before) = (Vec::with_capacity(commit.mutations.len()), None);
         for raw in commit.mutations {
-            edits.push(Edit::read(raw)?);
+            edits.push(Edit::read_beside(raw, &mut before)?);
         }
         Ok(Self { edits, tx: commit.tx, call: commit.call })
     }
@@ -69,7 +69,7 @@ pub(super) fn fold_commit(
         }
         state.hlc = state.hlc.max(edit.at);
         effects.touched.push(edit.target());
-        state.entity_mut(&edit.collection, &edit.id).pending.push(n);
+        state.pend(&edit, n);
         let tx = tx_of(index);
         state.queue.insert(n, Entry { edit, tx, status: Status::Queued, position: key, old: false, acked: 0 });
         state.dirty.mutations.push(n);

@@ -4,7 +4,7 @@
 //! in every download.
 
 use crate::ids::{CONFLICTS, CollectionName, EntityId};
-use crate::json::{self, JsonLimits, Map, Value};
+use crate::json::{self, JsonLimits, Map, Raw, Value};
 use crate::model::conflict::prefix;
 use crate::model::path::Path;
 use crate::store::state::State;
@@ -53,7 +53,7 @@ pub fn of(state: &State, collection: &str, id: &str) -> Vec<Known> {
     let (Some(table), Some(owner)) = (state.entities.get(CONFLICTS), &state.owner) else { return found };
     let prefix = prefix(collection, id);
     for (name, entity) in table.run_from(prefix.as_str(), &|name| name.as_str().starts_with(&prefix)) {
-        let Some(doc) = entity.confirmed.as_ref().and_then(|row| read(&row.doc)) else { continue };
+        let Some(doc) = entity.confirmed.as_ref().and_then(|row| read(row.doc.get())) else { continue };
         // Two entities may share a prefix.
         if !(is(&doc, "c", collection) && is(&doc, "e", id) && is(&doc, "subject", &owner.subject)) {
             continue;
@@ -77,8 +77,8 @@ fn is(doc: &Map, key: &str, text: &str) -> bool {
 }
 
 /// The fields of a conflict's row.
-pub(crate) fn read(doc: &[u8]) -> Option<Map> {
-    match json::parse(doc, JsonLimits::MESSAGE) {
+pub(crate) fn read(doc: &str) -> Option<Map> {
+    match json::parse(doc.as_bytes(), JsonLimits::MESSAGE) {
         Ok(Value::Object(map)) => Some(map),
         _ => None,
     }
@@ -99,7 +99,7 @@ pub(crate) fn blind(state: &mut State, position: u64, collection: &CollectionNam
         let row = state.entity_mut(&own, &known.id);
         row.position = position;
         if let Some(confirmed) = &mut row.confirmed {
-            confirmed.doc = json::write(&Value::Object(known.doc)).into();
+            confirmed.doc = Raw::trusted(json::write_text(&Value::Object(known.doc)));
         }
         state.dirty.entities.push((own, known.id));
     }

@@ -2,7 +2,7 @@
 //!
 //! Only `Changes` move a confirmed document (rule 1); a record of an older leader has no effect (rule 3).
 
-use crate::json::{Raw, json};
+use crate::json::json;
 
 use crate::error::CoreError;
 use crate::ids::{CONFLICTS, CollectionName, EntityId, MutationId};
@@ -268,7 +268,7 @@ fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects)
     }
     entity.position = position;
     let is_hidden = doc.is_none() && g.is_empty();
-    let fresh = doc.map(|doc| Confirmed { rev, at, groups: g, doc: bytes_of(&doc) });
+    let fresh = doc.map(|doc| Confirmed { rev, at, groups: g, doc });
     let before = std::mem::replace(&mut entity.confirmed, fresh);
     let moved = if is_echo { &mut effects.echoed } else { &mut effects.touched };
     if c.is_conflicts() {
@@ -285,9 +285,9 @@ fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects)
 
 #[inline(never)]
 fn confirm_conflict(state: &State, id: &EntityId, before: Option<Confirmed>, is_echo: bool, effects: &mut Effects) {
-    let before = before.and_then(|row| conflicts::read(&row.doc));
+    let before = before.and_then(|row| conflicts::read(row.doc.get()));
     let entity = state.entities.get(CONFLICTS).and_then(|table| table.get(id.as_str()));
-    let after = entity.and_then(|entity| entity.confirmed.as_ref()).and_then(|row| conflicts::read(&row.doc));
+    let after = entity.and_then(|entity| entity.confirmed.as_ref()).and_then(|row| conflicts::read(row.doc.get()));
     // What the app sees of it is the entity that it is about.
     let moved = if is_echo { &mut effects.echoed } else { &mut effects.touched };
     moved.extend(after.as_ref().or(before.as_ref()).and_then(conflicts::target));
@@ -295,10 +295,6 @@ fn confirm_conflict(state: &State, id: &EntityId, before: Option<Confirmed>, is_
     if let Some(conflict) = after.filter(|_| is_news) {
         effects.meet_conflict(before.as_ref(), conflict);
     }
-}
-
-fn bytes_of(doc: &Raw) -> Box<[u8]> {
-    doc.get().as_bytes().into()
 }
 
 /// Erases what the reader may no longer see (rule 26): an entity goes when no group of the reader's is left to it.

@@ -1,30 +1,62 @@
 //! A cold open: the summary and the segments' rows become a state; the log is then folded onto it.
+//!
+//! What is read stays where it was unpacked: documents and mutations are parts of their segment's text.
 
 use crate::error::{Code, CoreError};
-use crate::ids::{CollectionName, EntityId, MutationId};
+use crate::ids::{CollectionName, EntityId, Group, MutationId};
+use crate::json::Raw;
 use crate::model::edit::Edit;
+use crate::store::clean::number;
 use crate::store::journal::Kept;
 use crate::store::seal::{EntityHead, MutationRow, Summary};
-use crate::store::segment::{Row, Space};
+use crate::store::segment::{Block, Found, Space, number_of};
 use crate::store::state::{Confirmed, Entry, Letter, State};
 
 /// A state that is being read from segments, in any order.
 #[derive(Debug, Default)]
 pub struct Loading {
-    rows_read: Vec<Row>,
-    /// Rows read, dead ones included.
-    pub rows: u64,
+    state: State,
+    /// Number and position of a mutation, and its row; none: it is gone.
+    mutations: Vec<(MutationId, u64, Option<Raw>)>,
+    errors: Vec<CoreError>,
+    /// The head of an entity that was read last, and the groups in it: most have the same.
+    groups: (String, Vec<Group>),
 }
 
 impl Loading {
-    /// Takes in one segment's rows.
-    pub fn take(&mut self, rows: Vec<Row>) {
-        self.rows += rows.len() as u64;
-        self.rows_read.extend(rows);
+    /// Takes in one segment.
+    ///
+    /// # Errors
+    /// `corrupt`.
+    pub fn take(&mut self, block: &Block) -> Result<(), CoreError> {
+        block.each(&mut |row| {
+            let read = match row.space {
+                Space::Entity => self.entity(block, &row),
+                Space::Mutation => self.mutation(block, &row),
+            };
+            self.errors.extend(read.err());
+        })
     }
 
     /// The state at the last seal. Rows that cannot be read are returned beside it: they are set aside, not hidden.
     pub fn finish(mut self, summary: Summary) -> (State, Vec<CoreError>) {
+        // Of one number the row with the highest position holds: it stands last.
+        let in_order = |(n, position, _): &(MutationId, u64, Option<Raw>)| (*n, *position);
+        if !self.mutations.is_sorted_by_key(in_order) {
+            self.mutations.sort_unstable_by_key(in_order);
+        }
+        let mut rows = std::mem::take(&mut self.mutations).into_iter().peekable();
+        let mut collection = None;
+        while let Some((n, position, row)) = rows.next() {
+            if rows.peek().is_some_and(|next| next.0 == n) {
+                continue;
+            }
+            if let Some(row) = row
+                && let Err(error) = self.place(n, position, &row, &mut collection)
+            {
+                self.errors.push(error);
+            }
+        }
         let mut state = State {
             last: summary.upto,
             replica: summary.replica,
@@ -37,65 +69,92 @@ impl Loading {
             hlc: summary.hlc,
             calls: summary.calls,
             adopted: summary.adopted,
-            ..State::default()
+            ..self.state
         };
-        let mut errors = Vec::new();
-        // Of one key the row with the highest position holds: it stands last.
-        self.rows_read.sort_unstable_by(|a, b| key(a).cmp(&key(b)).then(a.position.cmp(&b.position)));
-        let mut rows = self.rows_read.iter().peekable();
-        while let Some(row) = rows.next() {
-            if rows.peek().is_some_and(|next| key(next) == key(row)) {
-                continue;
-            }
-            let Some(body) = &row.body else { continue };
-            let read = match row.space {
-                Space::Entity => load_entity(&mut state, row, body),
-                Space::Mutation => load_mutation(&mut state, row, body),
-            };
-            errors.extend(read.err());
+        for (_, table) in state.entities.iter_mut() {
+            table.retain(&mut |_, entity| entity.is_known());
         }
-        for (n, entry) in state.queue.iter() {
-            if entry.status.is_shown() {
-                let map = state.entities.or_default(entry.edit.collection.clone());
-                map.or_default(entry.edit.id.clone()).pending.push(*n);
+        (state, self.errors)
+    }
+
+    /// Of one entity the row with the highest position holds. One that is gone stays here until all are read.
+    fn entity(&mut self, block: &Block, row: &Found<'_>) -> Result<(), CoreError> {
+        let known = self.state.entities.get(row.collection).and_then(|table| table.get(row.id));
+        if known.is_some_and(|entity| entity.position > row.position) {
+            return Ok(());
+        }
+        let confirmed = row.body.clone().map(|at| self.confirmed(block, at.start, at.end)).transpose();
+        let entity = self.state.entity_mut(&CollectionName::parse(row.collection)?, &EntityId::parse(row.id)?);
+        entity.position = row.position;
+        entity.confirmed = None;
+        entity.confirmed = confirmed?;
+        Ok(())
+    }
+
+    fn confirmed(&mut self, block: &Block, start: usize, end: usize) -> Result<Confirmed, CoreError> {
+        let text = block.text();
+        let len = text.as_bytes().get(start..start + 4).map(number_of).ok_or_else(corrupt)?;
+        let doc = usize::try_from(len).ok().and_then(|len| (start + 4).checked_add(len)).filter(|at| *at <= end);
+        let doc = doc.ok_or_else(corrupt)?;
+        let head = text.get(start + 4..doc).ok_or_else(corrupt)?;
+        let (rev, at, groups) = match self.like_the_last(head) {
+            Some(head) => head,
+            None => {
+                let head_read = EntityHead::read(head).map_err(|_| corrupt())?;
+                let groups = head.split_once(GROUPS).map(|(_, groups)| groups.to_owned()).unwrap_or_default();
+                self.groups = (groups, head_read.g.clone());
+                (head_read.rev, head_read.at, head_read.g)
+            }
+        };
+        Ok(Confirmed { rev, at, groups, doc: Raw::part(text, doc..end) })
+    }
+
+    /// A head with the groups of the one before.
+    fn like_the_last(&self, head: &str) -> Option<(u64, u64, Vec<Group>)> {
+        let (numbers, groups) = head.strip_prefix("{\"rev\":")?.split_once(GROUPS)?;
+        let (rev, at) = numbers.split_once(",\"at\":")?;
+        let (rev, at) = (rev.parse().ok()?, at.parse().ok()?);
+        (groups == self.groups.0).then(|| (rev, at, self.groups.1.clone()))
+    }
+
+    fn mutation(&mut self, block: &Block, row: &Found<'_>) -> Result<(), CoreError> {
+        let n = number(row.id).ok_or_else(corrupt)?;
+        let raw = row.body.clone().map(|at| Raw::part(block.text(), at));
+        self.mutations.push((n, row.position, raw));
+        Ok(())
+    }
+
+    /// Puts a mutation where it belongs. They come in the order of their numbers.
+    fn place(
+        &mut self,
+        n: MutationId,
+        position: u64,
+        row: &Raw,
+        collection: &mut Option<CollectionName>,
+    ) -> Result<(), CoreError> {
+        let state = &mut self.state;
+        match MutationRow::read(row).map_err(|_| corrupt())? {
+            MutationRow::Queued { m, tx, status, old, acked } => {
+                let edit = Edit::read_beside(m, collection)?;
+                let edit = if old { edit.rebased() } else { edit };
+                if status.is_shown() {
+                    state.pend(&edit, n);
+                }
+                state.queue.insert(n, Entry { edit, tx, status, position, old, acked });
+            }
+            MutationRow::Kept { m, tx, old, acked } => {
+                state.journal.insert(n, Kept { raw: m, tx, old, at: acked, position });
+            }
+            MutationRow::Letter { m, reason } => {
+                state.letters.insert(n, Letter { edit: Edit::read(m)?, reason, position });
             }
         }
-        (state, errors)
+        Ok(())
     }
 }
 
-fn key(row: &Row) -> (Space, &str, &str) {
-    (row.space, &row.collection, &row.id)
-}
-
-fn load_entity(state: &mut State, row: &Row, body: &[u8]) -> Result<(), CoreError> {
-    let (len, rest) = body.split_first_chunk::<4>().ok_or_else(corrupt)?;
-    let (head, doc) = rest.split_at_checked(u32::from_le_bytes(*len) as usize).ok_or_else(corrupt)?;
-    let head = EntityHead::read(head).map_err(|_| corrupt())?;
-    let entity = state.entity_mut(&CollectionName::parse(&row.collection)?, &EntityId::parse(&row.id)?);
-    entity.position = row.position;
-    entity.confirmed = Some(Confirmed { rev: head.rev, at: head.at, groups: head.g, doc: doc.into() });
-    Ok(())
-}
-
-fn load_mutation(state: &mut State, row: &Row, body: &[u8]) -> Result<(), CoreError> {
-    let (key, index) = row.id.split_once('.').ok_or_else(corrupt)?;
-    let n = MutationId(key.parse().map_err(|_| corrupt())?, index.parse().map_err(|_| corrupt())?);
-    match MutationRow::read(body).map_err(|_| corrupt())? {
-        MutationRow::Queued { m, tx, status, old, acked } => {
-            let edit = Edit::read(m)?;
-            let edit = if old { edit.rebased() } else { edit };
-            state.queue.insert(n, Entry { edit, tx, status, position: row.position, old, acked });
-        }
-        MutationRow::Kept { m, tx, old, acked } => {
-            state.journal.insert(n, Kept { raw: m, tx, old, at: acked, position: row.position });
-        }
-        MutationRow::Letter { m, reason } => {
-            state.letters.insert(n, Letter { edit: Edit::read(m)?, reason, position: row.position });
-        }
-    }
-    Ok(())
-}
+/// What stands before the groups of an entity.
+const GROUPS: &str = ",\"g\":";
 
 fn corrupt() -> CoreError {
     CoreError::new(Code::Corrupt, "a stored row cannot be read; it is set aside")

@@ -12,6 +12,7 @@ pub mod adopt;
 pub mod clean;
 pub mod commit;
 pub mod conflicts;
+pub mod directory;
 pub mod effects;
 pub mod fold;
 pub mod journal;

@@ -13,10 +13,12 @@ use crate::limits::{SEAL_BYTES, SEAL_BYTES_FORCED, SEAL_RECORDS, SEAL_RECORDS_FO
 use crate::log::codec;
 use crate::log::record::Call;
 use crate::model::cursor::Cursor;
+use crate::model::edit::Edit;
 use crate::model::schema::{Settings, read_settings};
 use crate::small::SmallMap;
+use crate::store::directory::{about_entity, about_gone};
 use crate::store::journal::Kept;
-use crate::store::segment::{Row, Space};
+use crate::store::segment::{Row, Space, put_number};
 use crate::store::state::{Confirmed, Entry, Letter, Reason, State, Status, Unsealed};
 
 const STATE: u8 = 3;
@@ -67,20 +69,35 @@ pub(crate) enum MutationRow {
 }
 
 impl EntityHead {
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, CoreError> {
-        let value = json::parse(bytes, JsonLimits::MESSAGE)?;
+    pub(crate) fn read(text: &str) -> Result<Self, CoreError> {
+        let value = json::parse(text.as_bytes(), JsonLimits::MESSAGE)?;
         let fields = Fields::of(&value)?;
         Ok(Self { rev: fields.number("rev")?, at: fields.number("at")?, g: fields.list("g", Group::read)? })
     }
 }
 
+/// What stands around nearly every mutation: it waits to be sent.
+const QUEUED: (&str, &str) = ("{\"Queued\":{\"m\":", ",\"tx\":null,\"status\":\"queued\",\"old\":false,\"acked\":0}}");
+
 impl MutationRow {
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, CoreError> {
+    /// The bytes of the edit.
+    pub(crate) fn into_edit(self) -> Raw {
+        match self {
+            Self::Queued { m, .. } | Self::Kept { m, .. } | Self::Letter { m, .. } => m,
+        }
+    }
+
+    /// The mutation shares the text of the row.
+    pub(crate) fn read(row: &Raw) -> Result<Self, CoreError> {
+        let text = row.get();
+        if let Some(m) = text.strip_prefix(QUEUED.0).and_then(|rest| rest.strip_suffix(QUEUED.1)) {
+            return Ok(Self::Queued { m: row.within(m), tx: None, status: Status::Queued, old: false, acked: 0 });
+        }
         for key in ["Queued", "Kept"] {
-            let (_, Some(body)) = json::parse_around(bytes, key)? else { continue };
+            let (_, Some(body)) = json::parse_around(text.as_bytes(), key)? else { continue };
             let (head, m) = json::parse_around(body.as_bytes(), "m")?;
             let fields = Fields::of(&head)?;
-            let m = Raw::trusted(m.unwrap_or_default());
+            let m = row.within(m.unwrap_or_default());
             let (tx, old) = (fields.opt("tx", MutationId::read)?, fields.flag("old")?);
             let (acked, status) = (fields.number("acked")?, fields.opt("status", Status::read)?);
             return Ok(match status {
@@ -88,10 +105,10 @@ impl MutationRow {
                 None => Self::Kept { m, tx, old, acked },
             });
         }
-        let (_, body) = json::parse_around(bytes, "Letter")?;
+        let (_, body) = json::parse_around(text.as_bytes(), "Letter")?;
         let (head, m) = json::parse_around(body.unwrap_or_default().as_bytes(), "m")?;
         let reason = Reason::read(Fields::of(&head)?.need("reason")?)?;
-        Ok(Self::Letter { m: Raw::trusted(m.unwrap_or_default()), reason })
+        Ok(Self::Letter { m: row.within(m.unwrap_or_default()), reason })
     }
 }
 
@@ -197,36 +214,40 @@ fn entity_row(state: &State, collection: &CollectionName, id: &EntityId) -> Row 
         position: entity.filter(|e| e.confirmed.is_some()).map_or(state.last, |e| e.position),
         collection: collection.to_string(),
         id: id.to_string(),
+        about: about_entity(collection.as_str(), id.as_str()),
         body: entity.and_then(|e| e.confirmed.as_ref()).map(entity_body),
     }
 }
 
-fn entity_body(confirmed: &Confirmed) -> Vec<u8> {
+fn entity_body(confirmed: &Confirmed) -> String {
     let head = EntityHead { rev: confirmed.rev, at: confirmed.at, g: confirmed.groups.clone() };
-    let head = json::to_text(&head).into_bytes();
-    let mut body = Vec::with_capacity(4 + head.len() + confirmed.doc.len());
-    body.extend_from_slice(&u32::try_from(head.len()).unwrap_or_default().to_le_bytes());
-    body.extend_from_slice(&head);
-    body.extend_from_slice(&confirmed.doc);
+    let (head, doc) = (json::to_text(&head), confirmed.doc.get());
+    let mut body = String::with_capacity(4 + head.len() + doc.len());
+    put_number(&mut body, head.len() as u64, 4);
+    body.push_str(&head);
+    body.push_str(doc);
     body
 }
 
 fn mutation_row(state: &State, n: MutationId) -> Row {
-    let (position, row) = if let Some(Entry { edit, tx, status, position, old, acked }) = state.queue.get(&n) {
+    let about = |edit: &Edit| about_entity(edit.collection.as_str(), edit.id.as_str());
+    let (position, row, about) = if let Some(Entry { edit, tx, status, position, old, acked }) = state.queue.get(&n) {
         let m = edit.raw.clone();
-        (*position, Some(MutationRow::Queued { m, tx: *tx, status: *status, old: *old, acked: *acked }))
+        (*position, Some(MutationRow::Queued { m, tx: *tx, status: *status, old: *old, acked: *acked }), about(edit))
     } else if let Some(Letter { edit, reason, position }) = state.letters.get(&n) {
-        (*position, Some(MutationRow::Letter { m: edit.raw.clone(), reason: reason.clone() }))
+        (*position, Some(MutationRow::Letter { m: edit.raw.clone(), reason: reason.clone() }), about(edit))
     } else if let Some(Kept { raw, tx, old, at, position }) = state.journal.get(&n) {
-        (*position, Some(MutationRow::Kept { m: raw.clone(), tx: *tx, old: *old, acked: *at }))
+        let row = MutationRow::Kept { m: raw.clone(), tx: *tx, old: *old, acked: *at };
+        (*position, Some(row), Edit::read(raw.clone()).map_or(0, |edit| about(&edit)))
     } else {
-        (state.last, None)
+        (state.last, None, about_gone(n))
     };
     Row {
         space: Space::Mutation,
         position,
         collection: String::new(),
         id: n.to_string(),
-        body: row.map(|row| json::to_text(&row).into_bytes()),
+        about,
+        body: row.map(|row| json::to_text(&row)),
     }
 }

@@ -5,20 +5,24 @@
 //! it hides.
 //!
 //! ```text
-//! segment   = codec(kind 1): raw length u32 | LZ4 block of rows
-//! row       = space u8 | gone u8 | position u64 | len u16 collection | len u16 id | len u32 body
-//! directory = codec(kind 2): JSON of `Directory`
+//! segment   = codec(kind 4): raw length u32 | LZ4 block of rows
+//! row       = space | gone | position (8) | len (2) collection | len (2) id | len (4) body
 //! ```
+//!
+//! A row's numbers use seven bits of each byte, so a segment is text once it is unpacked, and what stands in it is read
+//! where it stands. In segments of kind 1 they use eight.
 
-use serde::{Deserialize, Serialize};
+use std::ops::Range;
+use std::sync::Arc;
 
 use crate::error::{Code, CoreError};
-use crate::json::{self, JsonLimits, Value};
+use crate::io::NewSegment;
 use crate::limits::SEGMENT_RAW_BYTES;
 use crate::log::codec;
+use crate::store::directory::Directory;
 
-const SEGMENT: u8 = 1;
-const DIRECTORY: u8 = 2;
+const SEGMENT_OF_BYTES: u8 = 1;
+const SEGMENT: u8 = 4;
 
 /// A segment's raw size never passes this, so that a damaged length cannot ask for all memory.
 const RAW_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -44,25 +48,42 @@ pub struct Row {
     /// The id in it.
     pub id: String,
     /// What stands there; `None`: nothing any more.
-    pub body: Option<Vec<u8>>,
+    pub body: Option<String>,
+    /// What it is about, for the directory.
+    pub about: u32,
 }
 
-/// A segment's directory record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Directory {
-    /// Rows in it.
-    pub rows: u64,
-    /// Its stored bytes.
-    pub bytes: u64,
-    /// The lowest position in it.
-    pub lowest: u64,
-    /// The highest position in it.
-    pub highest: u64,
+/// An unpacked segment: one text.
+#[derive(Debug, Clone)]
+pub struct Block(Arc<str>);
+
+/// A row where it stands in a [`Block`].
+#[derive(Debug, Clone)]
+pub struct Found<'a> {
+    /// As in [`Row`].
+    pub space: Space,
+    /// As in [`Row`].
+    pub position: u64,
+    /// As in [`Row`].
+    pub collection: &'a str,
+    /// As in [`Row`].
+    pub id: &'a str,
+    /// Where its body stands.
+    pub body: Option<Range<usize>>,
+}
+
+/// A segment and what its directory record says.
+#[derive(Debug, Clone)]
+pub struct Packed {
+    /// What is stored.
+    pub stored: NewSegment,
+    /// The numbers in its directory record.
+    pub directory: Directory,
 }
 
 /// Rows as segments, each with its directory record, none over the limit unless one row alone is. Entities and
 /// mutations share none: damage to what the server has must not take with it what it has not.
-pub fn pack(rows: &[Row]) -> Vec<(Vec<u8>, Directory)> {
+pub fn pack(rows: &[Row]) -> Vec<Packed> {
     let mut segments = Vec::new();
     let mut start = 0;
     let mut bytes = 0;
@@ -83,19 +104,13 @@ pub fn pack(rows: &[Row]) -> Vec<(Vec<u8>, Directory)> {
     segments
 }
 
-fn pack_one(rows: &[Row]) -> (Vec<u8>, Directory) {
-    let mut raw = Vec::with_capacity(rows.iter().map(row_bytes).sum());
+fn pack_one(rows: &[Row]) -> Packed {
+    let mut raw = String::with_capacity(rows.iter().map(row_bytes).sum());
     for row in rows {
-        raw.push(row.space as u8);
-        raw.push(u8::from(row.body.is_none()));
-        raw.extend_from_slice(&row.position.to_le_bytes());
-        put_text(&mut raw, &row.collection);
-        put_text(&mut raw, &row.id);
-        let body = row.body.as_deref().unwrap_or_default();
-        raw.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
-        raw.extend_from_slice(body);
+        let head = (row.space, row.body.is_none(), row.position);
+        put_row(&mut raw, head, &row.collection, &row.id, row.body.as_deref().unwrap_or_default());
     }
-    let packed = lz4_flex::block::compress(&raw);
+    let packed = lz4_flex::block::compress(raw.as_bytes());
     let mut body = Vec::with_capacity(packed.len() + 4);
     body.extend_from_slice(&u32::try_from(raw.len()).unwrap_or(u32::MAX).to_le_bytes());
     body.extend_from_slice(&packed);
@@ -107,89 +122,151 @@ fn pack_one(rows: &[Row]) -> (Vec<u8>, Directory) {
         lowest: positions().min().unwrap_or_default(),
         highest: positions().max().unwrap_or_default(),
     };
-    (bytes, directory)
+    let about: Vec<u32> = rows.iter().map(|row| row.about).collect();
+    Packed { stored: NewSegment { bytes, directory: directory.encode(&about) }, directory }
 }
 
 fn row_bytes(row: &Row) -> usize {
-    18 + row.collection.len() + row.id.len() + row.body.as_ref().map_or(0, Vec::len)
+    18 + row.collection.len() + row.id.len() + row.body.as_ref().map_or(0, String::len)
 }
 
 /// Lengths fit: names and ids are at most 128 bytes.
-fn put_text(raw: &mut Vec<u8>, text: &str) {
-    raw.extend_from_slice(&u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
-    raw.extend_from_slice(text.as_bytes());
+fn put_row(raw: &mut String, head: (Space, bool, u64), collection: &str, id: &str, body: &str) {
+    let (space, gone, position) = head;
+    put_number(raw, space as u64, 1);
+    put_number(raw, u64::from(gone), 1);
+    put_number(raw, position, 8);
+    put_number(raw, collection.len() as u64, 2);
+    raw.push_str(collection);
+    put_number(raw, id.len() as u64, 2);
+    raw.push_str(id);
+    put_number(raw, body.len() as u64, 4);
+    raw.push_str(body);
 }
 
-/// The rows of a stored segment.
-///
-/// # Errors
-/// `corrupt` or `format-newer`.
-pub fn unpack(bytes: &[u8]) -> Result<Vec<Row>, CoreError> {
-    let (kind, body) = codec::decode(bytes)?;
-    let (len, packed) = body.split_first_chunk::<4>().ok_or_else(corrupt)?;
-    let len = u32::from_le_bytes(*len) as usize;
-    if kind != SEGMENT || len > RAW_BYTES_MAX {
-        return Err(corrupt());
-    }
-    let raw = lz4_flex::block::decompress(packed, len).map_err(|_| corrupt())?;
-    let mut reader = Reader(&raw);
-    let mut rows = Vec::new();
-    while !reader.0.is_empty() {
-        rows.push(reader.row().ok_or_else(corrupt)?);
-    }
-    Ok(rows)
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn row(&mut self) -> Option<Row> {
-        let space = match self.take(1)? {
-            [0] => Space::Entity,
-            [1] => Space::Mutation,
-            _ => return None,
-        };
-        let gone = self.take(1)? == [1];
-        let position = u64::from_le_bytes(self.take(8)?.try_into().ok()?);
-        let collection = self.text()?;
-        let id = self.text()?;
-        let len = u32::from_le_bytes(self.take(4)?.try_into().ok()?);
-        let body = self.take(len as usize)?.to_vec();
-        Some(Row { space, position, collection, id, body: (!gone).then_some(body) })
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let len = u16::from_le_bytes(self.take(2)?.try_into().ok()?);
-        String::from_utf8(self.take(usize::from(len))?.to_vec()).ok()
-    }
-
-    fn take(&mut self, len: usize) -> Option<&[u8]> {
-        let (head, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(head)
+/// A number as `count` bytes of text, the lowest first.
+#[expect(clippy::cast_possible_truncation, reason = "seven bits fit")]
+pub(crate) fn put_number(raw: &mut String, number: u64, count: usize) {
+    for at in 0..count {
+        raw.push(char::from((number >> (7 * at)) as u8 & 0x7f));
     }
 }
 
-impl Directory {
-    /// As stored bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        codec::encode(DIRECTORY, json::to_text(self).as_bytes())
-    }
+/// What [`put_number`] wrote.
+pub(crate) fn number_of(bytes: &[u8]) -> u64 {
+    read_number(bytes, 7)
+}
 
-    /// Reads stored bytes.
+fn read_number(bytes: &[u8], bits: u32) -> u64 {
+    bytes.iter().rev().fold(0, |number, byte| (number << bits) | u64::from(*byte))
+}
+
+impl Block {
+    /// A stored segment.
     ///
     /// # Errors
     /// `corrupt` or `format-newer`.
-    pub fn decode(bytes: &[u8]) -> Result<Self, CoreError> {
-        let (_, body) = codec::decode(bytes)?;
-        let value = json::parse(body, JsonLimits::MESSAGE).map_err(|_| corrupt())?;
-        let number = |key: &str| value.get(key).and_then(Value::as_u64).ok_or_else(corrupt);
-        Ok(Self {
-            rows: number("rows")?,
-            bytes: number("bytes")?,
-            lowest: number("lowest")?,
-            highest: number("highest")?,
-        })
+    pub fn unpack(bytes: &[u8]) -> Result<Self, CoreError> {
+        let (kind, body) = codec::decode(bytes)?;
+        let (len, packed) = body.split_first_chunk::<4>().ok_or_else(corrupt)?;
+        let len = u32::from_le_bytes(*len) as usize;
+        if !matches!(kind, SEGMENT | SEGMENT_OF_BYTES) || len > RAW_BYTES_MAX {
+            return Err(corrupt());
+        }
+        let raw = lz4_flex::block::decompress(packed, len).map_err(|_| corrupt())?;
+        if kind == SEGMENT_OF_BYTES {
+            return text_of(&raw).map(|text| Self(text.into())).ok_or_else(corrupt);
+        }
+        String::from_utf8(raw).map(|text| Self(text.into())).map_err(|_| corrupt())
+    }
+
+    /// Its text, which bodies are parts of.
+    pub fn text(&self) -> &Arc<str> {
+        &self.0
+    }
+
+    /// Shows its rows.
+    ///
+    /// # Errors
+    /// `corrupt`.
+    pub fn each(&self, then: &mut dyn FnMut(Found<'_>)) -> Result<(), CoreError> {
+        let mut reader = Reader { raw: self.0.as_bytes(), at: 0, bits: 7 };
+        while reader.at < reader.raw.len() {
+            then(reader.row().ok_or_else(corrupt)?);
+        }
+        Ok(())
+    }
+}
+
+impl Found<'_> {
+    /// By itself, with what it is about.
+    pub fn to_row(&self, block: &Block, about: u32) -> Row {
+        Row {
+            space: self.space,
+            position: self.position,
+            collection: self.collection.to_owned(),
+            id: self.id.to_owned(),
+            body: self.body.clone().map(|at| block.text().get(at).unwrap_or_default().to_owned()),
+            about,
+        }
+    }
+}
+
+/// A segment of kind 1 as text.
+#[inline(never)]
+fn text_of(raw: &[u8]) -> Option<String> {
+    let mut text = String::with_capacity(raw.len());
+    let mut reader = Reader { raw, at: 0, bits: 8 };
+    while reader.at < raw.len() {
+        let Found { space, position, collection, id, body } = reader.row()?;
+        let gone = body.is_none();
+        let bytes = raw.get(body.unwrap_or_default())?;
+        // The length before an entity's head is a number, too.
+        let (head, rest) = if space == Space::Entity && !gone { bytes.split_at_checked(4)? } else { (&[][..], bytes) };
+        let mut body = String::with_capacity(bytes.len());
+        put_number(&mut body, read_number(head, 8), head.len());
+        body.push_str(str::from_utf8(rest).ok()?);
+        put_row(&mut text, (space, gone, position), collection, id, &body);
+    }
+    Some(text)
+}
+
+struct Reader<'a> {
+    raw: &'a [u8],
+    at: usize,
+    /// How many bits of a byte a number uses.
+    bits: u32,
+}
+
+impl<'a> Reader<'a> {
+    fn row(&mut self) -> Option<Found<'a>> {
+        let space = match self.number(1)? {
+            0 => Space::Entity,
+            1 => Space::Mutation,
+            _ => return None,
+        };
+        let gone = self.number(1)? == 1;
+        let position = self.number(8)?;
+        let (collection, id) = (self.text()?, self.text()?);
+        let len = usize::try_from(self.number(4)?).ok()?;
+        let start = self.at;
+        self.take(len)?;
+        Some(Found { space, position, collection, id, body: (!gone).then_some(start..self.at) })
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        let len = usize::try_from(self.number(2)?).ok()?;
+        str::from_utf8(self.take(len)?).ok()
+    }
+
+    fn number(&mut self, count: usize) -> Option<u64> {
+        Some(read_number(self.take(count)?, self.bits))
+    }
+
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let taken = self.raw.get(self.at..self.at.checked_add(len)?)?;
+        self.at += len;
+        Some(taken)
     }
 }
 
@@ -200,16 +277,25 @@ fn corrupt() -> CoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::directory::may_hold;
 
     fn row(id: usize, bytes: usize) -> Row {
-        let body = (0..bytes).map(|i| (i * 31 + id) as u8).collect();
+        let body = (0..bytes).map(|i| char::from_u32(((i * 31 + id) % 400) as u32).unwrap()).collect();
         Row {
             space: Space::Entity,
-            position: id as u64,
+            position: (id as u64) << 40,
             collection: "todos".into(),
             id: id.to_string(),
             body: Some(body),
+            about: id as u32,
         }
+    }
+
+    fn unpack(bytes: &[u8]) -> Result<Vec<Row>, CoreError> {
+        let block = Block::unpack(bytes)?;
+        let mut rows = Vec::new();
+        block.each(&mut |row| rows.push(row.to_row(&block, row.id.parse().unwrap_or_default())))?;
+        Ok(rows)
     }
 
     #[test]
@@ -218,17 +304,53 @@ mod tests {
         rows.push(Row { body: None, ..row(2_000, 0) });
         let segments = pack(&rows);
         assert!(segments.len() > 4);
-        let back: Vec<Row> = segments.iter().flat_map(|(bytes, _)| unpack(bytes).unwrap()).collect();
+        let back: Vec<Row> = segments.iter().flat_map(|packed| unpack(&packed.stored.bytes).unwrap()).collect();
         assert_eq!(back, rows);
-        assert_eq!(segments.iter().map(|(_, d)| d.rows).sum::<u64>(), 2_000);
-        let (bytes, directory) = &segments[0];
-        assert_eq!(Directory::decode(&directory.encode()).unwrap(), *directory);
-        assert_eq!(directory.bytes, bytes.len() as u64);
+        assert_eq!(segments.iter().map(|packed| packed.directory.rows).sum::<u64>(), 2_000);
+        let Packed { stored, directory } = &segments[0];
+        assert_eq!(Directory::decode(&stored.directory).unwrap(), *directory);
+        assert_eq!(directory.bytes, stored.bytes.len() as u64);
+        assert!((1..100).all(|id| may_hold(&stored.directory, id)));
+    }
+
+    #[test]
+    fn segments_of_the_first_kind_are_read() {
+        let mut raw = vec![0, 0];
+        raw.extend(300_u64.to_le_bytes());
+        raw.extend([1, 0, b't', 1, 0, b'a']);
+        let head = format!("{{\"rev\":1,\"at\":2,\"g\":[\"{}\"]}}", "g".repeat(120));
+        raw.extend(u32::try_from(4 + head.len() + 8).unwrap().to_le_bytes());
+        raw.extend(u32::try_from(head.len()).unwrap().to_le_bytes());
+        raw.extend(head.as_bytes());
+        raw.extend("{\"ü\":1}".as_bytes());
+        raw.extend([1, 1, 44, 1, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, b'7', b'.', b'0', 0, 0, 0, 0]);
+        let mut body = u32::try_from(raw.len()).unwrap().to_le_bytes().to_vec();
+        body.extend(lz4_flex::block::compress(&raw));
+        let rows = unpack(&codec::encode(SEGMENT_OF_BYTES, &body)).unwrap();
+        let mut length = String::new();
+        put_number(&mut length, head.len() as u64, 4);
+        let entity = Row {
+            space: Space::Entity,
+            position: 300,
+            collection: "t".into(),
+            id: "a".into(),
+            body: Some(format!("{length}{head}{{\"ü\":1}}")),
+            about: 0,
+        };
+        let gone = Row {
+            space: Space::Mutation,
+            position: 300,
+            collection: String::new(),
+            id: "7.0".into(),
+            body: None,
+            about: 0,
+        };
+        assert_eq!(rows, [entity, gone]);
     }
 
     #[test]
     fn every_flipped_bit_is_noticed() {
-        let (bytes, _) = pack(&[row(1, 40)]).remove(0);
+        let bytes = pack(&[row(1, 40)]).remove(0).stored.bytes;
         for index in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[index] ^= 1;

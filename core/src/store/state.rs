@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Hlc;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev};
-use crate::json::{self, Fields, Value};
+use crate::json::{self, Fields, Raw, Value};
 use crate::limits::CALLERS_MAX;
 use crate::log::record::Call;
 use crate::model::change::Change;
@@ -121,7 +121,7 @@ pub struct Confirmed {
     /// The groups of ours that hold it.
     pub groups: Vec<Group>,
     /// JSON without the id.
-    pub doc: Box<[u8]>,
+    pub doc: Raw,
 }
 
 /// A mutation in the queue.
@@ -249,6 +249,16 @@ impl State {
     /// One entity, made if it is not there.
     pub fn entity_mut(&mut self, collection: &CollectionName, id: &EntityId) -> &mut Entity {
         self.entities.or_default(collection.clone()).or_default(id.clone())
+    }
+
+    /// Shows a mutation on its entity.
+    pub(super) fn pend(&mut self, edit: &Edit, n: MutationId) {
+        let pending = &mut self.entity_mut(&edit.collection, &edit.id).pending;
+        // Most entities have one: room for that, not for four.
+        if pending.is_empty() {
+            pending.reserve_exact(1);
+        }
+        pending.push(n);
     }
 
     /// All entities.
