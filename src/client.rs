@@ -63,7 +63,9 @@ impl Client {
             // Pause, resume, now, and what can be done with a failed mutation.
             6 => engine.command(now, text).map(Some),
             // Everything, as JSON.
-            _ => engine.export().map(Some),
+            7 => engine.export().map(Some),
+            // Asks for a row before the store is open; an event may bring it.
+            _ => engine.want(text, more).map(|()| None),
         });
         answer.unwrap_or_else(|error| {
             refuse(&error);

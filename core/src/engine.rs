@@ -129,6 +129,16 @@ impl Engine {
         Ok(self.replica.row(&CollectionName::parse(collection)?, &EntityId::parse(id)?))
     }
 
+    /// The app waits for a row while the store is being opened: an event `row` brings it, if it can be known before
+    /// everything is read.
+    ///
+    /// # Errors
+    /// `bad-name`.
+    pub fn want(&mut self, collection: &str, id: &str) -> Result<(), CoreError> {
+        self.replica.want(CollectionName::parse(collection)?, EntityId::parse(id)?);
+        Ok(())
+    }
+
     /// Rows as a JSON array, `null` where there is none.
     ///
     /// # Errors

@@ -112,6 +112,8 @@ export class DbCollection<I, T, N = {}> implements Collection<I, T, N> {
   }
 
   async get(id: string): Promise<Row<T> | undefined> {
+    const early = this.session.ready ? undefined : await this.session.early.row(this.name, id);
+    if (early !== undefined) return early.row as Row<T> | undefined;
     await this.session.whenOpen();
     return this.session.rows.get(this.name, id) as Row<T> | undefined;
   }

@@ -44,6 +44,7 @@ export interface DbEvents {
 export type WireEvent =
   | { type: "changed"; collection: string; ids: string[]; origin: "local" | "remote" }
   | { type: "loaded"; collection: string }
+  | { type: "row"; collection: string; id: string; row: string | null }
   | { type: "status" }
   | { type: "queue" }
   | { type: "health" }

@@ -54,6 +54,11 @@ export class RowCache {
     return row && entityOf(row);
   }
 
+  /** A row that is known before the store is open. */
+  early(collection: string, id: string, text: string): AnyRow {
+    return this.#keep(collection, id, JSON.parse(text) as AnyRow, undefined);
+  }
+
   /** Several rows in order; ids without a row are left out. */
   list(collection: string, ids: readonly string[]): readonly AnyRow[] {
     const entries = this.#collection(collection);

@@ -9,6 +9,7 @@
  */
 import { abortedError, failingCoreError, isTrap, serverSideError } from "./errors.js";
 import { TidewireError, toTidewireError, trapError } from "./errors.js";
+import { EarlyRows } from "./early.js";
 import { Emitter, type WireEvent } from "./events.js";
 import { deepFreeze } from "./json.js";
 import { Source, type Recipe, type SourceHost } from "./live.js";
@@ -27,14 +28,14 @@ const IDLE_SOURCES_MAX = 200;
 const REOPEN_FIRST_MS = 1_000;
 const REOPEN_MAX_MS = 30_000;
 
-/** Ends the use of a store. */
-type Leave = (client: WireClient) => Promise<void>;
+type Leave = (client: WireClient) => Promise<void>; // ends the use of a store
 type Phase = "idle" | "opening" | "open" | "failed" | "closed";
 
 /** See the module's text. */
 export class Session implements SourceHost {
   readonly rows: RowCache;
   readonly writes: WriteLane;
+  readonly early = new EarlyRows(this);
   readonly events = new Emitter();
   onOpen: (() => void) | undefined; // called each time the store has been opened
   readonly #sources = new Map<string, Source<unknown>>();
@@ -284,7 +285,7 @@ export class Session implements SourceHost {
       const host: WireHost = { ...this.host, user: this.#user, event: (json) => this.#events(json, loaded) };
       loaded = await factory.create(JSON.stringify(this.#settings()), host);
       this.#loaded = loaded;
-      await loaded.client.open();
+      await this.early.during(loaded.client.open(), loaded.client);
       if (this.closed) return void (await loaded.client.close());
       if (this.#loaded !== loaded) return;
       this.#phase = "open";
@@ -347,6 +348,8 @@ export class Session implements SourceHost {
       case "status":
         touched.add(topics.status).add(topics.queue);
         return;
+      case "row":
+        return void later.push(() => this.early.answer(event.collection, event.id, event.row));
       case "queue":
       case "health":
         touched.add(event.type);

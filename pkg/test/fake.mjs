@@ -211,6 +211,8 @@ export class FakeClient {
     return row === undefined ? undefined : JSON.stringify(row);
   }
 
+  want() {}
+
   rows(collection, ids) {
     this.calls.rows += 1;
     return JSON.stringify(JSON.parse(ids).map((id) => this.view_.get(`${collection}/${id}`) ?? null));

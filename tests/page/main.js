@@ -71,6 +71,9 @@ const keys = encrypt && {
 /** A server of ours, or somebody else's. */
 const peer = settings.rest ? { backend: restBackend(settings.url, settings.rest) } : { url: settings.url };
 tw.db = openDb({ name: settings.name, ...peer, auth, collections, ...settings.options, ...keys });
+// A row that is asked for with the first breath, and whether the store was open when it came.
+const asked = sessionStorage.getItem("early");
+if (asked) tw.early = tw.db.todos.get(asked).then((row) => ({ row, open: tw.db.todos.peek(asked) !== undefined }));
 for (const type of EVENTS) tw.db.on(type, (event) => tw.events.push({ type, ...event }));
 tw.db.sync.status.subscribe((status) => tw.states.push(status.state + (status.reason ? `:${status.reason}` : "")));
 

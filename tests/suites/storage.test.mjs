@@ -111,6 +111,29 @@ describe("storage", () => {
     assert.deepEqual(outcome, { code: "quota", titles: ["after", "first"] });
   });
 
+  scenario(stack, "a row is answered before the store is read, and stays the same object", async (world) => {
+    const device = await calmDevice(world);
+    await device.run(async () => {
+      const note = "A note that says nothing. ".repeat(20);
+      const todos = Array.from({ length: 6_000 }, (_, i) => ({ id: `todo-${i}`, title: `todo ${i}`, note }));
+      await window.tw.db.todos.insertMany(todos);
+    });
+    await device.until("rows in segments", countOf, "segs");
+    await device.run(async () => {
+      await window.tw.db.todos.update("todo-4711", { title: "patched" });
+      sessionStorage.setItem("early", "todo-4711");
+    });
+    await device.reload();
+    const outcome = await device.run(async () => {
+      const { db, early } = window.tw;
+      const { row, open } = await early;
+      await db.todos.getMany([]);
+      const { title, $sync } = row;
+      return { title, status: $sync.status, open, same: row === db.todos.peek("todo-4711") };
+    });
+    assert.deepEqual(outcome, { title: "patched", status: "pending", open: false, same: true });
+  });
+
   for (const [store, sealed] of /** @type {const} */ ([
     ["log", false],
     ["segs", true],

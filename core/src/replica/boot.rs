@@ -6,6 +6,7 @@ use crate::error::{Code, CoreError};
 use crate::ids::ReplicaId;
 use crate::io::{Event, Now, Output, StoreError, StoreOp};
 use crate::log::record::{Record, Replica as Identity};
+use crate::replica::early::Round;
 use crate::replica::lane::Job;
 use crate::replica::{Phase, Replica};
 use crate::store::clean::Directories;
@@ -25,12 +26,18 @@ const RELOADS_MAX: u32 = 5;
 /// A cold open in progress.
 #[derive(Debug, Default)]
 pub struct Boot {
-    summary: Summary,
+    pub(crate) summary: Summary,
     loading: Loading,
     directories: Directories,
-    log: Vec<(u64, Vec<u8>)>,
+    /// The records of the directories.
+    pub(crate) records: Vec<(u64, Vec<u8>)>,
+    pub(crate) log: Vec<(u64, Vec<u8>)>,
     /// Segments that are not read yet, the last one first.
-    wanted: Vec<u64>,
+    pub(crate) wanted: Vec<u64>,
+    /// Answers before the end.
+    pub(crate) round: Option<Round>,
+    /// Something cannot be read, so nobody knows what it held.
+    pub(crate) damaged: bool,
 }
 
 impl Replica {
@@ -61,24 +68,28 @@ impl Replica {
         directories: Vec<(u64, Vec<u8>)>,
         log: Vec<(u64, Vec<u8>)>,
     ) {
+        let mut damaged = false;
         let summary = match summary.as_deref().map(Summary::decode).transpose() {
             Ok(summary) => summary.unwrap_or_default(),
             Err(error) if error.code == Code::FormatNewer => return self.open_failed(StoreError::FormatNewer),
             Err(error) => {
                 // The rows are whole; what the summary held is asked of the server again.
                 self.set_aside(&error);
+                damaged = true;
                 Summary { upto: log.first().map_or(0, |(key, _)| key - 1), ..Summary::default() }
             }
         };
-        let mut boot = Boot { summary, log, ..Boot::default() };
-        for (key, bytes) in directories {
-            match Directory::decode(&bytes) {
+        let mut boot = Boot { summary, log, damaged, ..Boot::default() };
+        for (key, bytes) in &directories {
+            match Directory::decode(bytes) {
                 Ok(directory) => {
-                    boot.directories.insert(key, directory);
+                    boot.directories.insert(*key, directory);
                 }
                 Err(error) => self.set_aside(&error),
             }
         }
+        boot.damaged |= boot.directories.len() != directories.len();
+        boot.records = directories;
         let holds_last = boot.log.iter().any(|(key, _)| *key == self.state.last);
         if boot.summary.upto < self.state.last && !holds_last {
             return self.log_emptied(now, boot);
@@ -105,7 +116,11 @@ impl Replica {
         self.fold_all(now, boot.log);
     }
 
+    /// Reads the segments that an answer needs, or the next ones.
     fn next_wave(&mut self, mut boot: Boot) {
+        if let Some(keys) = self.wanted_segments(&mut boot) {
+            return self.start_job(StoreOp::ReadSegments { keys }, Job::LoadSegments(Box::new(boot)));
+        }
         let mut keys = Vec::new();
         let mut bytes = 0;
         while let Some(key) = boot.wanted.last().copied() {
@@ -120,19 +135,28 @@ impl Replica {
     }
 
     pub(crate) fn segments_loaded(&mut self, now: Now, mut boot: Boot, segments: Vec<(u64, Option<Vec<u8>>)>) {
-        for (_, bytes) in segments {
+        for (key, bytes) in segments {
             let Some(bytes) = bytes else { return self.reload() };
-            if let Err(error) = Block::unpack(&bytes).and_then(|block| boot.loading.take(&block)) {
-                self.set_aside(&error);
-                // What it held of the server's is fetched again.
-                boot.summary.cursor = None;
-                self.maintenance.damaged = true;
+            match Block::unpack(&bytes).and_then(|block| boot.loading.take(&block).map(|()| block)) {
+                Ok(block) => {
+                    if let Some(round) = &mut boot.round {
+                        round.take(key, block);
+                    }
+                }
+                Err(error) => {
+                    self.set_aside(&error);
+                    // What it held of the server's is fetched again.
+                    boot.summary.cursor = None;
+                    self.maintenance.damaged = true;
+                    boot.damaged = true;
+                }
             }
         }
-        if boot.wanted.is_empty() { self.opened(now, boot) } else { self.next_wave(boot) }
+        if boot.wanted.is_empty() && boot.round.is_none() { self.opened(now, boot) } else { self.next_wave(boot) }
     }
 
     fn opened(&mut self, now: Now, boot: Boot) {
+        self.wanted_early = Vec::new();
         let reopened = self.maintenance.opened;
         let (state, errors) = boot.loading.finish(boot.summary);
         self.state = state;

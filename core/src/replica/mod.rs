@@ -16,6 +16,7 @@ pub mod boot;
 pub mod command;
 pub mod config;
 pub mod conflicts;
+pub mod early;
 pub mod fork;
 pub mod lane;
 pub mod live;
@@ -81,6 +82,8 @@ pub struct Replica {
     ready: std::vec::IntoIter<Output>,
     out: Vec<Output>,
     tokens: Token,
+    /// Rows that the app waits for while the store is being read.
+    wanted_early: Vec<(CollectionName, EntityId)>,
     changed: Vec<(CollectionName, bool, EntityId)>,
     wake_at_ms: Option<u64>,
     wishes: Vec<u64>,
@@ -126,6 +129,7 @@ impl Replica {
             ready: Vec::new().into_iter(),
             out: Vec::new(),
             tokens: 0,
+            wanted_early: Vec::new(),
             changed: Vec::new(),
             wake_at_ms: None,
             wishes: Vec::new(),

@@ -91,6 +91,10 @@ export class Host implements WireClient {
     return this.#ask(module.ROW, collection, id);
   }
 
+  want(collection: string, id: string): void {
+    this.#effects.ask((client) => client.call(module.WANT, collection, id));
+  }
+
   rows(collection: string, ids: string): string {
     return this.#call(module.ROWS, collection, ids);
   }

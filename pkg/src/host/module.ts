@@ -52,6 +52,7 @@ export const QUERY = 4;
 export const VIEW = 5;
 export const COMMAND = 6;
 export const EXPORT = 7;
+export const WANT = 8;
 
 // What `stored` says.
 export const LOADED = 0;

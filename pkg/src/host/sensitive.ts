@@ -153,6 +153,11 @@ export class Guard implements WireClient {
     return JSON.stringify(this.#whole(collection, id, JSON.parse(text) as Record<string, unknown>, paths));
   }
 
+  want(collection: string, id: string): void {
+    // What is not stored is put in when both are open.
+    if (!this.fields.has(collection)) this.#main.want(collection, id);
+  }
+
   rows(collection: string, ids: string): string {
     const text = this.#main.rows(collection, ids);
     const paths = this.fields.get(collection);

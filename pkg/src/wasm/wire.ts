@@ -12,6 +12,8 @@ export interface WireClient {
   write(request: string, lines: string): string;
   undo(write: number): string;
   row(collection: string, id: string): string | undefined;
+  /** Asks for a row while the store opens; an event `row` brings it, if that is sooner. */
+  want(collection: string, id: string): void;
   rows(collection: string, ids: string): string;
   query(request: string): string;
   view(what: "status" | "queue" | "health" | "metrics" | "conflicts" | "calls"): string;

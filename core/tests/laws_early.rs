@@ -1,0 +1,198 @@
+//! A row that is answered while the store is still being read is the row that the open store shows: over random edits,
+//! of three devices that go on and off line, in any number of segments, with conflicts, dead letters and what is gone.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod world;
+
+use proptest::prelude::*;
+use tidewire_core::engine::Engine;
+use tidewire_core::io::{Event, Input, Now, Output};
+use tidewire_core::json;
+use tidewire_core::json::Value;
+use tidewire_core::log::codec;
+use tidewire_core::model::schema::Strategy as Merge;
+use tidewire_core::store::directory::Directory;
+use world::disk::Disk;
+use world::parked::{Three, three};
+use world::{World, delete, insert, set};
+
+const IDS: u64 = 8;
+const NOW: Now = Now { wall_ms: 1_800_000_000_000, mono_ms: 1 };
+
+/// What a tab says of a row before its store is open, if anything, and what it shows once it is.
+fn early(disk: &Disk, id: &str) -> (Option<Value>, Option<String>) {
+    let mut disk = disk.clone();
+    let config = r#"{"name": "test", "url": "http://localhost", "collections": {"deals": {}, "people": {}}}"#;
+    let mut engine = Engine::new(config, [77; 16]).unwrap();
+    engine.open(NOW);
+    engine.want("deals", id).unwrap();
+    let mut answer = None;
+    while let Some(output) = engine.poll() {
+        match output {
+            Output::Store { token, op } => {
+                let result = disk.carry_out(op);
+                engine.handle(NOW, Input::Stored { token, result });
+            }
+            Output::Event(Event::Json(event)) if event["type"] == "row" => {
+                assert!(answer.is_none(), "answered once");
+                assert_eq!((&event["collection"], &event["id"]), (&json!("deals"), &json!(id)));
+                answer = Some(event["row"].clone());
+            }
+            Output::Event(Event::Opened) => break,
+            _ => {}
+        }
+    }
+    (answer, engine.row("deals", id).unwrap())
+}
+
+/// Compares every row; returns how many were answered early.
+fn check(disk: &Disk) -> usize {
+    let mut answered = 0;
+    for n in 0..=IDS {
+        let (answer, row) = early(disk, &format!("e{n}"));
+        let Some(answer) = answer else { continue };
+        answered += 1;
+        assert!(answer == json!(row), "e{n}: an early row is another");
+    }
+    answered
+}
+
+fn pad(n: u64) -> String {
+    format!("{n} ").repeat(2_000)
+}
+
+/// One random edit; what cannot be done is not done.
+fn edit(world: &mut World, tab: usize, (kind, id, n): (u8, u64, u64)) {
+    let (name, other) = (format!("e{}", id % IDS), format!("e{}", (id + 1) % IDS));
+    let ops = match kind {
+        0..4 => json!([insert(&name, json!({"f": n, "g": 0, "text": pad(n)}))]),
+        4..8 => json!([set(&name, "/f", n)]),
+        8 => json!([set(&name, "/g", n), set(&name, "/text", pad(n))]),
+        9 => json!([delete(&name)]),
+        _ => json!([set(&name, "/f", n), set(&other, "/g", n)]),
+    };
+    let request = json!({"atomic": kind > 9, "ops": ops}).to_string();
+    let _refused = world.tabs[tab].engine.write(world.now, &request, "");
+    world.settle();
+}
+
+/// Gives up the oldest edit that waits.
+fn discard(world: &mut World, tab: usize) {
+    let queue = world.view(tab, "queue");
+    let n = &queue["pending"][0]["n"];
+    if !n.is_null() {
+        world.command(tab, json!({"do": "discard", "n": n}));
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Phase {
+    edits: Vec<(u8, u8, u64, u64)>,
+    online: bool,
+    discards: bool,
+    pause_ms: u64,
+}
+
+fn phase() -> impl Strategy<Value = Phase> {
+    let edits = prop::collection::vec((0..3_u8, 0..12_u8, 0..IDS, 0..1_000_u64), 4..24);
+    (edits, prop::bool::weighted(0.6), prop::bool::weighted(0.1), prop::sample::select(vec![0, 700, 3_000]))
+        .prop_map(|(edits, online, discards, pause_ms)| Phase { edits, online, discards, pause_ms })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_early_row_is_the_row_of_the_open_store(phases in prop::collection::vec(phase(), 3..9)) {
+        let Three { mut world, ada, also_ada, bob } = three(Merge::Manual);
+        let profile = world.tabs[ada].profile;
+        for Phase { edits, online, discards, pause_ms } in phases {
+            world.set_network(online);
+            for (device, kind, id, n) in edits {
+                edit(&mut world, [ada, also_ada, bob][usize::from(device)], (kind, id, n));
+            }
+            if discards {
+                discard(&mut world, ada);
+            }
+            world.run(pause_ms);
+            check(&world.disks[profile]);
+        }
+    }
+}
+
+/// A store of many segments: edits that went up and came back, in several seals, and some that wait.
+fn store() -> Disk {
+    let Three { mut world, ada, .. } = three(Merge::Manual);
+    for round in 0..6 {
+        world.set_network(round < 5);
+        for id in 0..IDS {
+            edit(&mut world, ada, (if round == 0 { 0 } else { 8 }, id, round * 10 + id));
+        }
+        world.run(3_000);
+    }
+    edit(&mut world, ada, (4, 3, 777));
+    let disk = world.disks[world.tabs[ada].profile].clone();
+    assert!(disk.segments.len() > 4, "{} segments", disk.segments.len());
+    disk
+}
+
+#[test]
+fn rows_are_answered_before_everything_is_read() {
+    let disk = store();
+    assert_eq!(check(&disk), 9);
+    let (answer, row) = early(&disk, "e3");
+    assert!(row.unwrap().contains("\"f\":777"));
+    assert!(answer.unwrap().as_str().unwrap().contains("\"pending\""));
+    assert_eq!(early(&disk, "e8"), (Some(Value::Null), None));
+}
+
+#[test]
+fn an_edit_that_a_later_segment_calls_gone_is_not_shown() {
+    let Three { mut world, ada, .. } = three(Merge::Manual);
+    world.set_network(false);
+    for n in 1..20 {
+        edit(&mut world, ada, if n < 8 { (0, n, n) } else { (8, 2 + n % 6, n) });
+    }
+    world.run(3_000);
+    assert!(world.disks[world.tabs[ada].profile].seals > 0);
+    discard(&mut world, ada);
+    world.set_network(true);
+    world.run(1);
+    for n in 0..20 {
+        edit(&mut world, ada, (8, 2 + n % 6, n));
+    }
+    world.run(5_000);
+    let disk = &world.disks[world.tabs[ada].profile];
+    assert_eq!(world.view(ada, "status")["pending"], 0);
+    assert_eq!(early(disk, "e1"), (Some(Value::Null), None));
+    assert_eq!(check(disk), 9);
+}
+
+#[test]
+fn where_directories_say_less_rows_are_the_same() {
+    let mut disk = store();
+    for record in disk.directories.values_mut() {
+        let Directory { rows, bytes, lowest, highest } = Directory::decode(record).unwrap();
+        let plain = json!({"rows": rows, "bytes": bytes, "lowest": lowest, "highest": highest});
+        *record = codec::encode(2, plain.to_string().as_bytes());
+    }
+    check(&disk);
+    let (_, row) = early(&disk, "e3");
+    assert!(row.unwrap().contains("\"f\":777"));
+}
+
+#[test]
+fn where_something_is_damaged_nothing_is_answered_early() {
+    let whole = store();
+    for key in whole.segments.keys() {
+        let mut disk = whole.clone();
+        *disk.segments.get_mut(key).unwrap().last_mut().unwrap() ^= 1;
+        check(&disk);
+        let mut disk = whole.clone();
+        *disk.directories.get_mut(key).unwrap().last_mut().unwrap() ^= 1;
+        assert_eq!(check(&disk), 0);
+    }
+    let mut disk = whole;
+    *disk.log.values_mut().last().unwrap().last_mut().unwrap() ^= 1;
+    assert_eq!(check(&disk), 0);
+}
