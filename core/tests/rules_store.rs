@@ -6,7 +6,7 @@ mod world;
 
 use tidewire_core::authority::memory::MemoryStore;
 use tidewire_core::json;
-use world::{World, inc, insert, pair, world};
+use world::{World, inc, insert, pair, set, world};
 
 /// A minute of a tab that has nothing else to do: an operation every two seconds is plenty.
 const OPS_A_MINUTE: usize = 30;
@@ -150,4 +150,44 @@ fn rule_24_the_journal_outlives_a_sweep() {
     world.set_network(true);
     world.run(60_000);
     assert_eq!(world.row(a, "d1").unwrap()["f"], 40, "all that the backup had not seen");
+}
+
+#[test]
+fn what_two_tabs_had_queued_is_written_again_once_when_their_store_is_replaced() {
+    for both in [false, true] {
+        let (mut world, a, b) = pair();
+        let other = world.tab(0);
+        world.run(5_000);
+        world.set_network(false);
+        world.write(a, inc("d1", "/g", 1));
+        world.write_all(other, true, json!([inc("d1", "/g", 10), insert("d2", json!({"n": 1}))]));
+        world.run(1_000);
+        world.disks[0] = Default::default();
+        world.write(a, set("d1", "/f", "after"));
+        if both {
+            // Before it has heard of the first one's.
+            world.write(other, inc("d1", "/g", 100));
+        }
+        world.run(1_000);
+        world.write(other, inc("d1", "/g", 1_000));
+        world.set_network(true);
+        world.run(10_000);
+        let row = world.row(b, "d1").unwrap();
+        assert_eq!((&row["f"], &row["g"]), (&json!("after"), &json!(if both { 1_111 } else { 1_011 })));
+        assert_eq!(world.row(other, "d1"), world.row(a, "d1"));
+        assert_eq!(world.row(b, "d2").unwrap()["n"], 1);
+    }
+}
+
+#[test]
+fn a_tab_that_does_nothing_learns_that_its_store_was_replaced() {
+    let (mut world, a, _) = pair();
+    let passive = world.tab(0);
+    world.run(5_000);
+    world.set_network(false);
+    world.disks[0] = Default::default();
+    world.write(a, insert("d2", json!({"n": 1})));
+    world.run(1_000);
+    assert_eq!(world.row(passive, "d1"), None);
+    assert_eq!(world.row(passive, "d2").unwrap()["n"], 1);
 }
