@@ -169,8 +169,9 @@ fn what_two_tabs_had_queued_is_written_again_once_when_their_store_is_replaced()
             world.write(other, inc("d1", "/g", 100));
         }
         world.run(1_000);
-        world.write(other, inc("d1", "/g", 1_000));
         world.set_network(true);
+        world.run(10_000);
+        world.write(other, inc("d1", "/g", 1_000));
         world.run(10_000);
         let row = world.row(b, "d1").unwrap();
         assert_eq!((&row["f"], &row["g"]), (&json!("after"), &json!(if both { 1_111 } else { 1_011 })));

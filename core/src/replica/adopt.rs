@@ -6,7 +6,8 @@
 //! the user's                  └─► adopt ────┘
 //! ```
 //!
-//! Whatever was interrupted is found by `claimed` again; `store::adopt` sees to it that nothing counts twice.
+//! Whatever was interrupted is found by `claimed` again; `store::adopt` sees to it that nothing counts twice. What a
+//! store that was lost had not got through goes into the new one the same way.
 
 use crate::error::CoreError;
 use crate::json;
@@ -16,7 +17,7 @@ use crate::log::record::{Adopt, Claim, Record};
 use crate::model::edit::Edit;
 use crate::replica::Replica;
 use crate::store::adopt::{is_nobodys, mark_of};
-use crate::store::state::Status;
+use crate::store::state::{Entry, Status};
 
 /// One step.
 #[derive(Debug)]
@@ -68,19 +69,42 @@ impl Replica {
         if is_nobodys(&self.state) { free } else { 0 }
     }
 
-    /// As records of bounded size for the user's store; a transaction stays whole.
     fn claimed(&self, mark: u64) -> Value {
-        let mut records: Vec<Adopt> = Vec::new();
-        let (mut bytes, mut tx, mut done) = (0, None, None);
-        for (n, entry) in self.state.queue.iter().filter(|(_, entry)| entry.status == Status::Claimed(mark)) {
+        let adopted = self.adoptable(&|entry| entry.status == Status::Claimed(mark));
+        let done = adopted.last().and_then(|(record, _)| record.from.last().copied());
+        let records: Vec<Adopt> = adopted.into_iter().map(|(record, _)| record).collect();
+        json!({"pending": self.unclaimed(), "done": done, "records": records})
+    }
+
+    /// The store is a new one: what the old one had not got through is written again. Every tab does so that had the
+    /// old one open; the fold takes each edit once.
+    pub(crate) fn rewrite_unsent(&mut self) {
+        let records = self.adoptable(&|entry| matches!(entry.status, Status::Queued | Status::Held { .. }));
+        let later = std::mem::take(&mut self.writes.waiting);
+        for (record, edits) in records {
+            let mut draft = self.writes.draft();
+            for edit in edits {
+                self.writes.show(&mut draft, edit, None);
+            }
+            self.writes.add_record(Record::Adopt(record), draft);
+        }
+        self.writes.waiting.extend(later);
+    }
+
+    /// Queued edits as records of bounded size for another store; a transaction stays whole.
+    fn adoptable(&self, takes: &dyn Fn(&Entry) -> bool) -> Vec<(Adopt, Vec<Edit>)> {
+        let mut records: Vec<(Adopt, Vec<Edit>)> = Vec::new();
+        let (mut bytes, mut tx) = (0, None);
+        for (n, entry) in self.state.queue.iter().filter(|(_, entry)| takes(entry)) {
             let Some(source) = self.state.replica.clone() else { break };
             let same = entry.tx.is_some() && entry.tx == tx;
             bytes += entry.edit.raw.get().len();
             if records.is_empty() || !same && bytes > RECORD_BYTES {
                 bytes = entry.edit.raw.get().len();
-                records.push(Adopt { source, from: Vec::new(), mutations: Vec::new(), tx: Vec::new() });
+                let record = Adopt { source, from: Vec::new(), mutations: Vec::new(), tx: Vec::new() };
+                records.push((record, Vec::new()));
             }
-            let Some(record) = records.last_mut() else { break };
+            let Some((record, edits)) = records.last_mut() else { break };
             match record.tx.last_mut() {
                 Some((_, len)) if same => *len += 1,
                 _ if entry.tx.is_some() => record.tx.push((record.from.len() as u32, 1)),
@@ -88,10 +112,10 @@ impl Replica {
             }
             record.from.push(*n);
             record.mutations.push(entry.edit.raw.clone());
+            edits.push(entry.edit.clone());
             tx = entry.tx;
-            done = Some(*n);
         }
-        json!({"pending": self.unclaimed(), "done": done, "records": records})
+        records
     }
 
     fn adopt(&mut self, records: Vec<Adopt>) -> Result<Value, CoreError> {

@@ -8,6 +8,7 @@ use crate::io::{Event, Now, Output, StoreError, StoreOp};
 use crate::log::record::{Record, Replica as Identity};
 use crate::replica::early::Round;
 use crate::replica::lane::Job;
+use crate::replica::tabs::{LOOK, Message};
 use crate::replica::{Phase, Replica};
 use crate::store::clean::Directories;
 use crate::store::directory::Directory;
@@ -227,6 +228,8 @@ impl Replica {
         self.state = State::default();
         self.watches.forget_rows();
         self.lead_again();
+        // Who reads and writes nothing has not noticed.
+        self.output(Output::Broadcast(Message::Do(LOOK.into()).encode()));
         self.reload();
     }
 

@@ -25,6 +25,8 @@ pub struct Lane {
     server: Vec<Batch>,
     /// Another tab wrote something that was not in its message.
     pub(crate) wants_read: bool,
+    /// It may not be the store any more that this tab knows.
+    pub(crate) wants_check: bool,
     /// There was no room for the server's data or for what is known of the queue: nothing can be synced.
     full: bool,
     /// Failures of the store in a row, and when to try again.
@@ -116,6 +118,9 @@ impl Replica {
             self.lane.wants_read = false;
             let after = self.state.last;
             return self.start_job(StoreOp::ReadLog { after }, Job::Read);
+        }
+        if std::mem::take(&mut self.lane.wants_check) {
+            return self.check_store();
         }
         if let Some(mut records) = self.take_writes() {
             let durability = self.config.write_durability();

@@ -1,7 +1,8 @@
 //! Upkeep of the store in idle time: sealing the log into segments and sweeping out dead rows, in bounded slices.
 
+use crate::ids::MutationId;
 use crate::io::{Durability, NewSegment, Now, Output, StoreOp};
-use crate::log::record::{Record, Replica as Identity, Sealed};
+use crate::log::record::{Record, Sealed, Sent};
 use crate::replica::lane::Job;
 use crate::replica::tabs::Message;
 use crate::replica::{Phase, Replica};
@@ -105,6 +106,11 @@ impl Replica {
     /// The log's next key is not the one that we expected: somebody wrote, or the log is not what it was.
     pub(crate) fn seal_refused(&mut self, now: Now) {
         self.pause_upkeep(now);
+        self.check_store();
+    }
+
+    /// Looks whether the store still has what this tab folded last.
+    pub(crate) fn check_store(&mut self) {
         self.start_job(StoreOp::ReadLog { after: self.state.last.saturating_sub(1) }, Job::Check);
     }
 
@@ -114,10 +120,9 @@ impl Replica {
         if !records.is_empty() {
             return self.fold_all(now, records);
         }
-        if let Some(id) = self.state.replica.clone() {
-            let owner = self.state.owner.clone();
-            self.append(vec![Record::Replica(Identity { id, owner })], Durability::Strict);
-        }
+        // Not who this is: if the store is another one, that is somebody else.
+        let nothing = Sent { fence: 0, through: MutationId::default() };
+        self.append(vec![Record::Sent(nothing)], Durability::Strict);
     }
 
     /// Upkeep waits, longer each time; nothing else does.

@@ -12,6 +12,9 @@ use crate::replica::{Phase, Replica};
 /// What the app is told when a newer release has moved the data.
 pub(crate) const MOVED: &str = "a newer release has moved the data: reload the page";
 
+/// Asks the other tabs to look whether the store is still the one that they know.
+pub(crate) const LOOK: &str = "look";
+
 /// The key of a record that the store has not taken yet: behind all others.
 const NOT_YET: u64 = u64::MAX;
 

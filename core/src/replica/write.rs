@@ -15,7 +15,6 @@ use crate::replica::refused::RefusedWrites;
 use crate::replica::tabs::MOVED;
 use crate::small::SmallMap;
 use crate::store::commit::ReadCommit;
-use crate::store::state::{Entry, Status};
 use crate::table::Table;
 use crate::view::Seen;
 
@@ -69,7 +68,7 @@ struct Run {
 pub struct Writes {
     next_id: u64,
     /// Waiting for an append.
-    waiting: Vec<Write>,
+    pub(crate) waiting: Vec<Write>,
     /// In the append that is in flight, by record.
     in_flight: Vec<Vec<Write>>,
     /// Complete, by log key; folded when that key is.
@@ -346,31 +345,6 @@ impl Replica {
         for (collection, id) in touched {
             self.touch(&collection, &id, false);
         }
-    }
-
-    /// The store is new: what the old one had not got through is written again.
-    pub(crate) fn rewrite_unsent(&mut self) {
-        let queue = std::mem::take(&mut self.state.queue);
-        let pending = queue
-            .into_iter()
-            .map(|(_, entry)| entry)
-            .filter(|entry| matches!(entry.status, Status::Queued | Status::Held { .. }));
-        let mut units: Vec<(Option<MutationId>, Vec<Entry>)> = Vec::new();
-        for entry in pending {
-            match units.last_mut() {
-                Some((Some(tx), members)) if entry.tx == Some(*tx) => members.push(entry),
-                _ => units.push((entry.tx, vec![entry])),
-            }
-        }
-        let later = std::mem::take(&mut self.writes.waiting);
-        for (tx, members) in units {
-            let mut draft = self.writes.draft();
-            for entry in members {
-                self.writes.show(&mut draft, entry.edit, None);
-            }
-            self.writes.add(draft, tx.is_some(), None);
-        }
-        self.writes.waiting.extend(later);
     }
 }
 
