@@ -192,19 +192,22 @@ impl Replica {
     }
 
     fn take_lines(&mut self, now: Now, token: Token) -> Result<(), CoreError> {
-        while let Some(stream) = self.stream(token) {
-            let Some(end) = stream.buffer.iter().position(|byte| *byte == b'\n') else {
-                if stream.buffer.len() > LINE_BYTES_MAX {
-                    return Err(bad("a line of a pull is too long"));
-                }
-                break;
-            };
-            let rest = stream.buffer.split_off(end + 1);
-            let line = std::mem::replace(&mut stream.buffer, rest);
+        let Some(stream) = self.stream(token) else { return Ok(()) };
+        let buffer = std::mem::take(&mut stream.buffer);
+        let mut rest = &buffer[..];
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let (line, after) = rest.split_at(end + 1);
+            rest = after;
             let line = line.trim_ascii();
             if !line.is_empty() {
                 self.take_line(now, token, line)?;
             }
+        }
+        if rest.len() > LINE_BYTES_MAX {
+            return Err(bad("a line of a pull is too long"));
+        }
+        if let Some(stream) = self.stream(token) {
+            stream.buffer = rest.to_vec();
         }
         Ok(())
     }
@@ -272,6 +275,7 @@ impl Replica {
         if tip.is_some() {
             self.live.tip = tip;
         }
+        self.metrics.received(&rows);
         let records = changes_records(last, rows);
         self.append(records, Durability::Relaxed);
         let (done, total) = self.pulling.progress().unwrap_or_default();
