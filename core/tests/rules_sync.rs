@@ -350,3 +350,26 @@ fn a_pull_that_brings_nothing_is_told_all_the_same() {
     world.run(100);
     assert!(world.events(a, "health").len() > before, "who waits for `now` hears of its end");
 }
+
+#[test]
+fn what_was_sent_and_received_is_counted_by_collection() {
+    let (mut world, a, b) = pair();
+    let counts = |world: &World, tab: usize| {
+        let counters = world.view(tab, "metrics")["collections"]["deals"].clone();
+        ["accepted", "rejected", "received", "bytesUp", "bytesDown"].map(|what| counters[what].as_u64().unwrap_or(0))
+    };
+    let before = counts(&world, a);
+    world.write(a, set("d1", "/f", "mine"));
+    world.run(1_000);
+    world.set_network(false);
+    // Of two inserts under one id the server takes the first.
+    world.write(a, insert("d2", json!({"n": 1})));
+    world.write(b, insert("d2", json!({"n": 2})));
+    world.set_network(true);
+    world.run(5_000);
+    let (a_has, b_has) = (counts(&world, a), counts(&world, b));
+    assert_eq!([a_has[0] - before[0] + b_has[0], a_has[1] + b_has[1]], [2, 1], "{a_has:?} {b_has:?}");
+    assert_eq!(a_has[2] - before[2], 2);
+    assert!(a_has[3] - before[3] > 100 && a_has[4] > before[4], "{before:?} {a_has:?}");
+    assert!(world.view(a, "metrics")["collections"]["deals"]["pushMs"]["p50"].as_u64().is_some());
+}

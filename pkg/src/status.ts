@@ -114,6 +114,21 @@ export interface Metrics {
   /** Null before the first one. */
   readonly pushMs: { readonly p50: number | null; readonly p99: number | null };
   readonly pullMs: { readonly p50: number | null; readonly p99: number | null };
+  readonly collections: { readonly [name: string]: CollectionMetrics };
+}
+
+/** Of one collection; only those that something was sent or received of. */
+export interface CollectionMetrics {
+  /** Edits that the server took, whole or merged, and that it refused. */
+  readonly accepted: number;
+  readonly rejected: number;
+  /** Changes that the server sent. */
+  readonly received: number;
+  /** Of the edits and documents alone, before compression. */
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  /** Pushes with edits of this collection; null before the first one. */
+  readonly pushMs: { readonly p50: number | null; readonly p99: number | null };
 }
 
 /** What a status is before the store is open; the same on a server and in the first render of a page. */

@@ -216,6 +216,7 @@ impl Replica {
         }
         self.live.tip = Some(cursor.clone());
         let step = Changes { fence: self.tabs.fence(), cursor: Some(cursor), ..Changes::default() };
+        self.metrics.received(&changes);
         self.append(changes_records(step, changes), Durability::Relaxed);
     }
 }

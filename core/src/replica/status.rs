@@ -15,50 +15,6 @@ pub(crate) fn no_room() -> Value {
     json!({"code": Code::Quota, "message": "the storage is full: free some space"})
 }
 
-/// Durations kept for percentiles.
-const SAMPLES_MAX: usize = 200;
-
-/// Counters since this tab opened.
-#[derive(Debug, Default)]
-pub struct Metrics {
-    pub(crate) requests: u64,
-    pub(crate) failures: u64,
-    pub(crate) bytes_up: u64,
-    pub(crate) bytes_down: u64,
-    pub(crate) recoveries: u64,
-    pushes: Vec<u64>,
-    pulls: Vec<u64>,
-}
-
-impl Metrics {
-    pub(crate) fn request_started(&mut self, bytes: usize) {
-        self.requests += 1;
-        self.bytes_up += bytes as u64;
-    }
-
-    pub(crate) fn push_done(&mut self, ms: u64) {
-        keep(&mut self.pushes, ms);
-    }
-
-    pub(crate) fn pull_done(&mut self, ms: u64) {
-        keep(&mut self.pulls, ms);
-    }
-}
-
-fn keep(samples: &mut Vec<u64>, ms: u64) {
-    if samples.len() == SAMPLES_MAX {
-        samples.remove(0);
-    }
-    samples.push(ms);
-}
-
-fn percentiles(samples: &[u64]) -> Value {
-    let mut sorted = samples.to_vec();
-    sorted.sort_unstable();
-    let at = |share: usize| sorted.get((sorted.len() * share / 100).min(sorted.len().saturating_sub(1)));
-    json!({"p50": at(50), "p99": at(99)})
-}
-
 impl Replica {
     /// The connection's state, without what differs from tab to tab.
     pub(crate) fn connection_view(&self, now: Now) -> Value {
@@ -217,15 +173,6 @@ impl Replica {
         }
         let synced = self.tabs.leads() && self.config.url.is_some();
         with(judge(&measures, &self.config.health, synced), "collections", collections)
-    }
-
-    /// `db.sync.metrics`.
-    pub fn metrics_view(&self) -> Value {
-        json!({
-            "requests": self.metrics.requests, "failures": self.metrics.failures, "recoveries": self.metrics.recoveries,
-            "bytesUp": self.metrics.bytes_up, "bytesDown": self.metrics.bytes_down,
-            "pushMs": percentiles(&self.metrics.pushes), "pullMs": percentiles(&self.metrics.pulls),
-        })
     }
 }
 

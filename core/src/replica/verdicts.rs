@@ -91,7 +91,6 @@ impl Replica {
             return self.forked(now, flight, items);
         }
         self.pushing.fork = None;
-        self.metrics.push_done(now.mono_ms - flight.started_ms);
         self.pushing.backoff.reset();
         self.pushing.others_succeed = false;
         self.pushing.grow(self.config.batch.max_count);
@@ -101,6 +100,7 @@ impl Replica {
         }
         let asked = |item: &VerdictItem| flight.ns.contains(&item.n);
         let verdicts: Vec<VerdictItem> = answer.verdicts.into_iter().filter(asked).collect();
+        self.metrics.push_done(now.mono_ms - flight.started_ms, &verdicts, &self.state);
         if verdicts.iter().any(|item| matches!(item.verdict, Verdict::Held { .. })) {
             self.pushing.held_retry_ms = now.mono_ms + HELD_RETRY_MS;
         }
