@@ -65,6 +65,11 @@ function faults() {
 async function calmDevice(world) {
   const device = await world.device({ line: (proxy) => proxy.refuse() });
   await device.run(async () => void (await window.tw.db.todos.insert({ title: "first" })));
+  // The record that says who leads is stored when all of the module is there; then the server is tried.
+  await device.until("that it leads", () => {
+    const status = window.tw.db.sync.status.peek();
+    return status.state === "offline" || (status.state === "connecting" && status.attempt > 0);
+  });
   await device.run(faults);
   return device;
 }
