@@ -42,6 +42,8 @@ pub struct Pushing {
     pub(crate) attempts: SmallMap<MutationId, u32>,
     /// The server knows this store's numbers with other content.
     pub(crate) fork: Option<Fork>,
+    /// The newest edit when it was last looked which of them can be joined.
+    planned: Option<MutationId>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -158,15 +160,18 @@ impl Replica {
         let ns = self.choose(now);
         self.wish_for_later(now);
         let Some(through) = ns.last().copied() else { return };
+        if through <= self.state.sent_through {
+            return self.send_push(now);
+        }
         let mut records = Vec::new();
-        for joined in coalesce::plan(&self.state) {
-            {
+        let newest = self.state.queue.last_key().copied();
+        // A long queue goes in many pushes; what could be joined was, unless there is more of it now.
+        if self.pushing.planned != newest {
+            self.pushing.planned = newest;
+            for joined in coalesce::plan(&self.state) {
                 let m = Raw::trusted(json::to_text(&joined.mutation));
                 records.push(Record::Coalesce(Coalesce { survivor: joined.survivor, absorbed: joined.absorbed, m }));
             }
-        }
-        if through <= self.state.sent_through {
-            return self.send_push(now);
         }
         records.push(Record::Sent(Sent { fence: self.tabs.fence(), through }));
         self.append(records, Durability::Strict);
