@@ -126,7 +126,7 @@ export function clientConfig(settings: DbSettings, parts: ReadonlyMap<string, Co
 }
 
 function collectionConfig(options: AnyCollectionOptions): JsonObject {
-  const { fields, refs, conflict, ...rest } = options;
+  const { fields, refs, conflict, local, ...rest } = options;
   const byPointer = Object.entries(fields ?? {})
     .filter(([, strategy]) => strategy !== undefined)
     .map(([path, strategy]) => [toPointer(path), strategy]);
@@ -135,6 +135,7 @@ function collectionConfig(options: AnyCollectionOptions): JsonObject {
     // The server parks for a function, too: to it the two are one.
     ...(conflict === undefined ? {} : { conflict: typeof conflict === "function" ? "manual" : conflict }),
     ...(byPointer.length > 0 ? { fields: Object.fromEntries(byPointer) } : {}),
+    ...(local === undefined ? {} : { local: local.map(toPointer) }),
     ...(refs === undefined
       ? {}
       : { refs: Object.fromEntries(Object.entries(refs).map(([path, ref]) => [toPointer(path), ref])) }),

@@ -134,6 +134,11 @@ export interface CollectionOptions<T, R = Refs<T>> {
   readonly onDeleteConflict?: "delete-wins" | "update-wins";
   /** What the view shows of a write that the server refused. */
   readonly onReject?: "undo" | "keep";
+  /**
+   * Fields that never leave this device: in no push, no conflict and no digest. They stay when the server changes the
+   * entity, and go with it. Let the validator do without them: on other devices they are not there.
+   */
+  readonly local?: readonly Path<T>[];
   /** Fields that hold the id of another entity; `include` follows them. */
   readonly refs?: R & {
     readonly [P in Exclude<keyof R, IdPath<T>> & string]: TypeProblem<`There is no field "${P}" that can hold an id.`>;
@@ -151,6 +156,7 @@ export interface AnyCollectionOptions {
   readonly fields?: { readonly [path: string]: Strategy | "manual" | "counter" | "text" | "union" | undefined };
   readonly onDeleteConflict?: "delete-wins" | "update-wins";
   readonly onReject?: "undo" | "keep";
+  readonly local?: readonly string[];
   readonly refs?: { readonly [path: string]: Ref };
   readonly sensitive?: readonly string[];
 }

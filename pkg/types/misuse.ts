@@ -162,3 +162,7 @@ collection(todo, { sensitive: ["colour"] });
 openDb({ name: "x", sensitive: "plain", collections: { todos: collection(todo, { sensitive: ["address.city"] }) } });
 // @ts-expect-error 46: a store has a key or a passphrase
 openDb({ name: "x", encrypt: { password: "x" }, collections: { todos: todo } });
+// What stays on the device.
+
+// @ts-expect-error 55: a local field that does not exist
+collection(todo, { local: ["colour"] });

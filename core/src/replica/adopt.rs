@@ -91,7 +91,25 @@ impl Replica {
             tx = entry.tx;
             done = Some(*n);
         }
+        for record in &mut records {
+            self.add_local(record);
+        }
         json!({"pending": self.unclaimed(), "done": done, "records": records})
+    }
+
+    /// What only this device has of these entities goes with them.
+    fn add_local(&self, record: &mut Adopt) {
+        let edits = record.mutations.iter().filter_map(|raw| Edit::read(raw.clone()).ok());
+        let mut targets: Vec<_> = edits.map(|edit| edit.target()).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        let Some(last) = record.from.last().copied() else { return };
+        for (collection, id) in targets {
+            if let Some(edit) = self.local_row(&collection.local(), &id, self.state.hlc) {
+                record.from.push(last);
+                record.mutations.push(edit.raw.clone());
+            }
+        }
     }
 
     fn adopt(&mut self, records: Vec<Adopt>) -> Result<Value, CoreError> {

@@ -2,13 +2,16 @@
 
 use crate::error::{Code, CoreError};
 use crate::health::HealthLimits;
-use crate::ids::CONFLICTS;
+use crate::ids::CollectionName;
 use crate::io::Durability;
 use crate::json::{self, Fields, JsonLimits, Value};
 use crate::limits;
+use crate::model::local::Local;
+use crate::model::path::Path;
 use crate::model::schema::{Settings, read_settings};
 use crate::queue::backoff::Bounds;
 use crate::queue::batch::Limits;
+use crate::small::SmallMap;
 
 /// The options of one database.
 #[derive(Debug, Clone)]
@@ -19,6 +22,8 @@ pub struct Config {
     pub url: Option<String>,
     /// What is kept and synced.
     pub collections: Settings,
+    /// Fields of theirs that never leave the device.
+    pub locals: SmallMap<CollectionName, Local>,
     /// Wait for an answer, or for the next bytes of one.
     pub timeout_ms: u64,
     /// Backoff.
@@ -80,6 +85,7 @@ impl Default for Config {
             name: String::new(),
             url: None,
             collections: Settings::default(),
+            locals: SmallMap::new(),
             timeout_ms: limits::REQUEST_TIMEOUT_MS,
             retry: Retry::default(),
             batch: Batch::default(),
@@ -122,8 +128,8 @@ impl Config {
         if config.name.is_empty() {
             return Err(CoreError::new(Code::BadConfig, "a database needs a `name`"));
         }
-        if config.collections.contains_key(CONFLICTS) {
-            return Err(CoreError::new(Code::BadConfig, "`$conflicts` is a name of Tidewire's own: choose another"));
+        if config.collections.keys().any(CollectionName::is_reserved) {
+            return Err(CoreError::new(Code::BadConfig, "names with `$` are Tidewire's own: choose another"));
         }
         config.batch.max_count = config.batch.max_count.clamp(1, limits::PUSH_MUTATIONS_MAX);
         config.batch.max_bytes = config.batch.max_bytes.clamp(1, limits::PUSH_BYTES_MAX / 2);
@@ -141,6 +147,14 @@ impl Config {
             max_document_bytes: fields.size_or("maxDocumentBytes", limits::DOCUMENT_BYTES_MAX)?,
             ..Self::default()
         };
+        for (name, options) in fields.entries("collections")? {
+            let paths = Fields::of(options)?.list("local", Path::read)?;
+            if !paths.is_empty() {
+                let name = CollectionName::parse(name)?;
+                let local = Local::new(&name, paths)?;
+                config.locals.insert(name, local);
+            }
+        }
         if let Some(part) = fields.opt("retry", Fields::of)? {
             config.retry.initial_ms = part.number_or("initialMs", config.retry.initial_ms)?;
             config.retry.max_ms = part.number_or("maxMs", config.retry.max_ms)?;

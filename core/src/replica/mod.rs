@@ -16,15 +16,18 @@ pub mod boot;
 pub mod command;
 pub mod config;
 pub mod conflicts;
+pub mod draft;
 pub mod fork;
 pub mod lane;
 pub mod live;
+mod local;
 pub mod maintain;
 pub mod op;
 pub mod pull;
 pub mod push;
 pub mod query;
 mod refused;
+mod rewrite;
 pub mod rows;
 pub mod session;
 pub mod status;
@@ -200,6 +203,7 @@ impl Replica {
     }
 
     pub(crate) fn touch(&mut self, collection: &CollectionName, id: &EntityId, remote: bool) {
+        let collection = &collection.shown();
         self.watches.touch(collection, id);
         self.changed.push((collection.clone(), remote, id.clone()));
     }

@@ -177,7 +177,7 @@ impl Replica {
         let attempts = n.and_then(|n| self.pushing.attempts.get(&n)).copied().unwrap_or_default();
         view.insert("n".into(), json!(n));
         view.insert("write".into(), json!(write.or_else(|| n.and_then(|n| self.writes.of(n)).map(|(write, _)| write))));
-        view.insert("collection".into(), json!(mutation.collection));
+        view.insert("collection".into(), json!(mutation.collection.shown()));
         view.insert("id".into(), json!(mutation.id));
         view.insert("kind".into(), json!(mutation.kind));
         view.insert("status".into(), status.into());

@@ -14,7 +14,7 @@ use crate::model::verdict::Verdict;
 use crate::store::commit::{ReadCommit, fold_commit};
 use crate::store::effects::Effects;
 use crate::store::state::{Confirmed, Entry, Letter, Reason, Staged, State, Status};
-use crate::store::{adopt, conflicts, journal, seal};
+use crate::store::{adopt, conflicts, journal, local, seal};
 
 /// Folds one record that stands at `key`.
 ///
@@ -105,6 +105,7 @@ fn void(state: &mut State, key: u64, n: MutationId) {
 fn fold_discard(state: &mut State, key: u64, n: MutationId, effects: &mut Effects) {
     if let Some(letter) = state.letters.remove(&n) {
         state.dirty.mutations.push(n);
+        local::drop_unmade(state, &letter.edit);
         effects.touched.push(letter.edit.target());
         return;
     }
@@ -118,10 +119,12 @@ fn fold_discard(state: &mut State, key: u64, n: MutationId, effects: &mut Effect
         return;
     }
     for n in members {
-        if let Some(entry) = state.queue.get(&n) {
-            effects.touched.push(entry.edit.target());
-        }
+        let edit = state.queue.get(&n).map(|entry| entry.edit.clone());
         void(state, key, n);
+        if let Some(edit) = edit {
+            effects.touched.push(edit.target());
+            local::drop_unmade(state, &edit);
+        }
     }
 }
 
@@ -213,14 +216,21 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
         return;
     }
     let staged = std::mem::take(&mut state.staged);
+    let gone = effects.touched.len();
     if changes.done && (staged.reset || !staged.reread.is_empty()) {
         forget_all_but(state, key, &staged, effects);
     }
+    let gone = effects.touched.get(gone..).unwrap_or_default().to_vec();
     if changes.done && staged.reset {
         effects.reset = true;
         // Another history, or a cursor that it does not know though the policy is the same: a backup was restored.
         if state.cursor.as_ref().is_some_and(|c| c.history != cursor.history || c.scope.policy == cursor.scope.policy) {
             effects.touched.append(&mut journal::requeue(state, key));
+        }
+    }
+    for (collection, id) in gone {
+        if state.entity(collection.as_str(), id.as_str()).is_none() {
+            local::drop(state, &collection, &id);
         }
     }
     if !staged.forget_groups.is_empty() || !staged.forget_collections.is_empty() {
@@ -268,6 +278,7 @@ fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects)
     }
     entity.position = position;
     let is_hidden = doc.is_none() && g.is_empty();
+    let is_gone = doc.is_none();
     let fresh = doc.map(|doc| Confirmed { rev, at, groups: g, doc: bytes_of(&doc) });
     let before = std::mem::replace(&mut entity.confirmed, fresh);
     let moved = if is_echo { &mut effects.echoed } else { &mut effects.touched };
@@ -280,6 +291,9 @@ fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects)
         }
     }
     state.drop_if_empty(&c, &id);
+    if is_gone {
+        local::drop(state, &c, &id);
+    }
     state.dirty.entities.push((c, id));
 }
 
@@ -326,6 +340,9 @@ fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
     }
     for (collection, id) in hidden {
         conflicts::blind(state, key, &collection, &id);
+        if !staged.forget_collections.contains(&collection) {
+            local::drop(state, &collection, &id);
+        }
     }
     journal::forget(state);
 }
@@ -336,7 +353,7 @@ fn forget_all_but(state: &mut State, key: u64, staged: &Staged, effects: &mut Ef
     let mut kept: Vec<(&CollectionName, &EntityId)> = staged.rows.iter().map(|(_, row)| (&row.c, &row.id)).collect();
     kept.sort_unstable();
     for (collection, map) in state.entities.iter_mut() {
-        if !staged.reset && !staged.reread.contains(collection) {
+        if collection.is_local() || !staged.reset && !staged.reread.contains(collection) {
             continue;
         }
         map.retain(&mut |id, entity| {

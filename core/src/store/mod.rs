@@ -16,6 +16,7 @@ pub mod effects;
 pub mod fold;
 pub mod journal;
 pub mod load;
+pub mod local;
 pub mod seal;
 pub mod segment;
 pub mod state;
