@@ -89,6 +89,47 @@ fn shared(doc: &Value) -> Value {
     plain(&doc)
 }
 
+/// The operation of an edit, which is also made of a plain document; none for an undo, or to let time pass.
+fn op_of(edit: &Edit, model: &mut Value) -> Option<Value> {
+    let parent = Path::parse("/n").unwrap();
+    let patch = |what: &str, part: Value| {
+        let mut op = json!({"op": "patch", "c": "deals", "id": "d1"});
+        op.as_object_mut().unwrap().insert(what.to_owned(), part);
+        op
+    };
+    Some(match edit {
+        Edit::Set(path, number) => {
+            document::set(model, &path_of(*path), value(*path, *number));
+            let mut set = json!({});
+            set.as_object_mut().unwrap().insert(PATHS[*path].to_owned(), value(*path, *number));
+            patch("set", set)
+        }
+        Edit::Unset(path) => {
+            document::remove(model, &path_of(*path));
+            patch("unset", json!([PATHS[*path]]))
+        }
+        Edit::SetParent(s, l) => {
+            let fields: Vec<_> = s.map(|s| (1, s)).into_iter().chain(l.map(|l| (2, l))).collect();
+            let value = doc(&fields).get("n").cloned().unwrap_or_else(|| json!({}));
+            document::set(model, &parent, value.clone());
+            patch("set", json!({"/n": value}))
+        }
+        Edit::UnsetParent => {
+            document::remove(model, &parent);
+            patch("unset", json!(["/n"]))
+        }
+        Edit::Replace(fields) => {
+            *model = doc(fields);
+            json!({"op": "replace", "c": "deals", "id": "d1", "value": model.clone()})
+        }
+        Edit::Renew(fields) => {
+            *model = doc(fields);
+            insert("d1", model.clone())
+        }
+        Edit::Undo | Edit::Sync => return None,
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -101,55 +142,20 @@ proptest! {
         let mut model = doc(&[(0, 1), (2, 1)]);
         world.write(a, insert("d1", model.clone()));
         for edit in edits {
-            let before = model.clone();
-            let patch = |part: Value| {
-                let mut op = json!({"op": "patch", "c": "deals", "id": "d1"});
-                op.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
-                op
-            };
-            let op = match &edit {
-                Edit::Set(path, number) => {
-                    document::set(&mut model, &path_of(*path), value(*path, *number));
-                    let mut set = json!({});
-                    set.as_object_mut().unwrap().insert(PATHS[*path].to_owned(), value(*path, *number));
-                    patch(json!({"set": set}))
-                }
-                Edit::Unset(path) => {
-                    document::remove(&mut model, &path_of(*path));
-                    patch(json!({"unset": [PATHS[*path]]}))
-                }
-                Edit::SetParent(s, l) => {
-                    let fields: Vec<_> = s.map(|s| (1, s)).into_iter().chain(l.map(|l| (2, l))).collect();
-                    let parent = doc(&fields).get("n").cloned().unwrap_or_else(|| json!({}));
-                    document::set(&mut model, &Path::parse("/n").unwrap(), parent.clone());
-                    patch(json!({"set": {"/n": parent}}))
-                }
-                Edit::UnsetParent => {
-                    document::remove(&mut model, &Path::parse("/n").unwrap());
-                    patch(json!({"unset": ["/n"]}))
-                }
-                Edit::Replace(fields) => {
-                    model = doc(fields);
-                    json!({"op": "replace", "c": "deals", "id": "d1", "value": model.clone()})
-                }
-                Edit::Renew(fields) => {
-                    world.write(a, delete("d1"));
-                    model = doc(fields);
-                    insert("d1", model.clone())
-                }
-                Edit::Undo => {
-                    model = doc(&[(0, 9), (3, 9)]);
-                    let write = world.write(a, json!({"op": "replace", "c": "deals", "id": "d1", "value": model.clone()}));
+            let Some(op) = op_of(&edit, &mut model) else {
+                if let Edit::Undo = edit {
+                    let replace = json!({"op": "replace", "c": "deals", "id": "d1", "value": doc(&[(0, 9), (3, 9)])});
+                    let write = world.write(a, replace);
                     world.settle();
                     let _nothing_changed = world.tabs[a].engine.undo(world.now, write);
-                    model = before;
-                    continue;
-                }
-                Edit::Sync => {
+                } else {
                     world.run(2_000);
-                    continue;
                 }
+                continue;
             };
+            if let Edit::Renew(_) = edit {
+                world.write(a, delete("d1"));
+            }
             world.write(a, op);
             prop_assert_eq!(plain(&world.row(a, "d1").unwrap()), plain(&model), "{:?}", edit);
         }

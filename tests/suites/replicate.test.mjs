@@ -9,7 +9,7 @@ describe("local fields", () => {
   const stack = useStack();
   const LOCAL = { todos: { local: ["note", "ui.open"] } };
 
-  scenario(stack, "are in no frame and not at the server, and stay through changes, reload and other tabs", async (world) => {
+  scenario(stack, "never leave, and stay through changes, reload and other tabs", async (world) => {
     const device = await world.device({ collections: LOCAL });
     const other = await world.device({ name: "other" });
     await device.run(async () => {

@@ -129,6 +129,12 @@ impl Server {
             return (200, self.pull(&user, &pull));
         }
         let failed = |status, code: &str| (status, json!({"code": code, "message": ""}).to_string());
+        if let Some(path) = path.strip_prefix("entities/") {
+            return match self.entity(&user, path) {
+                Some(change) => (200, id_first(&change)),
+                None => failed(404, "not-found"),
+            };
+        }
         if body.len() > self.body_max {
             self.refusals += 1;
             return failed(413, "too-large");
@@ -147,6 +153,13 @@ impl Server {
         let mut rows = self.store.rows(&user, &push.replica);
         let Ok(answer) = decide_push(&mut rows, &policy, &user, &push, self.now);
         (200, json::to_text(&answer))
+    }
+
+    fn entity(&self, user: &Owner, path: &str) -> Option<Value> {
+        let (collection, id) = path.split_once('/')?;
+        let changes = self.changes(user, &[collection.to_owned()], 0);
+        let found = changes.into_iter().map(|(_, change)| change);
+        found.filter(|change| change.get("doc").is_some()).find(|change| change["id"] == decoded(id).as_str())
     }
 
     /// What is older than now is past the horizon: tombstones go, and cursors from before are reset.
@@ -276,4 +289,17 @@ fn id_first(change: &Value) -> String {
     let mut rest = change.clone();
     let id = rest.as_object_mut().unwrap().remove("id").unwrap();
     format!("{{\"id\":{id},{}", rest.to_string().trim_start_matches('{'))
+}
+
+/// A segment of an address.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut parts = text.split('%');
+    bytes.extend(parts.next().unwrap_or_default().bytes());
+    for part in parts {
+        let (code, rest) = part.split_at(2);
+        bytes.push(u8::from_str_radix(code, 16).unwrap());
+        bytes.extend(rest.bytes());
+    }
+    String::from_utf8(bytes).unwrap()
 }
