@@ -166,3 +166,11 @@ openDb({ name: "x", encrypt: { password: "x" }, collections: { todos: todo } });
 
 // @ts-expect-error 55: a local field that does not exist
 collection(todo, { local: ["colour"] });
+// @ts-expect-error 56: a filter of what is kept, on a field that does not exist
+collection(todo, { replicate: { where: { colour: "red" } } });
+// @ts-expect-error 57: how much is kept is a word or an object
+collection(todo, { replicate: "some" });
+// @ts-expect-error 58: a bound is a number
+collection(todo, { replicate: { maxEntities: "5" } });
+// @ts-expect-error 59: what was fetched may not be there
+(await db.todos.fetch("id")).title;

@@ -24,6 +24,10 @@ pub struct Config {
     pub collections: Settings,
     /// Fields of theirs that never leave the device.
     pub locals: SmallMap<CollectionName, Local>,
+    /// How much is kept of those that are not kept whole.
+    pub replicate: SmallMap<CollectionName, Replicate>,
+    /// Fields of theirs that hold the id of an entity of another collection.
+    pub refs: SmallMap<CollectionName, Vec<(Path, CollectionName)>>,
     /// Wait for an answer, or for the next bytes of one.
     pub timeout_ms: u64,
     /// Backoff.
@@ -40,6 +44,21 @@ pub struct Config {
     pub durability: DurabilityOption,
     /// When health is bad.
     pub health: HealthLimits,
+}
+
+/// How much of a collection a device keeps.
+#[derive(Debug, Clone)]
+pub struct Replicate {
+    /// Nothing but what was fetched and what was written here.
+    pub is_none: bool,
+    /// Only what matches.
+    pub filter: Option<Value>,
+    /// Given up so long after it was last used.
+    pub ttl_ms: Option<u64>,
+    /// The least recently used of more than this are given up.
+    pub max_entities: Option<u64>,
+    /// All of this as canonical JSON: by it a store knows what it was filled for.
+    pub text: String,
 }
 
 /// Backoff.
@@ -86,6 +105,8 @@ impl Default for Config {
             url: None,
             collections: Settings::default(),
             locals: SmallMap::new(),
+            replicate: SmallMap::new(),
+            refs: SmallMap::new(),
             timeout_ms: limits::REQUEST_TIMEOUT_MS,
             retry: Retry::default(),
             batch: Batch::default(),
@@ -113,6 +134,28 @@ impl Default for Batch {
 impl Default for Poll {
     fn default() -> Self {
         Self { visible: limits::POLL_VISIBLE_MS, hidden: limits::POLL_HIDDEN_MS }
+    }
+}
+
+impl Replicate {
+    /// Reads it; `None`: everything is kept.
+    fn read(value: &Value) -> Result<Option<Self>, CoreError> {
+        let text = json::write_text(value);
+        if let Some(word) = value.as_str() {
+            let bad = || CoreError::new(Code::BadConfig, "`replicate` is `full`, `none` or an object");
+            let none = Self { is_none: true, filter: None, ttl_ms: None, max_entities: None, text };
+            return if word == "full" { Ok(None) } else { Some(Some(none)).filter(|_| word == "none").ok_or_else(bad) };
+        }
+        let fields = Fields::of(value)?;
+        let replicate = Self {
+            is_none: false,
+            filter: fields.get("where").cloned(),
+            ttl_ms: fields.opt("ttlMs", json::number)?,
+            max_entities: fields.opt("maxEntities", json::number)?,
+            text,
+        };
+        let is_whole = (&replicate.filter, replicate.ttl_ms, replicate.max_entities) == (&None, None, None);
+        Ok(Some(replicate).filter(|_| !is_whole))
     }
 }
 
@@ -148,12 +191,7 @@ impl Config {
             ..Self::default()
         };
         for (name, options) in fields.entries("collections")? {
-            let paths = Fields::of(options)?.list("local", Path::read)?;
-            if !paths.is_empty() {
-                let name = CollectionName::parse(name)?;
-                let local = Local::new(&name, paths)?;
-                config.locals.insert(name, local);
-            }
+            config.read_collection(CollectionName::parse(name)?, &Fields::of(options)?)?;
         }
         if let Some(part) = fields.opt("retry", Fields::of)? {
             config.retry.initial_ms = part.number_or("initialMs", config.retry.initial_ms)?;
@@ -179,6 +217,22 @@ impl Config {
             Some(_) => return Err(CoreError::new(Code::BadConfig, "`durability` is `strict` or `relaxed`")),
         };
         Ok(config)
+    }
+
+    fn read_collection(&mut self, name: CollectionName, options: &Fields<'_>) -> Result<(), CoreError> {
+        let paths = options.list("local", Path::read)?;
+        if !paths.is_empty() {
+            let local = Local::new(&name, paths)?;
+            self.locals.insert(name.clone(), local);
+        }
+        for (path, target) in options.entries("refs")? {
+            let target = (Path::parse(path)?, CollectionName::read(Fields::of(target)?.need("to")?)?);
+            self.refs.or_default(name.clone()).push(target);
+        }
+        if let Some(replicate) = options.opt("replicate", Replicate::read)?.flatten() {
+            self.replicate.insert(name, replicate);
+        }
+        Ok(())
     }
 
     /// How writes of the app are committed.

@@ -17,7 +17,10 @@ pub mod command;
 pub mod config;
 pub mod conflicts;
 pub mod draft;
+pub mod evict;
+pub mod fetch;
 pub mod fork;
+mod keep;
 pub mod lane;
 pub mod live;
 mod local;
@@ -43,6 +46,8 @@ use crate::io::{Event, Now, Output, Token};
 use crate::model::schema::{CollectionSettings, Settings};
 use crate::queue::backoff::Random;
 use crate::replica::config::Config;
+use crate::replica::evict::Evictions;
+use crate::replica::fetch::Fetching;
 use crate::replica::lane::Lane;
 use crate::replica::live::Live;
 use crate::replica::maintain::Maintenance;
@@ -73,6 +78,8 @@ pub struct Replica {
     pub(crate) pushing: Pushing,
     pub(crate) pulling: Pulling,
     pub(crate) verifying: Verifying,
+    pub(crate) fetching: Fetching,
+    pub(crate) evictions: Evictions,
     pub(crate) live: Live,
     pub(crate) maintenance: Maintenance,
     pub(crate) metrics: Metrics,
@@ -120,6 +127,8 @@ impl Replica {
             pushing: Pushing::default(),
             pulling: Pulling::default(),
             verifying: Verifying::default(),
+            fetching: Fetching::default(),
+            evictions: Evictions::default(),
             live: Live::default(),
             maintenance: Maintenance::default(),
             metrics: Metrics::default(),
@@ -167,7 +176,9 @@ impl Replica {
     fn advance_network(&mut self, now: Now) {
         self.advance_session(now);
         self.advance_live(now);
+        self.settle_partial();
         self.advance_pull(now);
+        self.advance_fetch(now);
         self.advance_push(now);
     }
 
@@ -189,10 +200,11 @@ impl Replica {
         self.wishes.push(at_ms);
     }
 
-    /// What the server is asked for: what the app declares, and the user's conflicts in it.
+    /// What the server is asked for: what the app declares and wants here, and the user's conflicts in it.
     pub(crate) fn wanted(&self) -> Vec<CollectionName> {
         let mut names = vec![CollectionName::of_conflicts()];
-        names.extend(self.declared.keys().cloned());
+        let is_none = |name: &str| self.config.replicate.get(name).is_some_and(|options| options.is_none);
+        names.extend(self.declared.keys().filter(|name| !is_none(name.as_str())).cloned());
         names
     }
 
@@ -233,6 +245,12 @@ impl Replica {
             self.announce_rejected(*n);
         }
         self.flush_changed();
+        for (collection, id) in &effects.fetched {
+            self.event(json!({"type": "fetched", "collection": collection, "id": id}));
+        }
+        if self.tabs.leads() {
+            self.evictions.refetch.extend(effects.stale);
+        }
         for collection in &effects.loaded {
             self.event(json!({"type": "loaded", "collection": collection}));
         }

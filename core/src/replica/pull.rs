@@ -2,6 +2,7 @@
 //! (rules 21, 22).
 
 use crate::error::{Code, CoreError};
+use crate::ids::CollectionName;
 use crate::io::{Durability, Fetch, Now, Output, Token};
 use crate::json;
 use crate::json::JsonLimits;
@@ -27,6 +28,8 @@ pub struct Pulling {
     pub(crate) done: Option<Now>,
     /// What it brought is not in the log yet, so nobody sees it.
     pub(crate) landing: bool,
+    /// More of some collections was asked for, because more is wanted than was kept.
+    widening: bool,
 }
 
 /// A pull under way.
@@ -49,6 +52,11 @@ struct Stream {
     fresh: bool,
     /// The server was asked for digests.
     verify: bool,
+    /// Something staged may be what a row replaces.
+    resumed: bool,
+    /// Collections that come whole; all of them.
+    reread: Vec<CollectionName>,
+    whole: bool,
     started_ms: u64,
     deadline_ms: u64,
 }
@@ -78,6 +86,10 @@ impl Replica {
             // Goes on below: nothing else may happen before the next try is due, so this asks to be woken for it.
             self.output(Output::Abort { token });
             self.pull_failed(now, 0);
+        }
+        if !self.pulling.widening && !self.to_widen().is_empty() {
+            self.pulling.widening = true;
+            self.pulling.wanted = true;
         }
         match self.verifying.is_due(now) {
             Ok(()) => self.pulling.wanted = true,
@@ -138,6 +150,9 @@ impl Replica {
             finished: false,
             fresh: true,
             verify,
+            resumed: self.state.staged.cursor.is_some(),
+            reread: self.state.staged.reread.clone(),
+            whole: self.state.staged.reset,
             started_ms: now.mono_ms,
             deadline_ms: now.mono_ms + self.config.timeout_ms,
         });
@@ -222,7 +237,7 @@ impl Replica {
             return Ok(());
         }
         let checkpoint = Checkpoint::read(line).map_err(|_| bad("a checkpoint cannot be read"))?;
-        self.take_checkpoint(token, checkpoint)
+        self.take_checkpoint(now, token, checkpoint)
     }
 
     fn take_header(&mut self, now: Now, token: Token, header: PullHeader) -> Result<(), CoreError> {
@@ -235,8 +250,10 @@ impl Replica {
         if !header.reset && header.after != stream.after {
             return Err(bad("a pull does not continue our cursor"));
         }
+        stream.reread.extend(header.reread.iter().cloned());
         if header.reset {
             stream.after = None;
+            stream.whole = true;
         }
         stream.header = Some(header);
         Ok(())
@@ -244,8 +261,8 @@ impl Replica {
 
     /// Makes a checkpoint's rows durable: records of bounded size in one transaction of the store, the last one
     /// with the cursor.
-    fn take_checkpoint(&mut self, token: Token, checkpoint: Checkpoint) -> Result<(), CoreError> {
-        let fence = self.tabs.fence();
+    fn take_checkpoint(&mut self, now: Now, token: Token, checkpoint: Checkpoint) -> Result<(), CoreError> {
+        let (fence, at) = (self.tabs.fence(), self.arrival(now));
         let known = self.state.settings.clone();
         let Some(stream) = self.stream(token) else { return Ok(()) };
         if checkpoint.after != stream.after {
@@ -257,7 +274,7 @@ impl Replica {
         let (staged, verify) = (stream.staged, stream.verify);
         let tip = (!staged || checkpoint.done).then(|| checkpoint.cursor.clone());
         let done = checkpoint.done;
-        let mut last = Changes { fence, staged, done, cursor: Some(checkpoint.cursor), ..Changes::default() };
+        let mut last = Changes { fence, at, staged, done, cursor: Some(checkpoint.cursor), ..Changes::default() };
         if let (true, Some(header)) = (first, &mut stream.header) {
             last.reset = std::mem::take(&mut header.reset);
             last.forget_groups = std::mem::take(&mut header.forget_groups);
@@ -266,13 +283,20 @@ impl Replica {
             last.settings = Some(header.settings.clone()).filter(|settings| *settings != known);
         }
         let rows = std::mem::take(&mut stream.rows);
+        let (marks, whole, reread) = (stream.resumed, stream.whole, stream.reread.clone());
         if let (true, true, Some(tip)) = (verify, done, &tip) {
             self.verifying.told(tip.clone(), checkpoint.digests);
         }
         if tip.is_some() {
             self.live.tip = tip;
         }
-        let records = changes_records(last, rows);
+        let mut records = changes_records(last, self.sift(rows, marks));
+        if done {
+            records.extend(self.widened(&reread, whole));
+        }
+        if !staged {
+            self.hold_bounds();
+        }
         self.append(records, Durability::Relaxed);
         let (done, total) = self.pulling.progress().unwrap_or_default();
         self.event(json!({"type": "progress", "phase": "pull", "done": done, "total": total}));

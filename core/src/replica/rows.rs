@@ -41,6 +41,7 @@ impl Replica {
 
     /// One row as JSON text.
     pub fn row(&self, collection: &CollectionName, id: &EntityId) -> Option<String> {
+        self.note_use(collection, id);
         let text = self.plain_row(collection, id);
         debug_assert!(
             text.as_ref().is_none_or(|text| {

@@ -213,7 +213,15 @@ impl Replica {
             let unsettled = self.state.undecided().any(|(_, entry)| &entry.edit.collection == name)
                 || self.state.letters.values().any(|letter| &letter.edit.collection == name);
             let synced = self.pulling.done.filter(|_| !unsettled).map(|done| done.wall_ms);
-            collections.insert(name.to_string(), json!({"lastSyncedAt": synced, "count": count}));
+            let mut view = json!({"lastSyncedAt": synced, "count": count});
+            if let Some((hits, misses, evicted)) = self.cache_view(name) {
+                let rate = (hits + misses > 0).then(|| hits as f64 / (hits + misses) as f64);
+                view = with(view, "hits", hits);
+                view = with(view, "misses", misses);
+                view = with(view, "hitRate", json!(rate));
+                view = with(view, "evicted", evicted);
+            }
+            collections.insert(name.to_string(), view);
         }
         let synced = self.tabs.leads() && self.config.url.is_some();
         with(judge(&measures, &self.config.health, synced), "collections", collections)

@@ -14,7 +14,7 @@ use crate::model::verdict::Verdict;
 use crate::store::commit::{ReadCommit, fold_commit};
 use crate::store::effects::Effects;
 use crate::store::state::{Confirmed, Entry, Letter, Reason, Staged, State, Status};
-use crate::store::{adopt, conflicts, journal, local, seal};
+use crate::store::{adopt, conflicts, evict, journal, local, seal};
 
 /// Folds one record that stands at `key`.
 ///
@@ -62,6 +62,10 @@ fn fold_rare(state: &mut State, key: u64, record: Record, effects: &mut Effects)
         }
         Record::Claim(record) => adopt::claim(state, key, &record, effects),
         Record::Adopt(record) => adopt::adopt(state, key, record, effects)?,
+        Record::Evict(record) => evict::evict(state, key, record, effects),
+        Record::Fetched(record) => evict::fetched(state, key, *record, effects),
+        Record::Used(record) => evict::used(state, &record),
+        Record::Replicate(record) => state.partial = record.collections,
         // The others did not come here.
         _ => {}
     }
@@ -172,7 +176,11 @@ fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
 }
 
 fn settle(state: &mut State, key: u64, n: MutationId, rev: u64, at: u64) {
-    let shown = state.cursor.as_ref().is_some_and(|cursor| cursor.seq >= rev);
+    let tells = |cursor: &Cursor| {
+        let collection = state.queue.get(&n).map(|entry| &entry.edit.collection);
+        cursor.seq >= rev && collection.is_none_or(|name| cursor.scope.collections.contains(name))
+    };
+    let shown = state.cursor.as_ref().is_some_and(tells);
     let void = state.queue.get(&n).is_some_and(|entry| entry.status == Status::Void);
     if shown || void {
         if let Some(entry) = state.unqueue(n) {
@@ -237,7 +245,7 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
         forget(state, key, &staged, effects);
     }
     for (position, row) in staged.rows {
-        confirm(state, position, row, effects);
+        confirm(state, position, changes.at, row, effects);
     }
     show(state, cursor, changes.done, effects);
 }
@@ -248,6 +256,8 @@ fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
         .queue
         .iter()
         .filter(|(_, entry)| matches!(entry.status, Status::Settled(rev) if rev <= cursor.seq))
+        // Of others no pull tells: they are asked for one by one.
+        .filter(|(_, entry)| cursor.scope.collections.contains(&entry.edit.collection))
         .map(|(n, _)| *n)
         .collect();
     for n in settled {
@@ -268,8 +278,12 @@ fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
     state.cursor = Some(cursor);
 }
 
-fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects) {
-    let Change { id, c, rev, at, g, doc, by } = row;
+/// `came`: when, by the device's clock.
+pub(super) fn confirm(state: &mut State, position: u64, came: u64, row: Change, effects: &mut Effects) {
+    if row.evicted {
+        return evict::left(state, position, row, effects);
+    }
+    let Change { id, c, rev, at, g, doc, by, .. } = row;
     let is_echo = by.is_some() && by == state.replica;
     let entity = state.entity_mut(&c, &id);
     // An entity seen twice is harmless, an older one is dropped.
@@ -279,7 +293,10 @@ fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects)
     entity.position = position;
     let is_hidden = doc.is_none() && g.is_empty();
     let is_gone = doc.is_none();
-    let fresh = doc.map(|doc| Confirmed { rev, at, groups: g, doc: bytes_of(&doc) });
+    // What others change is not used by that.
+    let used = entity.confirmed.as_ref().map_or(0, |before| before.used);
+    let used = if used == 0 { came } else { used };
+    let fresh = doc.map(|doc| Confirmed { rev, at, used, groups: g, doc: bytes_of(&doc) });
     let before = std::mem::replace(&mut entity.confirmed, fresh);
     let moved = if is_echo { &mut effects.echoed } else { &mut effects.touched };
     if c.is_conflicts() {

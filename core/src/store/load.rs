@@ -35,6 +35,7 @@ impl Loading {
             settings: summary.settings,
             loaded: summary.loaded.into_iter().map(|collection| (collection, ())).collect(),
             hlc: summary.hlc,
+            partial: summary.partial,
             calls: summary.calls,
             adopted: summary.adopted,
             ..State::default()
@@ -74,7 +75,7 @@ fn load_entity(state: &mut State, row: &Row, body: &[u8]) -> Result<(), CoreErro
     let head = EntityHead::read(head).map_err(|_| corrupt())?;
     let entity = state.entity_mut(&CollectionName::parse(&row.collection)?, &EntityId::parse(&row.id)?);
     entity.position = row.position;
-    entity.confirmed = Some(Confirmed { rev: head.rev, at: head.at, groups: head.g, doc: doc.into() });
+    entity.confirmed = Some(Confirmed { rev: head.rev, at: head.at, used: head.used, groups: head.g, doc: doc.into() });
     Ok(())
 }
 

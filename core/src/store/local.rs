@@ -17,8 +17,13 @@ pub(super) fn put(state: &mut State, key: u64, edit: &Edit) {
     let before = row.confirmed.take().and_then(|row| json::parse(&row.doc, JsonLimits::MESSAGE).ok());
     let after = apply(before, &edit.mutation());
     row.position = key;
-    row.confirmed =
-        after.map(|doc| Confirmed { rev: 0, at: edit.at.0, groups: Vec::new(), doc: json::write(&doc).into() });
+    row.confirmed = after.map(|doc| Confirmed {
+        rev: 0,
+        at: edit.at.0,
+        used: 0,
+        groups: Vec::new(),
+        doc: json::write(&doc).into(),
+    });
     state.drop_if_empty(&edit.collection, &edit.id);
     state.dirty.entities.push(edit.target());
 }

@@ -13,6 +13,7 @@ pub mod clean;
 pub mod commit;
 pub mod conflicts;
 pub mod effects;
+pub mod evict;
 pub mod fold;
 pub mod journal;
 pub mod load;

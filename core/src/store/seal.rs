@@ -11,7 +11,8 @@ use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, 
 use crate::json::{self, Fields, JsonLimits, Raw};
 use crate::limits::{SEAL_BYTES, SEAL_BYTES_FORCED, SEAL_RECORDS, SEAL_RECORDS_FORCED};
 use crate::log::codec;
-use crate::log::record::Call;
+use crate::log::kept::{Partial, read_partial};
+use crate::log::record::{Call, is_zero};
 use crate::model::cursor::Cursor;
 use crate::model::schema::{Settings, read_settings};
 use crate::small::SmallMap;
@@ -40,6 +41,9 @@ pub struct Summary {
     pub settings: Settings,
     /// Collections whose first pull is complete.
     pub loaded: Vec<CollectionName>,
+    /// Collections of which not everything is kept.
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub partial: Partial,
     /// The logical clock.
     pub hlc: Hlc,
     /// The newest stored call of each asker.
@@ -55,6 +59,8 @@ pub struct Summary {
 pub(crate) struct EntityHead {
     pub(crate) rev: Rev,
     pub(crate) at: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) used: u64,
     pub(crate) g: Vec<Group>,
 }
 
@@ -70,7 +76,8 @@ impl EntityHead {
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, CoreError> {
         let value = json::parse(bytes, JsonLimits::MESSAGE)?;
         let fields = Fields::of(&value)?;
-        Ok(Self { rev: fields.number("rev")?, at: fields.number("at")?, g: fields.list("g", Group::read)? })
+        let used = fields.number_or("used", 0)?;
+        Ok(Self { rev: fields.number("rev")?, at: fields.number("at")?, used, g: fields.list("g", Group::read)? })
     }
 }
 
@@ -119,6 +126,7 @@ impl Summary {
             cursor: state.cursor.clone(),
             settings: state.settings.clone(),
             loaded: state.loaded.keys().cloned().collect(),
+            partial: state.partial.clone(),
             hlc: state.hlc,
             calls: state.calls.clone(),
             adopted: state.adopted.clone(),
@@ -155,6 +163,7 @@ impl Summary {
             cursor: fields.opt("cursor", Cursor::read)?,
             settings: read_settings(&fields, "settings")?,
             loaded: fields.list("loaded", CollectionName::read)?,
+            partial: read_partial(&fields, "partial")?,
             hlc: Hlc::read(fields.need("hlc")?)?,
             calls: fields.list("calls", Call::read)?,
             adopted,
@@ -202,7 +211,7 @@ fn entity_row(state: &State, collection: &CollectionName, id: &EntityId) -> Row 
 }
 
 fn entity_body(confirmed: &Confirmed) -> Vec<u8> {
-    let head = EntityHead { rev: confirmed.rev, at: confirmed.at, g: confirmed.groups.clone() };
+    let head = EntityHead { rev: confirmed.rev, at: confirmed.at, used: confirmed.used, g: confirmed.groups.clone() };
     let head = json::to_text(&head).into_bytes();
     let mut body = Vec::with_capacity(4 + head.len() + confirmed.doc.len());
     body.extend_from_slice(&u32::try_from(head.len()).unwrap_or_default().to_le_bytes());

@@ -2,7 +2,7 @@
 //! done about a field that two have changed, and local fields and collections kept in part, which few apps have.
 
 /// Paths of functions, types and modules of `core`.
-pub const MOVED: [&str; 44] = [
+pub const MOVED: [&str; 47] = [
     "alloc::rc::Rc<wasm_bindgen::__rt::WasmRefCell<tidewire::client::Client>>::drop_slow",
     "engine::Engine::command",
     "engine::Engine::export",
@@ -23,6 +23,7 @@ pub const MOVED: [&str; 44] = [
     "replica::Replica::delete_local",
     "replica::Replica::divide",
     "replica::Replica::divide_insert",
+    "replica::Replica::evict_some",
     "replica::Replica::fail_writes",
     "replica::Replica::hear_network",
     "replica::Replica::insert_local",
@@ -35,12 +36,14 @@ pub const MOVED: [&str; 44] = [
     "replica::Replica::rewrite_unsent",
     "replica::Replica::start_seal",
     "replica::Replica::store_replaced",
+    "replica::Replica::tell_uses",
     "replica::Replica::touch_everything",
     "replica::Replica::upkeep_done",
     "replica::Replica::with_local_inverse",
     "replica::verify::",
     "store::conflicts::blind",
     "store::conflicts::target",
+    "store::evict::left",
     "store::fold::confirm_conflict",
     "store::fold::fold_rare",
     "store::fold::forget",
