@@ -106,7 +106,7 @@ pub const EVICT_MS: u64 = 15_000;
 /// Rows that are looked at, or given up, at a time: their fields are read, some microseconds each.
 pub const EVICT_ROWS: usize = 1_000;
 /// A row outside what a collection's options ask for is kept so long after it was last used, where they say no time.
-pub const GUEST_MS: u64 = 5 * 60_000;
+pub const GUEST_MS: u64 = 3_600_000;
 /// A row that is used is stored anew so often at the most, to say so.
 pub const USED_MS: u64 = 3_600_000;
 /// Verdicts below a replica's floor are kept so long by the server, and so are tombstones, leave markers and marks.

@@ -137,6 +137,54 @@ fn what_nobody_used_for_its_time_is_given_up_also_over_reloads() {
 }
 
 #[test]
+fn what_came_before_there_was_a_time_has_all_of_it() {
+    let (mut world, _) = office(4);
+    let hour = 3_600_000;
+    let a = device(&mut world, &json!("full"));
+    world.run(5 * hour);
+    let timed = json!({"ttlMs": hour});
+    let a = reopen(&mut world, a, &timed);
+    world.run(hour / 2);
+    let a = reopen(&mut world, a, &timed);
+    world.run(hour / 4);
+    assert_eq!(ids(&mut world, a).len(), 4);
+    world.run(hour / 2);
+    assert!(ids(&mut world, a).is_empty());
+}
+
+#[test]
+fn who_is_cut_off_keeps_what_was_fetched() {
+    let (mut world, _) = office(4);
+    let a = device(&mut world, &json!("none"));
+    world.run(1_000);
+    fetch(&mut world, a, "d01");
+    world.run(1_000);
+    world.set_network(false);
+    world.run(3 * GUEST_MS);
+    assert_eq!(ids(&mut world, a), ["d01"]);
+    world.set_network(true);
+    world.run(3 * SETTLED_MS);
+    assert!(ids(&mut world, a).is_empty());
+}
+
+#[test]
+fn what_is_not_asked_for_any_more_stays_while_an_edit_of_it_waits() {
+    let (mut world, b) = office(4);
+    let a = device(&mut world, &json!("full"));
+    world.run(1_000);
+    world.server.poison = Some("waits".into());
+    world.write(a, set("d01", "/name", "waits"));
+    world.run(100);
+    let a = reopen(&mut world, a, &json!("none"));
+    world.run(GUEST_MS);
+    assert_eq!(world.row(a, "d01").unwrap()["name"], "waits");
+    world.server.poison = None;
+    world.run(20 * 60_000);
+    assert_eq!(world.row(b, "d01").unwrap()["name"], "waits");
+    assert_eq!(world.view(a, "queue"), json!({"pending": [], "failed": []}));
+}
+
+#[test]
 fn a_long_first_pull_does_not_fill_a_bounded_device() {
     let mut world = world();
     let b = world.device();

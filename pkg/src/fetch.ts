@@ -11,6 +11,8 @@ export async function fetchRow(
   options: WaitOptions,
 ): Promise<AnyRow | undefined> {
   await session.whenWhole(options.signal);
+  // Before a `backend` all is kept, and nobody is asked for one row.
+  if (session.config.delivery !== undefined) return session.rows.get(collection, id);
   const request = JSON.stringify({ do: "fetch", c: collection, id });
   const { hit } = JSON.parse(session.call((client) => client.command(request))) as { readonly hit: boolean };
   if (!hit && session.config.url !== null) {

@@ -159,7 +159,7 @@ describe("partial replication", () => {
   scenario(stack, "gives up what is too much and what is old, and never what is pending", async (world) => {
     const office = await world.device({ name: "office" });
     await fill(office, 60);
-    const bounded = { todos: { replicate: { maxEntities: 10, ttlMs: 40_000 } } };
+    const bounded = { todos: { replicate: { maxEntities: 10, ttlMs: 20_000 } } };
     const device = await world.device({ collections: bounded });
     await device.synced();
     await device.until("no more than the bound", async () => (await window.tw.rows("todos")).length <= 10, undefined, {

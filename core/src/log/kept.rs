@@ -34,7 +34,7 @@ pub struct Fetched {
 /// Entities that the app has used, so that those that nobody uses are given up first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Used {
-    /// The device's raw clock, in milliseconds since 1970.
+    /// When the last of them was, by the device's raw clock, in milliseconds since 1970.
     pub at: u64,
     /// Their collection.
     pub c: CollectionName,
@@ -47,6 +47,8 @@ pub struct Used {
 pub struct Replicate {
     /// The writer's fence.
     pub fence: u64,
+    /// The device's raw clock, in milliseconds since 1970.
+    pub at: u64,
     /// The options, as canonical JSON.
     pub collections: Partial,
 }
@@ -76,7 +78,8 @@ impl Used {
 
 impl Replicate {
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self, CoreError> {
-        Ok(Self { fence: fields.number("fence")?, collections: read_partial(fields, "collections")? })
+        let (fence, at) = (fields.number("fence")?, fields.number("at")?);
+        Ok(Self { fence, at, collections: read_partial(fields, "collections")? })
     }
 }
 

@@ -29,10 +29,13 @@ impl Local {
         if paths.iter().any(|path| path.top() == "/id") {
             return Err(CoreError::new(Code::BadConfig, "the id is no field: it cannot be local"));
         }
-        let outer = |path: &Path| !paths.iter().any(|other| other != path && other.covers(path));
-        let mut outermost: Vec<Path> = paths.iter().filter(|path| outer(path)).cloned().collect();
-        outermost.sort_unstable();
-        outermost.dedup();
+        let mut outermost: Vec<Path> = Vec::new();
+        for path in &paths {
+            let is_inner = paths.iter().any(|other| other != path && other.covers(path));
+            if !is_inner && !outermost.contains(path) {
+                outermost.push(path.clone());
+            }
+        }
         Ok(Self { collection: collection.local(), paths: outermost })
     }
 

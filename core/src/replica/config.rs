@@ -235,6 +235,11 @@ impl Config {
         Ok(())
     }
 
+    /// Whether nothing of a collection is replicated.
+    pub(crate) fn is_none(&self, name: &CollectionName) -> bool {
+        self.replicate.get(name.as_str()).is_some_and(|options| options.is_none)
+    }
+
     /// How writes of the app are committed.
     pub fn write_durability(&self) -> Durability {
         match self.durability {

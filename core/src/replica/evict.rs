@@ -2,7 +2,7 @@
 //! much, and what the options do not ask for any more. In idle time, a slice at a time.
 //!
 //! What is used is in no log, so the leader decides, by what it knows; other tabs tell it by `Used` records, rarely. It
-//! gives up nothing that this device still has something to say about ([`is_needed`](Replica::is_needed)), and nothing
+//! gives up nothing that this device still has something to say about (`is_needed`), and nothing
 //! that an edit in the queue refers to. Giving up is no delete: the server never hears of it.
 
 use std::cell::RefCell;
@@ -62,8 +62,8 @@ impl Replica {
         }
     }
 
-    /// What any tab does in idle time: uses that the log does not know of, so that they outlive the tab. Rarely, because
-    /// such a row is stored anew.
+    /// What any tab does in idle time: it writes down uses that the log does not know of, so that they outlive the tab.
+    /// Rarely, because such a row is stored anew.
     #[inline(never)]
     pub(crate) fn tell_uses(&mut self, now: Now) {
         self.take_uses(now);
@@ -75,16 +75,17 @@ impl Replica {
         for (collection, table) in self.evictions.uses.iter() {
             let ttl_ms = self.config.replicate.get(collection.as_str()).and_then(|options| options.ttl_ms);
             let grain = ttl_ms.map_or(USED_MS, |ttl| USED_MS.min(ttl / 4));
-            let mut ids = Vec::new();
+            let (mut ids, mut at) = (Vec::new(), 0);
             table.each(&mut |id, used| {
                 let entity = self.state.entity(collection.as_str(), id.as_str());
                 let known = entity.and_then(|entity| entity.confirmed.as_ref()).map(|confirmed| confirmed.used);
                 if known.is_some_and(|known| *used > known + grain) {
                     ids.push(id.clone());
+                    at = at.max(*used);
                 }
             });
             for ids in ids.chunks(EVICT_ROWS) {
-                let (c, at, ids) = (collection.clone(), now.wall_ms, ids.to_vec());
+                let (c, ids) = (collection.clone(), ids.to_vec());
                 records.push(Record::Used(Used { at, c, ids }));
             }
         }
@@ -193,10 +194,15 @@ impl Replica {
             Some(query) => matching(&query, &docs).into_iter().map(|matches| !matches).collect(),
             None => docs.iter().map(|_| options.is_none).collect(),
         };
+        let is_connected = self.session.online && self.session.lost_ms.is_none();
         let mut ids = Vec::new();
         for ((id, row), is_guest) in rows.into_iter().zip(guests) {
-            let ttl_ms = options.ttl_ms.or(is_guest.then_some(GUEST_MS));
-            let is_over = ttl_ms.is_some_and(|ttl| self.used(name, id, row) + ttl < now.wall_ms);
+            let used = self.used(name, id, row);
+            let is_over = match options.ttl_ms {
+                Some(ttl) => used.max(self.state.partial_at) + ttl < now.wall_ms,
+                // Who is cut off could not have it again.
+                None => is_guest && is_connected && used + GUEST_MS < now.wall_ms,
+            };
             if is_over && !self.is_in_use(name, id) {
                 ids.push(id.clone());
             }
@@ -252,10 +258,17 @@ impl Replica {
         !self.config.refs.is_empty() && queued.chain(letters).chain(unfolded).any(refers)
     }
 
-    /// What health says of a collection beside the number of its rows.
-    pub(crate) fn cache_view(&self, name: &CollectionName) -> Option<(u64, u64, u64)> {
-        self.config.replicate.get(name.as_str())?;
+    /// What health says of a collection of which only a part is kept.
+    #[inline(never)]
+    pub(crate) fn with_cache(&self, name: &CollectionName, view: Value) -> Value {
         let (hits, misses) = self.fetching.counts.get(name.as_str()).copied().unwrap_or_default();
-        Some((hits, misses, self.evictions.counts.get(name.as_str()).copied().unwrap_or_default()))
+        let evicted = self.evictions.counts.get(name.as_str()).copied().unwrap_or_default();
+        let rate = (hits + misses > 0).then(|| hits as f64 / (hits + misses) as f64);
+        let Value::Object(mut view) = view else { return view };
+        view.insert("hits".into(), hits.into());
+        view.insert("misses".into(), misses.into());
+        view.insert("hitRate".into(), json!(rate));
+        view.insert("evicted".into(), evicted.into());
+        Value::Object(view)
     }
 }

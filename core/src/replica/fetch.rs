@@ -143,7 +143,7 @@ impl Replica {
         // Edits that took effect where no pull tells of it.
         for entry in self.state.queue.values().filter(|entry| matches!(entry.status, Status::Settled(_))) {
             let (collection, id) = (&entry.edit.collection, &entry.edit.id);
-            if self.config.replicate.get(collection.as_str()).is_some_and(|options| options.is_none) {
+            if self.config.is_none(collection) {
                 add(collection, id);
             }
         }

@@ -8,7 +8,7 @@
 use std::rc::Rc;
 
 use crate::ids::{CollectionName, EntityId};
-use crate::io::Durability;
+use crate::io::{Durability, Now};
 use crate::json;
 use crate::json::{JsonLimits, Value};
 use crate::log::kept::{Partial, Replicate as Kept};
@@ -48,7 +48,7 @@ impl Replica {
     }
 
     /// Writes down how much is kept, once it is so: less at once, more when it was read.
-    pub(crate) fn settle_partial(&mut self) {
+    pub(crate) fn settle_partial(&mut self, now: Now) {
         let is_plain = self.config.replicate.is_empty() && self.state.partial.is_empty();
         if is_plain || self.lane.has_server_records() || self.state.fence != self.tabs.fence() {
             return;
@@ -63,13 +63,13 @@ impl Replica {
             partial.insert(name.clone(), options.clone());
         }
         if partial != self.state.partial {
-            let record = Record::Replicate(Kept { fence: self.tabs.fence(), collections: partial });
+            let record = Record::Replicate(Kept { fence: self.tabs.fence(), at: now.wall_ms, collections: partial });
             self.append(vec![record], Durability::Relaxed);
         }
     }
 
     /// A pull is done that read these collections whole: as much is kept of them as is wanted.
-    pub(crate) fn widened(&self, reread: &[CollectionName], all: bool) -> Option<Record> {
+    pub(crate) fn widened(&self, now: Now, reread: &[CollectionName], all: bool) -> Option<Record> {
         let wanted = self.partial();
         let mut partial = self.state.partial.clone();
         for name in self.declared.keys().filter(|name| all || reread.contains(name)) {
@@ -82,8 +82,8 @@ impl Replica {
                 }
             }
         }
-        let fence = self.tabs.fence();
-        (partial != self.state.partial).then_some(Record::Replicate(Kept { fence, collections: partial }))
+        let (fence, at) = (self.tabs.fence(), now.wall_ms);
+        (partial != self.state.partial).then_some(Record::Replicate(Kept { fence, at, collections: partial }))
     }
 
     /// Takes out of rows on their way into the log what is not kept. `marks`: something that the state does not know

@@ -176,7 +176,7 @@ impl Replica {
     fn advance_network(&mut self, now: Now) {
         self.advance_session(now);
         self.advance_live(now);
-        self.settle_partial();
+        self.settle_partial(now);
         self.advance_pull(now);
         self.advance_fetch(now);
         self.advance_push(now);
@@ -203,8 +203,7 @@ impl Replica {
     /// What the server is asked for: what the app declares and wants here, and the user's conflicts in it.
     pub(crate) fn wanted(&self) -> Vec<CollectionName> {
         let mut names = vec![CollectionName::of_conflicts()];
-        let is_none = |name: &str| self.config.replicate.get(name).is_some_and(|options| options.is_none);
-        names.extend(self.declared.keys().filter(|name| !is_none(name.as_str())).cloned());
+        names.extend(self.declared.keys().filter(|name| !self.config.is_none(name)).cloned());
         names
     }
 

@@ -290,10 +290,10 @@ impl Replica {
         if tip.is_some() {
             self.live.tip = tip;
         }
+        // What is not asked for any more goes little by little, as all does that is outside what is wanted.
+        last.forget_collections.retain(|name| !self.config.is_none(name));
         let mut records = changes_records(last, self.sift(rows, marks));
-        if done {
-            records.extend(self.widened(&reread, whole));
-        }
+        records.extend(if done { self.widened(now, &reread, whole) } else { None });
         if !staged {
             self.hold_bounds();
         }

@@ -213,15 +213,9 @@ impl Replica {
             let unsettled = self.state.undecided().any(|(_, entry)| &entry.edit.collection == name)
                 || self.state.letters.values().any(|letter| &letter.edit.collection == name);
             let synced = self.pulling.done.filter(|_| !unsettled).map(|done| done.wall_ms);
-            let mut view = json!({"lastSyncedAt": synced, "count": count});
-            if let Some((hits, misses, evicted)) = self.cache_view(name) {
-                let rate = (hits + misses > 0).then(|| hits as f64 / (hits + misses) as f64);
-                view = with(view, "hits", hits);
-                view = with(view, "misses", misses);
-                view = with(view, "hitRate", json!(rate));
-                view = with(view, "evicted", evicted);
-            }
-            collections.insert(name.to_string(), view);
+            let view = json!({"lastSyncedAt": synced, "count": count});
+            let is_partial = self.config.replicate.contains_key(name.as_str());
+            collections.insert(name.to_string(), if is_partial { self.with_cache(name, view) } else { view });
         }
         let synced = self.tabs.leads() && self.config.url.is_some();
         with(judge(&measures, &self.config.health, synced), "collections", collections)

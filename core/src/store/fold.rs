@@ -65,7 +65,7 @@ fn fold_rare(state: &mut State, key: u64, record: Record, effects: &mut Effects)
         Record::Evict(record) => evict::evict(state, key, record, effects),
         Record::Fetched(record) => evict::fetched(state, key, *record, effects),
         Record::Used(record) => evict::used(state, &record),
-        Record::Replicate(record) => state.partial = record.collections,
+        Record::Replicate(record) => (state.partial, state.partial_at) = (record.collections, record.at),
         // The others did not come here.
         _ => {}
     }

@@ -36,6 +36,7 @@ impl Loading {
             loaded: summary.loaded.into_iter().map(|collection| (collection, ())).collect(),
             hlc: summary.hlc,
             partial: summary.partial,
+            partial_at: summary.partial_at,
             calls: summary.calls,
             adopted: summary.adopted,
             ..State::default()

@@ -44,6 +44,9 @@ pub struct Summary {
     /// Collections of which not everything is kept.
     #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
     pub partial: Partial,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub partial_at: u64,
     /// The logical clock.
     pub hlc: Hlc,
     /// The newest stored call of each asker.
@@ -127,6 +130,7 @@ impl Summary {
             settings: state.settings.clone(),
             loaded: state.loaded.keys().cloned().collect(),
             partial: state.partial.clone(),
+            partial_at: state.partial_at,
             hlc: state.hlc,
             calls: state.calls.clone(),
             adopted: state.adopted.clone(),
@@ -164,6 +168,7 @@ impl Summary {
             settings: read_settings(&fields, "settings")?,
             loaded: fields.list("loaded", CollectionName::read)?,
             partial: read_partial(&fields, "partial")?,
+            partial_at: fields.number_or("partial_at", 0)?,
             hlc: Hlc::read(fields.need("hlc")?)?,
             calls: fields.list("calls", Call::read)?,
             adopted,

@@ -42,6 +42,8 @@ pub struct State {
     pub loaded: SmallSet<CollectionName>,
     /// Collections of which not everything is kept.
     pub partial: Partial,
+    /// Since when, by the device's clock: rows from before that do not say when they came.
+    pub partial_at: u64,
     /// The newest reading of the logical clock.
     pub hlc: Hlc,
     /// Up to where this store has adopted what was written elsewhere before its user signed in, by store.

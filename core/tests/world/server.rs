@@ -212,9 +212,11 @@ impl Server {
         let collections: Vec<String> = pull.collections.iter().map(ToString::to_string).collect();
         let here = self.cursor(user, &collections, 0);
         let after = pull.cursor.as_ref().map(|cursor| json!(cursor));
-        let reset =
-            after.as_ref().is_some_and(|after| after["history"] != here["history"] || after["scope"] != here["scope"])
-                || pull.cursor.as_ref().is_some_and(|c| c.seq < self.store.horizon || c.seq > self.store.seq);
+        let lost = lost(after.as_ref(), &here);
+        let is_other =
+            |after: &Value| after["history"] != here["history"] || after["scope"] != here["scope"] && lost.is_empty();
+        let reset = after.as_ref().is_some_and(is_other)
+            || pull.cursor.as_ref().is_some_and(|c| c.seq < self.store.horizon || c.seq > self.store.seq);
         let above = if reset { 0 } else { pull.cursor.as_ref().map_or(0, |cursor| cursor.seq) };
         let mut at = if reset { None } else { after.clone() };
         let reread: Vec<String> = pull.reread.iter().filter(|_| at.is_some()).map(ToString::to_string).collect();
@@ -224,7 +226,8 @@ impl Server {
         changes.sort_by_key(|(rev, _)| *rev);
         let settings = &self.policy.settings;
         let header = json!({"v": 1, "now": self.now, "user": user, "after": at, "reset": reset, "settings": settings,
-            "total": changes.len(), "reread": reread});
+            "total": changes.len(), "reread": reread,
+            "forget_collections": if reset { json!([]) } else { json!(lost) }});
         let header = json!({"pull": header});
         let mut lines = vec![header.to_string()];
         for (index, (rev, change)) in changes.iter().enumerate() {
@@ -289,6 +292,18 @@ fn id_first(change: &Value) -> String {
     let mut rest = change.clone();
     let id = rest.as_object_mut().unwrap().remove("id").unwrap();
     format!("{{\"id\":{id},{}", rest.to_string().trim_start_matches('{'))
+}
+
+/// The collections that a reader asks for no more, if nothing else is different.
+fn lost(after: Option<&Value>, here: &Value) -> Vec<Value> {
+    let Some(after) = after else { return Vec::new() };
+    let of = |cursor: &Value| cursor["scope"]["collections"].as_array().unwrap().clone();
+    let (old, new) = (of(after), of(here));
+    let same = |key: &str| after["scope"][key] == here["scope"][key];
+    if !same("groups") || !same("policy") || !new.iter().all(|name| old.contains(name)) {
+        return Vec::new();
+    }
+    old.into_iter().filter(|name| !new.contains(name)).collect()
 }
 
 /// A segment of an address.

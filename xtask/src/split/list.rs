@@ -2,7 +2,7 @@
 //! done about a field that two have changed, and local fields and collections kept in part, which few apps have.
 
 /// Paths of functions, types and modules of `core`.
-pub const MOVED: [&str; 47] = [
+pub const MOVED: [&str; 48] = [
     "alloc::rc::Rc<wasm_bindgen::__rt::WasmRefCell<tidewire::client::Client>>::drop_slow",
     "engine::Engine::command",
     "engine::Engine::export",
@@ -39,6 +39,7 @@ pub const MOVED: [&str; 47] = [
     "replica::Replica::tell_uses",
     "replica::Replica::touch_everything",
     "replica::Replica::upkeep_done",
+    "replica::Replica::with_cache",
     "replica::Replica::with_local_inverse",
     "replica::verify::",
     "store::conflicts::blind",
