@@ -60,6 +60,8 @@ fn id(deal: usize) -> String {
 fn edit(world: &mut World, tab: usize, deal: usize, open: Option<bool>, number: usize) {
     let (id, name) = (id(deal), format!("edit {number}"));
     let op = match (world.row(tab, &id), open) {
+        // Not kept is not absent: to make it again would be refused, and hold what follows.
+        (None, _) if stored(world).iter().any(|(known, _)| *known == id) => return,
         (None, open) => {
             let op = insert(&id, json!({"open": open == Some(true), "name": name}));
             let request = json!({"atomic": false, "ops": [op]});

@@ -120,7 +120,7 @@ export function clientConfig(settings: DbSettings, parts: ReadonlyMap<string, Co
     storage: settings.storage ?? "indexeddb",
     durability: settings.durability ?? "strict",
     ...(settings.encrypt && { encrypt: true }),
-    ...(hidesFields(settings, parts) && { sensitive: settings.sensitive ?? "unstored" }),
+    ...(hidesFields(settings, parts) && { sensitive: asideOf(settings, parts) }),
     collections: Object.fromEntries([...parts].map(([name, { options }]) => [name, collectionConfig(name, options)])),
     ...(Object.fromEntries(passed) as JsonObject),
   };
@@ -149,6 +149,14 @@ function hidesFields(settings: DbSettings, parts: ReadonlyMap<string, Collection
   const { sensitive, encrypt, storage } = settings;
   const stores = storage === "memory" || (sensitive && encrypt);
   return !stores && [...parts.values()].some(({ options }) => options.sensitive?.length);
+}
+
+/** What is kept in memory for sensitive fields has the whole collection, and nothing that outlives the page. */
+function asideOf({ sensitive }: DbSettings, parts: ReadonlyMap<string, CollectionParts>): string {
+  for (const [name, { options }] of parts)
+    if (options.sensitive?.length && (options.local?.length || (options.replicate ?? "full") !== "full"))
+      throw badConfig(`"${name}": beside \`sensitive\` fields, \`local\` and \`replicate\` need \`encrypt\`.`);
+  return sensitive ?? "unstored";
 }
 
 /** The address of the server, or what stands for a backend. */

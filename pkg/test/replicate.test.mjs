@@ -17,6 +17,11 @@ test("options that cannot be are refused with what to do", () => {
   refused({ where: { "address.city": "Ulm" } }, "bad-config", { local: ["address"] });
 });
 
+test("what is not stored has no local fields beside it, and is kept whole", () => {
+  assert.throws(() => openWith({ sensitive: ["due"], local: ["tags"] }), { code: "bad-config" });
+  assert.throws(() => openWith({ sensitive: ["due"], replicate: "none" }), { code: "bad-config" });
+});
+
 test("options that can be are taken", () => {
   const all = { where: { done: false, $rev: { gt: 3 } }, ttlMs: 1, maxEntities: 1 };
   for (const replicate of ["full", "none", {}, { where: {} }, all])

@@ -2,7 +2,7 @@
 //! done about a field that two have changed, and local fields and collections kept in part, which few apps have.
 
 /// Paths of functions, types and modules of `core`.
-pub const MOVED: [&str; 48] = [
+pub const MOVED: [&str; 47] = [
     "alloc::rc::Rc<wasm_bindgen::__rt::WasmRefCell<tidewire::client::Client>>::drop_slow",
     "engine::Engine::command",
     "engine::Engine::export",
@@ -33,7 +33,6 @@ pub const MOVED: [&str; 48] = [
     "replica::Replica::log_emptied",
     "replica::Replica::next_slice",
     "replica::Replica::report",
-    "replica::Replica::rewrite_unsent",
     "replica::Replica::start_seal",
     "replica::Replica::store_replaced",
     "replica::Replica::tell_uses",
