@@ -17,6 +17,8 @@ pub type Rev = u64;
 /// The collection in which values travel that met concurrent ones: see [`Conflict`](crate::model::conflict::Conflict).
 /// No app can declare it, and no mutation can name it.
 pub const CONFLICTS: &str = "$conflicts";
+/// Begins the name of the collection that holds the [local fields](crate::model::local) of another.
+const LOCAL: &str = "$local.";
 
 macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
@@ -78,9 +80,9 @@ macro_rules! text_newtype {
 }
 
 text_newtype!(
-    /// The name of a collection: letters, digits, `_` and `-`, starting with a letter or `_`; or [`CONFLICTS`].
+    /// The name of a collection: letters, digits, `_` and `-`, starting with a letter or `_`; or one of Tidewire's own.
     CollectionName,
-    |text| if text == CONFLICTS { Ok(()) } else { check_name("collection", text) }
+    |text| if text == CONFLICTS { Ok(()) } else { check_name("collection", text.strip_prefix(LOCAL).unwrap_or(text)) }
 );
 text_newtype!(
     /// The id of an entity: 1 to 128 bytes without control characters.
@@ -107,6 +109,28 @@ impl CollectionName {
     /// Whether it is [`CONFLICTS`].
     pub fn is_conflicts(&self) -> bool {
         &*self.0 == CONFLICTS
+    }
+
+    /// Whether it is one of Tidewire's own.
+    pub fn is_reserved(&self) -> bool {
+        self.0.starts_with('$')
+    }
+
+    /// The collection that holds the local fields of this one.
+    pub fn local(&self) -> Self {
+        let mut name = String::from(LOCAL);
+        name.push_str(&self.0);
+        Self(Arc::from(name))
+    }
+
+    /// Whether it holds the local fields of another.
+    pub fn is_local(&self) -> bool {
+        self.0.starts_with(LOCAL)
+    }
+
+    /// The collection that the app knows it by.
+    pub fn shown(&self) -> Self {
+        self.0.strip_prefix(LOCAL).map_or_else(|| self.clone(), |name| Self(Arc::from(name)))
     }
 }
 

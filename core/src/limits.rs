@@ -99,6 +99,16 @@ pub const HELD_MS_MAX: u64 = 7 * 24 * 3_600_000;
 pub const JOURNAL_MS: u64 = 7 * 24 * 3_600_000;
 /// Bytes of acknowledged mutations that a client keeps.
 pub const JOURNAL_BYTES_MAX: usize = 1024 * 1024;
+/// Entities that are asked for one by one at a time.
+pub const FETCHES_MAX: usize = 4;
+/// The leader looks so often for rows to give up.
+pub const EVICT_MS: u64 = 15_000;
+/// Rows that are looked at, or given up, at a time: their fields are read, some microseconds each.
+pub const EVICT_ROWS: usize = 1_000;
+/// A row outside what a collection's options ask for is kept so long after it was last used, where they say no time.
+pub const GUEST_MS: u64 = 3_600_000;
+/// A row that is used is stored anew so often at the most, to say so.
+pub const USED_MS: u64 = 3_600_000;
 /// Verdicts below a replica's floor are kept so long by the server, and so are tombstones, leave markers and marks.
 pub const HORIZON_MS: u64 = 30 * 24 * 3_600_000;
 /// Conflicts that are kept of one entity; those that still wait are never dropped.

@@ -2,6 +2,7 @@
 import type { Conflict, LazyConflicts } from "./conflicts.js";
 import { TidewireError, toTidewireError } from "./errors.js";
 import { newId } from "./ids.js";
+import { fetchRow } from "./fetch.js";
 import { insertOp, Resolver, type Intent, type IntentTarget } from "./intents.js";
 import { checkObject, type JsonObject } from "./json.js";
 import { liveOf, type Live, type Source } from "./live.js";
@@ -25,7 +26,7 @@ import type {
 } from "./types.js";
 import type { InputOf, OutputOf } from "./schema.js";
 import type { WireOp } from "./wasm/wire.js";
-import { refusedWrite, startWrite, type Write } from "./write.js";
+import { refusedWrite, startWrite, type WaitOptions, type Write } from "./write.js";
 
 /** Operations in one transaction; the core refuses more. */
 const TRANSACTION_MAX = 500;
@@ -48,6 +49,12 @@ export interface Collection<I, T, N = {}> {
   peek(id: string): Row<T> | undefined;
   /** The rows in the order of the ids; `undefined` where there is none. */
   getMany(ids: readonly string[]): Promise<readonly (Row<T> | undefined)[]>;
+  /**
+   * The row, from the server if it is not on this device: for collections of which only a part is kept. It is kept like
+   * any other then. `undefined`: there is none, or none for this user. Rejects `offline`, `paused` and `timeout` (10 s
+   * unless told otherwise).
+   */
+  fetch(id: string, options?: WaitOptions): Promise<Row<T> | undefined>;
   live(id: string): Live<Row<T> | undefined>;
   insert(value: NewEntity<I>): Write;
   /** All or nothing on this device; the server decides about each. */
@@ -128,6 +135,10 @@ export class DbCollection<I, T, N = {}> implements Collection<I, T, N> {
     await this.session.whenOpen();
     const rows = new Map(this.session.rows.list(this.name, ids).map((row) => [row.id, row]));
     return ids.map((id) => rows.get(id) as Row<T> | undefined);
+  }
+
+  async fetch(id: string, options: WaitOptions = {}): Promise<Row<T> | undefined> {
+    return (await fetchRow(this.session, this.name, id, options)) as Row<T> | undefined;
   }
 
   live(id: string): Live<Row<T> | undefined> {

@@ -40,6 +40,14 @@ export interface DbEvents {
   "settings-differ": { readonly collections: readonly string[] };
 }
 
+/** Events that the face listens to itself. */
+interface OwnEvents {
+  /** An entity that was asked for is here now, or is not there. */
+  fetched: { readonly collection: string; readonly id: string };
+}
+
+type AllEvents = DbEvents & OwnEvents;
+
 /** What the wasm class sends. */
 export type WireEvent =
   | { type: "changed"; collection: string; ids: string[]; origin: "local" | "remote" }
@@ -51,7 +59,7 @@ export type WireEvent =
   | { type: "durable"; write: number; count?: number }
   | { type: "write-failed"; write: number; error: WireError }
   | { type: "verdict"; write: number; index: number; verdict: Verdict }
-  | { [E in keyof DbEvents]: { type: E } & DbEvents[E] }[keyof DbEvents];
+  | { [E in keyof AllEvents]: { type: E } & AllEvents[E] }[keyof AllEvents];
 
 /** What the server decided about a mutation. */
 export type Verdict =
@@ -86,7 +94,7 @@ type Listener = (event: never) => void;
 export class Emitter {
   readonly #listeners = new Map<string, Set<Listener>>();
 
-  on<E extends keyof DbEvents>(event: E, fn: (event: DbEvents[E]) => void): () => void {
+  on<E extends keyof AllEvents>(event: E, fn: (event: AllEvents[E]) => void): () => void {
     const set = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, set);
     const listener: Listener = (value) => fn(value);

@@ -28,16 +28,8 @@ export type { Ref } from "./refs.js";
 export type { Group, Page } from "./sources.js";
 export { meta, type AnyRow } from "./rows.js";
 export type { InputOf, OutputOf, StandardIssue, StandardResult, StandardSchema } from "./schema.js";
-export type {
-  CollectionMetrics,
-  Delivery,
-  Health,
-  Metrics,
-  PauseReason,
-  QueueEntry,
-  QueueView,
-  SyncStatus,
-} from "./status.js";
+export type { CollectionHealth, CollectionMetrics, Delivery, Health, Metrics, PauseReason } from "./status.js";
+export type { QueueEntry, QueueView, SyncStatus } from "./status.js";
 export type { Queue, Sync } from "./sync.js";
 export type { Transaction, TransactionCollection } from "./transaction.js";
 export type {
@@ -56,6 +48,7 @@ export type {
   Patch,
   PatchEntries,
   PatchValue,
+  Replicate,
   Row,
   Strategy,
   SyncMark,

@@ -4,6 +4,7 @@ import { TidewireError } from "./errors.js";
 import type { Encrypt } from "./host/vault-key.js";
 import { cleanJson, type JsonObject } from "./json.js";
 import { toPointer } from "./path.js";
+import { partOf } from "./replicate.js";
 import type { StandardSchema } from "./schema.js";
 import type { Delivery } from "./status.js";
 import type { AnyCollectionOptions, CollectionDef, Collections, CollectionsCheck } from "./types.js";
@@ -110,7 +111,7 @@ export function partsOf(collections: Collections): ReadonlyMap<string, Collectio
 export function clientConfig(settings: DbSettings, parts: ReadonlyMap<string, CollectionParts>): ClientConfig {
   if (typeof settings.name !== "string" || settings.name === "")
     throw badConfig("openDb() needs a name for the store on this device.");
-  if (settings.backend !== undefined) checkStrategies(parts);
+  if (settings.backend !== undefined) checkCollections(parts);
   const passed = PASSED_ON.filter((key) => settings[key] !== undefined).map((key) => [key, cleanJson(settings[key])]);
   return {
     name: settings.name,
@@ -119,14 +120,14 @@ export function clientConfig(settings: DbSettings, parts: ReadonlyMap<string, Co
     storage: settings.storage ?? "indexeddb",
     durability: settings.durability ?? "strict",
     ...(settings.encrypt && { encrypt: true }),
-    ...(hidesFields(settings, parts) && { sensitive: settings.sensitive ?? "unstored" }),
-    collections: Object.fromEntries([...parts].map(([name, { options }]) => [name, collectionConfig(options)])),
+    ...(hidesFields(settings, parts) && { sensitive: asideOf(settings, parts) }),
+    collections: Object.fromEntries([...parts].map(([name, { options }]) => [name, collectionConfig(name, options)])),
     ...(Object.fromEntries(passed) as JsonObject),
   };
 }
 
-function collectionConfig(options: AnyCollectionOptions): JsonObject {
-  const { fields, refs, conflict, ...rest } = options;
+function collectionConfig(name: string, options: AnyCollectionOptions): JsonObject {
+  const { fields, refs, conflict, local, replicate = "full", ...rest } = options;
   const byPointer = Object.entries(fields ?? {})
     .filter(([, strategy]) => strategy !== undefined)
     .map(([path, strategy]) => [toPointer(path), strategy]);
@@ -135,6 +136,8 @@ function collectionConfig(options: AnyCollectionOptions): JsonObject {
     // The server parks for a function, too: to it the two are one.
     ...(conflict === undefined ? {} : { conflict: typeof conflict === "function" ? "manual" : conflict }),
     ...(byPointer.length > 0 ? { fields: Object.fromEntries(byPointer) } : {}),
+    ...(local === undefined ? {} : { local: local.map(toPointer) }),
+    ...(replicate === "full" ? {} : { replicate: partOf(name, replicate, local?.map(toPointer)) }),
     ...(refs === undefined
       ? {}
       : { refs: Object.fromEntries(Object.entries(refs).map(([path, ref]) => [toPointer(path), ref])) }),
@@ -146,6 +149,14 @@ function hidesFields(settings: DbSettings, parts: ReadonlyMap<string, Collection
   const { sensitive, encrypt, storage } = settings;
   const stores = storage === "memory" || (sensitive && encrypt);
   return !stores && [...parts.values()].some(({ options }) => options.sensitive?.length);
+}
+
+/** What is kept in memory for sensitive fields has the whole collection, and nothing that outlives the page. */
+function asideOf({ sensitive }: DbSettings, parts: ReadonlyMap<string, CollectionParts>): string {
+  for (const [name, { options }] of parts)
+    if (options.sensitive?.length && (options.local?.length || (options.replicate ?? "full") !== "full"))
+      throw badConfig(`"${name}": beside \`sensitive\` fields, \`local\` and \`replicate\` need \`encrypt\`.`);
+  return sensitive ?? "unstored";
 }
 
 /** The address of the server, or what stands for a backend. */
@@ -161,11 +172,14 @@ function peerOf({ url, backend, rate, allowInsecure }: DbSettings): string | nul
 }
 
 /** Before a backend nothing can wait for its author: there is nowhere to keep it. */
-function checkStrategies(parts: ReadonlyMap<string, CollectionParts>): void {
+function checkCollections(parts: ReadonlyMap<string, CollectionParts>): void {
   for (const [name, { options }] of parts) {
     const strategies: readonly unknown[] = [options.conflict, ...Object.values(options.fields ?? {})];
     if (strategies.some((strategy) => strategy === "manual" || typeof strategy === "function"))
       throw badConfig(`"${name}": with a \`backend\` the strategy is neither "manual" nor a function.`);
+    // Nobody there is asked for one row.
+    if ((options.replicate ?? "full") !== "full")
+      throw badConfig(`"${name}": with a \`backend\` all of a collection is kept; leave \`replicate\` out.`);
   }
 }
 

@@ -96,7 +96,21 @@ export interface Health {
   /** Bytes that this origin stores, and that it may store, as far as the browser says. */
   readonly usage: number | null;
   readonly quota: number | null;
-  readonly collections: { readonly [name: string]: { readonly lastSyncedAt: number | null; readonly count: number } };
+  readonly collections: { readonly [name: string]: CollectionHealth };
+}
+
+/** How one collection stands. What is below `count` is there where only a part of it is kept. */
+export interface CollectionHealth {
+  readonly lastSyncedAt: number | null;
+  /** The server's rows on this device. */
+  readonly count: number;
+  /** Of the rows asked for by `fetch` in this tab, how many were here, and how many were not. */
+  readonly hits?: number;
+  readonly misses?: number;
+  /** The share of `hits`; null before the first. */
+  readonly hitRate?: number | null;
+  /** Rows that this tab gave up. */
+  readonly evicted?: number;
 }
 
 /** Counters since the database was opened. */

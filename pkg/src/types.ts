@@ -134,6 +134,16 @@ export interface CollectionOptions<T, R = Refs<T>> {
   readonly onDeleteConflict?: "delete-wins" | "update-wins";
   /** What the view shows of a write that the server refused. */
   readonly onReject?: "undo" | "keep";
+  /**
+   * Fields that never leave this device: in no push, no conflict and no digest. They stay when the server changes the
+   * entity, and go with it. Let the validator do without them: on other devices they are not there.
+   */
+  readonly local?: readonly Path<T>[];
+  /**
+   * How much of it is kept on this device. `full` (if left out): all that the user may see. `none`: what was fetched
+   * with `fetch`, and what was written here. An object: see {@link Replicate}.
+   */
+  readonly replicate?: "full" | "none" | Replicate<T>;
   /** Fields that hold the id of another entity; `include` follows them. */
   readonly refs?: R & {
     readonly [P in Exclude<keyof R, IdPath<T>> & string]: TypeProblem<`There is no field "${P}" that can hold an id.`>;
@@ -145,12 +155,27 @@ export interface CollectionOptions<T, R = Refs<T>> {
   readonly sensitive?: readonly Path<T>[];
 }
 
+/**
+ * A part of a collection. What is given up is no delete, and comes back with `fetch`. Nothing is given up that has an
+ * edit, a refused write or a conflict of this device, or to which a queued edit refers.
+ */
+export interface Replicate<T> {
+  /** Rows that match, as in `where`. Others never reach this device's disk; neither `$status` nor local fields. */
+  readonly where?: Where<T>;
+  /** A row is given up so long after it came or was last read. */
+  readonly ttlMs?: number;
+  /** Of more rows than this the least recently read are given up. */
+  readonly maxEntities?: number;
+}
+
 /** Options after the compiler has checked them against the entity. */
 export interface AnyCollectionOptions {
   readonly conflict?: Strategy | "manual" | ConflictFunction<never>;
   readonly fields?: { readonly [path: string]: Strategy | "manual" | "counter" | "text" | "union" | undefined };
   readonly onDeleteConflict?: "delete-wins" | "update-wins";
   readonly onReject?: "undo" | "keep";
+  readonly local?: readonly string[];
+  readonly replicate?: "full" | "none" | Replicate<never>;
   readonly refs?: { readonly [path: string]: Ref };
   readonly sensitive?: readonly string[];
 }

@@ -165,7 +165,7 @@ export function waitFor<T>(
     ends.push(() => signal?.removeEventListener("abort", abort));
     if (timeoutMs !== undefined) {
       const timer = setTimeout(
-        () => settle.reject(new TidewireError("timeout", `No answer within ${timeoutMs} ms; the edit stays queued.`)),
+        () => settle.reject(new TidewireError("timeout", `No answer within ${timeoutMs} ms; edits stay queued.`)),
         timeoutMs,
       );
       ends.push(() => clearTimeout(timer));

@@ -300,6 +300,7 @@ test("options that do not fit a backend are refused with what to do", () => {
   refused({ rate: { minIntervalMs: -1 } });
   refused({ settings: { conflict: "manual" } });
   refused({ settings: { fields: { title: () => "ask" } } });
+  refused({ settings: { replicate: "none" } });
   assert.throws(() => open({ backend: { pull: backend.pull } }), { code: "bad-config" });
   assert.throws(() => open({ backend: undefined }, { rate: {} }), { code: "bad-config" });
 });

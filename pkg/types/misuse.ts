@@ -162,3 +162,15 @@ collection(todo, { sensitive: ["colour"] });
 openDb({ name: "x", sensitive: "plain", collections: { todos: collection(todo, { sensitive: ["address.city"] }) } });
 // @ts-expect-error 46: a store has a key or a passphrase
 openDb({ name: "x", encrypt: { password: "x" }, collections: { todos: todo } });
+// What stays on the device.
+
+// @ts-expect-error 55: a local field that does not exist
+collection(todo, { local: ["colour"] });
+// @ts-expect-error 56: a filter of what is kept, on a field that does not exist
+collection(todo, { replicate: { where: { colour: "red" } } });
+// @ts-expect-error 57: how much is kept is a word or an object
+collection(todo, { replicate: "some" });
+// @ts-expect-error 58: a bound is a number
+collection(todo, { replicate: { maxEntities: "5" } });
+// @ts-expect-error 59: what was fetched may not be there
+(await db.todos.fetch("id")).title;

@@ -41,7 +41,11 @@ export const db = openDb({
         due: z.string().optional(),
         address: z.object({ city: z.string(), zip: z.string().nullable() }).optional(),
       }),
-      { conflict: "merge", fields: { votes: "counter", tags: "union", title: "text", "address.city": "server-wins" } },
+      {
+        conflict: "merge",
+        fields: { votes: "counter", tags: "union", title: "text", "address.city": "server-wins" },
+        local: ["due", "address.zip"],
+      },
     ),
     projects: z.object({ name: z.string() }),
     people: v.object({ name: v.string(), age: v.optional(v.number(), 0), kind: v.picklist(["a", "b"]) }),

@@ -1,6 +1,6 @@
 /** A real server process with a data directory of its own, and a plain reader of what it holds. */
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -76,6 +76,16 @@ class Server {
     const program = process.env.TIDEWIRE_SERVER ?? "";
     await promisify(execFile)(program, ["restore", backup, "--data", path.join(this.#directory, "data")]);
     await this.start();
+  }
+
+  /** Whether a word stands in any file of its data. */
+  async holds(word) {
+    const entries = await readdir(this.#directory, { recursive: true, withFileTypes: true });
+    for (const entry of entries.filter((entry) => entry.isFile())) {
+      const bytes = await readFile(path.join(entry.parentPath, entry.name)).catch(() => Buffer.alloc(0));
+      if (bytes.includes(word)) return true;
+    }
+    return false;
   }
 
   /** Ends it and throws its data away. */

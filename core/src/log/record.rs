@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, Group, MutationId, Owner, ReplicaId};
 use crate::json::{self, Fields, JsonLimits, Raw, Value};
+pub use crate::log::adopt::{Adopt, Claim};
 use crate::log::codec;
+use crate::log::kept::{Evict, Fetched, Replicate, Used};
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
 use crate::model::schema::{Settings, read_settings};
@@ -42,6 +44,14 @@ pub enum Record {
     Claim(Claim),
     /// Mutations that were claimed in another store, in the store of their user.
     Adopt(Adopt),
+    /// Confirmed documents that this device gives up.
+    Evict(Evict),
+    /// An entity that was asked for by itself.
+    Fetched(Box<Fetched>),
+    /// Entities that the app has used.
+    Used(Used),
+    /// How much of the collections is kept from here on.
+    Replicate(Replicate),
     /// The last record: a newer release goes on in another database (rule 5). `pkg/src/host/move.ts` writes it.
     Moved,
 }
@@ -145,7 +155,10 @@ pub struct Changes {
     /// The server's settings, when they came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
-    /// The lines as they came.
+    /// The device's raw clock, where it counts when a row came; 0: nobody asks.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub at: u64,
+    /// The lines as they came, but for those that are not kept.
     pub rows: Vec<Change>,
 }
 
@@ -175,31 +188,6 @@ pub struct Fork {
     pub id: ReplicaId,
 }
 
-/// In the store of nobody: whose its edits are. The fold decides: each edit is the first one's who claims it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Claim {
-    /// The user; `None`: the edits are given up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
-    /// What was claimed up to here is durable in the user's store, and is here no more; absent: edits are claimed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub done: Option<MutationId>,
-}
-
-/// In the store of a user: edits that were claimed for them. Here they are new, under the numbers of this record.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Adopt {
-    /// The store that they come from.
-    pub source: ReplicaId,
-    /// Their numbers there, in order: what this store has adopted before is passed over.
-    pub from: Vec<MutationId>,
-    /// As in a commit.
-    pub mutations: Vec<Raw>,
-    /// As in a commit.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tx: Vec<(u32, u32)>,
-}
-
 impl Record {
     /// The record as stored bytes.
     pub fn encode(&self) -> Vec<u8> {
@@ -227,6 +215,11 @@ impl Record {
             Self::Fork(body) => write(10, body, out),
             Self::Claim(body) => write(11, body, out),
             Self::Adopt(body) => write(12, body, out),
+            Self::Evict(body) => write(14, body, out),
+            Self::Fetched(body) => write(15, body, out),
+            Self::Used(body) => write(16, body, out),
+            Self::Replicate(body) => write(17, body, out),
+            // The others are written by `encode`.
             Self::Commit(_) | Self::Replica(_) | Self::Lead | Self::Moved => 0,
         }
     }
@@ -257,19 +250,15 @@ impl Record {
     fn read(kind: u8, body: &[u8]) -> Result<Self, CoreError> {
         let mut mutations = Vec::new();
         let (value, raw) = match kind {
-            1 | 12 => {
-                // They share the text of the record.
-                let text = str::from_utf8(body).map_err(|_| CoreError::new(Code::BadJson, "this record is no text"))?;
-                let text = Raw::trusted(text);
-                let (value, items) = json::around_list(text.get(), "mutations")?;
-                mutations.extend(items.into_iter().map(|item| text.within(item)));
+            1 => {
+                let (value, items) = with_mutations(body)?;
+                mutations = items;
                 (value, None)
             }
-            2 => json::parse_around(body, "m")?,
             6 => json::parse_around(body, "rows")?,
             8 => return Ok(Self::Lead),
             13 => return Ok(Self::Moved),
-            14.. => return Err(newer()),
+            2 | 3 | 10.. => return Self::read_rare(kind, body),
             _ => (json::parse(body, JsonLimits::MESSAGE)?, None),
         };
         let fields = Fields::of(&value)?;
@@ -293,13 +282,26 @@ impl Record {
                 owner: fields.opt("owner", Owner::read)?,
             }),
             9 => Self::Sealed(Sealed { upto: fields.number("upto")? }),
-            0 => return Err(newer()),
-            _ => Self::read_rare(kind, &fields, raw, mutations)?,
+            _ => return Err(newer()),
         })
     }
 
+    /// What is rare in a log: folding it needs more than the first part of the module, too.
     #[inline(never)]
-    fn read_rare(kind: u8, fields: &Fields<'_>, raw: Option<&str>, mutations: Vec<Raw>) -> Result<Self, CoreError> {
+    fn read_rare(kind: u8, body: &[u8]) -> Result<Self, CoreError> {
+        let mut mutations = Vec::new();
+        let (value, raw) = match kind {
+            2 => json::parse_around(body, "m")?,
+            12 => {
+                let (value, items) = with_mutations(body)?;
+                mutations = items;
+                (value, None)
+            }
+            15 => json::parse_around(body, "row")?,
+            18.. => return Err(newer()),
+            _ => (json::parse(body, JsonLimits::MESSAGE)?, None),
+        };
+        let fields = Fields::of(&value)?;
         Ok(match kind {
             2 => Self::Coalesce(Coalesce {
                 survivor: MutationId::read(fields.need("survivor")?)?,
@@ -308,8 +310,13 @@ impl Record {
             }),
             3 => Self::Discard(Discard { n: MutationId::read(fields.need("n")?)? }),
             10 => Self::Fork(Fork { fence: fields.number("fence")?, id: ReplicaId::read(fields.need("id")?)? }),
-            11 => Self::Claim(Claim::read(fields)?),
-            _ => Self::Adopt(Adopt::read(fields, mutations)?),
+            11 => Self::Claim(Claim::read(&fields)?),
+            12 => Self::Adopt(Adopt::read(&fields, mutations)?),
+            14 => Self::Evict(Evict::read(&fields)?),
+            15 => Self::Fetched(Box::new(Fetched::read(&fields, raw.unwrap_or_default())?)),
+            16 => Self::Used(Used::read(&fields)?),
+            17 => Self::Replicate(Replicate::read(&fields)?),
+            _ => return Err(newer()),
         })
     }
 
@@ -320,35 +327,20 @@ impl Record {
                 Some(*fence)
             }
             Self::Changes(changes) => Some(changes.fence),
+            Self::Evict(Evict { fence, .. }) | Self::Replicate(Replicate { fence, .. }) => Some(*fence),
+            Self::Fetched(fetched) => Some(fetched.fence),
             _ => None,
         }
     }
 }
 
-impl Claim {
-    /// Reads it from JSON.
-    ///
-    /// # Errors
-    /// `bad-message`.
-    pub fn read(fields: &Fields<'_>) -> Result<Self, CoreError> {
-        let to = fields.opt("to", json::text)?.map(str::to_owned);
-        Ok(Self { to, done: fields.opt("done", MutationId::read)? })
-    }
-}
-
-impl Adopt {
-    /// Reads it from JSON, but for its mutations.
-    ///
-    /// # Errors
-    /// `bad-message`.
-    pub fn read(fields: &Fields<'_>, mutations: Vec<Raw>) -> Result<Self, CoreError> {
-        Ok(Self {
-            source: ReplicaId::read(fields.need("source")?)?,
-            from: fields.list("from", MutationId::read)?,
-            mutations,
-            tx: fields.list("tx", read_tx)?,
-        })
-    }
+/// What stands around the mutations, and these: they share the text of the record.
+fn with_mutations(body: &[u8]) -> Result<(Value, Vec<Raw>), CoreError> {
+    let text = str::from_utf8(body).map_err(|_| CoreError::new(Code::BadJson, "this record is no text"))?;
+    let text = Raw::trusted(text);
+    let (value, items) = json::around_list(text.get(), "mutations")?;
+    let mutations = items.into_iter().map(|item| text.within(item)).collect();
+    Ok((value, mutations))
 }
 
 impl Changes {
@@ -363,15 +355,20 @@ impl Changes {
             forget_collections: fields.list("forget_collections", CollectionName::read)?,
             reread: fields.list("reread", CollectionName::read)?,
             settings: if fields.get("settings").is_some() { Some(read_settings(fields, "settings")?) } else { None },
+            at: fields.number_or("at", 0)?,
             rows: Change::read_all(rows)?,
         })
     }
 }
 
 /// The start and the length of a transaction: a pair like a mutation's number.
-fn read_tx(value: &Value) -> Result<(u32, u32), CoreError> {
+pub(super) fn read_tx(value: &Value) -> Result<(u32, u32), CoreError> {
     let MutationId(start, len) = MutationId::read(value)?;
     Ok((u32::try_from(start).unwrap_or(u32::MAX), len))
+}
+
+pub(crate) fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 fn write(kind: u8, body: &impl Serialize, out: &mut String) -> u8 {

@@ -27,6 +27,9 @@ pub struct Change {
     /// The document without its id. Absent: deleted, or no longer visible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doc: Option<Raw>,
+    /// In a device's log alone: the entity is there, and is not kept on this device.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub evicted: bool,
 }
 
 impl Change {
@@ -57,6 +60,7 @@ impl Change {
             by: fields.opt("by", ReplicaId::read)?,
             g: fields.list("g", Group::read)?,
             doc: doc.filter(|doc| *doc != "null").map(Raw::trusted),
+            evicted: fields.flag("evicted")?,
         })
     }
 }

@@ -7,6 +7,7 @@ pub mod digest;
 pub mod document;
 pub mod edit;
 pub mod insert;
+pub mod local;
 pub mod mutation;
 pub mod path;
 pub mod schema;

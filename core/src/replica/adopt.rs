@@ -72,27 +72,15 @@ impl Replica {
     fn claimed(&self, mark: u64) -> Value {
         let adopted = self.adoptable(&|entry| entry.status == Status::Claimed(mark));
         let done = adopted.last().and_then(|(record, _)| record.from.last().copied());
-        let records: Vec<Adopt> = adopted.into_iter().map(|(record, _)| record).collect();
+        let mut records: Vec<Adopt> = adopted.into_iter().map(|(record, _)| record).collect();
+        for record in &mut records {
+            self.add_local(record);
+        }
         json!({"pending": self.unclaimed(), "done": done, "records": records})
     }
 
-    /// The store is a new one: what the old one had not got through is written again. Every tab does so that had the
-    /// old one open; the fold takes each edit once.
-    pub(crate) fn rewrite_unsent(&mut self) {
-        let records = self.adoptable(&|entry| matches!(entry.status, Status::Queued | Status::Held { .. }));
-        let later = std::mem::take(&mut self.writes.waiting);
-        for (record, edits) in records {
-            let mut draft = self.writes.draft();
-            for edit in edits {
-                self.writes.show(&mut draft, edit, None);
-            }
-            self.writes.add_record(Record::Adopt(record), draft);
-        }
-        self.writes.waiting.extend(later);
-    }
-
     /// Queued edits as records of bounded size for another store; a transaction stays whole.
-    fn adoptable(&self, takes: &dyn Fn(&Entry) -> bool) -> Vec<(Adopt, Vec<Edit>)> {
+    pub(crate) fn adoptable(&self, takes: &dyn Fn(&Entry) -> bool) -> Vec<(Adopt, Vec<Edit>)> {
         let mut records: Vec<(Adopt, Vec<Edit>)> = Vec::new();
         let (mut bytes, mut tx) = (0, None);
         for (n, entry) in self.state.queue.iter().filter(|(_, entry)| takes(entry)) {
@@ -116,6 +104,21 @@ impl Replica {
             tx = entry.tx;
         }
         records
+    }
+
+    /// What only this device has of these entities goes with them.
+    fn add_local(&self, record: &mut Adopt) {
+        let edits = record.mutations.iter().filter_map(|raw| Edit::read(raw.clone()).ok());
+        let mut targets: Vec<_> = edits.map(|edit| edit.target()).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        let Some(last) = record.from.last().copied() else { return };
+        for (collection, id) in targets {
+            if let Some(edit) = self.local_row(&collection.local(), &id, self.state.hlc) {
+                record.from.push(last);
+                record.mutations.push(edit.raw.clone());
+            }
+        }
     }
 
     fn adopt(&mut self, records: Vec<Adopt>) -> Result<Value, CoreError> {

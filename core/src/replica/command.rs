@@ -40,6 +40,13 @@ pub enum Command {
         /// Which.
         ids: Vec<EntityId>,
     },
+    /// An entity that may not be on this device.
+    Fetch {
+        /// Its collection.
+        collection: CollectionName,
+        /// Which.
+        id: EntityId,
+    },
     /// More collections, or other settings of them.
     Declare {
         /// With their settings.
@@ -74,6 +81,10 @@ impl Command {
                 collection: CollectionName::read(fields.need("c")?)?,
                 ids: fields.list("ids", EntityId::read)?,
             },
+            "fetch" => Self::Fetch {
+                collection: CollectionName::read(fields.need("c")?)?,
+                id: EntityId::read(fields.need("id")?)?,
+            },
             "declare" => Self::Declare { collections: read_settings(&fields, "collections")? },
             "edit" => Self::Edit { n: n()?, fields: Edits::read(&fields)? },
             "claim" | "claimed" | "adopt" => Self::Adoption(Adoption::read(&fields)?),
@@ -98,6 +109,7 @@ impl Replica {
             Command::Adoption(step) => self.adoption(step)?,
             Command::Confirmed { collection, ids } => return Ok(self.confirmed(&collection, &ids)),
             Command::Declare { collections } => self.declare(&collections),
+            Command::Fetch { collection, id } => self.fetch(now, &collection, &id),
         };
         self.advance(now);
         Ok(done)
@@ -128,6 +140,7 @@ impl Replica {
         self.session.retry();
         self.pushing.hurry();
         self.pulling.backoff.not_before_ms = 0;
+        self.fetching.backoff.not_before_ms = 0;
         self.live.hurry();
         self.pulling.wanted = true;
     }
@@ -224,16 +237,20 @@ impl Replica {
             Input::Response { token, status, retry_after_ms, json } => {
                 let retry_after_ms = retry_after_ms.unwrap_or_default();
                 let _ = self.push_response(now, token, status, retry_after_ms, json)
-                    || self.pull_response(now, token, status, retry_after_ms, json);
+                    || self.pull_response(now, token, status, retry_after_ms, json)
+                    || self.fetch_response(token, status, retry_after_ms, json);
             }
             Input::Chunk { token, bytes } => {
-                let _ = self.push_chunk(now, token, &bytes) || self.pull_chunk(now, token, &bytes);
+                let _ = self.push_chunk(now, token, &bytes)
+                    || self.pull_chunk(now, token, &bytes)
+                    || self.fetch_chunk(token, &bytes);
             }
             Input::Finished { token } => {
-                let _ = self.push_finished(now, token) || self.pull_finished(now, token);
+                let _ =
+                    self.push_finished(now, token) || self.pull_finished(now, token) || self.fetch_finished(now, token);
             }
             Input::NetFailed { token, .. } => {
-                let _ = self.push_broke(now, token) || self.pull_broke(now, token);
+                let _ = self.push_broke(now, token) || self.pull_broke(now, token) || self.fetch_broke(now, token);
             }
             Input::SocketOpen { token } => self.socket_open(now, token),
             Input::SocketMessage { token, text } => self.socket_message(now, token, &text),

@@ -2,13 +2,16 @@
 
 use crate::error::{Code, CoreError};
 use crate::health::HealthLimits;
-use crate::ids::CONFLICTS;
+use crate::ids::CollectionName;
 use crate::io::Durability;
 use crate::json::{self, Fields, JsonLimits, Value};
 use crate::limits;
+use crate::model::local::Local;
+use crate::model::path::Path;
 use crate::model::schema::{Settings, read_settings};
 use crate::queue::backoff::Bounds;
 use crate::queue::batch::Limits;
+use crate::small::SmallMap;
 
 /// The options of one database.
 #[derive(Debug, Clone)]
@@ -19,6 +22,12 @@ pub struct Config {
     pub url: Option<String>,
     /// What is kept and synced.
     pub collections: Settings,
+    /// Fields of theirs that never leave the device.
+    pub locals: SmallMap<CollectionName, Local>,
+    /// How much is kept of those that are not kept whole.
+    pub replicate: SmallMap<CollectionName, Replicate>,
+    /// Fields of theirs that hold the id of an entity of another collection.
+    pub refs: SmallMap<CollectionName, Vec<(Path, CollectionName)>>,
     /// Wait for an answer, or for the next bytes of one.
     pub timeout_ms: u64,
     /// Backoff.
@@ -35,6 +44,21 @@ pub struct Config {
     pub durability: DurabilityOption,
     /// When health is bad.
     pub health: HealthLimits,
+}
+
+/// How much of a collection a device keeps.
+#[derive(Debug, Clone)]
+pub struct Replicate {
+    /// Nothing but what was fetched and what was written here.
+    pub is_none: bool,
+    /// Only what matches.
+    pub filter: Option<Value>,
+    /// Given up so long after it was last used.
+    pub ttl_ms: Option<u64>,
+    /// The least recently used of more than this are given up.
+    pub max_entities: Option<u64>,
+    /// All of this as canonical JSON: by it a store knows what it was filled for.
+    pub text: String,
 }
 
 /// Backoff.
@@ -80,6 +104,9 @@ impl Default for Config {
             name: String::new(),
             url: None,
             collections: Settings::default(),
+            locals: SmallMap::new(),
+            replicate: SmallMap::new(),
+            refs: SmallMap::new(),
             timeout_ms: limits::REQUEST_TIMEOUT_MS,
             retry: Retry::default(),
             batch: Batch::default(),
@@ -110,6 +137,28 @@ impl Default for Poll {
     }
 }
 
+impl Replicate {
+    /// Reads it; `None`: everything is kept.
+    fn read(value: &Value) -> Result<Option<Self>, CoreError> {
+        let text = json::write_text(value);
+        if let Some(word) = value.as_str() {
+            let bad = || CoreError::new(Code::BadConfig, "`replicate` is `full`, `none` or an object");
+            let none = Self { is_none: true, filter: None, ttl_ms: None, max_entities: None, text };
+            return if word == "full" { Ok(None) } else { Some(Some(none)).filter(|_| word == "none").ok_or_else(bad) };
+        }
+        let fields = Fields::of(value)?;
+        let replicate = Self {
+            is_none: false,
+            filter: fields.get("where").cloned(),
+            ttl_ms: fields.opt("ttlMs", json::number)?,
+            max_entities: fields.opt("maxEntities", json::number)?,
+            text,
+        };
+        let is_whole = (&replicate.filter, replicate.ttl_ms, replicate.max_entities) == (&None, None, None);
+        Ok(Some(replicate).filter(|_| !is_whole))
+    }
+}
+
 impl Config {
     /// Reads the options.
     ///
@@ -122,8 +171,8 @@ impl Config {
         if config.name.is_empty() {
             return Err(CoreError::new(Code::BadConfig, "a database needs a `name`"));
         }
-        if config.collections.contains_key(CONFLICTS) {
-            return Err(CoreError::new(Code::BadConfig, "`$conflicts` is a name of Tidewire's own: choose another"));
+        if config.collections.keys().any(CollectionName::is_reserved) {
+            return Err(CoreError::new(Code::BadConfig, "names with `$` are Tidewire's own: choose another"));
         }
         config.batch.max_count = config.batch.max_count.clamp(1, limits::PUSH_MUTATIONS_MAX);
         config.batch.max_bytes = config.batch.max_bytes.clamp(1, limits::PUSH_BYTES_MAX / 2);
@@ -141,6 +190,9 @@ impl Config {
             max_document_bytes: fields.size_or("maxDocumentBytes", limits::DOCUMENT_BYTES_MAX)?,
             ..Self::default()
         };
+        for (name, options) in fields.entries("collections")? {
+            config.read_collection(CollectionName::parse(name)?, &Fields::of(options)?)?;
+        }
         if let Some(part) = fields.opt("retry", Fields::of)? {
             config.retry.initial_ms = part.number_or("initialMs", config.retry.initial_ms)?;
             config.retry.max_ms = part.number_or("maxMs", config.retry.max_ms)?;
@@ -165,6 +217,27 @@ impl Config {
             Some(_) => return Err(CoreError::new(Code::BadConfig, "`durability` is `strict` or `relaxed`")),
         };
         Ok(config)
+    }
+
+    fn read_collection(&mut self, name: CollectionName, options: &Fields<'_>) -> Result<(), CoreError> {
+        let paths = options.list("local", Path::read)?;
+        if !paths.is_empty() {
+            let local = Local::new(&name, paths)?;
+            self.locals.insert(name.clone(), local);
+        }
+        for (path, target) in options.entries("refs")? {
+            let target = (Path::parse(path)?, CollectionName::read(Fields::of(target)?.need("to")?)?);
+            self.refs.or_default(name.clone()).push(target);
+        }
+        if let Some(replicate) = options.opt("replicate", Replicate::read)?.flatten() {
+            self.replicate.insert(name, replicate);
+        }
+        Ok(())
+    }
+
+    /// Whether nothing of a collection is replicated.
+    pub(crate) fn is_none(&self, name: &CollectionName) -> bool {
+        self.replicate.get(name.as_str()).is_some_and(|options| options.is_none)
     }
 
     /// How writes of the app are committed.

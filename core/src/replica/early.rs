@@ -46,7 +46,9 @@ impl Round {
 impl Replica {
     /// The app waits for a row of a store that is being opened. An event `row` answers, if that is sooner.
     pub fn want(&mut self, collection: CollectionName, id: EntityId) {
-        if self.phase == Phase::Opening && !self.maintenance.opened {
+        // What only this device has of an entity stands in another one.
+        let is_whole = self.local(&collection).is_none();
+        if self.phase == Phase::Opening && !self.maintenance.opened && is_whole {
             self.wanted_early.push((collection, id));
         }
     }

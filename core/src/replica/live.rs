@@ -14,7 +14,7 @@ use crate::protocol::message::{ClientMessage, ErrorBody, VERSION};
 use crate::protocol::read::Live as Said;
 use crate::queue::backoff::Backoff;
 use crate::replica::Replica;
-use crate::replica::pull::changes_records;
+use crate::replica::step::changes_records;
 
 /// The socket side.
 #[derive(Debug, Default)]
@@ -166,7 +166,7 @@ impl Replica {
         self.metrics.bytes_down += text.len() as u64;
         match Said::read(text) {
             Ok(Said::Ready(cursor, server_now, user)) => self.live_ready(now, &cursor, server_now, &user),
-            Ok(Said::Frame(after, cursor, changes)) => self.take_frame(&after, cursor, changes),
+            Ok(Said::Frame(after, cursor, changes)) => self.take_frame(now, &after, cursor, changes),
             // What cannot be read may have been a frame.
             Ok(Said::Pull) | Err(_) => self.pulling.wanted = true,
             Ok(Said::Ping) => self.say(&ClientMessage::Pong),
@@ -203,7 +203,7 @@ impl Replica {
 
     /// A frame is applied only if it continues the cursor that is shown, counting the frames that are on their way
     /// into the log.
-    fn take_frame(&mut self, after: &Cursor, cursor: Cursor, changes: Vec<Change>) {
+    fn take_frame(&mut self, now: Now, after: &Cursor, cursor: Cursor, changes: Vec<Change>) {
         let at = self.live.tip.as_ref().or(self.state.cursor.as_ref());
         if self.pulling.is_busy() {
             self.live.goal = Some(cursor);
@@ -215,8 +215,11 @@ impl Replica {
             return;
         }
         self.live.tip = Some(cursor.clone());
-        let step = Changes { fence: self.tabs.fence(), cursor: Some(cursor), ..Changes::default() };
         self.metrics.received(&changes);
+        let (fence, at) = (self.tabs.fence(), self.arrival(now));
+        let step = Changes { fence, at, cursor: Some(cursor), ..Changes::default() };
+        // A row that is on its way into the log may have to go again.
+        let changes = self.sift(changes, self.lane.has_server_records());
         self.append(changes_records(step, changes), Durability::Relaxed);
     }
 }

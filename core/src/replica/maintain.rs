@@ -61,18 +61,25 @@ impl Replica {
         if unsealed.is_overdue() && !staging {
             return self.start_seal();
         }
+        let idle_ms = self.maintenance.moved.1 + IDLE_MS;
+        let is_partial = !self.config.replicate.is_empty() && self.config.url.is_some();
+        if is_partial && now.mono_ms >= idle_ms {
+            self.tell_uses(now);
+        }
         let keeper = self.tabs.leads() || self.config.url.is_none();
         if !keeper || staging {
             return;
         }
         // Whether a sweep pays is asked in idle time only: it counts what lives.
-        let idle_ms = self.maintenance.moved.1 + IDLE_MS;
         let looked = std::mem::replace(&mut self.maintenance.looked, self.state.last) == self.state.last;
         if now.mono_ms < idle_ms {
             self.maintenance.looked = 0;
-            if !self.maintenance.directories.is_empty() || unsealed.is_due() {
+            if !self.maintenance.directories.is_empty() || unsealed.is_due() || is_partial {
                 self.wish(idle_ms);
             }
+        } else if is_partial && self.evict_some(now) {
+            // The next round writes it.
+            self.wish(now.mono_ms + 1);
         } else if unsealed.is_due() {
             self.start_seal();
         } else if self.maintenance.sweep.is_some() || (!looked && self.is_sweep_due()) {

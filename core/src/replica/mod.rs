@@ -16,10 +16,15 @@ pub mod boot;
 pub mod command;
 pub mod config;
 pub mod conflicts;
+pub mod draft;
 pub mod early;
+pub mod evict;
+pub mod fetch;
 pub mod fork;
+mod keep;
 pub mod lane;
 pub mod live;
+mod local;
 pub mod maintain;
 pub mod metrics;
 pub mod op;
@@ -27,9 +32,11 @@ pub mod pull;
 pub mod push;
 pub mod query;
 mod refused;
+mod rewrite;
 pub mod rows;
 pub mod session;
 pub mod status;
+mod step;
 pub mod tabs;
 pub mod verdicts;
 pub mod verify;
@@ -42,6 +49,8 @@ use crate::io::{Event, Now, Output, Token};
 use crate::model::schema::{CollectionSettings, Settings};
 use crate::queue::backoff::Random;
 use crate::replica::config::Config;
+use crate::replica::evict::Evictions;
+use crate::replica::fetch::Fetching;
 use crate::replica::lane::Lane;
 use crate::replica::live::Live;
 use crate::replica::maintain::Maintenance;
@@ -72,6 +81,8 @@ pub struct Replica {
     pub(crate) pushing: Pushing,
     pub(crate) pulling: Pulling,
     pub(crate) verifying: Verifying,
+    pub(crate) fetching: Fetching,
+    pub(crate) evictions: Evictions,
     pub(crate) live: Live,
     pub(crate) maintenance: Maintenance,
     pub(crate) metrics: Metrics,
@@ -121,6 +132,8 @@ impl Replica {
             pushing: Pushing::default(),
             pulling: Pulling::default(),
             verifying: Verifying::default(),
+            fetching: Fetching::default(),
+            evictions: Evictions::default(),
             live: Live::default(),
             maintenance: Maintenance::default(),
             metrics: Metrics::default(),
@@ -169,7 +182,9 @@ impl Replica {
     fn advance_network(&mut self, now: Now) {
         self.advance_session(now);
         self.advance_live(now);
+        self.settle_partial(now);
         self.advance_pull(now);
+        self.advance_fetch(now);
         self.advance_push(now);
     }
 
@@ -191,10 +206,10 @@ impl Replica {
         self.wishes.push(at_ms);
     }
 
-    /// What the server is asked for: what the app declares, and the user's conflicts in it.
+    /// What the server is asked for: what the app declares and wants here, and the user's conflicts in it.
     pub(crate) fn wanted(&self) -> Vec<CollectionName> {
         let mut names = vec![CollectionName::of_conflicts()];
-        names.extend(self.declared.keys().cloned());
+        names.extend(self.declared.keys().filter(|name| !self.config.is_none(name)).cloned());
         names
     }
 
@@ -209,6 +224,7 @@ impl Replica {
         if !self.maintenance.opened {
             return;
         }
+        let collection = &collection.shown();
         self.watches.touch(collection, id);
         self.changed.push((collection.clone(), remote, id.clone()));
     }
@@ -238,6 +254,12 @@ impl Replica {
             self.announce_rejected(*n);
         }
         self.flush_changed();
+        for (collection, id) in &effects.fetched {
+            self.event(json!({"type": "fetched", "collection": collection, "id": id}));
+        }
+        if self.tabs.leads() {
+            self.evictions.refetch.extend(effects.stale);
+        }
         for collection in &effects.loaded {
             self.event(json!({"type": "loaded", "collection": collection}));
         }

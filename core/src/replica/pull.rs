@@ -2,16 +2,18 @@
 //! (rules 21, 22).
 
 use crate::error::{Code, CoreError};
+use crate::ids::CollectionName;
 use crate::io::{Durability, Fetch, Now, Output, Token};
 use crate::json;
 use crate::json::JsonLimits;
-use crate::limits::{PUSH_BYTES_MAX, RECORD_BYTES};
-use crate::log::record::{Changes, Record};
+use crate::limits::PUSH_BYTES_MAX;
+use crate::log::record::Changes;
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
 use crate::protocol::message::{Checkpoint, ErrorBody, Pull, PullHeader, VERSION};
 use crate::queue::backoff::Backoff;
 use crate::replica::Replica;
+use crate::replica::step::changes_records;
 
 /// A line longer than the largest document and its envelope is not a sync server's.
 const LINE_BYTES_MAX: usize = PUSH_BYTES_MAX;
@@ -27,6 +29,8 @@ pub struct Pulling {
     pub(crate) done: Option<Now>,
     /// What it brought is not in the log yet, so nobody sees it.
     pub(crate) landing: bool,
+    /// More of some collections was asked for, because more is wanted than was kept.
+    widening: bool,
 }
 
 /// A pull under way.
@@ -49,6 +53,11 @@ struct Stream {
     fresh: bool,
     /// The server was asked for digests.
     verify: bool,
+    /// Something staged may be what a row replaces.
+    resumed: bool,
+    /// Collections that come whole; all of them.
+    reread: Vec<CollectionName>,
+    whole: bool,
     started_ms: u64,
     deadline_ms: u64,
 }
@@ -78,6 +87,10 @@ impl Replica {
             // Goes on below: nothing else may happen before the next try is due, so this asks to be woken for it.
             self.output(Output::Abort { token });
             self.pull_failed(now, 0);
+        }
+        if !self.pulling.widening && !self.to_widen().is_empty() {
+            self.pulling.widening = true;
+            self.pulling.wanted = true;
         }
         match self.verifying.is_due(now) {
             Ok(()) => self.pulling.wanted = true,
@@ -138,6 +151,9 @@ impl Replica {
             finished: false,
             fresh: true,
             verify,
+            resumed: self.state.staged.cursor.is_some(),
+            reread: self.state.staged.reread.clone(),
+            whole: self.state.staged.reset,
             started_ms: now.mono_ms,
             deadline_ms: now.mono_ms + self.config.timeout_ms,
         });
@@ -225,7 +241,7 @@ impl Replica {
             return Ok(());
         }
         let checkpoint = Checkpoint::read(line).map_err(|_| bad("a checkpoint cannot be read"))?;
-        self.take_checkpoint(token, checkpoint)
+        self.take_checkpoint(now, token, checkpoint)
     }
 
     fn take_header(&mut self, now: Now, token: Token, header: PullHeader) -> Result<(), CoreError> {
@@ -238,8 +254,10 @@ impl Replica {
         if !header.reset && header.after != stream.after {
             return Err(bad("a pull does not continue our cursor"));
         }
+        stream.reread.extend(header.reread.iter().cloned());
         if header.reset {
             stream.after = None;
+            stream.whole = true;
         }
         stream.header = Some(header);
         Ok(())
@@ -247,8 +265,8 @@ impl Replica {
 
     /// Makes a checkpoint's rows durable: records of bounded size in one transaction of the store, the last one
     /// with the cursor.
-    fn take_checkpoint(&mut self, token: Token, checkpoint: Checkpoint) -> Result<(), CoreError> {
-        let fence = self.tabs.fence();
+    fn take_checkpoint(&mut self, now: Now, token: Token, checkpoint: Checkpoint) -> Result<(), CoreError> {
+        let (fence, at) = (self.tabs.fence(), self.arrival(now));
         let known = self.state.settings.clone();
         let Some(stream) = self.stream(token) else { return Ok(()) };
         if checkpoint.after != stream.after {
@@ -260,7 +278,7 @@ impl Replica {
         let (staged, verify) = (stream.staged, stream.verify);
         let tip = (!staged || checkpoint.done).then(|| checkpoint.cursor.clone());
         let done = checkpoint.done;
-        let mut last = Changes { fence, staged, done, cursor: Some(checkpoint.cursor), ..Changes::default() };
+        let mut last = Changes { fence, at, staged, done, cursor: Some(checkpoint.cursor), ..Changes::default() };
         if let (true, Some(header)) = (first, &mut stream.header) {
             last.reset = std::mem::take(&mut header.reset);
             last.forget_groups = std::mem::take(&mut header.forget_groups);
@@ -269,6 +287,7 @@ impl Replica {
             last.settings = Some(header.settings.clone()).filter(|settings| *settings != known);
         }
         let rows = std::mem::take(&mut stream.rows);
+        let (marks, whole, reread) = (stream.resumed, stream.whole, stream.reread.clone());
         if let (true, true, Some(tip)) = (verify, done, &tip) {
             self.verifying.told(tip.clone(), checkpoint.digests);
         }
@@ -276,7 +295,13 @@ impl Replica {
             self.live.tip = tip;
         }
         self.metrics.received(&rows);
-        let records = changes_records(last, rows);
+        // What is not asked for any more goes little by little, as all does that is outside what is wanted.
+        last.forget_collections.retain(|name| !self.config.is_none(name));
+        let mut records = changes_records(last, self.sift(rows, marks));
+        records.extend(if done { self.widened(now, &reread, whole) } else { None });
+        if !staged {
+            self.hold_bounds();
+        }
         self.append(records, Durability::Relaxed);
         let (done, total) = self.pulling.progress().unwrap_or_default();
         self.event(json!({"type": "progress", "phase": "pull", "done": done, "total": total}));
@@ -352,26 +377,6 @@ impl Replica {
             self.event(json!({"type": "settings-differ", "collections": differ}));
         }
     }
-}
-
-/// A step as records: the rows in pieces of bounded size, the last with what the step means.
-pub(crate) fn changes_records(mut last: Changes, rows: Vec<Change>) -> Vec<Record> {
-    let mut records = Vec::new();
-    let mut piece = Vec::new();
-    let mut bytes = 0;
-    for row in rows {
-        let size = 96 + row.doc.as_ref().map_or(0, |doc| doc.get().len());
-        if bytes > 0 && bytes + size > RECORD_BYTES {
-            let rows = std::mem::take(&mut piece);
-            records.push(Record::Changes(Box::new(Changes { fence: last.fence, rows, ..Changes::default() })));
-            bytes = 0;
-        }
-        bytes += size;
-        piece.push(row);
-    }
-    last.rows = piece;
-    records.push(Record::Changes(Box::new(last)));
-    records
 }
 
 fn bad(message: &'static str) -> CoreError {

@@ -224,6 +224,7 @@ impl Replica {
     pub(crate) fn stop_network(&mut self, now: Now) {
         self.abort_push();
         self.abort_pull(now);
+        self.abort_fetches();
         self.close_live();
         self.live.tip = None;
     }

@@ -133,7 +133,7 @@ impl Replica {
         let attempts = n.and_then(|n| self.pushing.attempts.get(&n)).copied().unwrap_or_default();
         view.insert("n".into(), json!(n));
         view.insert("write".into(), json!(write.or_else(|| n.and_then(|n| self.writes.of(n)).map(|(write, _)| write))));
-        view.insert("collection".into(), json!(mutation.collection));
+        view.insert("collection".into(), json!(mutation.collection.shown()));
         view.insert("id".into(), json!(mutation.id));
         view.insert("kind".into(), json!(mutation.kind));
         view.insert("status".into(), status.into());
@@ -169,7 +169,9 @@ impl Replica {
             let unsettled = self.state.undecided().any(|(_, entry)| &entry.edit.collection == name)
                 || self.state.letters.values().any(|letter| &letter.edit.collection == name);
             let synced = self.pulling.done.filter(|_| !unsettled).map(|done| done.wall_ms);
-            collections.insert(name.to_string(), json!({"lastSyncedAt": synced, "count": count}));
+            let view = json!({"lastSyncedAt": synced, "count": count});
+            let is_partial = self.config.replicate.contains_key(name.as_str());
+            collections.insert(name.to_string(), if is_partial { self.with_cache(name, view) } else { view });
         }
         let synced = self.tabs.leads() && self.config.url.is_some();
         with(judge(&measures, &self.config.health, synced), "collections", collections)

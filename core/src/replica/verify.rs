@@ -73,8 +73,10 @@ impl Verifying {
 impl Replica {
     /// Collections that the next pull has to bring whole. What is staged of one already stays.
     pub(crate) fn to_reread(&self) -> Vec<CollectionName> {
-        let staged = &self.state.staged.reread;
-        self.verifying.healing.iter().filter(|name| !staged.contains(name)).cloned().collect()
+        let mut names = self.to_widen();
+        names.extend(self.verifying.healing.iter().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
+        names.retain(|name| !self.state.staged.reread.contains(name));
+        names
     }
 
     /// Compares, if the fold has come to where the digests were made.
@@ -87,6 +89,10 @@ impl Replica {
         let names: Vec<CollectionName> = self.declared.keys().cloned().collect();
         for name in &names {
             let Some(theirs) = digests.get(name.as_str()).and_then(Value::as_str) else { continue };
+            // Of a part there is nothing to compare with: what was given up is no damage.
+            if self.state.partial.contains_key(name.as_str()) || self.config.replicate.contains_key(name.as_str()) {
+                continue;
+            }
             let is_equal = agrees(&self.state, name, theirs);
             let was_diverged = self.verifying.diverged.contains(name);
             if is_equal {

@@ -26,6 +26,8 @@ const REMEMBERED_MAX: usize = 10_000;
 pub(crate) struct Write {
     pub(crate) id: u64,
     pub(crate) edits: Vec<Edit>,
+    /// What it does to local fields: in the record, and in no push.
+    pub(crate) locals: Vec<Edit>,
     pub(crate) atomic: bool,
     call: Option<Call>,
     /// A large call that is no transaction is split: the index of this part's first edit in it.
@@ -39,6 +41,7 @@ pub(crate) struct Write {
 pub(crate) struct Draft {
     id: u64,
     pub(crate) edits: Vec<Edit>,
+    pub(crate) locals: Vec<Edit>,
     /// What takes each of them back.
     undo: Vec<Op>,
     /// What the author of the last one saw, where somebody may ask for it.
@@ -91,28 +94,29 @@ impl Writes {
     /// Begins a call.
     pub(crate) fn draft(&mut self) -> Draft {
         self.next_id += 1;
-        Draft { id: self.next_id, edits: Vec::new(), undo: Vec::new(), seen: None }
+        Draft { id: self.next_id, edits: Vec::new(), locals: Vec::new(), undo: Vec::new(), seen: None }
     }
 
     /// One edit more of a call: it is visible from now on.
     pub(crate) fn show(&mut self, draft: &mut Draft, edit: Edit, undo: Option<Op>) {
-        let shown = Provisional { write: draft.id, index: draft.edits.len(), edit: edit.clone() };
+        let edits = if edit.collection.is_local() { &mut draft.locals } else { &mut draft.edits };
+        let shown = Provisional { write: draft.id, index: edits.len(), edit: edit.clone() };
         let list = self.overlay.or_default(edit.collection.clone()).or_default(edit.id.clone());
         // Most entities have one: room for that, not for four.
         list.reserve_exact(1);
         list.push(shown);
-        draft.edits.push(edit);
+        edits.push(edit);
         draft.undo.extend(undo);
     }
 
     /// The call is refused: nothing of it is shown any more.
     pub(crate) fn drop_draft(&mut self, draft: Draft) {
-        self.forget(&Write::of(draft.id, draft.edits));
+        self.forget(&Write { locals: draft.locals, ..Write::of(draft.id, draft.edits) });
     }
 
     /// The call goes to the log with the next append.
     pub(crate) fn add(&mut self, draft: Draft, atomic: bool, call: Option<Call>) -> u64 {
-        let Draft { id, edits, mut undo, seen: _ } = draft;
+        let Draft { id, edits, locals, mut undo, seen: _ } = draft;
         if !undo.is_empty() {
             undo.reverse();
             self.undo.insert(id, undo);
@@ -120,32 +124,36 @@ impl Writes {
         while self.undo.len() > REMEMBERED_MAX {
             self.undo.pop_first();
         }
-        self.enqueue(id, edits, atomic, call);
+        self.enqueue(Write { atomic, call, locals, ..Write::of(id, edits) });
         id
     }
 
     /// As [`add`](Self::add), in a record that holds these edits and more.
     pub(crate) fn add_record(&mut self, record: Record, draft: Draft) -> u64 {
         let id = draft.id;
-        self.waiting.push(Write { record: Some(record), ..Write::of(id, draft.edits) });
+        self.waiting.push(Write { record: Some(record), locals: draft.locals, ..Write::of(id, draft.edits) });
         self.parts.insert(id, 1);
         id
     }
 
     /// Splits what is no transaction, so that no record grows large.
-    fn enqueue(&mut self, id: u64, edits: Vec<Edit>, atomic: bool, call: Option<Call>) {
+    fn enqueue(&mut self, write: Write) {
+        let Write { id, edits, locals, atomic, call, .. } = write;
         let (mut bytes, mut parts) = (0, 1);
         let new = |offset| Write { atomic, call, offset, ..Write::of(id, Vec::new()) };
         let mut part = new(0);
-        for (offset, edit) in edits.into_iter().enumerate() {
+        let shared = edits.len();
+        for (at, edit) in edits.into_iter().chain(locals).enumerate() {
             let size = edit.raw.get().len();
-            if !atomic && bytes > 0 && bytes + size > RECORD_BYTES {
+            let offset = if at < shared { at } else { at - shared };
+            // A part has edits or local edits: both are counted from its offset.
+            if !atomic && bytes > 0 && (bytes + size > RECORD_BYTES || at == shared && parts > 1) {
                 parts += 1;
                 self.waiting.push(std::mem::replace(&mut part, new(offset)));
                 bytes = 0;
             }
             bytes += size;
-            part.edits.push(edit);
+            if at < shared { part.edits.push(edit) } else { part.locals.push(edit) }
         }
         self.waiting.push(part);
         self.parts.insert(id, parts);
@@ -228,11 +236,11 @@ impl Writes {
             return None;
         }
         let (tx, call) = frame_of(group);
-        Some(ReadCommit { edits: group.iter().flat_map(|write| &write.edits).cloned().collect(), tx, call })
+        Some(ReadCommit { edits: edits_of(group).cloned().collect(), tx, call })
     }
 
     fn forget(&mut self, write: &Write) {
-        for (index, edit) in (write.offset..).zip(&write.edits) {
+        for (index, edit) in (write.offset..).zip(&write.edits).chain((write.offset..).zip(&write.locals)) {
             let Some(table) = self.overlay.get_mut(edit.collection.as_str()) else { continue };
             let Some(list) = table.get_mut(edit.id.as_str()) else { continue };
             list.retain(|known| (known.write, known.index) != (write.id, index));
@@ -245,7 +253,12 @@ impl Writes {
 
 impl Write {
     fn of(id: u64, edits: Vec<Edit>) -> Self {
-        Self { id, edits, atomic: false, call: None, offset: 0, record: None }
+        Self { id, edits, locals: Vec::new(), atomic: false, call: None, offset: 0, record: None }
+    }
+
+    /// All of it.
+    fn all(&self) -> impl Iterator<Item = &Edit> {
+        self.edits.iter().chain(&self.locals)
     }
 }
 
@@ -259,7 +272,7 @@ impl Replica {
         let mut group: Vec<Write> = Vec::new();
         let mut bytes = 0;
         for write in std::mem::take(&mut self.writes.waiting) {
-            let size: usize = write.edits.iter().map(|edit| edit.raw.get().len()).sum();
+            let size: usize = write.all().map(|edit| edit.raw.get().len()).sum();
             let alone = write.record.is_some() || group.last().is_some_and(|last| last.record.is_some());
             if !group.is_empty() && (alone || bytes + size > RECORD_BYTES) {
                 records.push(record_of(&group));
@@ -325,7 +338,7 @@ impl Replica {
         }
         for write in failed {
             self.writes.forget(&write);
-            touched.extend(write.edits.iter().map(|edit| edit.target()));
+            touched.extend(write.all().map(|edit| edit.target()));
             let message = match error {
                 StoreError::Quota => "the storage is full: free some space, then retry it from `db.sync.queue.failed`",
                 StoreError::FormatNewer => MOVED,
@@ -338,7 +351,10 @@ impl Replica {
             }
             // Of other failures it is not known whether the write is in the log after all.
             if error == StoreError::Quota && write.record.is_none() {
-                self.writes.refused.keep(write.id, write.atomic, write.edits);
+                let Write { id, atomic, edits, locals, .. } = write;
+                // The two halves of one edit are tried again together.
+                let atomic = atomic || edits.len() == 1 && !locals.is_empty();
+                self.writes.refused.keep(id, atomic, edits.into_iter().chain(locals).collect());
             }
         }
         self.queue_moved();
@@ -353,8 +369,13 @@ fn record_of(group: &[Write]) -> Vec<u8> {
         return record.encode();
     }
     let (tx, call) = frame_of(group);
-    let mutations = group.iter().flat_map(|write| &write.edits).map(|edit| edit.raw.clone()).collect();
+    let mutations = edits_of(group).map(|edit| edit.raw.clone()).collect();
     Record::Commit(Commit { mutations, tx, call }).encode()
+}
+
+/// The edits of these writes as a commit has them: those of local fields stand behind the others.
+fn edits_of(group: &[Write]) -> impl Iterator<Item = &Edit> {
+    group.iter().flat_map(|write| &write.edits).chain(group.iter().flat_map(|write| &write.locals))
 }
 
 /// What a commit of these writes says beside their mutations: its transactions and its newest call.

@@ -16,6 +16,7 @@ use crate::ids::MutationId;
 use crate::log::record::{Adopt, Claim, Commit};
 use crate::store::commit::{ReadCommit, fold_commit};
 use crate::store::effects::Effects;
+use crate::store::local;
 use crate::store::state::{Entry, State, Status};
 
 /// Stands for a user in `Status::Claimed`. 53 bits: a number that JSON keeps.
@@ -42,10 +43,13 @@ pub(super) fn claim(state: &mut State, key: u64, claim: &Claim, effects: &mut Ef
     for n in taken {
         let Some(mut entry) = state.unqueue(n) else { continue };
         effects.touched.push(entry.edit.target());
-        if let (Some(status), None) = (claimed, claim.done) {
-            entry.status = status;
-            entry.position = key;
-            state.queue.insert(n, entry);
+        match (claimed, claim.done) {
+            (Some(status), None) => {
+                entry.status = status;
+                entry.position = key;
+                state.queue.insert(n, entry);
+            }
+            _ => local::drop_unmade(state, &entry.edit),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::log::record::{Call, Commit};
 use crate::model::edit::Edit;
 use crate::store::effects::Effects;
 use crate::store::fold::arrived;
+use crate::store::local;
 use crate::store::state::{Entry, State, Status};
 
 /// A [`Commit`] with its mutations read.
@@ -60,6 +61,11 @@ pub(super) fn fold_commit(
     };
     for (index, edit) in (0_u32..).zip(commit.edits) {
         if is_known(index as usize) {
+            continue;
+        }
+        if edit.collection.is_local() {
+            local::put(state, key, &edit);
+            effects.touched.push((edit.collection.shown(), edit.id.clone()));
             continue;
         }
         let n = MutationId(key, index);

@@ -26,6 +26,10 @@ pub struct Effects {
     pub pulled: bool,
     /// A reset took effect.
     pub reset: bool,
+    /// Entities that were asked for one by one, and came, or are not there.
+    pub fetched: Vec<(CollectionName, EntityId)>,
+    /// Entities that stay as they were, though the server changed them: an edit of theirs came between.
+    pub stale: Vec<(CollectionName, EntityId)>,
     /// The store has another replica id now.
     pub forked: bool,
 }

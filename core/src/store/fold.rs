@@ -14,7 +14,7 @@ use crate::model::verdict::Verdict;
 use crate::store::commit::{ReadCommit, fold_commit};
 use crate::store::effects::Effects;
 use crate::store::state::{Confirmed, Entry, Letter, Reason, Staged, State, Status};
-use crate::store::{adopt, conflicts, journal, seal};
+use crate::store::{adopt, conflicts, evict, journal, local, seal};
 
 /// Folds one record that stands at `key`.
 ///
@@ -62,6 +62,10 @@ fn fold_rare(state: &mut State, key: u64, record: Record, effects: &mut Effects)
         }
         Record::Claim(record) => adopt::claim(state, key, &record, effects),
         Record::Adopt(record) => adopt::adopt(state, key, record, effects)?,
+        Record::Evict(record) => evict::evict(state, key, record, effects),
+        Record::Fetched(record) => evict::fetched(state, key, *record, effects),
+        Record::Used(record) => evict::used(state, &record),
+        Record::Replicate(record) => (state.partial, state.partial_at) = (record.collections, record.at),
         // The others did not come here.
         _ => {}
     }
@@ -105,6 +109,7 @@ fn void(state: &mut State, key: u64, n: MutationId) {
 fn fold_discard(state: &mut State, key: u64, n: MutationId, effects: &mut Effects) {
     if let Some(letter) = state.letters.remove(&n) {
         state.dirty.mutations.push(n);
+        local::drop_unmade(state, &letter.edit);
         effects.touched.push(letter.edit.target());
         return;
     }
@@ -118,10 +123,12 @@ fn fold_discard(state: &mut State, key: u64, n: MutationId, effects: &mut Effect
         return;
     }
     for n in members {
-        if let Some(entry) = state.queue.get(&n) {
-            effects.touched.push(entry.edit.target());
-        }
+        let edit = state.queue.get(&n).map(|entry| entry.edit.clone());
         void(state, key, n);
+        if let Some(edit) = edit {
+            effects.touched.push(edit.target());
+            local::drop_unmade(state, &edit);
+        }
     }
 }
 
@@ -169,7 +176,11 @@ fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
 }
 
 fn settle(state: &mut State, key: u64, n: MutationId, rev: u64, at: u64) {
-    let shown = state.cursor.as_ref().is_some_and(|cursor| cursor.seq >= rev);
+    let tells = |cursor: &Cursor| {
+        let collection = state.queue.get(&n).map(|entry| &entry.edit.collection);
+        cursor.seq >= rev && collection.is_none_or(|name| cursor.scope.collections.contains(name))
+    };
+    let shown = state.cursor.as_ref().is_some_and(tells);
     let void = state.queue.get(&n).is_some_and(|entry| entry.status == Status::Void);
     if shown || void {
         if let Some(entry) = state.unqueue(n) {
@@ -213,9 +224,11 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
         return;
     }
     let staged = std::mem::take(&mut state.staged);
+    let gone = effects.touched.len();
     if changes.done && (staged.reset || !staged.reread.is_empty()) {
         forget_all_but(state, key, &staged, effects);
     }
+    let gone = effects.touched.get(gone..).unwrap_or_default().to_vec();
     if changes.done && staged.reset {
         effects.reset = true;
         // Another history, or a cursor that it does not know though the policy is the same: a backup was restored.
@@ -223,11 +236,16 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
             effects.touched.append(&mut journal::requeue(state, key));
         }
     }
+    for (collection, id) in gone {
+        if state.entity(collection.as_str(), id.as_str()).is_none() {
+            local::drop(state, &collection, &id);
+        }
+    }
     if !staged.forget_groups.is_empty() || !staged.forget_collections.is_empty() {
         forget(state, key, &staged, effects);
     }
     for (position, row) in staged.rows {
-        confirm(state, position, row, effects);
+        confirm(state, position, changes.at, row, effects);
     }
     show(state, cursor, changes.done, effects);
 }
@@ -238,6 +256,8 @@ fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
         .queue
         .iter()
         .filter(|(_, entry)| matches!(entry.status, Status::Settled(rev) if rev <= cursor.seq))
+        // Of others no pull tells: they are asked for one by one.
+        .filter(|(_, entry)| cursor.scope.collections.contains(&entry.edit.collection))
         .map(|(n, _)| *n)
         .collect();
     for n in settled {
@@ -258,8 +278,12 @@ fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
     state.cursor = Some(cursor);
 }
 
-fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects) {
-    let Change { id, c, rev, at, g, doc, by } = row;
+/// `came`: when, by the device's clock.
+pub(super) fn confirm(state: &mut State, position: u64, came: u64, row: Change, effects: &mut Effects) {
+    if row.evicted {
+        return evict::left(state, position, row, effects);
+    }
+    let Change { id, c, rev, at, g, doc, by, .. } = row;
     let is_echo = by.is_some() && by == state.replica;
     let entity = state.entity_mut(&c, &id);
     // An entity seen twice is harmless, an older one is dropped.
@@ -268,7 +292,11 @@ fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects)
     }
     entity.position = position;
     let is_hidden = doc.is_none() && g.is_empty();
-    let fresh = doc.map(|doc| Confirmed { rev, at, groups: g, doc });
+    let is_gone = doc.is_none();
+    // What others change is not used by that.
+    let used = entity.confirmed.as_ref().map_or(0, |before| before.used);
+    let used = if used == 0 { came } else { used };
+    let fresh = doc.map(|doc| Confirmed { rev, at, used, groups: g, doc });
     let before = std::mem::replace(&mut entity.confirmed, fresh);
     let moved = if is_echo { &mut effects.echoed } else { &mut effects.touched };
     if c.is_conflicts() {
@@ -280,6 +308,9 @@ fn confirm(state: &mut State, position: u64, row: Change, effects: &mut Effects)
         }
     }
     state.drop_if_empty(&c, &id);
+    if is_gone {
+        local::drop(state, &c, &id);
+    }
     state.dirty.entities.push((c, id));
 }
 
@@ -322,6 +353,9 @@ fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
     }
     for (collection, id) in hidden {
         conflicts::blind(state, key, &collection, &id);
+        if !staged.forget_collections.contains(&collection) {
+            local::drop(state, &collection, &id);
+        }
     }
     journal::forget(state);
 }
@@ -332,7 +366,7 @@ fn forget_all_but(state: &mut State, key: u64, staged: &Staged, effects: &mut Ef
     let mut kept: Vec<(&CollectionName, &EntityId)> = staged.rows.iter().map(|(_, row)| (&row.c, &row.id)).collect();
     kept.sort_unstable();
     for (collection, map) in state.entities.iter_mut() {
-        if !staged.reset && !staged.reread.contains(collection) {
+        if collection.is_local() || !staged.reset && !staged.reread.contains(collection) {
             continue;
         }
         map.retain(&mut |id, entity| {

@@ -67,6 +67,8 @@ impl Loading {
             settings: summary.settings,
             loaded: summary.loaded.into_iter().map(|collection| (collection, ())).collect(),
             hlc: summary.hlc,
+            partial: summary.partial,
+            partial_at: summary.partial_at,
             calls: summary.calls,
             adopted: summary.adopted,
             ..self.state
@@ -97,24 +99,25 @@ impl Loading {
         let doc = usize::try_from(len).ok().and_then(|len| (start + 4).checked_add(len)).filter(|at| *at <= end);
         let doc = doc.ok_or_else(corrupt)?;
         let head = text.get(start + 4..doc).ok_or_else(corrupt)?;
-        let (rev, at, groups) = match self.like_the_last(head) {
+        let (rev, at, used, groups) = match self.like_the_last(head) {
             Some(head) => head,
             None => {
                 let head_read = EntityHead::read(head).map_err(|_| corrupt())?;
                 let groups = head.split_once(GROUPS).map(|(_, groups)| groups.to_owned()).unwrap_or_default();
                 self.groups = (groups, head_read.g.clone());
-                (head_read.rev, head_read.at, head_read.g)
+                (head_read.rev, head_read.at, head_read.used, head_read.g)
             }
         };
-        Ok(Confirmed { rev, at, groups, doc: Raw::part(text, doc..end) })
+        Ok(Confirmed { rev, at, used, groups, doc: Raw::part(text, doc..end) })
     }
 
     /// A head with the groups of the one before.
-    fn like_the_last(&self, head: &str) -> Option<(u64, u64, Vec<Group>)> {
+    fn like_the_last(&self, head: &str) -> Option<(u64, u64, u64, Vec<Group>)> {
         let (numbers, groups) = head.strip_prefix("{\"rev\":")?.split_once(GROUPS)?;
         let (rev, at) = numbers.split_once(",\"at\":")?;
         let (rev, at) = (rev.parse().ok()?, at.parse().ok()?);
-        (groups == self.groups.0).then(|| (rev, at, self.groups.1.clone()))
+        // A row that says when it was used says so before its groups, and is no pair of numbers.
+        (groups == self.groups.0).then(|| (rev, at, 0, self.groups.1.clone()))
     }
 
     fn mutation(&mut self, block: &Block, row: &Found<'_>) -> Result<(), CoreError> {

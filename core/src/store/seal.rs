@@ -11,7 +11,8 @@ use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, 
 use crate::json::{self, Fields, JsonLimits, Raw};
 use crate::limits::{SEAL_BYTES, SEAL_BYTES_FORCED, SEAL_RECORDS, SEAL_RECORDS_FORCED};
 use crate::log::codec;
-use crate::log::record::Call;
+use crate::log::kept::{Partial, read_partial};
+use crate::log::record::{Call, is_zero};
 use crate::model::cursor::Cursor;
 use crate::model::edit::Edit;
 use crate::model::schema::{Settings, read_settings};
@@ -42,6 +43,12 @@ pub struct Summary {
     pub settings: Settings,
     /// Collections whose first pull is complete.
     pub loaded: Vec<CollectionName>,
+    /// Collections of which not everything is kept.
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub partial: Partial,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub partial_at: u64,
     /// The logical clock.
     pub hlc: Hlc,
     /// The newest stored call of each asker.
@@ -57,6 +64,8 @@ pub struct Summary {
 pub(crate) struct EntityHead {
     pub(crate) rev: Rev,
     pub(crate) at: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) used: u64,
     pub(crate) g: Vec<Group>,
 }
 
@@ -72,7 +81,8 @@ impl EntityHead {
     pub(crate) fn read(text: &str) -> Result<Self, CoreError> {
         let value = json::parse(text.as_bytes(), JsonLimits::MESSAGE)?;
         let fields = Fields::of(&value)?;
-        Ok(Self { rev: fields.number("rev")?, at: fields.number("at")?, g: fields.list("g", Group::read)? })
+        let used = fields.number_or("used", 0)?;
+        Ok(Self { rev: fields.number("rev")?, at: fields.number("at")?, used, g: fields.list("g", Group::read)? })
     }
 }
 
@@ -136,6 +146,8 @@ impl Summary {
             cursor: state.cursor.clone(),
             settings: state.settings.clone(),
             loaded: state.loaded.keys().cloned().collect(),
+            partial: state.partial.clone(),
+            partial_at: state.partial_at,
             hlc: state.hlc,
             calls: state.calls.clone(),
             adopted: state.adopted.clone(),
@@ -172,6 +184,8 @@ impl Summary {
             cursor: fields.opt("cursor", Cursor::read)?,
             settings: read_settings(&fields, "settings")?,
             loaded: fields.list("loaded", CollectionName::read)?,
+            partial: read_partial(&fields, "partial")?,
+            partial_at: fields.number_or("partial_at", 0)?,
             hlc: Hlc::read(fields.need("hlc")?)?,
             calls: fields.list("calls", Call::read)?,
             adopted,
@@ -220,7 +234,7 @@ fn entity_row(state: &State, collection: &CollectionName, id: &EntityId) -> Row 
 }
 
 fn entity_body(confirmed: &Confirmed) -> String {
-    let head = EntityHead { rev: confirmed.rev, at: confirmed.at, g: confirmed.groups.clone() };
+    let head = EntityHead { rev: confirmed.rev, at: confirmed.at, used: confirmed.used, g: confirmed.groups.clone() };
     let (head, doc) = (json::to_text(&head), confirmed.doc.get());
     let mut body = String::with_capacity(4 + head.len() + doc.len());
     put_number(&mut body, head.len() as u64, 4);

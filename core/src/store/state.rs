@@ -7,6 +7,7 @@ use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev};
 use crate::json::{self, Fields, Raw, Value};
 use crate::limits::CALLERS_MAX;
+use crate::log::kept::Partial;
 use crate::log::record::Call;
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
@@ -39,6 +40,10 @@ pub struct State {
     pub settings: Settings,
     /// Collections whose first pull is complete.
     pub loaded: SmallSet<CollectionName>,
+    /// Collections of which not everything is kept.
+    pub partial: Partial,
+    /// Since when, by the device's clock: rows from before that do not say when they came.
+    pub partial_at: u64,
     /// The newest reading of the logical clock.
     pub hlc: Hlc,
     /// Up to where this store has adopted what was written elsewhere before its user signed in, by store.
@@ -118,6 +123,8 @@ pub struct Confirmed {
     pub rev: Rev,
     /// When its newest field was written, in milliseconds since 1970.
     pub at: u64,
+    /// When it came or was last used, by the device's clock, as far as the log says; 0: nobody asks.
+    pub used: u64,
     /// The groups of ours that hold it.
     pub groups: Vec<Group>,
     /// JSON without the id.

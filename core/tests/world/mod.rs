@@ -14,6 +14,7 @@ pub mod disk;
 mod net;
 mod ops;
 pub mod parked;
+pub mod partial;
 pub mod server;
 
 use std::collections::VecDeque;

@@ -129,6 +129,12 @@ impl Server {
             return (200, self.pull(&user, &pull));
         }
         let failed = |status, code: &str| (status, json!({"code": code, "message": ""}).to_string());
+        if let Some(path) = path.strip_prefix("entities/") {
+            return match self.entity(&user, path) {
+                Some(change) => (200, id_first(&change)),
+                None => failed(404, "not-found"),
+            };
+        }
         if body.len() > self.body_max {
             self.refusals += 1;
             return failed(413, "too-large");
@@ -147,6 +153,13 @@ impl Server {
         let mut rows = self.store.rows(&user, &push.replica);
         let Ok(answer) = decide_push(&mut rows, &policy, &user, &push, self.now);
         (200, json::to_text(&answer))
+    }
+
+    fn entity(&self, user: &Owner, path: &str) -> Option<Value> {
+        let (collection, id) = path.split_once('/')?;
+        let changes = self.changes(user, &[collection.to_owned()], 0);
+        let found = changes.into_iter().map(|(_, change)| change);
+        found.filter(|change| change.get("doc").is_some()).find(|change| change["id"] == decoded(id).as_str())
     }
 
     /// What is older than now is past the horizon: tombstones go, and cursors from before are reset.
@@ -199,9 +212,11 @@ impl Server {
         let collections: Vec<String> = pull.collections.iter().map(ToString::to_string).collect();
         let here = self.cursor(user, &collections, 0);
         let after = pull.cursor.as_ref().map(|cursor| json!(cursor));
-        let reset =
-            after.as_ref().is_some_and(|after| after["history"] != here["history"] || after["scope"] != here["scope"])
-                || pull.cursor.as_ref().is_some_and(|c| c.seq < self.store.horizon || c.seq > self.store.seq);
+        let lost = lost(after.as_ref(), &here);
+        let is_other =
+            |after: &Value| after["history"] != here["history"] || after["scope"] != here["scope"] && lost.is_empty();
+        let reset = after.as_ref().is_some_and(is_other)
+            || pull.cursor.as_ref().is_some_and(|c| c.seq < self.store.horizon || c.seq > self.store.seq);
         let above = if reset { 0 } else { pull.cursor.as_ref().map_or(0, |cursor| cursor.seq) };
         let mut at = if reset { None } else { after.clone() };
         let reread: Vec<String> = pull.reread.iter().filter(|_| at.is_some()).map(ToString::to_string).collect();
@@ -211,7 +226,8 @@ impl Server {
         changes.sort_by_key(|(rev, _)| *rev);
         let settings = &self.policy.settings;
         let header = json!({"v": 1, "now": self.now, "user": user, "after": at, "reset": reset, "settings": settings,
-            "total": changes.len(), "reread": reread});
+            "total": changes.len(), "reread": reread,
+            "forget_collections": if reset { json!([]) } else { json!(lost) }});
         let header = json!({"pull": header});
         let mut lines = vec![header.to_string()];
         for (index, (rev, change)) in changes.iter().enumerate() {
@@ -276,4 +292,29 @@ fn id_first(change: &Value) -> String {
     let mut rest = change.clone();
     let id = rest.as_object_mut().unwrap().remove("id").unwrap();
     format!("{{\"id\":{id},{}", rest.to_string().trim_start_matches('{'))
+}
+
+/// The collections that a reader asks for no more, if nothing else is different.
+fn lost(after: Option<&Value>, here: &Value) -> Vec<Value> {
+    let Some(after) = after else { return Vec::new() };
+    let of = |cursor: &Value| cursor["scope"]["collections"].as_array().unwrap().clone();
+    let (old, new) = (of(after), of(here));
+    let same = |key: &str| after["scope"][key] == here["scope"][key];
+    if !same("groups") || !same("policy") || !new.iter().all(|name| old.contains(name)) {
+        return Vec::new();
+    }
+    old.into_iter().filter(|name| !new.contains(name)).collect()
+}
+
+/// A segment of an address.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut parts = text.split('%');
+    bytes.extend(parts.next().unwrap_or_default().bytes());
+    for part in parts {
+        let (code, rest) = part.split_at(2);
+        bytes.push(u8::from_str_radix(code, 16).unwrap());
+        bytes.extend(rest.bytes());
+    }
+    String::from_utf8(bytes).unwrap()
 }

@@ -91,7 +91,7 @@ impl ServerPolicy {
     }
 
     fn find(&self, name: &CollectionName) -> Result<&CollectionConfig, CoreError> {
-        let any = self.any_collection.as_ref().filter(|_| !name.is_conflicts());
+        let any = self.any_collection.as_ref().filter(|_| !name.is_reserved());
         self.collections.get(name).or(any).ok_or_else(|| {
             CoreError::new(
                 Code::UnknownCollection,
@@ -112,7 +112,7 @@ impl Policy for ServerPolicy {
     }
 
     fn collection(&self, name: &CollectionName) -> Option<&CollectionSettings> {
-        self.settings.get(name).or(self.any_settings.as_ref().filter(|_| !name.is_conflicts()))
+        self.settings.get(name).or(self.any_settings.as_ref().filter(|_| !name.is_reserved()))
     }
 
     fn check_access(

@@ -1,8 +1,8 @@
-//! What moves: what a tab needs only once it leads, what the app asks for by a command, what is rare in a log, and what
-//! is done about a field that two have changed.
+//! What moves: what a tab needs only once it leads, what the app asks for by a command, what is rare in a log, what is
+//! done about a field that two have changed, and local fields and collections kept in part, which few apps have.
 
 /// Paths of functions, types and modules of `core`.
-pub const MOVED: [&str; 35] = [
+pub const MOVED: [&str; 47] = [
     "alloc::rc::Rc<wasm_bindgen::__rt::WasmRefCell<tidewire::client::Client>>::drop_slow",
     "engine::Engine::command",
     "engine::Engine::export",
@@ -19,23 +19,35 @@ pub const MOVED: [&str; 35] = [
     "protocol::",
     "replica::Replica::advance_network",
     "replica::Replica::block",
+    "replica::Replica::change_local",
+    "replica::Replica::delete_local",
+    "replica::Replica::divide",
+    "replica::Replica::divide_insert",
+    "replica::Replica::evict_some",
     "replica::Replica::fail_writes",
     "replica::Replica::hear_network",
+    "replica::Replica::insert_local",
     "replica::Replica::job_failed",
+    "replica::Replica::lay_local",
     "replica::Replica::lock_lost",
     "replica::Replica::log_emptied",
     "replica::Replica::next_slice",
     "replica::Replica::report",
     "replica::Replica::start_seal",
     "replica::Replica::store_replaced",
+    "replica::Replica::tell_uses",
     "replica::Replica::touch_everything",
     "replica::Replica::upkeep_done",
+    "replica::Replica::with_cache",
+    "replica::Replica::with_local_inverse",
     "replica::verify::",
     "store::conflicts::blind",
     "store::conflicts::target",
+    "store::evict::left",
     "store::fold::confirm_conflict",
     "store::fold::fold_rare",
     "store::fold::forget",
     "store::fold::forget_all_but",
     "store::journal::requeue",
+    "store::local::",
 ];

@@ -1,0 +1,59 @@
+//! Records about what was written before its user signed in: see [`store::adopt`](crate::store::adopt).
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::CoreError;
+use crate::ids::{MutationId, ReplicaId};
+use crate::json::{self, Fields, Raw};
+use crate::log::record::read_tx;
+
+/// In the store of nobody: whose its edits are. The fold decides: each edit is the first one's who claims it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Claim {
+    /// The user; `None`: the edits are given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// What was claimed up to here is durable in the user's store, and is here no more; absent: edits are claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<MutationId>,
+}
+
+/// In the store of a user: edits that were claimed for them. Here they are new, under the numbers of this record.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Adopt {
+    /// The store that they come from.
+    pub source: ReplicaId,
+    /// Their numbers there, in order: what this store has adopted before is passed over.
+    pub from: Vec<MutationId>,
+    /// As in a commit.
+    pub mutations: Vec<Raw>,
+    /// As in a commit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tx: Vec<(u32, u32)>,
+}
+
+impl Claim {
+    /// Reads it from JSON.
+    ///
+    /// # Errors
+    /// `bad-message`.
+    pub fn read(fields: &Fields<'_>) -> Result<Self, CoreError> {
+        let to = fields.opt("to", json::text)?.map(str::to_owned);
+        Ok(Self { to, done: fields.opt("done", MutationId::read)? })
+    }
+}
+
+impl Adopt {
+    /// Reads it from JSON, but for its mutations.
+    ///
+    /// # Errors
+    /// `bad-message`.
+    pub fn read(fields: &Fields<'_>, mutations: Vec<Raw>) -> Result<Self, CoreError> {
+        Ok(Self {
+            source: ReplicaId::read(fields.need("source")?)?,
+            from: fields.list("from", MutationId::read)?,
+            mutations,
+            tx: fields.list("tx", read_tx)?,
+        })
+    }
+}
