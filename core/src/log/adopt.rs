@@ -1,4 +1,4 @@
-//! Records about what was written before its user signed in: see [`store::adopt`](crate::store::adopt).
+//! Records about edits that go from one store to another: see [`store::adopt`](crate::store::adopt).
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,8 @@ pub struct Claim {
     pub done: Option<MutationId>,
 }
 
-/// In the store of a user: edits that were claimed for them. Here they are new, under the numbers of this record.
+/// Edits that were claimed for the user of this store, or that waited in the one that it replaces. Here they are new,
+/// under the numbers of this record.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Adopt {
     /// The store that they come from.

@@ -42,7 +42,7 @@ pub enum Record {
     Fork(Fork),
     /// What was written before anybody signed in is a user's from here on.
     Claim(Claim),
-    /// Mutations that were claimed in another store, in the store of their user.
+    /// Mutations of another store: claimed there, or what it had not got through when it was lost.
     Adopt(Adopt),
     /// Confirmed documents that this device gives up.
     Evict(Evict),

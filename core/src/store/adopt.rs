@@ -1,4 +1,5 @@
-//! What was written before anybody signed in: claimed in the store of nobody, adopted in the store of its user.
+//! What was written before anybody signed in: claimed in the store of nobody, adopted in the store of its user. What a
+//! store that was lost had not got through is adopted by the one in its place.
 //!
 //! ```text
 //! nobody's log    Claim{to} ─────────────────────────────► Claim{to, done}

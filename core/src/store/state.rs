@@ -46,7 +46,7 @@ pub struct State {
     pub partial_at: u64,
     /// The newest reading of the logical clock.
     pub hlc: Hlc,
-    /// Up to where this store has adopted what was written elsewhere before its user signed in, by store.
+    /// Up to where this store has adopted what was written elsewhere, by store.
     pub adopted: SmallMap<ReplicaId, MutationId>,
     /// Confirmed documents and the mutations that lie on them.
     pub entities: SmallMap<CollectionName, Table<EntityId, Entity>>,
