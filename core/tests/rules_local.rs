@@ -276,6 +276,46 @@ fn a_store_that_was_wiped_is_filled_again_with_what_nobody_else_has() {
 }
 
 #[test]
+fn a_tab_that_finds_its_store_replaced_late_puts_back_no_older_values() {
+    let (mut world, a, _) = two();
+    let profile = world.tabs[a].profile;
+    let late = world.tab_with(profile, options());
+    for n in 0..20 {
+        world.write(a, set("d1", "/count", n));
+        world.run(100);
+    }
+    world.tabs[late].dead = true;
+    world.disks[profile] = world::disk::Disk::default();
+    world.write(a, set("d1", "/city", "Bonn"));
+    world.run(5_000);
+    world.write(a, set("d1", "/note", "canary 3"));
+    world.run(1_000);
+    world.tabs[late].dead = false;
+    world.write(late, set("d1", "/city", "Kiel"));
+    world.run(5_000);
+    for tab in [a, late] {
+        assert_eq!((field(&world, tab, "/note"), field(&world, tab, "/city")), (json!("canary 3"), json!("Kiel")));
+    }
+}
+
+#[test]
+fn a_deletion_that_is_told_late_takes_no_values_of_what_was_made_again() {
+    let (mut world, a, b) = two();
+    world.write(b, delete("d1"));
+    world.tabs[a].dead = true;
+    world.run(1_000);
+    world.tabs[a].dead = false;
+    world.set_network(false);
+    world.write(a, delete("d1"));
+    world.run(100);
+    world.write(a, insert("d1", json!({"city": "Kiel", "note": "canary 4"})));
+    world.run(100);
+    world.set_network(true);
+    world.run(10_000);
+    assert_eq!(field(&world, a, "/note"), "canary 4");
+}
+
+#[test]
 fn queries_see_local_fields_and_follow_them() {
     let (mut world, a, _) = two();
     let query = json!({"c": "deals", "where": {"path": "/note", "op": "startsWith", "value": "canary"}, "watch": true});

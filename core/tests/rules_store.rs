@@ -192,3 +192,39 @@ fn a_tab_that_does_nothing_learns_that_its_store_was_replaced() {
     assert_eq!(world.row(passive, "d1"), None);
     assert_eq!(world.row(passive, "d2").unwrap()["n"], 1);
 }
+
+#[test]
+fn a_tab_that_slept_while_its_store_was_replaced_does_not_fold_the_new_one_onto_the_old() {
+    let (mut world, a, b) = pair();
+    let late = world.tab(0);
+    world.run(5_000);
+    world.set_network(false);
+    world.write(late, inc("d1", "/g", 1));
+    world.run(1_000);
+    world.tabs[late].dead = true;
+    world.disks[0] = Default::default();
+    for n in 0..30 {
+        world.write(a, insert(&format!("new-{n}"), json!({"n": n})));
+        world.run(1);
+    }
+    world.tabs[late].dead = false;
+    world.write(a, insert("last", json!({"n": 1})));
+    world.run(1_000);
+    assert_eq!(world.row(late, "new-0").unwrap()["n"], 0);
+    world.set_network(true);
+    world.run(30_000);
+    assert_eq!(world.row(b, "d1").unwrap()["g"], 1);
+    assert_eq!(world.row(late, "d1"), world.row(a, "d1"));
+}
+
+#[test]
+fn a_sent_speaks_for_nothing_behind_it() {
+    use tidewire_core::ids::MutationId;
+    use tidewire_core::log::record::{Record, Sent};
+    use tidewire_core::store::fold::fold;
+    use tidewire_core::store::state::State;
+    // It was written for another store, and found this one in its place.
+    let mut state = State::default();
+    fold(&mut state, 1, Record::Sent(Sent { fence: 0, through: MutationId(1_001, 0) }), 0).unwrap();
+    assert!(!state.was_sent(MutationId(2, 0)));
+}
