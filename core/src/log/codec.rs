@@ -14,7 +14,8 @@ use crate::error::{Code, CoreError};
 /// The storage format that this release writes.
 pub const FORMAT: u8 = 1;
 
-const HEADER_BYTES: usize = 10;
+/// Version, kind and checksum.
+pub const HEADER_BYTES: usize = 10;
 
 /// Room beside a body that is known to be so long.
 const SPARE_BYTES: usize = 64;

@@ -114,7 +114,7 @@ impl Replica {
         targets.dedup();
         let Some(last) = record.from.last().copied() else { return };
         for (collection, id) in targets {
-            if let Some(edit) = self.local_row(&collection.local(), &id, self.state.hlc) {
+            if let Some(edit) = self.local_row(&collection.local(), &id) {
                 record.from.push(last);
                 record.mutations.push(edit.raw.clone());
             }

@@ -223,7 +223,7 @@ impl Replica {
         self.event(json!({"type": "storage", "storage": "indexeddb", "code": "storage-wiped"}));
         self.stop_network(now);
         self.lane.forget_server_records();
-        self.rewrite_unsent(now);
+        self.rewrite_unsent();
         self.touch_everything();
         self.state = State::default();
         self.watches.forget_rows();

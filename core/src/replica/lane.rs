@@ -11,6 +11,7 @@ use crate::json;
 use crate::error::CoreError;
 use crate::io::{Durability, Now, Output, StoreError, StoreOp, StoreReply, Token};
 use crate::limits::BROADCAST_BYTES_MAX;
+use crate::log::codec;
 use crate::log::record::Record;
 use crate::replica::tabs::Message;
 use crate::replica::{Phase, Replica};
@@ -27,6 +28,8 @@ pub struct Lane {
     pub(crate) wants_read: bool,
     /// It may not be the store any more that this tab knows.
     pub(crate) wants_check: bool,
+    /// The key and the head, with its checksum, of the record that was folded last.
+    last: (u64, Vec<u8>),
     /// There was no room for the server's data or for what is known of the queue: nothing can be synced.
     full: bool,
     /// Failures of the store in a row, and when to try again.
@@ -116,8 +119,7 @@ impl Replica {
         }
         if self.lane.wants_read {
             self.lane.wants_read = false;
-            let after = self.state.last;
-            return self.start_job(StoreOp::ReadLog { after }, Job::Read);
+            return self.read_on();
         }
         if std::mem::take(&mut self.lane.wants_check) {
             return self.check_store();
@@ -226,8 +228,7 @@ impl Replica {
             for (key, bytes) in (first_key..).zip(bytes) {
                 self.share(key, bytes);
             }
-            let after = self.state.last;
-            return self.start_job(StoreOp::ReadLog { after }, Job::Read);
+            return self.read_on();
         } else {
             return self.store_replaced(now);
         }
@@ -244,6 +245,11 @@ impl Replica {
         self.output(Output::Broadcast(message.encode()));
     }
 
+    /// Reads on from the record that was folded last, which shows whether this is the store that it was.
+    pub(crate) fn read_on(&mut self) {
+        self.start_job(StoreOp::ReadLog { after: self.state.last.saturating_sub(1) }, Job::Read);
+    }
+
     /// Folds what was read, in key order. A gap means that it was sealed away unread: then the segments are read again.
     pub(crate) fn fold_all(&mut self, now: Now, records: Vec<(u64, Vec<u8>)>) {
         for (key, bytes) in records {
@@ -251,6 +257,11 @@ impl Replica {
                 return;
             }
             if key <= self.state.last {
+                // Numbers come a second time in a store that took the place of the one that this tab knows.
+                let (last, head) = &self.lane.last;
+                if *last == key && !bytes.starts_with(head) {
+                    return self.store_replaced(now);
+                }
                 continue;
             }
             if key != self.state.last + 1 {
@@ -263,6 +274,7 @@ impl Replica {
 
     /// Folds one record; a damaged one is set aside and reported.
     pub(crate) fn fold_one(&mut self, now: Now, key: u64, bytes: &[u8]) {
+        self.lane.last = (key, bytes.get(..codec::HEADER_BYTES).unwrap_or_default().to_vec());
         let provisional = self.writes.are_in(key);
         let folded = match self.writes.commit_at(key) {
             Some(commit) => Ok(fold_own(&mut self.state, key, commit, bytes.len())),

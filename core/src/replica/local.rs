@@ -164,19 +164,18 @@ impl Replica {
 
     /// All that only this device has, as edits that make it anew.
     #[inline(never)]
-    pub(crate) fn local_rows(&mut self, now: Now) -> Vec<Edit> {
-        let at = self.state.hlc.tick(now.wall_ms);
+    pub(crate) fn local_rows(&self) -> Vec<Edit> {
         let mut edits = Vec::new();
         for (collection, table) in self.state.entities.iter().filter(|(name, _)| name.is_local()) {
-            edits.extend(table.keys().into_iter().filter_map(|id| self.local_row(collection, id, at)));
+            edits.extend(table.keys().into_iter().filter_map(|id| self.local_row(collection, id)));
         }
         edits
     }
 
     /// The same of one entity. `collection` is the one of the local fields.
-    pub(crate) fn local_row(&self, collection: &CollectionName, id: &EntityId, at: Hlc) -> Option<Edit> {
+    pub(crate) fn local_row(&self, collection: &CollectionName, id: &EntityId) -> Option<Edit> {
         let row = self.state.entity(collection.as_str(), id.as_str())?.confirmed.as_ref()?;
-        insert(collection, id, row.doc.get(), at, false).ok()
+        insert(collection, id, row.doc.get(), Hlc(row.at, 0), false).ok()
     }
 }
 

@@ -31,7 +31,8 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
     }
     match record {
         Record::Commit(commit) => fold_commit(state, key, ReadCommit::of(commit)?, &|_| false, &mut effects),
-        Record::Sent(sent) => state.sent_through = state.sent_through.max(sent.through),
+        // It may have been written for another store, and found this one in its place.
+        Record::Sent(sent) => state.sent_through = state.sent_through.max(sent.through.min(MutationId(key, 0))),
         Record::Acks(acks) => fold_acks(state, key, acks, &mut effects),
         Record::Changes(changes) => fold_changes(state, key, *changes, &mut effects),
         Record::Replica(replica) => {
@@ -308,7 +309,7 @@ pub(super) fn confirm(state: &mut State, position: u64, came: u64, row: Change, 
         }
     }
     state.drop_if_empty(&c, &id);
-    if is_gone {
+    if is_gone && !local::is_made_again(state, &c, &id, rev) {
         local::drop(state, &c, &id);
     }
     state.dirty.entities.push((c, id));
