@@ -1,6 +1,9 @@
 /** Journeys without the second part of the module: it comes late, or not at all. */
 import assert from "node:assert/strict";
 
+import { countOf } from "./stored.mjs";
+import { until } from "./until.mjs";
+
 const isMore = (name) => name.includes("tidewire-more");
 
 /** The second part comes only when the returned function is called. */
@@ -127,6 +130,24 @@ export async function neededJourney(world) {
   await ann.synced({ timeoutMs: 30_000 });
   const rows = await world.rows("todos");
   assert.deepEqual([...rows.values()].map(({ title }) => title), ["stays"]);
+}
+
+/** Fields that stay on the device, and collections kept in part: what reads and writes them is in the second part. */
+export async function rareJourney(world) {
+  const collections = { todos: { local: ["note"], replicate: { maxEntities: 3_000 } } };
+  const ann = await world.device({ collections });
+  await ann.run(() =>
+    window.tw.db.todos.insertMany(Array.from({ length: 1_500 }, (_, n) => ({ id: `t${n}`, title: "x", note: `${n}` }))),
+  );
+  await ann.until("the log is sealed", countOf, "segs");
+  ann.offline();
+  const held = hold(world);
+  await ann.reload();
+  const reading = ann.run(async () => (await window.tw.db.todos.get("t7")).note);
+  await until("it is asked for", () => held.asked() > 0);
+  held.release();
+  assert.equal(await reading, "7");
+  assert.deepEqual(await codes(ann), []);
 }
 
 /** The second part is refused: this device reads and writes, says why it does not sync, and does so later. */

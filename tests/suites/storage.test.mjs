@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe } from "node:test";
 
 import { scenario, useStack } from "../lib/stack.mjs";
+import { countOf } from "../lib/stored.mjs";
 
 /** Waits until a write of a new row is durable, and says what the log, read by the test itself, holds. */
 async function insertAndReadLog(title) {
@@ -173,17 +174,6 @@ describe("storage", () => {
     });
   }
 });
-
-/** Runs in the page: how many values one of the object stores has. */
-async function countOf(store) {
-  const names = (await indexedDB.databases()).map((one) => one.name ?? "");
-  const open = indexedDB.open(names.find((name) => name.startsWith("tidewire:")) ?? "");
-  await new Promise((resolve) => (open.onsuccess = resolve));
-  const count = open.result.transaction(store).objectStore(store).count();
-  await new Promise((resolve) => (count.onsuccess = resolve));
-  open.result.close();
-  return count.result;
-}
 
 /** Runs in a page of the same origin: one bit of the first value that holds this text is another one. */
 async function damage({ store, text }) {
