@@ -51,8 +51,9 @@ const hosts = new Set<Host>();
 export function wasmFactory(source: WasmOption | undefined): ClientFactory {
   const whole = (): Promise<void> => complete(instance, source);
   const make = async (config: string, owner: WireHost): Promise<LoadedClient> => {
-    const { name, storage } = JSON.parse(config) as ClientConfig;
-    const loading = load(source);
+    const settings = JSON.parse(config) as ClientConfig;
+    const { name, storage } = settings;
+    const loading = needsWhole(settings) ? loadWhole(source) : load(source);
     const opening = quiet(openStore(name, storage, owner));
     const fresh = await loading.catch((error: unknown) => {
       closeWhenOpen(opening);
@@ -111,6 +112,18 @@ async function load(source: WasmOption | undefined): Promise<Instance> {
     compiled = undefined;
     throw error;
   }
+}
+
+/** Whether reading rows takes the second part: local fields and collections kept in part are there. */
+function needsWhole({ collections }: ClientConfig): boolean {
+  return Object.values(collections).some((settings) => "local" in settings || "replicate" in settings);
+}
+
+/** `load`, with both parts on their way at once. */
+async function loadWhole(source: WasmOption | undefined): Promise<Instance> {
+  const [fresh] = await Promise.all([load(source), complete(undefined, source)]);
+  await complete(fresh, source);
+  return fresh;
 }
 
 /** Gives an instance the second part, which is loaded once per page. */
