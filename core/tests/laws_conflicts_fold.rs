@@ -174,7 +174,7 @@ fn delivery(steps: &[Step], read: Option<usize>, to: usize, random: &mut Random)
             let (id, c, by) = (id.clone(), collection.clone(), Some(stored.by.clone()));
             // Who writes the value that stands makes it newer, and nobody hears of that before something changes.
             let at = if collection.is_conflicts() { stored.at } else { 0 };
-            rows.push(Change { id, c, rev: stored.rev, at, by, g, doc, evicted: false });
+            rows.push(Change { id, c, rev: stored.rev, at, by, g, doc, delta: None, evicted: false });
         }
     }
     rows.sort_by_key(|row| row.rev);

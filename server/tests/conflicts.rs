@@ -228,7 +228,7 @@ async fn what_nobody_has_to_decide_goes_after_30_days_and_readers_hear_of_it() {
     server.push(&alice, "ra", 3, &[resolve]).await;
     let closed = server.pull(&alice, Some(both.cursor()), &[CONFLICTS]).await;
     assert_eq!(closed.changes[0]["doc"]["state"], "closed");
-    let mut commits = server.state.store.subscribe("demo");
+    let (mut commits, _) = server.state.store.subscribe("demo");
     server.state.store.prune(common::now() + CONFLICT_MS - 60_000).await.expect("pruned");
     assert!(server.pull(&alice, Some(closed.cursor()), &[CONFLICTS]).await.changes.is_empty(), "not yet");
     server.state.store.prune(common::now() + CONFLICT_MS + 1_000).await.expect("pruned");

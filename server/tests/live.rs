@@ -154,6 +154,41 @@ async fn rule_27_a_frame_holds_what_the_reader_may_see() {
 }
 
 #[tokio::test]
+async fn a_frame_holds_changed_fields_for_who_takes_them() {
+    let live = Live::start(Timeouts::default()).await;
+    let (alice, bob) = (live.server.token("alice"), live.server.token("bob"));
+    let text = "t".repeat(200);
+    let made = insert("notes", "a", json!({"title": "a", "text": text, "b": 1, "deep": {"x": 1, "y": 2}}));
+    let made = rev(&live.server.push(&alice, "r", 1, &[made, draft("d", "alice")]).await[0]);
+    let auth = |user: &str| {
+        let mut auth = live.auth(user);
+        auth["deltas"] = json!(["notes", "drafts"]);
+        auth
+    };
+    let (mut plain, _) = live.ready(live.auth("alice")).await;
+    let (mut short, ready) = live.ready(auth("alice")).await;
+    let (mut bobs, _) = live.ready(auth("bob")).await;
+    let change = |was: u64, to: u64| patch("notes", "a", made, "/deep/x", json!(was), json!(to));
+    // Two commits in one push: what is told is what is different from before both.
+    let edits = [change(1, 5), patch("notes", "a", made, "/b", json!(1), json!(7))];
+    let last = rev(&live.server.push(&alice, "r", 3, &edits).await[1]);
+    assert_eq!(plain.hear().await["changes"][0]["doc"]["deep"], json!({"x": 5, "y": 2}));
+    for socket in [&mut short, &mut bobs] {
+        let frame = socket.hear().await;
+        assert_eq!(frame["after"]["seq"], ready["cursor"]["seq"]);
+        let told = &frame["changes"][0];
+        assert_eq!((&told["rev"], told.get("doc")), (&json!(last), None), "{told}");
+        assert_eq!(told["delta"], json!({"was": made, "set": {"/b": 7, "/deep/x": 5}}));
+    }
+    // What is new to a reader comes whole.
+    let moved = patch("drafts", "d", made, "/ownerId", json!("alice"), json!("bob"));
+    live.server.push(&alice, "r", 5, &[moved]).await;
+    assert_eq!(bobs.hear().await["changes"][0]["doc"], json!({"ownerId": "bob"}));
+    live.server.push(&bob, "rb", 1, &[insert("notes", "n", json!({"title": text}))]).await;
+    assert_eq!(bobs.hear().await["changes"][0]["doc"]["title"], text);
+}
+
+#[tokio::test]
 async fn an_author_hears_of_a_commit_that_he_cannot_see() {
     let live = Live::start(Timeouts::default()).await;
     let alice = live.server.token("alice");

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::CoreError;
 use crate::ids::{CollectionName, EntityId, Group, ReplicaId, Rev};
-use crate::json::{self, Fields, Raw};
+use crate::json::{self, Fields, Raw, Value};
+use crate::model::path::Path;
+use crate::small::SmallMap;
 
 /// One entity's latest state, as a line of a pull or in a live frame. `id` stands first in the line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,9 +29,36 @@ pub struct Change {
     /// The document without its id. Absent: deleted, or no longer visible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doc: Option<Raw>,
+    /// On the live channel alone, and in place of the document: what is different from a revision that the reader has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<Box<Delta>>,
     /// In a device's log alone: the entity is there, and is not kept on this device.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub evicted: bool,
+}
+
+/// The changed fields of a document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Delta {
+    /// The revision that they change. A reader who has another one pulls.
+    pub was: Rev,
+    /// New values.
+    #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
+    pub set: SmallMap<Path, Value>,
+    /// Fields that are gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unset: Vec<Path>,
+}
+
+impl Delta {
+    fn read(value: &Value) -> Result<Box<Self>, CoreError> {
+        let fields = Fields::of(value)?;
+        let mut set = SmallMap::new();
+        for (path, value) in fields.entries("set")? {
+            set.insert(Path::parse(path)?, value.clone());
+        }
+        Ok(Box::new(Self { was: fields.number("was")?, set, unset: fields.list("unset", Path::read)? }))
+    }
 }
 
 impl Change {
@@ -60,6 +89,7 @@ impl Change {
             by: fields.opt("by", ReplicaId::read)?,
             g: fields.list("g", Group::read)?,
             doc: doc.filter(|doc| *doc != "null").map(Raw::trusted),
+            delta: fields.opt("delta", Delta::read)?,
             evicted: fields.flag("evicted")?,
         })
     }

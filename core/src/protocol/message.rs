@@ -181,6 +181,9 @@ pub enum ClientMessage {
         /// Only these entities, if given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ids: Option<Vec<EntityId>>,
+        /// Collections of which changed fields will do.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        deltas: Vec<CollectionName>,
     },
     /// A fresh token for the same user.
     Token {

@@ -26,6 +26,8 @@ pub struct Config {
     pub locals: SmallMap<CollectionName, Local>,
     /// How much is kept of those that are not kept whole.
     pub replicate: SmallMap<CollectionName, Replicate>,
+    /// Those that come without some of their fields.
+    pub stripped: Vec<CollectionName>,
     /// Fields of theirs that hold the id of an entity of another collection.
     pub refs: SmallMap<CollectionName, Vec<(Path, CollectionName)>>,
     /// Wait for an answer, or for the next bytes of one.
@@ -106,6 +108,7 @@ impl Default for Config {
             collections: Settings::default(),
             locals: SmallMap::new(),
             replicate: SmallMap::new(),
+            stripped: Vec::new(),
             refs: SmallMap::new(),
             timeout_ms: limits::REQUEST_TIMEOUT_MS,
             retry: Retry::default(),
@@ -224,6 +227,9 @@ impl Config {
         if !paths.is_empty() {
             let local = Local::new(&name, paths)?;
             self.locals.insert(name.clone(), local);
+        }
+        if options.any("sensitive").is_some() {
+            self.stripped.push(name.clone());
         }
         for (path, target) in options.entries("refs")? {
             let target = (Path::parse(path)?, CollectionName::read(Fields::of(target)?.need("to")?)?);

@@ -240,7 +240,7 @@ impl Replica {
             Status::Settled(settled) => rev.max(settled),
             _ => rev,
         });
-        Change { id, c, rev, at: 0, by: None, g: Vec::new(), doc: None, evicted: false }
+        Change { id, c, rev, at: 0, by: None, g: Vec::new(), doc: None, delta: None, evicted: false }
     }
 
     fn fetch_failed(&mut self, now: Now, token: Token, retry_after_ms: u64) {

@@ -16,6 +16,9 @@ use crate::queue::backoff::Backoff;
 use crate::replica::Replica;
 use crate::replica::step::changes_records;
 
+/// Frames that wait for the log; behind more of them a pull is as good.
+const HELD_MAX: usize = 100;
+
 /// The socket side.
 #[derive(Debug, Default)]
 pub struct Live {
@@ -25,6 +28,16 @@ pub struct Live {
     pub(crate) tip: Option<Cursor>,
     /// Where the server stood when it last spoke during a pull: if the pull does not reach it, another one has to.
     pub(crate) goal: Option<Cursor>,
+    /// Frames that change what is on its way into the log.
+    held: Vec<Frame>,
+}
+
+/// Changes from one cursor to another.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub(crate) after: Cursor,
+    pub(crate) cursor: Cursor,
+    pub(crate) changes: Vec<Change>,
 }
 
 #[derive(Debug)]
@@ -55,6 +68,7 @@ impl Replica {
         if self.session.ready().is_none() {
             return self.close_live();
         }
+        self.take_held(now);
         let Some(socket) = &self.live.socket else {
             if self.live.backoff.is_ready(now.mono_ms) {
                 let token = self.token();
@@ -108,6 +122,7 @@ impl Replica {
     }
 
     pub(crate) fn close_live(&mut self) {
+        self.live.held.clear();
         if let Some(socket) = self.live.socket.take() {
             self.output(Output::SocketClose { token: socket.token });
         }
@@ -115,6 +130,7 @@ impl Replica {
 
     fn live_failed(&mut self, now: Now) {
         self.live.socket = None;
+        self.live.held.clear();
         self.live.backoff.fail(now.mono_ms, self.config.bounds(), 0, &mut self.random);
     }
 
@@ -133,8 +149,8 @@ impl Replica {
             socket.asked_ms = now.mono_ms;
         }
         let collections = self.wanted();
-        let owner = self.state.owner.clone();
-        self.say(&ClientMessage::Auth { v: VERSION, token: bearer, replica, owner, collections, ids: None });
+        let (owner, deltas) = (self.state.owner.clone(), self.patched(&collections));
+        self.say(&ClientMessage::Auth { v: VERSION, token: bearer, replica, owner, collections, ids: None, deltas });
     }
 
     pub(crate) fn socket_closed(&mut self, now: Now, token: Token, code: u16) {
@@ -166,7 +182,7 @@ impl Replica {
         self.metrics.bytes_down += text.len() as u64;
         match Said::read(text) {
             Ok(Said::Ready(cursor, server_now, user)) => self.live_ready(now, &cursor, server_now, &user),
-            Ok(Said::Frame(after, cursor, changes)) => self.take_frame(now, &after, cursor, changes),
+            Ok(Said::Frame(after, cursor, changes)) => self.take_frame(now, Frame { after, cursor, changes }),
             // What cannot be read may have been a frame.
             Ok(Said::Pull) | Err(_) => self.pulling.wanted = true,
             Ok(Said::Ping) => self.say(&ClientMessage::Pong),
@@ -202,18 +218,29 @@ impl Replica {
     }
 
     /// A frame is applied only if it continues the cursor that is shown, counting the frames that are on their way
-    /// into the log.
-    fn take_frame(&mut self, now: Now, after: &Cursor, cursor: Cursor, changes: Vec<Change>) {
-        let at = self.live.tip.as_ref().or(self.state.cursor.as_ref());
+    /// into the log. What it changes has to be there: else it waits for the log.
+    fn take_frame(&mut self, now: Now, mut frame: Frame) {
         if self.pulling.is_busy() {
-            self.live.goal = Some(cursor);
+            self.live.held.clear();
+            self.live.goal = Some(frame.cursor);
             return;
         }
-        if at != Some(after) {
+        let is_early = frame.changes.iter().any(|change| change.delta.is_some()) && self.lane.has_server_records();
+        if (is_early || !self.live.held.is_empty()) && self.live.held.len() < HELD_MAX {
+            self.live.held.push(frame);
+            return;
+        }
+        let at = self.live.tip.as_ref().or(self.state.cursor.as_ref());
+        if at != Some(&frame.after) {
             // A frame that we have had already says nothing new.
-            self.pulling.wanted |= !at.is_some_and(|at| at.reaches(&cursor));
+            self.pulling.wanted |= !at.is_some_and(|at| at.reaches(&frame.cursor));
             return;
         }
+        if !self.complete(&mut frame.changes) {
+            self.pulling.wanted = true;
+            return;
+        }
+        let Frame { cursor, changes, .. } = frame;
         self.live.tip = Some(cursor.clone());
         self.metrics.received(&changes);
         let (fence, at) = (self.tabs.fence(), self.arrival(now));
@@ -221,5 +248,15 @@ impl Replica {
         // A row that is on its way into the log may have to go again.
         let changes = self.sift(changes, self.lane.has_server_records());
         self.append(changes_records(step, changes), Durability::Relaxed);
+    }
+
+    /// Takes the frames whose time has come, in their order.
+    fn take_held(&mut self, now: Now) {
+        if self.live.held.is_empty() || self.lane.has_server_records() {
+            return;
+        }
+        for frame in std::mem::take(&mut self.live.held) {
+            self.take_frame(now, frame);
+        }
     }
 }

@@ -16,6 +16,7 @@ pub mod boot;
 pub mod command;
 pub mod config;
 pub mod conflicts;
+mod delta;
 pub mod draft;
 pub mod early;
 pub mod evict;

@@ -1,7 +1,11 @@
 //! The server's half of the wire over `MemoryStore`: push by the authority, pull in pages, frames.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
 use tidewire_core::authority::memory::{MemoryStore, OpenPolicy};
 use tidewire_core::authority::{Policy, decide_push};
+use tidewire_core::diff::{Diff, diff};
 use tidewire_core::error::{Code, CoreError};
 use tidewire_core::ids::{CollectionName, EntityId, Group, Owner};
 use tidewire_core::json;
@@ -36,7 +40,13 @@ pub(crate) struct Server {
     pub body_max: usize,
     /// How often a body was refused for its size.
     pub refusals: usize,
+    /// What entities were, and who held them, at revisions of theirs.
+    pub versions: Versions,
+    /// How many changes went out as deltas.
+    pub deltas: Cell<usize>,
 }
+
+type Versions = BTreeMap<(CollectionName, EntityId), BTreeMap<u64, (Value, Vec<Group>)>>;
 
 /// The tenant's policy, with one rule on values.
 struct Strict<'a>(&'a OpenPolicy, &'a Option<(String, Value)>);
@@ -99,6 +109,8 @@ impl Default for Server {
             poison: None,
             body_max: usize::MAX,
             refusals: 0,
+            versions: Versions::new(),
+            deltas: Cell::new(0),
         }
     }
 }
@@ -152,6 +164,10 @@ impl Server {
         let policy = Strict(&self.policy, &self.reject);
         let mut rows = self.store.rows(&user, &push.replica);
         let Ok(answer) = decide_push(&mut rows, &policy, &user, &push, self.now);
+        for (key, row) in self.store.entities.iter().filter(|(_, row)| !row.stored.deleted) {
+            let version = || (row.stored.doc.clone(), row.groups.clone());
+            self.versions.entry(key.clone()).or_default().entry(row.stored.rev).or_insert_with(version);
+        }
         (200, json::to_text(&answer))
     }
 
@@ -276,10 +292,32 @@ impl Server {
         if seq >= self.store.seq {
             return None;
         }
-        let changes: Vec<Value> =
+        let mut changes: Vec<Value> =
             self.changes(&user, &collections, seq).into_iter().map(|(_, change)| change).collect();
+        for change in &mut changes {
+            self.shorten(&user, auth, seq, change);
+        }
         let cursor = self.cursor(&user, &collections, self.store.seq);
         Some(json!({"t": "frame", "after": at, "cursor": cursor, "changes": changes}))
+    }
+
+    /// Puts what is different in the place of a document that the reader has had at `seq`, where he takes that.
+    fn shorten(&self, user: &Owner, auth: &Value, seq: u64, change: &mut Value) {
+        let named =
+            |name: &str| auth.get("deltas").and_then(Value::as_array).is_some_and(|all| all.contains(&json!(name)));
+        let (name, id) = (change["c"].as_str().unwrap().to_owned(), change["id"].as_str().unwrap().to_owned());
+        let key = (CollectionName::parse(&name).unwrap(), EntityId::parse(&id).unwrap());
+        let Some((was, (before, groups))) = self.versions.get(&key).and_then(|of| of.range(..=seq).next_back()) else {
+            return;
+        };
+        let readers = self.policy.reader_groups(user);
+        if !named(&name) || !groups.iter().any(|group| readers.contains(group)) {
+            return;
+        }
+        let Some(doc) = change.as_object_mut().unwrap().remove("doc") else { return };
+        let Diff { set, unset } = diff(before, &doc).unwrap();
+        change["delta"] = json!({"was": was, "set": set, "unset": unset});
+        self.deltas.set(self.deltas.get() + 1);
     }
 }
 

@@ -3,13 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tidewire_core::ids::{EntityId, Owner, ReplicaId};
+use tidewire_core::diff::{Diff, diff};
+use tidewire_core::ids::{CollectionName, EntityId, Owner, ReplicaId};
+use tidewire_core::json::JsonLimits;
 use tidewire_core::limits::LIVE_FRAME_BYTES_MAX;
+use tidewire_core::model::change::{Change, Delta};
 use tidewire_core::protocol::message::{Cursor, Scope, ServerMessage};
 
 use crate::store::plan::Plan;
-use crate::store::sqlite::Snapshot;
+use crate::store::sqlite::{Snapshot, Versions};
 use crate::store::{Store, StoreError, Top};
 use tidewire_core::json;
 
@@ -23,6 +27,10 @@ pub(super) struct Reader {
     pub(super) replica: ReplicaId,
     pub(super) scope: Scope,
     pub(super) ids: Option<BTreeSet<EntityId>>,
+    /// Of these, what is different from the last time will do.
+    pub(super) deltas: Vec<CollectionName>,
+    /// What entities were before.
+    pub(super) versions: Option<Arc<Mutex<Versions>>>,
     /// Everything up to here was looked at.
     position: Cursor,
     /// The cursor that the client was told last: the next frame's `after`.
@@ -43,7 +51,7 @@ impl Reader {
             .read_async(move |snapshot| {
                 let position = cursor(snapshot, &scope, snapshot.top(&user.tenant)?);
                 let told = told(&position, ids.is_some());
-                Ok(Self { user, replica, scope, ids, position, told })
+                Ok(Self { user, replica, scope, ids, deltas: Vec::new(), versions: None, position, told })
             })
             .await
     }
@@ -71,7 +79,7 @@ impl Reader {
             return Ok((None, self));
         }
         let cursor = told(&self.position, self.ids.is_some());
-        let message = match self.changes(snapshot, &plan)? {
+        let message = match self.changes(snapshot, &plan, from.seq)? {
             Some(changes) if changes.is_empty() && !snapshot.committed_by(&tenant, from.seq, &self.replica)? => {
                 return Ok((None, self));
             }
@@ -84,24 +92,49 @@ impl Reader {
         Ok((Some(text), self))
     }
 
-    /// The changes, or nothing if they are more than fits a frame.
-    fn changes(
-        &self,
-        snapshot: &Snapshot<'_>,
-        plan: &Plan,
-    ) -> Result<Option<Vec<tidewire_core::protocol::message::Change>>, StoreError> {
+    /// The changes since `seq`, or nothing if they are more than fits a frame.
+    fn changes(&self, snapshot: &Snapshot<'_>, plan: &Plan, seq: u64) -> Result<Option<Vec<Change>>, StoreError> {
         if plan.reset {
             return Ok(None);
         }
         let (mut changes, mut bytes) = (Vec::new(), 0);
-        snapshot.scan(&self.user.tenant, plan, &mut |_, change| {
+        snapshot.scan(&self.user.tenant, plan, &mut |_, mut change| {
             if self.ids.as_ref().is_none_or(|ids| ids.contains(&change.id)) {
-                bytes += change.doc.as_ref().map_or(0, |doc| doc.get().len());
+                bytes += self.shorten(&mut change, seq);
                 changes.push(change);
             }
             Ok(if bytes > LIVE_FRAME_BYTES_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
         Ok((bytes <= LIVE_FRAME_BYTES_MAX).then_some(changes))
+    }
+
+    /// Puts what is different since `seq` in the place of the document, where the reader had it then and takes that.
+    /// Returns the bytes of what is left.
+    fn shorten(&self, change: &mut Change, seq: u64) -> usize {
+        let whole = change.doc.as_ref().map_or(0, |doc| doc.get().len());
+        if whole == 0 || self.ids.is_some() || !self.deltas.contains(&change.c) {
+            return whole;
+        }
+        let Some(delta) = self.delta(change, seq) else { return whole };
+        let bytes = json::to_text(&delta).len();
+        if bytes >= whole {
+            return whole;
+        }
+        change.doc = None;
+        change.delta = Some(Box::new(delta));
+        bytes
+    }
+
+    fn delta(&self, change: &Change, seq: u64) -> Option<Delta> {
+        let versions = self.versions.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = versions.before(&change.c, &change.id, change.rev, seq)?.clone();
+        drop(versions);
+        if !self.scope.groups.iter().any(|group| version.groups.contains(group)) {
+            return None;
+        }
+        let read = |text: &str| json::parse(text.as_bytes(), JsonLimits::MESSAGE).ok();
+        let Diff { set, unset } = diff(&read(&version.doc)?, &read(change.doc.as_ref()?.get())?).ok()?;
+        Some(Delta { was: version.was, set, unset })
     }
 }
 

@@ -100,7 +100,8 @@ impl Session {
         let late = || CoreError::new(Code::Timeout, "the first message must be `auth`, within 5 seconds");
         let (mut reader, mut expires_ms) = deadline.map_err(|_| End::Refused(late()))??;
         // Subscribed before the first look, so that no commit falls between.
-        let mut commits = state.store.subscribe(&reader.user.tenant);
+        let (mut commits, versions) = state.store.subscribe(&reader.user.tenant);
+        reader.versions = Some(versions);
         let ready = ServerMessage::Ready { now: now_ms(), user: reader.user.clone(), cursor: reader.told().clone() };
         self.outbox.send(&ready)?;
         self.look(&mut reader).await?;
@@ -134,14 +135,15 @@ impl Session {
                 None => continue,
             }
         };
-        let ClientMessage::Auth { v, token, replica, owner, collections, ids } = message else {
+        let ClientMessage::Auth { v, token, replica, owner, collections, ids, deltas } = message else {
             return Err(CoreError::new(Code::BadMessage, "the first message must be `auth`").into());
         };
         check_version(v)?;
         let identity = self.state.auth.check(&token, now_ms())?;
         check_owner(owner.as_ref(), &identity.owner)?;
         let scope = self.state.policy.scope(&identity.owner, &collections)?;
-        let reader = Reader::start(&self.state.store, identity.owner, replica, scope, ids).await?;
+        let mut reader = Reader::start(&self.state.store, identity.owner, replica, scope, ids).await?;
+        reader.deltas = deltas;
         Ok((reader, identity.expires_ms))
     }
 

@@ -11,6 +11,7 @@ mod regroup;
 mod restore;
 mod rows;
 mod schema;
+mod versions;
 mod writer;
 
 use std::collections::HashMap;
@@ -27,10 +28,12 @@ pub use read::Snapshot;
 pub use restore::restore;
 pub use rows::SqliteRows;
 pub use schema::SCHEMA_VERSION;
+pub use versions::{Version, Versions};
 
 use super::StoreError;
 use crate::policy::ServerPolicy;
 use lock::DirectoryLock;
+use versions::Replaced;
 use writer::{Job, Writer};
 
 /// The database in its directory.
@@ -53,9 +56,15 @@ struct Inner {
     wakers: Wakers,
 }
 
-/// By tenant: the newest committed `seq`, for those who wait.
+/// By tenant: what those who listen are told.
 #[derive(Clone, Default)]
-struct Wakers(Arc<Mutex<HashMap<String, watch::Sender<u64>>>>);
+struct Wakers(Arc<Mutex<HashMap<String, Channel>>>);
+
+/// The newest committed `seq`, and what entities were before.
+struct Channel {
+    newest: watch::Sender<u64>,
+    versions: Arc<Mutex<Versions>>,
+}
 
 impl Store {
     /// Opens the database in a directory, which is created if need be. Deletions are remembered as long as `horizon`.
@@ -115,8 +124,8 @@ impl Store {
         self.inner.writer.waiting()
     }
 
-    /// Tells of each commit of a tenant; several may be told as one.
-    pub fn subscribe(&self, tenant: &str) -> watch::Receiver<u64> {
+    /// Tells of each commit of a tenant, of which several may be told as one, and keeps what entities were before.
+    pub fn subscribe(&self, tenant: &str) -> (watch::Receiver<u64>, Arc<Mutex<Versions>>) {
         self.inner.wakers.subscribe(tenant)
     }
 
@@ -169,17 +178,27 @@ impl Store {
 }
 
 impl Wakers {
-    fn subscribe(&self, tenant: &str) -> watch::Receiver<u64> {
+    fn subscribe(&self, tenant: &str) -> (watch::Receiver<u64>, Arc<Mutex<Versions>>) {
         let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Tenants whom nobody listens to any more are dropped here, so that the map does not grow for ever.
-        wakers.retain(|name, sender| name == tenant || sender.receiver_count() > 0);
-        wakers.entry(tenant.to_owned()).or_insert_with(|| watch::channel(0).0).subscribe()
+        wakers.retain(|name, channel| name == tenant || channel.newest.receiver_count() > 0);
+        let begin = || Channel { newest: watch::channel(0).0, versions: Arc::default() };
+        let channel = wakers.entry(tenant.to_owned()).or_insert_with(begin);
+        (channel.newest.subscribe(), Arc::clone(&channel.versions))
     }
 
-    fn wake(&self, tenant: &str, seq: u64) {
+    fn is_heard(&self, tenant: &str) -> bool {
         let wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = wakers.get(tenant) {
-            sender.send_replace(seq);
+        wakers.get(tenant).is_some_and(|channel| channel.newest.receiver_count() > 0)
+    }
+
+    fn wake(&self, tenant: &str, seq: u64, replaced: Vec<Replaced>) {
+        let wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(channel) = wakers.get(tenant) {
+            let mut versions = channel.versions.lock().unwrap_or_else(PoisonError::into_inner);
+            replaced.into_iter().for_each(|one| versions.add(one));
+            drop(versions);
+            channel.newest.send_replace(seq);
         }
     }
 }

@@ -222,6 +222,7 @@ impl<'a> Snapshot<'a> {
             by: if visible && shown.is_none() { Some(ReplicaId::parse(&by).map_err(name)?) } else { None },
             g,
             doc: if visible && !deleted { Some(raw(shown.unwrap_or(doc))?) } else { None },
+            delta: None,
             evicted: false,
         }))
     }

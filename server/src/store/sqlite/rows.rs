@@ -8,6 +8,7 @@ use tidewire_core::json;
 use tidewire_core::protocol::message::Verdict;
 
 use super::random_text;
+use super::versions::{Replaced, Version};
 use crate::store::StoreError;
 
 /// The rows of one tenant as one replica's push sees them. The connection is inside a transaction.
@@ -16,12 +17,33 @@ pub struct SqliteRows<'a> {
     user: &'a Owner,
     replica: &'a ReplicaId,
     now_ms: u64,
+    /// The entity that was read last; kept for somebody who listens.
+    read: Option<(CollectionName, EntityId, Seq, String)>,
+    replaced: Option<Vec<Replaced>>,
 }
 
 impl<'a> SqliteRows<'a> {
     /// Rows for one push. The caller has begun a transaction and commits it.
     pub fn new(connection: &'a Connection, user: &'a Owner, replica: &'a ReplicaId, now_ms: u64) -> Self {
-        Self { connection, user, replica, now_ms }
+        Self { connection, user, replica, now_ms, read: None, replaced: None }
+    }
+
+    /// The same, which keeps what entities were before this push.
+    pub(super) fn keeping_versions(self) -> Self {
+        Self { replaced: Some(Vec::new()), ..self }
+    }
+
+    /// What the entities were that this push has replaced.
+    pub(super) fn replaced(self) -> Vec<Replaced> {
+        self.replaced.unwrap_or_default()
+    }
+
+    fn note(&mut self, collection: &CollectionName, id: &EntityId, stored: &Stored, groups: Vec<Group>) {
+        let (Some(replaced), Some((c, key, was, doc))) = (&mut self.replaced, self.read.take()) else { return };
+        if (&c, &key) == (collection, id) && was != stored.rev && !stored.deleted {
+            let version = Version { was, doc, groups };
+            replaced.push(Replaced { key: (c, key), rev: stored.rev, version });
+        }
     }
 
     fn groups_of(&self, collection: &CollectionName, id: &EntityId) -> Result<Vec<Group>, StoreError> {
@@ -73,6 +95,10 @@ impl Rows for SqliteRows<'_> {
             })
             .optional()?;
         let Some((rev, at, by, deleted, doc, paths)) = row else { return Ok(None) };
+        if self.replaced.is_some() && !collection.is_conflicts() {
+            let live = (!deleted).then(|| (collection.clone(), id.clone(), rev.cast_unsigned(), doc.clone()));
+            self.read = live;
+        }
         Ok(Some(Stored {
             rev: rev.cast_unsigned(),
             at: at.cast_unsigned(),
@@ -90,9 +116,11 @@ impl Rows for SqliteRows<'_> {
         stored: &Stored,
         groups: &[Group],
     ) -> Result<(), StoreError> {
-        for left in self.groups_of(collection, id)?.iter().filter(|group| !groups.contains(group)) {
+        let held = self.groups_of(collection, id)?;
+        for left in held.iter().filter(|group| !groups.contains(group)) {
             self.set_member(left, collection, id, stored.rev, true)?;
         }
+        self.note(collection, id, stored, held);
         for group in groups {
             self.set_member(group, collection, id, stored.rev, false)?;
         }

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::lock::DirectoryLock;
 use super::rows::SqliteRows;
+use super::versions::Replaced;
 use super::{Wakers, prune, savepoint, schema};
 use crate::policy::ServerPolicy;
 use crate::store::StoreError;
@@ -179,8 +180,8 @@ impl Thread {
         let decided = self.decide_all(&batch, &mut newest);
         match decided {
             Ok(answers) => {
-                for (tenant, seq) in newest {
-                    self.wakers.wake(&tenant, seq);
+                for (tenant, (seq, replaced)) in newest {
+                    self.wakers.wake(&tenant, seq, replaced);
                 }
                 for (pending, answer) in batch.into_iter().zip(answers) {
                     let _ = pending.reply.send(answer);
@@ -200,16 +201,19 @@ impl Thread {
     fn decide_all(
         &mut self,
         batch: &[Pending],
-        newest: &mut BTreeMap<String, u64>,
+        newest: &mut BTreeMap<String, (u64, Vec<Replaced>)>,
     ) -> Result<Vec<Result<PushAnswer, StoreError>>, StoreError> {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut answers = Vec::with_capacity(batch.len());
         for pending in batch {
-            let answer = savepoint(&tx, || Ok((decide(&tx, &self.policy, pending)?, true)));
-            if let Ok((seq, _)) = &answer {
-                newest.insert(pending.user.tenant.clone(), *seq);
-            }
-            answers.push(answer.map(|(_, answer)| answer));
+            let is_heard = self.wakers.is_heard(&pending.user.tenant);
+            let answer = savepoint(&tx, || Ok((decide(&tx, &self.policy, pending, is_heard)?, true)));
+            answers.push(answer.map(|(seq, answer, replaced)| {
+                let told = newest.entry(pending.user.tenant.clone()).or_default();
+                told.0 = seq;
+                told.1.extend(replaced);
+                answer
+            }));
         }
         tx.commit()?;
         Ok(answers)
@@ -228,19 +232,28 @@ impl Thread {
 
     fn prune(&mut self, now_ms: u64) -> Result<(), StoreError> {
         for (tenant, seq) in prune::run(&mut self.connection, now_ms, self.horizon)? {
-            self.wakers.wake(&tenant, seq);
+            self.wakers.wake(&tenant, seq, Vec::new());
         }
         Ok(())
     }
 }
 
-/// A panic is contained: it is this push's failure, and its savepoint is rolled back.
-fn decide(connection: &Connection, policy: &ServerPolicy, pending: &Pending) -> Result<(u64, PushAnswer), StoreError> {
+/// A panic is contained: it is this push's failure, and its savepoint is rolled back. Where somebody listens, what was
+/// replaced is told too.
+fn decide(
+    connection: &Connection,
+    policy: &ServerPolicy,
+    pending: &Pending,
+    is_heard: bool,
+) -> Result<(u64, PushAnswer, Vec<Replaced>), StoreError> {
     let mut rows = SqliteRows::new(connection, &pending.user, &pending.push.replica, pending.now_ms);
+    if is_heard {
+        rows = rows.keeping_versions();
+    }
     let decision =
         catch_unwind(AssertUnwindSafe(|| decide_push(&mut rows, policy, &pending.user, &pending.push, pending.now_ms)));
     let answer = decision.map_err(|panic| StoreError::Panicked(panic_text(panic.as_ref())))??;
-    Ok((rows.seq()?, answer))
+    Ok((rows.seq()?, answer, rows.replaced()))
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
