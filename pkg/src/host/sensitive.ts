@@ -15,8 +15,9 @@
  */
 import type { ClientConfig, MutationName, WireClient, WireHost, WireQuery } from "../wasm/wire.js";
 import { serverAt } from "./net.js";
+import { isCut, pathsOf, queueOf, statusOf, wholeRow, type Entry, type Row } from "./sensitive-reads.js";
 import { isSensitive, plain, targets, type About, type Request } from "./sensitive-writes.js";
-import { find, keysOf, meets, put, stripped, type Fields, type Keys } from "./strip.js";
+import { keysOf, meets, stripped, type Fields, type Keys } from "./strip.js";
 
 interface Loaded {
   readonly client: WireClient;
@@ -45,13 +46,6 @@ interface Sent {
   readonly verdicts: Map<number, Verdict>;
   done(): void;
   timer?: ReturnType<typeof setTimeout>;
-}
-
-/** An entry of the queue. */
-interface Entry {
-  readonly n: MutationName;
-  readonly write: number | null;
-  readonly status: string;
 }
 
 const TIMEOUT_MS = 10_000;
@@ -150,7 +144,7 @@ export class Guard implements WireClient {
     const text = this.#main.row(collection, id);
     const paths = this.fields.get(collection);
     if (text === undefined || paths === undefined) return text;
-    return JSON.stringify(this.#whole(collection, id, JSON.parse(text) as Record<string, unknown>, paths));
+    return JSON.stringify(this.#whole(collection, JSON.parse(text) as Row & { readonly id: string }, paths));
   }
 
   want(collection: string, id: string): void {
@@ -162,8 +156,8 @@ export class Guard implements WireClient {
     const text = this.#main.rows(collection, ids);
     const paths = this.fields.get(collection);
     if (paths === undefined) return text;
-    const rows = JSON.parse(text) as ({ readonly id: string; [key: string]: unknown } | null)[];
-    return JSON.stringify(rows.map((row) => row && this.#whole(collection, row.id, row, paths)));
+    const rows = JSON.parse(text) as ((Row & { readonly id: string }) | null)[];
+    return JSON.stringify(rows.map((row) => row && this.#whole(collection, row, paths)));
   }
 
   query(request: string): string {
@@ -228,14 +222,8 @@ export class Guard implements WireClient {
     for (const look of [...this.#waiting]) look();
   }
 
-  /** A row with what is not stored of it, or with the names of that. */
-  #whole(collection: string, id: string, row: Record<string, unknown>, paths: readonly Keys[]): object {
-    const secret = this.#secret(collection, id);
-    // What only this device knows has no such fields yet.
-    if (secret === undefined && row["$rev"] === 0) return row;
-    if (secret === undefined) return { ...row, $missing: paths.map((keys) => keys.join(".")) };
-    for (const keys of paths) put(row, keys, find(secret, keys));
-    return row;
+  #whole(collection: string, row: Row & { readonly id: string }, paths: readonly Keys[]): Row {
+    return wholeRow(row, this.#secret(collection, row.id), paths);
   }
 
   #secret(collection: string, id: string): object | undefined {
@@ -269,8 +257,7 @@ export class Guard implements WireClient {
 
   /** Waits until the server was reached and has told everything; rejects when there is no connection. */
   async #reachable(about: About): Promise<void> {
-    const isLoaded = ([collection]: About[number]): boolean =>
-      statusOf(this.#aside).loaded.includes(collection);
+    const isLoaded = ([collection]: About[number]): boolean => statusOf(this.#aside).loaded.includes(collection);
     await this.whole().catch(() => Promise.reject(refusal("sensitive-offline", OFFLINE)));
     // It may wait for its next try although the connection is back.
     if (isCut(this.#aside)) this.#aside.command('{"do":"now"}');
@@ -338,8 +325,7 @@ export class Guard implements WireClient {
 
   /** What `aside` has of a write, waiting or refused. */
   #queued(name: number): readonly Entry[] {
-    const { pending, failed } = JSON.parse(this.#aside.view("queue")) as { [state: string]: Entry[] };
-    return [...(pending ?? []), ...(failed ?? [])].filter(({ write }) => write === name);
+    return queueOf(this.#aside).filter(({ write }) => write === name);
   }
 
   /** What was not sent yet never is; what was refused is not kept. */
@@ -368,31 +354,6 @@ export class Guard implements WireClient {
   }
 }
 
-interface Status {
-  readonly state: string;
-  readonly retryAt?: number;
-  readonly loaded: readonly string[];
-}
-
-function statusOf(client: WireClient): Status {
-  return JSON.parse(client.view("status")) as Status;
-}
-
-/** Whether it has no connection, and does not just try to get one. */
-function isCut(client: WireClient): boolean {
-  const { state, retryAt } = statusOf(client);
-  return ["local", "offline", "paused"].includes(state) || (state === "connecting" && retryAt !== undefined);
-}
-
 function refusal(code: string, hint: string): Error {
   return Object.assign(new Error(hint), { code, hint, retryable: code === "sensitive-offline" });
-}
-
-/** The pointers in a filter. */
-function pathsOf(where: unknown): string[] {
-  if (Array.isArray(where)) return where.flatMap(pathsOf);
-  if (typeof where !== "object" || where === null) return [];
-  const { path, ...inner } = where as { readonly path?: unknown; readonly [key: string]: unknown };
-  if (typeof path === "string") return [path];
-  return Object.values(inner).flatMap(pathsOf);
 }

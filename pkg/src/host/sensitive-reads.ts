@@ -1,0 +1,57 @@
+/**
+ * What is read of a client, for a database with sensitive fields. Not here: what becomes of it; see `sensitive.ts`.
+ */
+import type { MutationName, WireClient } from "../wasm/wire.js";
+import { find, put, type Keys } from "./strip.js";
+
+/** Where syncing stands. */
+interface Status {
+  readonly state: string;
+  readonly retryAt?: number;
+  readonly loaded: readonly string[];
+}
+
+/** An entry of the queue. */
+export interface Entry {
+  readonly n: MutationName;
+  readonly write: number | null;
+  readonly status: string;
+}
+
+/** A row as a client gives it. */
+export type Row = Record<string, unknown>;
+
+/** Where syncing stands. */
+export function statusOf(client: WireClient): Status {
+  return JSON.parse(client.view("status")) as Status;
+}
+
+/** Whether it has no connection, and does not just try to get one. */
+export function isCut(client: WireClient): boolean {
+  const { state, retryAt } = statusOf(client);
+  return ["local", "offline", "paused"].includes(state) || (state === "connecting" && retryAt !== undefined);
+}
+
+/** What waits for the server, and what it refused. */
+export function queueOf(client: WireClient): readonly Entry[] {
+  const { pending, failed } = JSON.parse(client.view("queue")) as { [state: string]: Entry[] };
+  return [...(pending ?? []), ...(failed ?? [])];
+}
+
+/** The pointers in a filter. */
+export function pathsOf(where: unknown): string[] {
+  if (Array.isArray(where)) return where.flatMap(pathsOf);
+  if (typeof where !== "object" || where === null) return [];
+  const { path, ...inner } = where as { readonly path?: unknown; readonly [key: string]: unknown };
+  if (typeof path === "string") return [path];
+  return Object.values(inner).flatMap(pathsOf);
+}
+
+/** A row with what is not stored of it, or with the names of that. */
+export function wholeRow(row: Row, secret: object | undefined, paths: readonly Keys[]): Row {
+  // What only this device knows has no such fields yet.
+  if (secret === undefined && row["$rev"] === 0) return row;
+  if (secret === undefined) return { ...row, $missing: paths.map((keys) => keys.join(".")) };
+  for (const keys of paths) put(row, keys, find(secret, keys));
+  return row;
+}
