@@ -1,8 +1,8 @@
 /**
  * What is read of a client, for a database with sensitive fields. Not here: what becomes of it; see `sensitive.ts`.
  */
-import type { MutationName, WireClient } from "../wasm/wire.js";
-import { find, put, type Keys } from "./strip.js";
+import type { MutationName, WireClient, WireConflict } from "../wasm/wire.js";
+import { find, keysOf, meets, put, type Fields, type Keys } from "./strip.js";
 
 /** Where syncing stands. */
 interface Status {
@@ -54,4 +54,17 @@ export function wholeRow(row: Row, secret: object | undefined, paths: readonly K
   if (secret === undefined) return { ...row, $missing: paths.map((keys) => keys.join(".")) };
   for (const keys of paths) put(row, keys, find(secret, keys));
   return row;
+}
+
+/** The conflicts of `main`; those about sensitive fields as `aside` has them, and none that it does not have. */
+export function withValues(main: string, aside: string, fields: Fields): string {
+  const known = new Map((JSON.parse(aside) as WireConflict[]).map((one) => [one.id, one]));
+  const shown = (one: WireConflict): WireConflict | undefined => {
+    const [at, paths] = [keysOf(one.path), fields.get(one.c) ?? []];
+    if (!paths.some((keys) => meets(at, keys))) return one;
+    const whole = known.get(one.id);
+    // Each of the two is a replica of its own.
+    return whole && { ...whole, own: whole.own || one.own };
+  };
+  return JSON.stringify((JSON.parse(main) as WireConflict[]).map(shown).filter((one) => one !== undefined));
 }

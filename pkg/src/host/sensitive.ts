@@ -15,7 +15,7 @@
  */
 import type { ClientConfig, MutationName, WireClient, WireHost, WireQuery } from "../wasm/wire.js";
 import { serverAt } from "./net.js";
-import { isCut, pathsOf, queueOf, statusOf, wholeRow, type Entry, type Row } from "./sensitive-reads.js";
+import { isCut, pathsOf, queueOf, statusOf, wholeRow, withValues, type Entry, type Row } from "./sensitive-reads.js";
 import { isSensitive, plain, targets, type About, type Request } from "./sensitive-writes.js";
 import { keysOf, meets, stripped, type Fields, type Keys } from "./strip.js";
 
@@ -173,7 +173,8 @@ export class Guard implements WireClient {
   }
 
   view(what: Parameters<WireClient["view"]>[0]): string {
-    return this.#main.view(what);
+    const text = this.#main.view(what);
+    return what === "conflicts" ? withValues(text, this.#aside.view(what), this.fields) : text;
   }
 
   command(request: string): string {
