@@ -1,7 +1,8 @@
 /** Sensitive fields: what the app sees of the two clients behind it, and what becomes of its writes. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { guarded } from "./guarded.mjs";
+import { settled } from "./fake.mjs";
+import { guarded, write } from "./guarded.mjs";
 
 test("a conflict about a sensitive field is shown with its values, or not at all", () => {
   const { guard, main, aside } = guarded();
@@ -18,4 +19,41 @@ test("a conflict about a sensitive field is shown with its values, or not at all
     name,
     other,
   ]);
+});
+
+test("an edit of a whole row changes no field that it does not change, nor one that is not known", () => {
+  const { guard, main, aside } = guarded();
+  main.entities.set("people/p", { name: "Ada", address: { city: "Oslo" } });
+  const replace = (value, more) => write(guard, { op: "replace", c: "people", id: "p", value, ...more });
+  // Not fetched yet: a row that is given back as it was read is no removal.
+  const read = JSON.parse(guard.row("people", "p"));
+  assert.deepEqual(read.$missing, ["ssn", "address.street"]);
+  replace({ name: "A", address: { city: "Bergen" } });
+  assert.deepEqual(main.ops.at(-1).value, { name: "A", address: { city: "Bergen" } });
+  // What may be in a parent that is dropped nobody here has seen.
+  for (const value of [{ name: "Ada" }, { name: "Ada", address: "Oslo" }]) {
+    assert.throws(() => replace(value), { code: "sensitive-offline", retryable: true });
+  }
+  // Nobody else has what only this device knows.
+  main.entities.set("people/new", { $rev: 0, address: { city: "Oslo" } });
+  write(guard, { op: "replace", c: "people", id: "new", value: {} });
+  assert.deepEqual([main.ops.length, aside.ops.length], [2, 0]);
+});
+
+test("of a whole row the changed fields are sent, so that what came meanwhile stays", async () => {
+  const { guard, main, aside } = guarded();
+  main.entities.set("people/p", { name: "Ada", address: { city: "Oslo" } });
+  const replace = (value, more) => write(guard, { op: "replace", c: "people", id: "p", value, ...more });
+  replace({ name: "Ada", ssn: "2", address: { city: "Oslo" } });
+  aside.entities.set("people/p", { name: "Ada", ssn: "1", address: { city: "Oslo", street: "a" } });
+  replace({ name: "Eda", address: { city: "Oslo", street: "a" } }, { ifRev: 1 });
+  replace({ name: "Ada", ssn: "1" });
+  await settled();
+  const patch = { op: "patch", c: "people", id: "p", unset: [], set: {} };
+  assert.deepEqual(aside.ops, [
+    { ...patch, set: { "/ssn": "2" } },
+    { ...patch, set: { "/name": "Eda" }, unset: ["/ssn"], ifRev: 1 },
+    { ...patch, unset: ["/address"] },
+  ]);
+  guard.close();
 });

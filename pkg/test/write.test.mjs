@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { add, inc, remove, set, unset } from "../dist/index.js";
+import { z } from "zod";
+import { add, collection, inc, remove, set, unset } from "../dist/index.js";
 import { settled } from "./fake.mjs";
 import { open, refused } from "./open.mjs";
 
@@ -326,4 +327,23 @@ test("export and import carry all rows", async () => {
   );
   assert.equal((await refused(other.import({}))).code, "bad-value");
   assert.equal((await refused(other.import({ tidewire: 1, collections: { cats: [] } }))).code, "unknown-collection");
+});
+
+test("an import leaves sensitive fields as they are that it does not have", async () => {
+  const sensitive = ["ssn", "address.street"];
+  const schema = z.object({ name: z.string(), ssn: z.string().optional(), address: z.record(z.string(), z.string()) });
+  const collections = { people: collection(schema, { sensitive }), plain: schema };
+  const { db } = open({}, { collections });
+  const person = { name: "Ada", ssn: "1", address: { street: "a", city: "Oslo" } };
+  await db.people.insertMany([{ id: "p", ...person }, { id: "q", ...person }]);
+  await db.plain.insert({ id: "p", ...person });
+  const rows = [{ id: "p", name: "A", address: { city: "Oslo" } }];
+  const more = [{ id: "q", ...person, ssn: "2" }, { id: "r", name: "Cy", address: {} }];
+  await db.import({ tidewire: 1, collections: { people: [...rows, ...more], plain: rows } });
+  const entity = async (name, id) =>
+    Object.fromEntries(Object.entries(await db[name].get(id)).filter(([key]) => !key.startsWith("$")));
+  assert.deepEqual(await entity("people", "p"), { id: "p", ...person, name: "A" });
+  assert.deepEqual(await entity("people", "q"), { id: "q", ...person, ssn: "2" });
+  assert.deepEqual(await entity("people", "r"), more[1]);
+  assert.deepEqual(await entity("plain", "p"), rows[0]);
 });
