@@ -12,8 +12,9 @@ import { TidewireError } from "./errors.js";
 import type { DbEvents } from "./events.js";
 import type { Net } from "./host/net.js";
 import type { IntentTarget } from "./intents.js";
-import { canonicalJson, cleanJson, type Json } from "./json.js";
+import { canonicalJson, cleanJson, type Json, type JsonObject } from "./json.js";
 import { clientConfig, NO_TOKEN, partsOf, type CollectionParts, type DbOptions, type DbSettings } from "./options.js";
+import { readPointer, toPointer, writePointer } from "./path.js";
 import { includesOf, type Includes } from "./refs.js";
 import type { QueueView } from "./status.js";
 import { Session } from "./session.js";
@@ -51,8 +52,8 @@ export interface DbBase<C extends Collections> {
   /** Everything in the store and in the queue. */
   export(): Promise<Export>;
   /**
-   * Writes the rows of an export: new ones are inserted, others replaced. Resolves with their number when they
-   * are durable.
+   * Writes the rows of an export: new ones are inserted, others replaced, but for sensitive fields, which no export
+   * has. Resolves with their number when they are durable.
    */
   import(data: Export): Promise<{ readonly rows: number }>;
   /** Deletes the store on this device, what is unsent included, and closes the database. */
@@ -167,7 +168,7 @@ function makeInstance(
       await session.whenWhole();
       return JSON.parse(session.call((client) => client.exportData())) as Export;
     },
-    import: (data) => importRows(collections, data),
+    import: (data) => importRows(collections, data, instance),
     erase: async () => {
       forget(instance);
       await session.whenOpen().catch((error: TidewireError) => {
@@ -217,6 +218,7 @@ function forget(instance: Instance): void {
 async function importRows(
   collections: { readonly [name: string]: DbCollection<unknown, unknown> },
   data: Export,
+  { session, parts }: Instance,
 ): Promise<{ readonly rows: number }> {
   if (data?.tidewire !== 1) throw new TidewireError("bad-value", "This is no export of a Tidewire database.");
   let count = 0;
@@ -226,10 +228,22 @@ async function importRows(
       throw new TidewireError("unknown-collection", `The export holds "${name}", which this database has not.`, {
         collection: name,
       });
+    const hidden = (session.config["sensitive"] && parts.get(name)?.options.sensitive?.map(toPointer)) || [];
+    if (hidden.length > 0) await session.whenOpen();
+    const whole = (row: JsonObject & { readonly id: string }): JsonObject =>
+      hidden.length > 0 ? withKept(row, session.rows.entity(name, row.id), hidden) : row;
     for (let from = 0; from < rows.length; from += IMPORT_CHUNK) {
-      await collection.upsertMany(rows.slice(from, from + IMPORT_CHUNK));
+      await collection.upsertMany(rows.slice(from, from + IMPORT_CHUNK).map(whole));
     }
     count += rows.length;
   }
   return { rows: count };
+}
+
+/** A row with the fields as they are now that no export has. */
+function withKept(row: JsonObject, now: JsonObject | undefined, pointers: readonly string[]): JsonObject {
+  return pointers.reduce((whole, pointer) => {
+    const value = now && readPointer(now, pointer);
+    return value === undefined || readPointer(row, pointer) !== undefined ? whole : writePointer(whole, pointer, value);
+  }, row);
 }

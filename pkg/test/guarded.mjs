@@ -9,6 +9,7 @@ class Told {
   conflicts = [];
   status = { state: "synced", loaded: ["people"] };
   asked = [];
+  writes = 0;
   /** What every call throws from now on. */
   failure;
 
@@ -25,12 +26,12 @@ class Told {
 
   write(request) {
     this.ask("write", JSON.parse(request));
-    return JSON.stringify({ write: 7, count: JSON.parse(request).ops.length });
+    return JSON.stringify({ write: (this.writes += 1), count: JSON.parse(request).ops.length });
   }
 
   undo(write) {
     this.ask("undo", write);
-    return JSON.stringify({ write: 8, count: 1 });
+    return JSON.stringify({ write: (this.writes += 1), count: 1 });
   }
 
   view(what) {

@@ -13,10 +13,11 @@
  * The invariants: `main` is given no sensitive value, from neither side; and what is refused here left nothing behind
  * but what may already have been sent.
  */
+import type { AnyRow } from "../rows.js";
 import type { ClientConfig, MutationName, WireClient, WireHost, WireQuery } from "../wasm/wire.js";
 import { serverAt } from "./net.js";
 import { isCut, pathsOf, queueOf, statusOf, wholeRow, withValues, type Entry, type Row } from "./sensitive-reads.js";
-import { isSensitive, plain, targets, type About, type Request } from "./sensitive-writes.js";
+import { isSensitive, plain, refusal, sent, targets, type About, type Request } from "./sensitive-writes.js";
 import { keysOf, meets, stripped, type Fields, type Keys } from "./strip.js";
 
 interface Loaded {
@@ -124,14 +125,15 @@ export class Guard implements WireClient {
     const asked = JSON.parse(request) as Request;
     if (!asked.ops.some((op) => this.fields.has(op.c))) return this.#main.write(request, lines);
     const about = targets(asked, lines);
-    const secretOf = (collection: string, id: string): object | undefined => this.#secret(collection, id);
-    if (!isSensitive(asked, about, this.fields, secretOf)) {
+    const rowOf = (collection: string, id: string): AnyRow | undefined => this.#shownRow(collection, id);
+    if (!isSensitive(asked, about, this.fields, rowOf)) {
       return this.#main.write(JSON.stringify({ ...asked, ops: asked.ops.map((op) => plain(op, this.fields)) }), lines);
     }
     if (!asked.ops.every((op) => this.fields.has(op.c))) {
       throw refusal("bad-mutation", "A write with sensitive fields is about collections that have such fields only.");
     }
-    const { ops, atomic } = asked;
+    const { atomic } = asked;
+    const ops = asked.ops.map((op) => sent(op, this.fields, rowOf));
     return this.#begin(about, () => this.#aside.write(JSON.stringify({ ops, atomic }), lines));
   }
 
@@ -221,6 +223,11 @@ export class Guard implements WireClient {
   /** Something changed that somebody may wait for. */
   look(): void {
     for (const look of [...this.#waiting]) look();
+  }
+
+  #shownRow(collection: string, id: string): AnyRow | undefined {
+    const text = this.row(collection, id);
+    return text === undefined ? undefined : (JSON.parse(text) as AnyRow);
   }
 
   #whole(collection: string, row: Row & { readonly id: string }, paths: readonly Keys[]): Row {
@@ -353,8 +360,4 @@ export class Guard implements WireClient {
     for (const sent of this.#sent.values()) clearTimeout(sent.timer);
     this.look();
   }
-}
-
-function refusal(code: string, hint: string): Error {
-  return Object.assign(new Error(hint), { code, hint, retryable: code === "sensitive-offline" });
 }
