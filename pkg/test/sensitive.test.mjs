@@ -57,3 +57,51 @@ test("of a whole row the changed fields are sent, so that what came meanwhile st
   ]);
   guard.close();
 });
+
+const PATCH = { op: "patch", c: "people", id: "p", set: { "/ssn": "2" } };
+
+test("what is on its way when it is closed is given up, and throws nothing where nobody catches it", async () => {
+  for (const loaded of [[], ["people"]]) {
+    const { guard, aside, told } = guarded({ timeoutMs: 20 });
+    aside.status = { state: "syncing", loaded };
+    write(guard, PATCH);
+    await settled();
+    assert.equal(aside.ops.length, loaded.length);
+    await guard.close();
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.deepEqual(told, [{ type: "let go" }]);
+  }
+});
+
+test("a trap that no call of the app sees is told, and nothing is done after it", async () => {
+  const trap = new WebAssembly.RuntimeError("unreachable");
+  const refuse = () => {
+    throw trap;
+  };
+  const verdict = [{ type: "verdict", write: 1, index: 0, verdict: { verdict: "rejected" } }];
+  const cases = {
+    "when a write is sent": [({ aside }) => void (aside.write = refuse)],
+    "when the time is over": [() => undefined, () => undefined],
+    "when a verdict is heard": [() => undefined, ({ guard }) => guard.heard(JSON.stringify(verdict))],
+    "when others have written": [({ aside }) => void (aside.status.loaded = []), ({ guard }) => guard.look()],
+  };
+  for (const [name, [before, after]] of Object.entries(cases)) {
+    const made = guarded({ timeoutMs: 20 });
+    const { guard, aside, told } = made;
+    before(made);
+    write(guard, PATCH);
+    await settled();
+    if (after !== undefined) aside.failure = trap;
+    after?.(made);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.deepEqual(told.map(({ type, code }) => code ?? type), ["internal"], name);
+    // The page lets all clients of the instance go.
+    guard.over();
+    const asked = aside.asked.length;
+    guard.heard('[{"type":"queue"}]');
+    guard.look();
+    await settled();
+    assert.deepEqual(told.map(({ type, code }) => code ?? type), ["internal", "let go"], name);
+    assert.equal(aside.asked.length, asked);
+  }
+});
