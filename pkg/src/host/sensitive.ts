@@ -13,6 +13,7 @@
  * The invariants: `main` is given no sensitive value, from neither side; and what is refused here left nothing behind
  * but what may already have been sent.
  */
+import { isTrap } from "../errors.js";
 import type { AnyRow } from "../rows.js";
 import type { ClientConfig, MutationName, WireClient, WireHost, WireQuery } from "../wasm/wire.js";
 import { serverAt } from "./net.js";
@@ -73,11 +74,12 @@ export async function guard(
   const net = url === null ? undefined : serverAt(url, () => undefined);
   const peer = net && { peer: () => Promise.resolve(stripped(net, fields)) };
   const event = (json: string): void => (owner.event(json), made.look());
-  const main = await make(JSON.stringify(config), { ...owner, ...peer, event });
+  const over = (): void => made.over();
+  const main = await make(JSON.stringify(config), { ...owner, ...peer, event, over });
   // Nobody else has this name: nothing of an instance that trapped is taken over.
   const own = { ...config, name: `${name}#${crypto.randomUUID?.() ?? Math.random()}`, storage: "memory" };
   const asideConfig = JSON.stringify({ ...own, collections: Object.fromEntries(sensitive) });
-  const host: WireHost = { token: (why) => owner.token(why), event: (json) => made.heard(json) };
+  const host: WireHost = { token: (why) => owner.token(why), event: (json) => made.heard(json), over };
   const aside = await make(asideConfig, host);
   made.take(main.client, aside.client, () => net?.close?.());
   return { client: made, generation: main.generation };
@@ -87,7 +89,7 @@ export async function guard(
 export class Guard implements WireClient {
   #main!: WireClient;
   #aside!: WireClient;
-  #letGo!: () => void;
+  #letGo: (() => void) | undefined;
   /** By the numbers of `aside`; the app's are below zero. */
   readonly #sent = new Map<number, Sent>();
   /** What the writes of `aside` are called there, for undo. */
@@ -115,8 +117,8 @@ export class Guard implements WireClient {
       const [opened] = await Promise.all([this.#main.open(), this.#aside.open()]);
       return opened;
     } catch (error) {
-      this.#letGo();
-      void this.#aside.erase();
+      this.over();
+      void Promise.allSettled([this.#main.close(), this.#aside.erase()]);
       throw error;
     }
   }
@@ -197,26 +199,37 @@ export class Guard implements WireClient {
   }
 
   async close(): Promise<void> {
-    this.#over();
+    this.over();
     await Promise.all([this.#main.close(), this.#aside.erase()]);
   }
 
   async erase(): Promise<void> {
-    this.#over();
+    this.over();
     await Promise.all([this.#main.erase(), this.#aside.erase()]);
+  }
+
+  /** One of the two was closed, or the module has trapped: neither is touched again. */
+  over(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#letGo?.();
+    for (const sent of this.#sent.values()) clearTimeout(sent.timer);
+    this.look();
   }
 
   /** What `aside` says. */
   heard(json: string): void {
-    const changed: Said[] = [];
-    for (const event of JSON.parse(json) as Said[]) {
-      const sent = this.#sent.get(event.write);
-      if (event.type === "changed" && this.fields.has(event["collection"] as string)) changed.push(event);
-      else if (event.type === "verdict") sent?.verdicts.set(event["index"] as number, event["verdict"] as Verdict);
-      else if (event.type === "write-failed" && sent) this.#refuse(sent, event["error"] as object);
-      sent?.done();
-    }
-    if (changed.length > 0) this.owner.event(JSON.stringify(changed));
+    this.#watch(() => {
+      const changed: Said[] = [];
+      for (const event of JSON.parse(json) as Said[]) {
+        const sent = this.#sent.get(event.write);
+        if (event.type === "changed" && this.fields.has(event["collection"] as string)) changed.push(event);
+        else if (event.type === "verdict") sent?.verdicts.set(event["index"] as number, event["verdict"] as Verdict);
+        else if (event.type === "write-failed" && sent) this.#refuse(sent, event["error"] as object);
+        sent?.done();
+      }
+      if (changed.length > 0) this.owner.event(JSON.stringify(changed));
+    });
     this.look();
   }
 
@@ -255,8 +268,9 @@ export class Guard implements WireClient {
       sent.count = count;
       this.#sent.set(name, sent);
       this.#names.set(number, name);
-      sent.timer = setTimeout(() => this.#unanswered(name, sent), this.timeoutMs);
+      sent.timer = setTimeout(() => this.#watch(() => this.#unanswered(name, sent)), this.timeoutMs);
     } catch (thrown) {
+      if (isTrap(thrown)) return this.#trapped();
       const { code, message, retryable } = thrown as { code?: string; message: string; retryable?: boolean };
       const unknown = code === "not-found" || code === undefined;
       this.#refuse(sent, unknown ? refusal("sensitive-offline", UNKNOWN) : { code, message, retryable });
@@ -282,7 +296,7 @@ export class Guard implements WireClient {
         clearTimeout(timer);
         resolve();
       };
-      const look = (): void => void ((this.#closed || isSo()) && end());
+      const look = (): void => (this.#closed ? end() : this.#watch(() => void (isSo() && end())));
       const timer = setTimeout(end, this.timeoutMs);
       this.#waiting.add(look);
       // Not before the app knows the number of its write.
@@ -325,6 +339,7 @@ export class Guard implements WireClient {
   }
 
   #refuse(sent: Sent, error: object): void {
+    if (this.#closed) return;
     const [name] = [...this.#sent].find(([, known]) => known === sent) ?? [0];
     for (const { n } of this.#queued(name)) this.#discard(n);
     this.#forget(sent);
@@ -340,8 +355,9 @@ export class Guard implements WireClient {
   #discard(n: MutationName): void {
     try {
       this.#aside.command(JSON.stringify({ do: "discard", n }));
-    } catch {
+    } catch (error) {
       // It is on its way.
+      if (isTrap(error)) throw error;
     }
   }
 
@@ -350,14 +366,24 @@ export class Guard implements WireClient {
     for (const [name, known] of this.#sent) if (known === sent) this.#sent.delete(name);
   }
 
-  #say(event: object): void {
-    if (!this.#closed) this.owner.event(JSON.stringify([event]));
+  /** Runs what no call of the app does. */
+  #watch(work: () => void): void {
+    if (this.#closed) return;
+    try {
+      work();
+    } catch (error) {
+      if (!isTrap(error)) throw error;
+      this.#trapped();
+    }
   }
 
-  #over(): void {
-    this.#closed = true;
-    this.#letGo();
-    for (const sent of this.#sent.values()) clearTimeout(sent.timer);
-    this.look();
+  /** What the module itself would say: a fresh instance takes the place of this one. */
+  #trapped(): void {
+    this.#say({ type: "watchdog", code: "internal", message: "The core failed." });
+    this.over();
+  }
+
+  #say(event: object): void {
+    if (!this.#closed) this.owner.event(JSON.stringify([event]));
   }
 }

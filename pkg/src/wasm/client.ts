@@ -62,7 +62,10 @@ export function wasmFactory(source: WasmOption | undefined): ClientFactory {
     const mine = generation;
     const host = new Host(fresh, config, opening, owner, {
       trapped: () => report(mine),
-      over: () => hosts.delete(host),
+      over: () => {
+        hosts.delete(host);
+        owner.over?.();
+      },
       whole,
     });
     hosts.add(host);

@@ -29,6 +29,8 @@ export interface WireClient {
 export interface WireHost extends Keys {
   event(json: string): void;
   token(why: "start" | "expiring" | "rejected"): Promise<string | null>;
+  /** The client has let everything go: it was closed, or its instance has trapped. */
+  over?(): void;
   /** Loads a peer that runs in this tab and takes the place of the server. */
   readonly peer?: ((engine: PeerEngine) => Promise<Net>) | undefined;
 }
