@@ -106,3 +106,18 @@ test("a trap that no call of the app sees is told, and nothing is done after it"
     assert.equal(aside.asked.length, asked);
   }
 });
+
+test("an edit in the queue is refused where it names a sensitive field of its own collection", () => {
+  const { guard, main } = guarded();
+  main.queue = [
+    { n: [1, 0], collection: "people" },
+    { n: [1, 1], collection: "todos" },
+  ];
+  const edit = (n, more) => guard.command(JSON.stringify({ do: "edit", n, ...more }));
+  for (const more of [{ set: { "/ssn": "2" } }, { set: { "/address": {} } }, { unset: ["/address/street/no"] }]) {
+    assert.throws(() => edit([1, 0], more), { code: "sensitive-offline" });
+    edit([1, 1], more);
+  }
+  edit([1, 0], { set: { "/name": "Ada" } });
+  assert.deepEqual(main.commands, Array(4).fill("edit"));
+});

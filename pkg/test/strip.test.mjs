@@ -7,7 +7,7 @@ const FIELDS = new Map([["people", [["ssn"], ["address", "street"], ["a/b"]]]]);
 const DOC = { name: "Ada", ssn: "secret", address: { street: "secret", city: "Øslo" }, "a/b": "secret" };
 
 /** What comes of an answer that arrives in pieces of this size. */
-async function answered(lines, { status = 200, json = true, size = 3 } = {}) {
+async function answered(lines, { status = 200, json = true, size = 3, body } = {}) {
   const bytes = new TextEncoder().encode(lines);
   const net = {
     exchange: async (_path, _body, _bearer, _signal, answer) => {
@@ -19,7 +19,7 @@ async function answered(lines, { status = 200, json = true, size = 3 } = {}) {
   const decoder = new TextDecoder();
   let text = "";
   const piece = async (part) => void (text += decoder.decode(part, { stream: true }));
-  await stripped(net, FIELDS).exchange("pull", undefined, undefined, undefined, { head: () => undefined, piece });
+  await stripped(net, FIELDS).exchange("pull", body, undefined, undefined, { head: () => undefined, piece });
   return text;
 }
 
@@ -89,4 +89,21 @@ test("frames lose the fields, too", () => {
   socket.text("<html>");
   assert.deepEqual(JSON.parse(told[0]).changes[0].doc, { name: "Ada", address: { city: "Øslo" } });
   assert.deepEqual(told.slice(1), ['{"t":"pong"}', "?"]);
+});
+
+test("a verdict loses what is sensitive in the collection that its edit was of", async () => {
+  const fields = ["/ssn", "/name"].map((path) => ({ path, yours: "1", kept: "2" }));
+  const [, name] = fields;
+  const verdict = (n) => ({ n, verdict: "merged", rev: 2, overwritten: fields, displaced: fields });
+  const edit = (n, c) => ({ n, m: { c, id: "p", kind: "patch" } });
+  const body = JSON.stringify({ mutations: [edit([1, 0], "people"), edit([1, 1], "todos"), { n: [2, 0] }] });
+  const said = { verdicts: [[1, 0], [1, 1], [2, 0]].map(verdict), forked: [] };
+  said.forked = said.verdicts.map(({ n, ...same }) => ({ n, same, differs: false }));
+  const [got] = parsed(await answered(JSON.stringify(said), { body }));
+  // What was asked by nobody is taken for any collection's.
+  const lost = [{ path: "/ssn" }, name];
+  const all = [lost, fields, lost].map((list) => ({ overwritten: list, displaced: list }));
+  const lists = ({ overwritten, displaced }) => ({ overwritten, displaced });
+  assert.deepEqual(got.verdicts.map(lists), all);
+  assert.deepEqual(got.forked.map(({ same }) => lists(same)), all);
 });
