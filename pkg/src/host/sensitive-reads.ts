@@ -15,6 +15,7 @@ interface Status {
 export interface Entry {
   readonly n: MutationName;
   readonly write: number | null;
+  readonly collection: string;
   readonly status: string;
 }
 

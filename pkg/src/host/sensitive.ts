@@ -182,10 +182,11 @@ export class Guard implements WireClient {
   }
 
   command(request: string): string {
-    const { set = {}, unset = [] } = JSON.parse(request) as { set?: object; unset?: string[] };
+    const { n, set = {}, unset = [] } = JSON.parse(request) as { n?: MutationName; set?: object; unset?: string[] };
     // An edit of what waits in the queue, which is stored.
     const touched = [...Object.keys(set), ...unset].map(keysOf);
-    const paths = [...this.fields.values()].flat();
+    const entry = touched.length > 0 ? queueOf(this.#main).find((one) => `${one.n}` === `${n}`) : undefined;
+    const paths = this.fields.get(entry?.collection ?? "") ?? [];
     if (touched.some((keys) => paths.some((path) => meets(keys, path)))) throw refusal("sensitive-offline", OFFLINE);
     return this.#main.command(request);
   }

@@ -23,7 +23,7 @@ interface Row {
 export function stripped(net: Net, fields: Fields): Net {
   return {
     exchange: async (path, body, bearer, signal, answer) => {
-      const lines = new Lines((line) => stripLine(line, fields));
+      const lines = new Lines((line) => stripLine(line, fields, body));
       let pieces = true;
       await net.exchange(path, body, bearer, signal, {
         head: (status, retryAfterMs, json) => {
@@ -78,19 +78,33 @@ function isTree(value: unknown): value is Tree {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** One line of a pull, or the whole answer to a push. */
-function stripLine(line: string, fields: Fields): string {
-  const said = JSON.parse(line) as Tree;
+/** One line of a pull, or the whole answer to a push, whose body `asked` is. */
+function stripLine(line: string, fields: Fields, asked: string | undefined): string {
+  const said = JSON.parse(line) as Tree & { verdicts?: Item[]; forked?: (Item & { same?: Item })[] };
   if (typeof said["c"] === "string") return JSON.stringify(stripRow(said as unknown as Row, fields));
   for (const name of fields.keys()) drop(said, ["digests", name]);
-  for (const verdict of (said["verdicts"] ?? []) as Tree[]) {
-    // An answer names no collection.
-    const paths = [...fields.values()].flat();
-    for (const lost of [verdict["overwritten"] ?? [], verdict["displaced"] ?? []].flat() as Tree[]) {
-      stripValues(lost, paths);
-    }
-  }
+  const { verdicts = [], forked = [] } = said;
+  const told = [...verdicts, ...forked.map(({ n, same }) => ({ ...same, n }))];
+  if (told.length > 0) stripVerdicts(told, fields, asked);
   return JSON.stringify(said);
+}
+
+/** What is said of an edit. */
+interface Item {
+  readonly n: readonly number[];
+  readonly overwritten?: readonly Tree[];
+  readonly displaced?: readonly Tree[];
+}
+
+/** An answer names no collection, the question does. */
+function stripVerdicts(verdicts: readonly Item[], fields: Fields, asked = "{}"): void {
+  const { mutations = [] } = JSON.parse(asked) as { mutations?: { n: readonly number[]; m?: { c: string } }[] };
+  const collections = new Map(mutations.map(({ n, m }) => [`${n}`, m?.c]));
+  for (const { n, overwritten = [], displaced = [] } of verdicts) {
+    const collection = collections.get(`${n}`);
+    const paths = collection === undefined ? [...fields.values()].flat() : (fields.get(collection) ?? []);
+    for (const lost of [...overwritten, ...displaced]) stripValues(lost, paths);
+  }
 }
 
 function stripMessage(text: string, fields: Fields): string {
