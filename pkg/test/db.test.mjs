@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
-import { FACE_CODES, openDb, TidewireError } from "../dist/index.js";
+import { collection, FACE_CODES, openDb, TidewireError } from "../dist/index.js";
 import { openWith } from "../dist/db.js";
 import { fakeFactory, settled } from "./fake.mjs";
 import { open, refused, todo } from "./open.mjs";
@@ -154,6 +154,23 @@ test("configurations that cannot be used are refused", () => {
   ]) {
     assert.throws(make(config), { code: "bad-config" });
   }
+});
+
+test("sensitive fields that cannot be kept apart are refused, not stored", () => {
+  const of = (sensitive) => ({ people: collection(z.object({ ssn: z.string() }), { sensitive }) });
+  let count = 0;
+  const make = (config) => () => openWith({ name: `hidden${(count += 1)}`, ...config }, fakeFactory());
+  const noLists = ["ssn", true, {}, null];
+  const noFields = [[""], ["a..b"], [".a"], ["id"], ["$rev"], ["id.a"], ["ssn", "ssn"], [["ssn"]], [5]];
+  for (const sensitive of [...noLists, ...noFields]) {
+    for (const storage of ["memory", "indexeddb"])
+      assert.throws(make({ collections: of(sensitive), storage }), { code: "bad-config" }, JSON.stringify(sensitive));
+  }
+  for (const sensitive of [true, "", "unstored", null]) {
+    assert.throws(make({ collections: of(["ssn"]), sensitive, encrypt: { passphrase: "any" } }), { code: "bad-config" });
+  }
+  for (const sensitive of [[], ["ssn", "address.street"], ["address.id"], undefined])
+    make({ collections: of(sensitive) })();
 });
 
 test("errors of the core keep what they say", async () => {
