@@ -5,6 +5,7 @@ import type { Encrypt } from "./host/vault-key.js";
 import { cleanJson, type JsonObject } from "./json.js";
 import { toPointer } from "./path.js";
 import { partOf } from "./replicate.js";
+import { isRowKey } from "./rows.js";
 import type { StandardSchema } from "./schema.js";
 import type { Delivery } from "./status.js";
 import type { AnyCollectionOptions, CollectionDef, Collections, CollectionsCheck } from "./types.js";
@@ -112,6 +113,7 @@ export function clientConfig(settings: DbSettings, parts: ReadonlyMap<string, Co
   if (typeof settings.name !== "string" || settings.name === "")
     throw badConfig("openDb() needs a name for the store on this device.");
   if (settings.backend !== undefined) checkCollections(parts);
+  checkSensitive(settings, parts);
   const passed = PASSED_ON.filter((key) => settings[key] !== undefined).map((key) => [key, cleanJson(settings[key])]);
   return {
     name: settings.name,
@@ -142,6 +144,22 @@ function collectionConfig(name: string, options: AnyCollectionOptions): JsonObje
       ? {}
       : { refs: Object.fromEntries(Object.entries(refs).map(([path, ref]) => [toPointer(path), ref])) }),
   }) as JsonObject;
+}
+
+/** What hides nothing would do so in silence. */
+function checkSensitive({ sensitive: how }: DbSettings, parts: ReadonlyMap<string, CollectionParts>): void {
+  if (how !== undefined && how !== "encrypted")
+    throw badConfig('openDb() takes `sensitive: "encrypted"` together with `encrypt`, or no `sensitive`.');
+  for (const [name, { options }] of parts) {
+    const { sensitive = [] }: { readonly sensitive?: unknown } = options;
+    if (!Array.isArray(sensitive) || new Set(sensitive).size < sensitive.length || !sensitive.every(isField))
+      throw badConfig(`"${name}": \`sensitive\` names each field once, as in ["ssn", "address.street"]; \`id\` is none.`);
+  }
+}
+
+function isField(path: unknown): boolean {
+  const keys = typeof path === "string" ? path.split(".") : [""];
+  return !keys.includes("") && !isRowKey(keys[0] as string);
 }
 
 /** Whether there are fields that must not be stored (`host/sensitive.ts`, which knows what they need). */
