@@ -42,6 +42,9 @@ class Told {
 
   command(request) {
     this.ask("command", JSON.parse(request));
+    const what = JSON.parse(request).do;
+    if (what === "pause") this.status = { ...this.status, state: "paused", reason: "user" };
+    if (what === "resume") this.status = { ...this.status, state: "synced" };
     return "{}";
   }
 

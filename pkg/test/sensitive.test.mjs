@@ -121,3 +121,86 @@ test("an edit in the queue is refused where it names a sensitive field of its ow
   edit([1, 0], { set: { "/name": "Ada" } });
   assert.deepEqual(main.commands, Array(4).fill("edit"));
 });
+
+test("both sides rest and hurry together, whichever tab it was that asked", async () => {
+  const { guard, main, aside, told } = guarded();
+  const command = (what) => guard.command(JSON.stringify({ do: what }));
+  command("pause");
+  assert.deepEqual(aside.commands, ["pause"]);
+  write(guard, PATCH);
+  await settled();
+  assert.deepEqual([told.at(-1).type, told.at(-1).error.code], ["write-failed", "sensitive-offline"]);
+  command("resume");
+  command("now");
+  assert.deepEqual([main, aside].map(({ commands }) => commands), Array(2).fill(["pause", "resume", "now"]));
+  const status = [{ type: "status" }];
+  for (const state of ["paused", "synced"]) {
+    main.status = { ...main.status, state };
+    guard.told(JSON.stringify(status));
+    await settled();
+  }
+  assert.deepEqual(aside.commands.slice(3), ["pause", "resume"]);
+  // Who is not signed in, or has no room, has not asked for it.
+  main.status = { ...main.status, state: "paused", reason: "quota" };
+  guard.told(JSON.stringify(status));
+  await settled();
+  assert.equal(aside.commands.length, 5);
+  assert.deepEqual(told.at(-1), status[0]);
+});
+
+test("a write is durable when all that it is about is shown as the server has it", async () => {
+  const { guard, main, aside, told } = guarded();
+  const rows = (client, p, q) => {
+    client.entities = new Map(Object.entries({ "people/p": p, "people/q": q }).filter(([, row]) => row));
+  };
+  const isDurable = async () => {
+    await settled();
+    return told.some(({ type }) => type === "durable");
+  };
+  const [old, fresh] = [{ $rev: 1 }, { $rev: 3 }];
+  for (const client of [main, aside]) rows(client, old, old);
+  write(guard, PATCH, { op: "delete", c: "people", id: "q" });
+  await settled();
+  rows(aside, old, undefined);
+  aside.queue = [{ n: [1, 0], write: 1, status: "settled" }];
+  const verdict = (index) => ({ type: "verdict", write: 1, index, verdict: { verdict: "applied", rev: 2 } });
+  guard.heard(JSON.stringify([verdict(0), verdict(1)]));
+  assert.equal(await isDurable(), false, "`aside` has not read it back");
+  rows(aside, fresh, undefined);
+  aside.queue = [];
+  guard.heard("[]");
+  assert.equal(await isDurable(), false, "`main` shows none of it");
+  rows(main, fresh, old);
+  guard.look();
+  assert.equal(await isDurable(), false, "`main` shows what was deleted");
+  rows(main, old, undefined);
+  guard.look();
+  assert.equal(await isDurable(), false, "`main` shows an old row");
+  rows(main, fresh, undefined);
+  guard.look();
+  assert.equal(await isDurable(), true);
+  await guard.close();
+});
+
+test("an undo is durable when what it undoes is shown so", async () => {
+  const { guard, main, aside, told } = guarded();
+  for (const client of [main, aside]) client.entities.set("people/p", { $rev: 2 });
+  const { write: number } = write(guard, PATCH);
+  await settled();
+  const applied = (name, rev) =>
+    guard.heard(JSON.stringify([{ type: "verdict", write: name, index: 0, verdict: { verdict: "applied", rev } }]));
+  applied(1, 2);
+  await settled();
+  guard.undo(number);
+  await settled();
+  aside.entities.set("people/p", { $rev: 3 });
+  applied(2, 3);
+  await settled();
+  const durable = () => told.filter(({ type }) => type === "durable").length;
+  assert.equal(durable(), 1);
+  main.entities.set("people/p", { $rev: 3 });
+  guard.look();
+  await settled();
+  assert.equal(durable(), 2);
+  await guard.close();
+});
