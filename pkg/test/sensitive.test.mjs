@@ -124,6 +124,7 @@ test("an edit in the queue is refused where it names a sensitive field of its ow
 
 test("both sides rest and hurry together, whichever tab it was that asked", async () => {
   const { guard, main, aside, told } = guarded();
+  await guard.open();
   const command = (what) => guard.command(JSON.stringify({ do: what }));
   command("pause");
   assert.deepEqual(aside.commands, ["pause"]);

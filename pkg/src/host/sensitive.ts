@@ -15,11 +15,12 @@
  */
 import { isTrap } from "../errors.js";
 import type { AnyRow } from "../rows.js";
-import type { ClientConfig, MutationName, WireClient, WireHost, WireQuery } from "../wasm/wire.js";
+import type { ClientConfig, MutationName, WireClient, WireHost } from "../wasm/wire.js";
 import { serverAt } from "./net.js";
-import { isCut, pathsOf, queueOf, statusOf, wholeRow, withValues, type Entry, type Row } from "./sensitive-reads.js";
+import { asksFor, editsSecret, isAsNew, isCut, isNow, pausedByApp, queueOf, statusOf } from "./sensitive-reads.js";
+import { wholeRow, withValues, type Entry, type Row, type Said, type Verdict } from "./sensitive-reads.js";
 import { isSensitive, plain, refusal, sent, targets, type About, type Request } from "./sensitive-writes.js";
-import { keysOf, meets, stripped, type Fields, type Keys } from "./strip.js";
+import { stripped, type Fields, type Keys } from "./strip.js";
 
 interface Loaded {
   readonly client: WireClient;
@@ -28,21 +29,12 @@ interface Loaded {
 type Make = (config: string, owner: WireHost) => Promise<Loaded>;
 type Accepted = { readonly write?: number; readonly count?: number };
 
-interface Said {
-  readonly type: string;
-  readonly write: number;
-  readonly [detail: string]: unknown;
-}
-interface Verdict {
-  readonly verdict: string;
-  readonly rev?: number;
-  readonly [detail: string]: unknown;
-}
-
 /** A write of `aside` that the app waits for. */
 interface Sent {
   readonly number: number;
   readonly about: About;
+  /** What `aside` calls it, once it has taken it. */
+  name: number;
   /** How many verdicts there will be; known once `aside` has taken it. */
   count: number;
   readonly verdicts: Map<number, Verdict>;
@@ -73,7 +65,7 @@ export async function guard(
   const made = new Guard(fields, owner, whole, (config["timeoutMs"] as number | undefined) ?? TIMEOUT_MS);
   const net = url === null ? undefined : serverAt(url, () => undefined);
   const peer = net && { peer: () => Promise.resolve(stripped(net, fields)) };
-  const event = (json: string): void => (owner.event(json), made.look());
+  const event = (json: string): void => made.told(json);
   const over = (): void => made.over();
   const main = await make(JSON.stringify(config), { ...owner, ...peer, event, over });
   // Nobody else has this name: nothing of an instance that trapped is taken over.
@@ -92,11 +84,13 @@ export class Guard implements WireClient {
   #letGo: (() => void) | undefined;
   /** By the numbers of `aside`; the app's are below zero. */
   readonly #sent = new Map<number, Sent>();
-  /** What the writes of `aside` are called there, for undo. */
-  readonly #names = new Map<number, number>();
+  /** What the writes of `aside` are called there, and what they are about: for undo. */
+  readonly #done = new Map<number, { readonly name: number; readonly about: About }>();
   readonly #waiting = new Set<() => void>();
   #count = 0;
+  #isOpen = false;
   #closed = false;
+  #isPaused = false;
 
   constructor(
     private readonly fields: Fields,
@@ -115,6 +109,8 @@ export class Guard implements WireClient {
   async open(): Promise<string> {
     try {
       const [opened] = await Promise.all([this.#main.open(), this.#aside.open()]);
+      this.#isOpen = true;
+      this.#followSoon();
       return opened;
     } catch (error) {
       this.over();
@@ -141,7 +137,8 @@ export class Guard implements WireClient {
 
   undo(write: number): string {
     if (write >= 0) return this.#main.undo(write);
-    return this.#begin([], () => this.#aside.undo(this.#names.get(write) ?? 0));
+    const { name, about } = this.#done.get(write) ?? { name: 0, about: [] };
+    return this.#begin(about, () => this.#aside.undo(name));
   }
 
   row(collection: string, id: string): string | undefined {
@@ -165,12 +162,7 @@ export class Guard implements WireClient {
   }
 
   query(request: string): string {
-    // Of an answer that is kept there is no more than its handle.
-    const { c = "", where, orderBy = [], fold = [], groupBy } = JSON.parse(request) as Partial<WireQuery>;
-    const named = [...orderBy.map(([path]) => path), ...pathsOf(where), ...fold.slice(1), groupBy ?? []].flat();
-    const asked = named.map(keysOf);
-    const paths = this.fields.get(c) ?? [];
-    if (asked.some((keys) => paths.some((path) => meets(keys, path)))) {
+    if (asksFor(request, this.fields)) {
       throw refusal("bad-query", "A sensitive field cannot be asked for: it is not stored on this device.");
     }
     return this.#main.query(request);
@@ -182,13 +174,12 @@ export class Guard implements WireClient {
   }
 
   command(request: string): string {
-    const { n, set = {}, unset = [] } = JSON.parse(request) as { n?: MutationName; set?: object; unset?: string[] };
     // An edit of what waits in the queue, which is stored.
-    const touched = [...Object.keys(set), ...unset].map(keysOf);
-    const entry = touched.length > 0 ? queueOf(this.#main).find((one) => `${one.n}` === `${n}`) : undefined;
-    const paths = this.fields.get(entry?.collection ?? "") ?? [];
-    if (touched.some((keys) => paths.some((path) => meets(keys, path)))) throw refusal("sensitive-offline", OFFLINE);
-    return this.#main.command(request);
+    if (editsSecret(request, this.#main, this.fields)) throw refusal("sensitive-offline", OFFLINE);
+    const answer = this.#main.command(request);
+    if (isNow(request)) this.#aside.command(request);
+    this.#follow();
+    return answer;
   }
 
   exportData(): string {
@@ -218,6 +209,13 @@ export class Guard implements WireClient {
     this.look();
   }
 
+  /** What `main` says. */
+  told(json: string): void {
+    this.owner.event(json);
+    if (json.includes('"status"')) this.#followSoon();
+    this.look();
+  }
+
   /** What `aside` says. */
   heard(json: string): void {
     this.#watch(() => {
@@ -237,6 +235,22 @@ export class Guard implements WireClient {
   /** Something changed that somebody may wait for. */
   look(): void {
     for (const look of [...this.#waiting]) look();
+  }
+
+  /** `aside` rests while `main` was told to, in this tab or another. */
+  #follow(): void {
+    const isPaused = this.#isOpen && pausedByApp(this.#main);
+    if (isPaused === this.#isPaused) return;
+    this.#isPaused = isPaused;
+    this.#aside.command(JSON.stringify({ do: isPaused ? "pause" : "resume" }));
+  }
+
+  /** Commands are in the module's second part. */
+  #followSoon(): void {
+    this.whole().then(
+      () => this.#watch(() => this.#follow()),
+      () => undefined,
+    );
   }
 
   #shownRow(collection: string, id: string): AnyRow | undefined {
@@ -261,15 +275,15 @@ export class Guard implements WireClient {
   }
 
   async #send(number: number, about: About, write: () => string): Promise<void> {
-    const sent: Sent = { number, about, count: 0, verdicts: new Map(), done: () => this.#look(sent) };
+    const sent: Sent = { number, about, name: 0, count: 0, verdicts: new Map(), done: () => this.#look(sent) };
     try {
       await this.#reachable(about);
       const { write: name, count = 1 } = JSON.parse(write()) as Accepted;
       if (name === undefined) return this.#say({ type: "durable", write: number, count: 0 });
-      sent.count = count;
+      Object.assign(sent, { name, count });
       this.#sent.set(name, sent);
-      this.#names.set(number, name);
-      sent.timer = setTimeout(() => this.#watch(() => this.#unanswered(name, sent)), this.timeoutMs);
+      this.#done.set(number, { name, about: about.map(([collection, id]) => [collection, id]) });
+      sent.timer = setTimeout(() => this.#watch(() => this.#unanswered(sent)), this.timeoutMs);
     } catch (thrown) {
       if (isTrap(thrown)) return this.#trapped();
       const { code, message, retryable } = thrown as { code?: string; message: string; retryable?: boolean };
@@ -283,8 +297,8 @@ export class Guard implements WireClient {
     const isLoaded = ([collection]: About[number]): boolean => statusOf(this.#aside).loaded.includes(collection);
     await this.whole().catch(() => Promise.reject(refusal("sensitive-offline", OFFLINE)));
     // It may wait for its next try although the connection is back.
-    if (isCut(this.#aside)) this.#aside.command('{"do":"now"}');
-    const isReady = (): boolean => !isCut(this.#aside) && about.every(isLoaded);
+    if (isCut(this.#aside) && !pausedByApp(this.#main)) this.#aside.command('{"do":"now"}');
+    const isReady = (): boolean => !this.#isCut() && !isCut(this.#aside) && about.every(isLoaded);
     await this.#until(() => this.#isCut() || isReady());
     if (this.#closed || !isReady()) throw refusal("sensitive-offline", OFFLINE);
   }
@@ -306,7 +320,7 @@ export class Guard implements WireClient {
   }
 
   #isCut(): boolean {
-    return isCut(this.#aside) && isCut(this.#main);
+    return pausedByApp(this.#main) || (isCut(this.#aside) && isCut(this.#main));
   }
 
   /** Whether a write is decided; says so when `main` shows it, too. */
@@ -317,39 +331,33 @@ export class Guard implements WireClient {
     const rejected = decided.find(([, { verdict }]) => verdict === "rejected");
     if (rejected !== undefined) return this.#refuse(sent, rejected[1]);
     this.#forget(sent);
-    const rev = Math.max(...decided.map(([, { rev = 0 }]) => rev));
-    void this.#shown(sent.about, rev).then(() => {
+    void this.#until(() => this.#isShown(sent)).then(() => {
       this.#say({ type: "durable", write: number, count });
       for (const [index, verdict] of decided) this.#say({ type: "verdict", write: number, index, verdict });
     });
   }
 
-  /** Until `main` has read a revision. */
-  #shown(about: About, rev: number): Promise<void> {
-    return this.#until(() =>
-      about.every(([collection, id]) => {
-        const text = this.#main.row(collection, id);
-        return text !== undefined && ((JSON.parse(text) as { $rev: number }).$rev >= rev || about.length > 1);
-      }),
-    );
+  /** Whether `aside` has read it back, and `main` has read as much. */
+  #isShown({ name, about }: Sent): boolean {
+    if (this.#queued(name).length > 0) return false;
+    return about.every(([collection, id]) => isAsNew(this.#main.row(collection, id), this.#aside.row(collection, id)));
   }
 
-  #unanswered(name: number, sent: Sent): void {
-    const unsent = this.#queued(name).every(({ status }) => status === "queued" || status === "writing");
+  #unanswered(sent: Sent): void {
+    const unsent = this.#queued(sent.name).every(({ status }) => status === "queued" || status === "writing");
     this.#refuse(sent, refusal("sensitive-offline", unsent ? OFFLINE : SENT));
   }
 
   #refuse(sent: Sent, error: object): void {
     if (this.#closed) return;
-    const [name] = [...this.#sent].find(([, known]) => known === sent) ?? [0];
-    for (const { n } of this.#queued(name)) this.#discard(n);
+    for (const { n } of this.#queued(sent.name)) this.#discard(n);
     this.#forget(sent);
     this.#say({ type: "write-failed", write: sent.number, error });
   }
 
   /** What `aside` has of a write, waiting or refused. */
   #queued(name: number): readonly Entry[] {
-    return queueOf(this.#aside).filter(({ write }) => write === name);
+    return name === 0 ? [] : queueOf(this.#aside).filter(({ write }) => write === name);
   }
 
   /** What was not sent yet never is; what was refused is not kept. */
@@ -364,7 +372,7 @@ export class Guard implements WireClient {
 
   #forget(sent: Sent): void {
     clearTimeout(sent.timer);
-    for (const [name, known] of this.#sent) if (known === sent) this.#sent.delete(name);
+    this.#sent.delete(sent.name);
   }
 
   /** Runs what no call of the app does. */
