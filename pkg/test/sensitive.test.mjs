@@ -205,3 +205,19 @@ test("an undo is durable when what it undoes is shown so", async () => {
   assert.equal(durable(), 2);
   await guard.close();
 });
+
+test("what a store has from before the setting is neither shown nor removed from the server", async () => {
+  const { guard, main, aside } = guarded();
+  const kept = { name: "Ada", ssn: "old", address: { city: "Oslo", street: "old" } };
+  main.entities.set("people/p", kept);
+  const shown = () => {
+    const { $rev, ...row } = JSON.parse(guard.row("people", "p"));
+    return row;
+  };
+  const bare = { id: "p", name: "Ada", address: { city: "Oslo" } };
+  assert.deepEqual(shown(), { ...bare, $missing: ["ssn", "address.street"] });
+  aside.entities.set("people/p", { name: "Ada", address: { city: "Oslo" } });
+  assert.deepEqual(shown(), bare);
+  write(guard, { op: "replace", c: "people", id: "p", value: { name: "Eda", address: { city: "Oslo" } } });
+  assert.deepEqual(main.ops, [{ op: "patch", c: "people", id: "p", set: { "/name": "Eda" }, unset: [] }]);
+});
