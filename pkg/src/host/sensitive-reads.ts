@@ -2,7 +2,7 @@
  * What is read of a client, for a database with sensitive fields. Not here: what becomes of it; see `sensitive.ts`.
  */
 import type { MutationName, WireClient, WireConflict, WireQuery } from "../wasm/wire.js";
-import { find, keysOf, meets, put, type Fields, type Keys } from "./strip.js";
+import { drop, find, keysOf, meets, put, type Fields, type Keys } from "./strip.js";
 
 /** Where syncing stands. */
 interface Status {
@@ -112,6 +112,8 @@ function pathsOf(where: unknown): string[] {
 
 /** A row with what is not stored of it, or with the names of that. */
 export function wholeRow(row: Row, secret: object | undefined, paths: readonly Keys[]): Row {
+  // It may be there from before the field was sensitive.
+  for (const keys of paths) drop(row, keys);
   // What only this device knows has no such fields yet.
   if (secret === undefined && row["$rev"] === 0) return row;
   if (secret === undefined) return { ...row, $missing: paths.map((keys) => keys.join(".")) };

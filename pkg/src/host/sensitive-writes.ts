@@ -6,7 +6,7 @@ import { canonicalJson, type Json, type JsonObject } from "../json.js";
 import { readPointer } from "../path.js";
 import { entityOf, type AnyRow } from "../rows.js";
 import type { WireOp } from "../wasm/wire.js";
-import { drop, find, keysOf, meets, type Fields, type Keys } from "./strip.js";
+import { find, keysOf, meets, type Fields, type Keys } from "./strip.js";
 
 /** An operation as the boundary has it: documents of inserts stand beside the request. */
 type Op = Exclude<WireOp, { op: "insert" }> | { readonly op: "insert"; readonly c: string; readonly count: number };
@@ -41,21 +41,16 @@ export function isSensitive({ ops }: Request, about: About, fields: Fields, rowO
   return about.some(isIn) || ops.some((op) => touches(op, fields.get(op.c), rowOf));
 }
 
-/** An operation that changes no sensitive field, without those that it names. */
-export function plain(op: Op, fields: Fields): Op {
-  if (op.op !== "replace") return op;
-  for (const keys of fields.get(op.c) ?? []) drop(op.value, keys);
-  return op;
-}
-
 /**
  * An operation as it is sent: of a whole row what it changes of the row as it was shown, so that nothing is taken
  * back that came meanwhile or was not shown. Throws where a field may go that is not known here.
  */
 export function sent(op: Op, fields: Fields, rowOf: RowOf): Op {
-  const row = op.op === "replace" ? rowOf(op.c, op.id) : undefined;
+  const paths = fields.get(op.c);
+  const row = op.op === "replace" && paths ? rowOf(op.c, op.id) : undefined;
+  // Of a row that the same write makes all is known.
   if (op.op !== "replace" || row === undefined) return op;
-  if (losesUnknown(op, row, fields.get(op.c) ?? [])) throw refusal("sensitive-offline", MISSING);
+  if (losesUnknown(op, row, paths ?? [])) throw refusal("sensitive-offline", MISSING);
   const { c, id, value, ifRev } = op;
   const values = changes(op, row).map((path) => [path, readPointer(value, path)] as const);
   return {

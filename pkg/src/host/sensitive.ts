@@ -19,7 +19,7 @@ import type { ClientConfig, MutationName, WireClient, WireHost } from "../wasm/w
 import { serverAt } from "./net.js";
 import { asksFor, editsSecret, isAsNew, isCut, isNow, pausedByApp, queueOf, statusOf } from "./sensitive-reads.js";
 import { wholeRow, withValues, type Entry, type Row, type Said, type Verdict } from "./sensitive-reads.js";
-import { isSensitive, plain, refusal, sent, targets, type About, type Request } from "./sensitive-writes.js";
+import { isSensitive, refusal, sent, targets, type About, type Request } from "./sensitive-writes.js";
 import { stripped, type Fields, type Keys } from "./strip.js";
 
 interface Loaded {
@@ -124,14 +124,14 @@ export class Guard implements WireClient {
     if (!asked.ops.some((op) => this.fields.has(op.c))) return this.#main.write(request, lines);
     const about = targets(asked, lines);
     const rowOf = (collection: string, id: string): AnyRow | undefined => this.#shownRow(collection, id);
+    const ops = asked.ops.map((op) => sent(op, this.fields, rowOf));
     if (!isSensitive(asked, about, this.fields, rowOf)) {
-      return this.#main.write(JSON.stringify({ ...asked, ops: asked.ops.map((op) => plain(op, this.fields)) }), lines);
+      return this.#main.write(JSON.stringify({ ...asked, ops }), lines);
     }
     if (!asked.ops.every((op) => this.fields.has(op.c))) {
       throw refusal("bad-mutation", "A write with sensitive fields is about collections that have such fields only.");
     }
     const { atomic } = asked;
-    const ops = asked.ops.map((op) => sent(op, this.fields, rowOf));
     return this.#begin(about, () => this.#aside.write(JSON.stringify({ ops, atomic }), lines));
   }
 
