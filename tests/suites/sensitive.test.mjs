@@ -169,6 +169,103 @@ describe("sensitive fields", () => {
     assert.equal((await world.rows("people")).get(id).ssn, "7");
   });
 
+  scenario(stack, "are put back from a conflict, and left alone by what does not know them", async (world) => {
+    const device = await world.device({ collections: PEOPLE });
+    const other = await world.device({ collections: { people: {} } });
+    const id = await insert(device, PERSON);
+    await other.until("there", isWhole, { id, ssn: "1", street: "a" });
+    other.offline();
+    await other.run(codeOf, { id, patch: { ssn: "older" } });
+    assert.equal(await device.run(codeOf, { id, patch: { ssn: "newer" } }), "stored");
+    other.online();
+    await other.synced();
+    await device.until("told", async () => (await window.tw.db.sync.conflicts.history.get()).length > 0);
+    await device.until("its values, too", async () => {
+      const [conflict] = await window.tw.db.sync.conflicts.history.get();
+      return conflict?.fields[0].mine === "older";
+    });
+    await device.run(async () => {
+      const [conflict] = await window.tw.db.sync.conflicts.history.get();
+      await conflict.restore();
+    });
+    assert.equal((await world.rows("people")).get(id).ssn, "older");
+    // An export has none of them.
+    const changed = await device.run(async () => {
+      const { db } = window.tw;
+      const data = await db.export();
+      data.collections.people[0].name = "Ada L.";
+      await db.import(data);
+      return JSON.stringify(data).includes("older");
+    });
+    assert.equal(changed, false);
+    await device.synced();
+    const stored = (await world.rows("people")).get(id);
+    assert.deepEqual(stored, { ...PERSON, name: "Ada L.", ssn: "older", $rev: stored.$rev });
+    // Nor has a row that was not fetched again yet.
+    device.proxy.blackhole();
+    await device.reload();
+    const codes = await device.run(async (key) => {
+      const { db } = window.tw;
+      const tries = [
+        (draft) => void delete draft.address,
+        (draft) => void (draft.address.city = "Bergen"),
+        (draft) => void (draft.name = "Ada"),
+      ];
+      return Promise.all(
+        tries.map((edit) =>
+          db.people.update(key, edit).then(
+            () => "stored",
+            (error) => error.code,
+          ),
+        ),
+      );
+    }, id);
+    assert.deepEqual(codes, ["sensitive-offline", "stored", "stored"]);
+    device.online();
+    await device.synced();
+    const { $rev, ...last } = (await world.rows("people")).get(id);
+    assert.deepEqual(last, { ...PERSON, ssn: "older", address: { street: "a", city: "Bergen" } });
+  });
+
+  scenario(stack, "rest while syncing is paused in any tab, and what waits goes with a close", async (world) => {
+    const device = await world.device({ collections: PEOPLE, options: { timeoutMs: 2_000 }, tabs: 2 });
+    const [first, second] = device.tabs;
+    const id = await insert(device, PERSON);
+    await second.until("there", isWhole, { id, ssn: "1", street: "a" });
+    await first.run(() => window.tw.db.sync.pause());
+    for (const tab of device.tabs) {
+      await tab.until("paused", async () => (await window.tw.db.sync.status.get()).state === "paused");
+      assert.equal(await tab.run(codeOf, { id, patch: { ssn: "paused" } }), "sensitive-offline");
+    }
+    await first.run(() => window.tw.db.sync.resume());
+    await second.until("resumed", async () => (await window.tw.db.sync.status.get()).state !== "paused");
+    for (const tab of device.tabs) assert.equal(await tab.run(codeOf, { id, patch: { ssn: `${tab === first}` } }), "stored");
+    await second.close();
+    // A field of that name is nothing special in another collection.
+    device.offline();
+    const code = await first.run(async () => {
+      const { db } = window.tw;
+      await db.todos.insert({ title: "x" });
+      const [{ n }] = (await window.tw.queue()).pending;
+      return db.sync.queue.edit(n, { ssn: "mine" }).catch((error) => error.code);
+    });
+    assert.equal(code, "not-in-queue");
+    // After a reload it waits for the collection.
+    device.proxy.blackhole();
+    await first.reload();
+    const seen = await first.run(async (key) => {
+      const seen = [];
+      window.addEventListener("unhandledrejection", ({ reason }) => seen.push(`${reason}`));
+      await window.tw.db.people.get(key);
+      const write = window.tw.db.people.update(key, { ssn: "closed" }).catch((error) => seen.push(error.code));
+      await window.tw.db.close();
+      await write;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return seen;
+    }, id);
+    assert.deepEqual(seen, ["internal"]);
+  });
+
   scenario(stack, "may be stored in an encrypted store, if that is asked for", async (world) => {
     const options = { encrypt: passphrase("any"), sensitive: "encrypted" };
     const device = await world.device({ collections: PEOPLE, options });
