@@ -153,7 +153,7 @@ function checkSensitive({ sensitive: how }: DbSettings, parts: ReadonlyMap<strin
   for (const [name, { options }] of parts) {
     const { sensitive = [] }: { readonly sensitive?: unknown } = options;
     if (!Array.isArray(sensitive) || new Set(sensitive).size < sensitive.length || !sensitive.every(isField))
-      throw badConfig(`"${name}": \`sensitive\` names each field once, as in ["ssn", "address.street"]; \`id\` is none.`);
+      throw badConfig(`"${name}": \`sensitive\` is a list of fields, each named once: ["ssn", "address.street"].`);
   }
 }
 
@@ -171,9 +171,10 @@ function hidesFields(settings: DbSettings, parts: ReadonlyMap<string, Collection
 
 /** What is kept in memory for sensitive fields has the whole collection, and nothing that outlives the page. */
 function asideOf({ sensitive }: DbSettings, parts: ReadonlyMap<string, CollectionParts>): string {
+  const need = '`local` and `replicate` beside `sensitive` fields need `encrypt` with `sensitive: "encrypted"`';
   for (const [name, { options }] of parts)
     if (options.sensitive?.length && (options.local?.length || (options.replicate ?? "full") !== "full"))
-      throw badConfig(`"${name}": beside \`sensitive\` fields, \`local\` and \`replicate\` need \`encrypt\`.`);
+      throw badConfig(`"${name}": ${need}.`);
   return sensitive ?? "unstored";
 }
 

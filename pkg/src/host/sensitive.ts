@@ -61,7 +61,8 @@ export async function guard(
   const fields = new Map(sensitive.map(([name, { sensitive }]) => [name, keys(sensitive)]));
   const { name, url } = config;
   if (config["sensitive"] === "encrypted") throw refusal("bad-config", '`sensitive: "encrypted"` needs `encrypt`.');
-  if (owner.peer) throw refusal("bad-config", "With a `backend`, `sensitive` fields need `encrypt`.");
+  if (owner.peer)
+    throw refusal("bad-config", 'Before a `backend`, `sensitive` fields need `encrypt` with `sensitive: "encrypted"`.');
   const made = new Guard(fields, owner, whole, (config["timeoutMs"] as number | undefined) ?? TIMEOUT_MS);
   const net = url === null ? undefined : serverAt(url, () => undefined);
   const peer = net && { peer: () => Promise.resolve(stripped(net, fields)) };
