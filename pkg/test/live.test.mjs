@@ -27,7 +27,9 @@ test("what Tidewire knows about a row survives a spread", async () => {
   const { db } = open();
   await db.todos.insert({ title: "a", id: "a" });
   const row = db.todos.peek("a");
-  assert.deepEqual(meta({ ...row, title: "b" }), { $sync: row.$sync, $rev: row.$rev, $updatedAt: row.$updatedAt });
+  const known = { $sync: row.$sync, $rev: row.$rev, $updatedAt: row.$updatedAt };
+  assert.deepEqual(meta({ ...row, title: "b" }), known);
+  assert.deepEqual(meta({ ...row, $missing: ["ssn"] }), { ...known, $missing: ["ssn"] });
 });
 
 test("a stored key named __proto__ stays a key", async () => {
