@@ -144,7 +144,8 @@ const ROW_KEYS: ReadonlySet<string> = new Set(["id", "$missing", ...META_KEYS]);
 
 /** What Tidewire knows about a row; works on a spread copy of one, too. */
 export function meta(row: Meta): Meta {
-  return Object.freeze({ $sync: row.$sync, $rev: row.$rev, $updatedAt: row.$updatedAt });
+  const { $sync, $rev, $updatedAt, $missing } = row;
+  return Object.freeze({ $sync, $rev, $updatedAt, ...($missing && { $missing }) });
 }
 
 /** Whether a key of a row is not data of the entity. */
