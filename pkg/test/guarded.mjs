@@ -1,7 +1,7 @@
 /** A client for sensitive fields over two that do as the test says, and write down what they were asked. */
 import { Guard } from "../dist/host/sensitive.js";
 
-const FIELDS = new Map([["people", [["ssn"], ["address", "street"]]]]);
+const FIELDS = new Map([["people", ["/ssn", "/address/street"]]]);
 
 class Told {
   entities = new Map();
@@ -81,4 +81,6 @@ export function guarded({ timeoutMs = 10_000 } = {}) {
 }
 
 /** A write of these operations. */
-export const write = (guard, ...ops) => JSON.parse(guard.write(JSON.stringify({ ops, atomic: false, call: [1, 1] }), ""));
+export function write(guard, ...ops) {
+  return JSON.parse(guard.write(JSON.stringify({ ops, atomic: false, call: [1, 1] }), ""));
+}

@@ -239,7 +239,8 @@ describe("sensitive fields", () => {
     }
     await first.run(() => window.tw.db.sync.resume());
     await second.until("resumed", async () => (await window.tw.db.sync.status.get()).state !== "paused");
-    for (const tab of device.tabs) assert.equal(await tab.run(codeOf, { id, patch: { ssn: `${tab === first}` } }), "stored");
+    for (const [i, tab] of device.tabs.entries())
+      assert.equal(await tab.run(codeOf, { id, patch: { ssn: `resumed ${i}` } }), "stored");
     await second.close();
     // A field of that name is nothing special in another collection.
     device.offline();

@@ -1,8 +1,9 @@
 /**
  * What is read of a client, for a database with sensitive fields. Not here: what becomes of it; see `sensitive.ts`.
  */
+import { overlaps, pointerKeys } from "../path.js";
 import type { MutationName, WireClient, WireConflict, WireQuery } from "../wasm/wire.js";
-import { drop, find, keysOf, meets, put, type Fields, type Keys } from "./strip.js";
+import { drop, find, put, type Fields } from "./strip.js";
 
 /** Where syncing stands. */
 interface Status {
@@ -98,7 +99,7 @@ export function isNow(request: string): boolean {
 /** Whether one of these pointers leads to a sensitive field of a collection, or into one. */
 function isAbout(pointers: readonly string[], fields: Fields, collection: string): boolean {
   const paths = fields.get(collection) ?? [];
-  return pointers.map(keysOf).some((keys) => paths.some((path) => meets(keys, path)));
+  return pointers.some((pointer) => paths.some((path) => overlaps(pointer, path)));
 }
 
 /** The pointers in a filter. */
@@ -111,13 +112,13 @@ function pathsOf(where: unknown): string[] {
 }
 
 /** A row with what is not stored of it, or with the names of that. */
-export function wholeRow(row: Row, secret: object | undefined, paths: readonly Keys[]): Row {
+export function wholeRow(row: Row, secret: object | undefined, paths: readonly string[]): Row {
   // It may be there from before the field was sensitive.
-  for (const keys of paths) drop(row, keys);
+  for (const path of paths) drop(row, path);
   // What only this device knows has no such fields yet.
   if (secret === undefined && row["$rev"] === 0) return row;
-  if (secret === undefined) return { ...row, $missing: paths.map((keys) => keys.join(".")) };
-  for (const keys of paths) put(row, keys, find(secret, keys));
+  if (secret === undefined) return { ...row, $missing: paths.map((path) => pointerKeys(path).join(".")) };
+  for (const path of paths) put(row, path, find(secret, path));
   return row;
 }
 

@@ -3,10 +3,10 @@
  */
 import { changedKeys } from "../intents.js";
 import { canonicalJson, type Json, type JsonObject } from "../json.js";
-import { readPointer } from "../path.js";
+import { overlaps, readPointer } from "../path.js";
 import { entityOf, type AnyRow } from "../rows.js";
 import type { WireOp } from "../wasm/wire.js";
-import { find, keysOf, meets, type Fields, type Keys } from "./strip.js";
+import { find, type Fields } from "./strip.js";
 
 /** An operation as the boundary has it: documents of inserts stand beside the request. */
 type Op = Exclude<WireOp, { op: "insert" }> | { readonly op: "insert"; readonly c: string; readonly count: number };
@@ -37,7 +37,7 @@ type Replace = Op & { readonly op: "replace" };
 /** Whether a write would change a sensitive field. */
 export function isSensitive({ ops }: Request, about: About, fields: Fields, rowOf: RowOf): boolean {
   const isIn = ([collection, , value]: About[number]): boolean =>
-    (fields.get(collection) ?? []).some((keys) => find(value, keys) !== undefined);
+    (fields.get(collection) ?? []).some((path) => find(value, path) !== undefined);
   return about.some(isIn) || ops.some((op) => touches(op, fields.get(op.c), rowOf));
 }
 
@@ -65,22 +65,22 @@ export function refusal(code: string, hint: string): Error {
   return Object.assign(new Error(hint), { code, hint, retryable: code === "sensitive-offline" });
 }
 
-function touches(op: Op, paths: readonly Keys[] | undefined, rowOf: RowOf): boolean {
+function touches(op: Op, paths: readonly string[] | undefined, rowOf: RowOf): boolean {
   if (paths === undefined || op.op === "delete" || op.op === "insert") return false;
   if (op.op === "patch") {
     const { set = {}, unset = [], inc = {}, add = {}, remove = {} } = op;
     const touched = [set, inc, add, remove].flatMap((part) => Object.keys(part)).concat(unset);
-    return touched.map(keysOf).some((keys) => paths.some((path) => meets(keys, path)));
+    return touched.some((pointer) => paths.some((path) => overlaps(pointer, path)));
   }
   const row = rowOf(op.c, op.id);
-  return paths.some((keys) => !same(find(op.value, keys), find(row, keys))) || losesUnknown(op, row, paths);
+  return paths.some((path) => !same(find(op.value, path), find(row, path))) || losesUnknown(op, row, paths);
 }
 
 /** Whether it drops an object in which there may be a field that was not fetched yet. */
-function losesUnknown(op: Replace, row: AnyRow | undefined, paths: readonly Keys[]): boolean {
+function losesUnknown(op: Replace, row: AnyRow | undefined, paths: readonly string[]): boolean {
   if (row?.$missing === undefined) return false;
-  const dropped = changes(op, row).map(keysOf).filter((at) => find(row, at) !== undefined);
-  return dropped.some((at) => paths.some((keys) => at.length < keys.length && meets(at, keys)));
+  const dropped = changes(op, row).filter((at) => find(row, at) !== undefined);
+  return dropped.some((at) => paths.some((path) => path.startsWith(`${at}/`)));
 }
 
 /** The pointers at which it changes the row. */

@@ -14,13 +14,14 @@
  * but what may already have been sent.
  */
 import { isTrap } from "../errors.js";
+import { toPointer } from "../path.js";
 import type { AnyRow } from "../rows.js";
 import type { ClientConfig, MutationName, WireClient, WireHost } from "../wasm/wire.js";
 import { serverAt } from "./net.js";
 import { asksFor, editsSecret, isAsNew, isCut, isNow, pausedByApp, queueOf, statusOf } from "./sensitive-reads.js";
 import { wholeRow, withValues, type Entry, type Row, type Said, type Verdict } from "./sensitive-reads.js";
 import { isSensitive, refusal, sent, targets, type About, type Request } from "./sensitive-writes.js";
-import { stripped, type Fields, type Keys } from "./strip.js";
+import { stripped, type Fields } from "./strip.js";
 
 interface Loaded {
   readonly client: WireClient;
@@ -57,8 +58,7 @@ export async function guard(
 ): Promise<Loaded> {
   const all = Object.entries(config.collections);
   const sensitive = all.filter(([, { sensitive }]) => Array.isArray(sensitive) && sensitive.length > 0);
-  const keys = (paths: unknown): Keys[] => (paths as string[]).map((path) => path.split("."));
-  const fields = new Map(sensitive.map(([name, { sensitive }]) => [name, keys(sensitive)]));
+  const fields = new Map(sensitive.map(([name, { sensitive }]) => [name, (sensitive as string[]).map(toPointer)]));
   const { name, url } = config;
   if (config["sensitive"] === "encrypted") throw refusal("bad-config", '`sensitive: "encrypted"` needs `encrypt`.');
   if (owner.peer)
@@ -259,7 +259,7 @@ export class Guard implements WireClient {
     return text === undefined ? undefined : (JSON.parse(text) as AnyRow);
   }
 
-  #whole(collection: string, row: Row & { readonly id: string }, paths: readonly Keys[]): Row {
+  #whole(collection: string, row: Row & { readonly id: string }, paths: readonly string[]): Row {
     return wholeRow(row, this.#secret(collection, row.id), paths);
   }
 

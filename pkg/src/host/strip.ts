@@ -5,12 +5,12 @@
  *
  * The invariant: a value leaves here only under a path that no sensitive one covers or lies below.
  */
+import type { JsonObject } from "../json.js";
+import { overlaps, pointerKeys, readPointer, toPointer } from "../path.js";
 import type { Net } from "./net.js";
 
-/** The keys of a path. */
-export type Keys = readonly string[];
-/** The sensitive paths of each collection that has some. */
-export type Fields = ReadonlyMap<string, readonly Keys[]>;
+/** Pointers of the sensitive fields of each collection that has some. */
+export type Fields = ReadonlyMap<string, readonly string[]>;
 
 type Tree = { [key: string]: unknown };
 
@@ -39,33 +39,21 @@ export function stripped(net: Net, fields: Fields): Net {
   };
 }
 
-/** Whether one of two paths leads to the other. */
-export function meets(a: Keys, b: Keys): boolean {
-  return a.slice(0, b.length).every((key, i) => key === b[i]);
-}
-
-/** The keys of a JSON Pointer. */
-export function keysOf(pointer: string): Keys {
-  const keys = pointer.split("/").slice(1);
-  return keys.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
-}
-
 /** Takes a field out of a value. */
-export function drop(value: unknown, keys: Keys): void {
-  const [at, last] = [find(value, keys.slice(0, -1)), keys.at(-1) as string];
-  if (isTree(at)) delete at[last];
+export function drop(value: unknown, pointer: string): void {
+  const at = find(value, pointer.slice(0, pointer.lastIndexOf("/")));
+  if (isTree(at)) delete at[pointerKeys(pointer).at(-1) as string];
 }
 
-/** The value at a path. */
-export function find(value: unknown, keys: Keys): unknown {
-  let at: unknown = value;
-  for (const key of keys) at = isTree(at) && Object.hasOwn(at, key) ? at[key] : undefined;
-  return at;
+/** The value at a pointer. */
+export function find(value: unknown, pointer: string): unknown {
+  return readPointer(value as JsonObject, pointer);
 }
 
-/** Puts a value at a path; objects on the way are made. */
-export function put(row: Tree, keys: Keys, value: unknown): void {
+/** Puts a value at a pointer; objects on the way are made. */
+export function put(row: Tree, pointer: string, value: unknown): void {
   if (value === undefined) return;
+  const keys = pointerKeys(pointer);
   let at = row;
   for (const key of keys.slice(0, -1)) {
     const below = at[key];
@@ -82,7 +70,7 @@ function isTree(value: unknown): value is Tree {
 function stripLine(line: string, fields: Fields, asked: string | undefined): string {
   const said = JSON.parse(line) as Tree & { verdicts?: Item[]; forked?: (Item & { same?: Item })[] };
   if (typeof said["c"] === "string") return JSON.stringify(stripRow(said as unknown as Row, fields));
-  for (const name of fields.keys()) drop(said, ["digests", name]);
+  for (const name of fields.keys()) drop(said, toPointer(["digests", name]));
   const { verdicts = [], forked = [] } = said;
   const told = [...verdicts, ...forked.map(({ n, same }) => ({ ...same, n }))];
   if (told.length > 0) stripVerdicts(told, fields, asked);
@@ -117,18 +105,17 @@ function stripRow(row: Row, fields: Fields): Row {
   const { doc } = row;
   if (!doc) return row;
   if (row.c === "$conflicts") stripValues(doc, fields.get(doc["c"] as string) ?? []);
-  for (const keys of fields.get(row.c) ?? []) drop(doc, keys);
+  for (const path of fields.get(row.c) ?? []) drop(doc, path);
   return row;
 }
 
 /** What is said of one field: its values go, or what in them is sensitive. */
-function stripValues(said: Tree, paths: readonly Keys[]): void {
-  const at = keysOf(said["path"] as string);
-  for (const keys of paths) {
-    if (!meets(at, keys)) continue;
+function stripValues(said: Tree, paths: readonly string[]): void {
+  const at = said["path"] as string;
+  for (const path of paths.filter((path) => overlaps(at, path))) {
     for (const name of ["base", "yours", "kept"]) {
-      if (at.length >= keys.length) delete said[name];
-      else drop(said[name], keys.slice(at.length));
+      if (at.length >= path.length) delete said[name];
+      else drop(said[name], path.slice(at.length));
     }
   }
 }
