@@ -6,6 +6,7 @@ import { diskDevice } from "../lib/disk.mjs";
 import { canary, fill } from "../lib/fill.mjs";
 import { codeOf, isWhole } from "../lib/sensitive.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
+import { armTrap } from "../lib/trap.mjs";
 import { until } from "../lib/until.mjs";
 import { passphrase } from "../lib/vault.mjs";
 
@@ -265,6 +266,31 @@ describe("sensitive fields", () => {
       return seen;
     }, id);
     assert.deepEqual(seen, ["internal"]);
+  });
+
+  scenario(stack, "on their way at a trap of the module are given up, and others go on", async (world) => {
+    const device = await world.device({ collections: PEOPLE, options: { timeoutMs: 1_000 } });
+    const id = await insert(device, PERSON);
+    device.proxy.blackhole();
+    await device.run((key) => {
+      window.tw.seen = [];
+      window.addEventListener("error", ({ message }) => window.tw.seen.push(message));
+      window.addEventListener("unhandledrejection", ({ reason }) => window.tw.seen.push(`${reason}`));
+      const write = window.tw.db.people.update(key, { ssn: "2" });
+      write.catch((error) => window.tw.seen.push(error.code));
+    }, id);
+    await device.run(armTrap);
+    await device.run(async () => {
+      await window.tw.db.todos.insert({ title: "at the trap" });
+      // No sooner than the time of the first write is over.
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+    });
+    assert.deepEqual(await device.run(() => window.tw.seen), ["internal"]);
+    device.online();
+    await device.synced();
+    await device.until("fetched again", isWhole, { id, ssn: (await world.rows("people")).get(id).ssn, street: "a" });
+    assert.equal(await device.run(codeOf, { id, patch: { ssn: "3" } }), "stored");
+    assert.equal((await world.rows("people")).get(id).ssn, "3");
   });
 
   scenario(stack, "may be stored in an encrypted store, if that is asked for", async (world) => {

@@ -3,21 +3,7 @@ import assert from "node:assert/strict";
 import { describe } from "node:test";
 
 import { scenario, useStack } from "../lib/stack.mjs";
-
-/** Runs in the page: lets the next call into the module trap, in the middle, with the engine borrowed. */
-function armTrap() {
-  // The module `(func (export "f") unreachable)`.
-  const bytes = atob("AGFzbQEAAAABBAFgAAADAgEABwUBAWYAAAoFAQMAAAs=");
-  const module = new WebAssembly.Module(Uint8Array.from(bytes, (character) => character.charCodeAt(0)));
-  const f = /** @type {() => number} */ (new WebAssembly.Instance(module).exports.f);
-  const { now } = performance;
-  performance.now = () => {
-    if (!/wasm-function/.test(new Error("who asks").stack ?? "")) return now.call(performance);
-    performance.now = now;
-    window.tw.trapped = true;
-    return f();
-  };
-}
+import { armTrap } from "../lib/trap.mjs";
 
 /** Whether the fault took place, and what the app was told. */
 function outcome() {
