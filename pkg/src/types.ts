@@ -151,7 +151,7 @@ export interface CollectionOptions<T, R = Refs<T>> {
   /**
    * Fields that never touch this device's disk: they are written only while there is a connection, and fetched again
    * after a reload (`$missing` names them until then). What a store has of them from before stays on the disk: erase
-   * it first, after `db.sync.done()`. See `openDb({ sensitive })`.
+   * it once, after `db.sync.done()`. See `openDb({ sensitive })`.
    */
   readonly sensitive?: readonly Path<T>[];
 }
