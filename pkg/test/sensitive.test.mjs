@@ -128,11 +128,12 @@ test("both sides rest and hurry together, whichever tab it was that asked", asyn
   await guard.open();
   const command = (what) => guard.command(JSON.stringify({ do: what }));
   command("pause");
-  assert.deepEqual(aside.commands, ["pause"]);
   write(guard, PATCH);
   await settled();
+  assert.deepEqual(aside.commands, ["pause"]);
   assert.deepEqual([told.at(-1).type, told.at(-1).error.code], ["write-failed", "sensitive-offline"]);
   command("resume");
+  await settled();
   command("now");
   assert.deepEqual([main, aside].map(({ commands }) => commands), Array(2).fill(["pause", "resume", "now"]));
   const status = [{ type: "status" }];

@@ -111,7 +111,7 @@ export class Guard implements WireClient {
     try {
       const [opened] = await Promise.all([this.#main.open(), this.#aside.open()]);
       this.#isOpen = true;
-      this.#followSoon();
+      this.#follow();
       return opened;
     } catch (error) {
       this.over();
@@ -213,7 +213,7 @@ export class Guard implements WireClient {
   /** What `main` says. */
   told(json: string): void {
     this.owner.event(json);
-    if (json.includes('"status"')) this.#followSoon();
+    if (json.includes('"status"')) this.#watch(() => this.#follow());
     this.look();
   }
 
@@ -243,14 +243,11 @@ export class Guard implements WireClient {
     const isPaused = this.#isOpen && pausedByApp(this.#main);
     if (isPaused === this.#isPaused) return;
     this.#isPaused = isPaused;
-    this.#aside.command(JSON.stringify({ do: isPaused ? "pause" : "resume" }));
-  }
-
-  /** Commands are in the module's second part. */
-  #followSoon(): void {
+    const command = JSON.stringify({ do: isPaused ? "pause" : "resume" });
+    // Commands are in the module's second part.
     this.whole().then(
-      () => this.#watch(() => this.#follow()),
-      () => undefined,
+      () => this.#watch(() => this.#aside.command(command)),
+      () => (this.#isPaused = !isPaused),
     );
   }
 
