@@ -107,15 +107,12 @@ export class DbCollection<I, T, N = {}> implements Collection<I, T, N> {
 
   constructor(
     private readonly session: Session,
+    readonly name: string,
     private readonly target: () => IntentTarget,
     private readonly conflicts: LazyConflicts,
     private readonly includes: ReadonlyMap<string, Include> = new Map(),
   ) {
     this.#intents = new Intents(target);
-  }
-
-  get name(): string {
-    return this.target().name;
   }
 
   async get(id: string): Promise<Row<T> | undefined> {

@@ -144,7 +144,7 @@ function makeInstance(
   const includes = includesOf(parts);
   const conflicts = new LazyConflicts(session, (name) => targets.get(name)?.());
   const collections = Object.fromEntries(
-    [...targets].map(([name, of]) => [name, new DbCollection(session, of, conflicts, includes.get(name))]),
+    [...targets].map(([name, of]) => [name, new DbCollection(session, name, of, conflicts, includes.get(name))]),
   );
   const sync = syncOf(session, conflicts.face());
   session.onOpen = () => {

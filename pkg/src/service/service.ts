@@ -237,7 +237,7 @@ class Service implements SyncService {
     const command = JSON.stringify({ do: "declare", collections: { [type]: settings } });
     this.#session.call((client) => client.command(command));
     const conflicts = new LazyConflicts(this.#session, () => undefined);
-    return new DbCollection<JsonObject, JsonObject>(this.#session, () => ({ name: type, schema: ANY }), conflicts);
+    return new DbCollection<JsonObject, JsonObject>(this.#session, type, () => ({ name: type, schema: ANY }), conflicts);
   }
 
   #setRealTime(enabled: boolean): void {
