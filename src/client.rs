@@ -47,25 +47,29 @@ impl Client {
     /// A call that is answered at once, or refused. One door for all of them takes less room than a door for each.
     pub fn call(&self, what: u32, text: &str, more: &str) -> Option<String> {
         room::for_work_on(more.len());
-        let answer = self.driver.with(|engine, now| match what {
-            // Accepts a write: visible at once, durable later (event `durable`).
-            0 => engine.write(now, text, more).map(Some),
-            // Takes back what a write changed, as a new write.
-            1 => engine.undo(now, text.parse().unwrap_or_default()).map(Some),
-            // A row, or nothing.
-            2 => engine.row(text, more),
-            // Rows by a JSON array of ids, in its order, with null for what is not there.
-            3 => engine.rows(text, more).map(Some),
-            // The ids that answer a query.
-            4 => engine.query(text).map(Some),
-            // `status`, `queue`, `health`, `metrics` or `conflicts`.
-            5 => engine.view(now, text).map(Some),
-            // Pause, resume, now, and what can be done with a failed mutation.
-            6 => engine.command(now, text).map(Some),
-            // Everything, as JSON.
-            7 => engine.export().map(Some),
-            // Asks for a row before the store is open; an event may bring it.
-            _ => engine.want(text, more).map(|()| None),
+        let answer = self.driver.with(|engine, now| {
+            let answer = match what {
+                // Accepts a write: visible at once, durable later (event `durable`).
+                0 => engine.write(now, text, more).map(Some),
+                // Takes back what a write changed, as a new write.
+                1 => engine.undo(now, text.parse().unwrap_or_default()).map(Some),
+                // A row, or nothing.
+                2 => engine.row(text, more),
+                // Rows by a JSON array of ids, in its order, with null for what is not there.
+                3 => engine.rows(text, more).map(Some),
+                // The ids that answer a query.
+                4 => engine.query(text).map(Some),
+                // `status`, `queue`, `health`, `metrics` or `conflicts`.
+                5 => engine.view(now, text).map(Some),
+                // Pause, resume, now, and what can be done with a failed mutation.
+                6 => engine.command(now, text).map(Some),
+                // Everything, as JSON.
+                7 => engine.export().map(Some),
+                // Asks for a row before the store is open; an event may bring it.
+                _ => engine.want(text, more).map(|()| None),
+            };
+            engine.pack_again();
+            answer
         });
         answer.unwrap_or_else(|error| {
             refuse(&error);

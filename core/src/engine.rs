@@ -152,6 +152,11 @@ impl Engine {
         Ok(format!("[{}]", rows.join(",")))
     }
 
+    /// Packs documents again that were unpacked to be read, if that is much. The shell calls it after each call.
+    pub fn pack_again(&mut self) {
+        self.replica.pack_again();
+    }
+
     /// Answers a query. `{"watch": true}` keeps it, `{"delta": handle}` tells how its answer changed since, and
     /// `{"drop": handle}` lets it go.
     ///

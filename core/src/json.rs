@@ -8,6 +8,7 @@
 
 mod fields;
 mod numbers;
+mod packed;
 mod pick;
 mod raw;
 mod scan;
@@ -16,8 +17,9 @@ mod value;
 mod write;
 
 pub use self::fields::{Fields, list, number, text};
+pub use self::packed::{Meter, Packed};
 pub use self::pick::{Span, Wanted, around_list, at, members};
-pub use self::raw::Raw;
+pub use self::raw::{Once, Raw};
 pub use self::scan::TakeField;
 pub use self::texts::{to_text, write_into};
 pub use self::value::{Map, Value};

@@ -134,3 +134,9 @@ pub const PULL_CHECKPOINT_ROWS: usize = 500;
 
 /// Keys that JavaScript takes for a prototype; refused in documents, paths, ids and names.
 pub const FORBIDDEN_KEYS: [&str; 3] = ["__proto__", "constructor", "prototype"];
+
+/// Documents that lie unpacked in a tab's memory, in bytes; over it segments stay packed.
+pub const MEMORY_BYTES: usize = 96 * 1024 * 1024;
+
+/// What is unpacked of those to be read, in bytes, before it is packed again.
+pub const OPEN_TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -54,6 +54,8 @@ export interface DbSettings {
   /** How often to compare this device's data with the server's; 3,600,000. What differs is read again. */
   readonly verifyMs?: number;
   readonly maxDocumentBytes?: number;
+  /** Bytes of synced documents that lie unpacked in a tab's memory; 100,663,296. The others are unpacked to be read. */
+  readonly memoryBytes?: number;
   readonly health?: { readonly errorRate?: number; readonly stuck?: number; readonly lastSyncMs?: number };
   /** Where the WebAssembly module is, if it is not where the bundler put it. */
   readonly wasm?: WasmOption;
@@ -88,7 +90,7 @@ const RESERVED: ReadonlySet<string> = new Set([
 export const NO_TOKEN = "-";
 const PASSED_ON = [
   ...(["timeoutMs", "retry", "batch", "pollMs", "verifyMs"] as const),
-  ...(["maxDocumentBytes", "health", "persist"] as const),
+  ...(["maxDocumentBytes", "memoryBytes", "health", "persist"] as const),
 ];
 
 /** The collections of a configuration, validator and options apart. */

@@ -96,6 +96,8 @@ export interface Health {
   /** Bytes that this origin stores, and that it may store, as far as the browser says. */
   readonly usage: number | null;
   readonly quota: number | null;
+  /** Documents in this tab's memory: about how many bytes lie unpacked, and what the packed ones take. */
+  readonly memory: { readonly unpackedBytes: number; readonly packedBytes: number };
   readonly collections: { readonly [name: string]: CollectionHealth };
 }
 

@@ -138,7 +138,8 @@ impl Replica {
     pub(crate) fn segments_loaded(&mut self, now: Now, mut boot: Boot, segments: Vec<(u64, Option<Vec<u8>>)>) {
         for (key, bytes) in segments {
             let Some(bytes) = bytes else { return self.reload() };
-            match Block::unpack(&bytes).and_then(|block| boot.loading.take(&block).map(|()| block)) {
+            let budget = self.config.memory_bytes;
+            match Block::unpack(&bytes).and_then(|block| boot.loading.take(&block, &bytes, budget).map(|()| block)) {
                 Ok(block) => {
                     if let Some(round) = &mut boot.round {
                         round.take(key, block);

@@ -42,6 +42,8 @@ pub struct Config {
     pub verify_ms: u64,
     /// Largest document.
     pub max_document_bytes: usize,
+    /// Documents that lie unpacked in memory, in bytes.
+    pub memory_bytes: usize,
     /// Of a user's writes.
     pub durability: DurabilityOption,
     /// When health is bad.
@@ -116,6 +118,7 @@ impl Default for Config {
             poll_ms: Poll::default(),
             verify_ms: limits::VERIFY_MS,
             max_document_bytes: limits::DOCUMENT_BYTES_MAX,
+            memory_bytes: limits::MEMORY_BYTES,
             durability: DurabilityOption::default(),
             health: HealthLimits::default(),
         }
@@ -191,6 +194,7 @@ impl Config {
             timeout_ms: fields.number_or("timeoutMs", limits::REQUEST_TIMEOUT_MS)?,
             verify_ms: fields.number_or("verifyMs", limits::VERIFY_MS)?,
             max_document_bytes: fields.size_or("maxDocumentBytes", limits::DOCUMENT_BYTES_MAX)?,
+            memory_bytes: fields.size_or("memoryBytes", limits::MEMORY_BYTES)?,
             ..Self::default()
         };
         for (name, options) in fields.entries("collections")? {

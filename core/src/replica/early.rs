@@ -112,7 +112,7 @@ fn missing(boot: &Boot, round: &Round, about: &[u32]) -> Vec<u64> {
 fn state_of(boot: &Boot, round: &Round) -> Option<State> {
     let mut loading = Loading::default();
     for block in &round.blocks {
-        loading.take(block).ok()?;
+        loading.take(block, &[], usize::MAX).ok()?;
     }
     let (state, errors) = loading.finish(boot.summary.clone());
     errors.is_empty().then_some(state)

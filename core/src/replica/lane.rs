@@ -63,6 +63,8 @@ pub(crate) enum Job {
         upto: u64,
         record: Vec<u8>,
         directories: Vec<crate::store::directory::Directory>,
+        /// The segments, if what they hold is to stay packed.
+        texts: Vec<Vec<u8>>,
     },
     CleanRead {
         victims: Vec<u64>,
@@ -196,8 +198,8 @@ impl Replica {
     #[inline(never)]
     fn upkeep_done(&mut self, now: Now, job: Job, reply: StoreReply) {
         match (job, reply) {
-            (Job::Seal { upto, record, directories }, StoreReply::Written { keys }) => {
-                self.sealed(now, upto, record, keys, directories);
+            (Job::Seal { upto, record, directories, texts }, StoreReply::Written { keys }) => {
+                self.sealed(now, (upto, record, keys), directories, texts);
             }
             (Job::Seal { .. }, StoreReply::Refused) => self.seal_refused(now),
             (Job::Check, StoreReply::Log(records)) => self.check_log(now, records),

@@ -10,6 +10,7 @@ use crate::store::clean::{self, Amount, Directories};
 use crate::store::directory::Directory;
 use crate::store::seal::{self, Summary};
 use crate::store::segment::{Packed, pack};
+use crate::store::texts;
 
 /// Upkeep waits this long after the last write, so that it never stands in the way of one.
 const IDLE_MS: u64 = 500;
@@ -99,6 +100,7 @@ impl Replica {
         let record = Record::Sealed(Sealed { upto }).encode();
         let packed = pack(&seal::rows(&self.state));
         let directories = packed.iter().map(|packed| packed.directory).collect();
+        let texts = self.state.texts.to_keep(&packed, self.config.memory_bytes);
         let op = StoreOp::Seal {
             expect: upto + 1,
             record: record.clone(),
@@ -107,7 +109,7 @@ impl Replica {
             upto,
             fence: self.state.fence,
         };
-        self.start_job(op, Job::Seal { upto, record, directories });
+        self.start_job(op, Job::Seal { upto, record, directories, texts });
     }
 
     /// The log's next key is not the one that we expected: somebody wrote, or the log is not what it was.
@@ -145,8 +147,16 @@ impl Replica {
         self.maintenance.not_before_ms = 0;
     }
 
-    pub(crate) fn sealed(&mut self, now: Now, upto: u64, record: Vec<u8>, keys: Vec<u64>, directories: Vec<Directory>) {
+    /// A seal is stored: its log key, its record, and its segments' keys.
+    pub(crate) fn sealed(
+        &mut self,
+        now: Now,
+        (upto, record, keys): (u64, Vec<u8>, Vec<u64>),
+        directories: Vec<Directory>,
+        texts: Vec<Vec<u8>>,
+    ) {
         self.upkeep_works();
+        texts::stored(&mut self.state, texts, self.config.memory_bytes);
         self.maintenance.directories.extend(keys.into_iter().zip(directories));
         self.fold_one(now, upto + 1, &record);
         self.output(Output::Broadcast(Message::Record { key: upto + 1, bytes: record }.encode()));

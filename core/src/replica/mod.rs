@@ -65,6 +65,7 @@ use crate::replica::verify::Verifying;
 use crate::replica::write::Writes;
 use crate::store::effects::Effects;
 use crate::store::state::State;
+use crate::store::texts;
 
 /// One tab's replica.
 #[derive(Debug)]
@@ -175,8 +176,13 @@ impl Replica {
             self.watch_leader(now);
         }
         self.flush_changed();
+        self.pack_again();
         self.publish_status(now);
         self.schedule();
+    }
+
+    pub(crate) fn pack_again(&mut self) {
+        texts::close(&mut self.state, self.config.memory_bytes);
     }
 
     #[inline(never)]

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId};
 use crate::json;
-use crate::json::{Fields, Value};
+use crate::json::{Fields, Once, Value};
 use crate::query::ast::Query;
 use crate::query::grid::{Doc, Grid, Row};
 use crate::query::kept::Kept;
@@ -17,6 +17,7 @@ use crate::replica::Replica;
 use crate::replica::rows::Plain;
 use crate::small::SmallMap;
 use crate::store::state::{Confirmed, Entity};
+use crate::store::texts::visit;
 use crate::table::Table;
 use crate::view::Seen;
 
@@ -184,11 +185,18 @@ struct View<'a> {
 
 impl View<'_> {
     /// Shows one row; says whether it is there.
-    fn show(&self, id: &EntityId, entity: Option<&Entity>, status: bool, then: &mut dyn FnMut(&Row<'_>)) -> bool {
+    fn show(
+        &self,
+        (id, entity): (&EntityId, Option<&Entity>),
+        status: bool,
+        once: &mut Once,
+        then: &mut dyn FnMut(&Row<'_>),
+    ) -> bool {
         let mark = |conflict| if status { self.replica.sync_status(self.collection, id, conflict) } else { "" };
         match self.replica.plain(self.collection, id, entity) {
             Some(Plain::Confirmed(Confirmed { rev, at, doc, .. })) => {
-                then(&Row { id, doc: Doc::Text(doc.get().as_bytes()), rev: *rev, at: *at, status: mark(false) });
+                let doc = once.get(doc).as_bytes();
+                then(&Row { id, doc: Doc::Text(doc), rev: *rev, at: *at, status: mark(false) });
             }
             Some(Plain::Insert(insert)) => {
                 then(&Row { id, doc: Doc::Insert(insert), rev: 0, at: insert.at.0, status: mark(false) });
@@ -203,17 +211,19 @@ impl View<'_> {
     }
 
     fn each(&self, status: bool, then: &mut dyn FnMut(&Row<'_>)) {
+        let mut once = Once::default();
         if let Some(table) = self.replica.state.entities.get(self.collection) {
-            table.each(&mut |id, entity| {
-                self.show(id, Some(entity), status, then);
+            visit(table, &mut |id, entity| {
+                self.show((id, Some(entity)), status, &mut once, then);
             });
         }
         self.replica.only_provisional(self.collection, &mut |id| {
-            self.show(id, None, status, then);
+            self.show((id, None), status, &mut once, then);
         });
     }
 
     fn one(&self, id: &EntityId, status: bool, then: &mut dyn FnMut(&Row<'_>)) -> bool {
-        self.show(id, self.replica.state.entity(self.collection.as_str(), id.as_str()), status, then)
+        let entity = self.replica.state.entity(self.collection.as_str(), id.as_str());
+        self.show((id, entity), status, &mut Once::default(), then)
     }
 }

@@ -174,7 +174,9 @@ impl Replica {
             collections.insert(name.to_string(), if is_partial { self.with_cache(name, view) } else { view });
         }
         let synced = self.tabs.leads() && self.config.url.is_some();
-        with(judge(&measures, &self.config.health, synced), "collections", collections)
+        let (unpacked, packed) = self.state.texts.bytes();
+        let view = with(judge(&measures, &self.config.health, synced), "collections", collections);
+        with(view, "memory", json!({"unpackedBytes": unpacked, "packedBytes": packed}))
     }
 }
 

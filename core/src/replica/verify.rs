@@ -13,12 +13,13 @@
 use crate::error::Code;
 use crate::ids::CollectionName;
 use crate::io::Now;
-use crate::json::{Map, Value, json};
+use crate::json::{Map, Once, Value, json};
 use crate::limits::VERIFY_FIRST_MS;
 use crate::model::cursor::Cursor;
 use crate::model::digest::Digest;
 use crate::replica::Replica;
 use crate::store::state::State;
+use crate::store::texts::visit;
 
 /// What is known of the agreement with the server. Only the leader's counts.
 #[derive(Debug, Default)]
@@ -124,11 +125,12 @@ fn agrees(state: &State, name: &CollectionName, theirs: &str) -> bool {
 fn digest(state: &State, name: &CollectionName, add: fn(&mut Digest, &str, u64, &[u8])) -> String {
     let mut digest = Digest::default();
     if let Some(table) = state.entities.get(name) {
-        for id in table.keys() {
-            if let Some(confirmed) = table.get(id.as_str()).and_then(|entity| entity.confirmed.as_ref()) {
-                add(&mut digest, id.as_str(), confirmed.rev, confirmed.doc.get().as_bytes());
+        let mut once = Once::default();
+        visit(table, &mut |id, entity| {
+            if let Some(confirmed) = &entity.confirmed {
+                add(&mut digest, id.as_str(), confirmed.rev, once.get(&confirmed.doc).as_bytes());
             }
-        }
+        });
     }
     digest.text()
 }

@@ -2,9 +2,12 @@
 //!
 //! What is read stays where it was unpacked: documents and mutations are parts of their segment's text.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Group, MutationId};
-use crate::json::Raw;
+use crate::json::{Packed, Raw};
 use crate::model::edit::Edit;
 use crate::store::clean::number;
 use crate::store::journal::Kept;
@@ -24,14 +27,15 @@ pub struct Loading {
 }
 
 impl Loading {
-    /// Takes in one segment.
+    /// Takes in one segment, of which documents may stay packed.
     ///
     /// # Errors
     /// `corrupt`.
-    pub fn take(&mut self, block: &Block) -> Result<(), CoreError> {
+    pub fn take(&mut self, block: &Block, stored: &[u8], budget: usize) -> Result<(), CoreError> {
+        let packed = self.state.texts.admit(block, stored, budget);
         block.each(&mut |row| {
             let read = match row.space {
-                Space::Entity => self.entity(block, &row),
+                Space::Entity => self.entity(block, packed.as_ref(), &row),
                 Space::Mutation => self.mutation(block, &row),
             };
             self.errors.extend(read.err());
@@ -80,12 +84,12 @@ impl Loading {
     }
 
     /// Of one entity the row with the highest position holds. One that is gone stays here until all are read.
-    fn entity(&mut self, block: &Block, row: &Found<'_>) -> Result<(), CoreError> {
+    fn entity(&mut self, block: &Block, packed: Option<&Arc<Packed>>, row: &Found<'_>) -> Result<(), CoreError> {
         let known = self.state.entities.get(row.collection).and_then(|table| table.get(row.id));
         if known.is_some_and(|entity| entity.position > row.position) {
             return Ok(());
         }
-        let confirmed = row.body.clone().map(|at| self.confirmed(block, at.start, at.end)).transpose();
+        let confirmed = row.body.clone().map(|at| self.confirmed(block, packed, at)).transpose();
         let entity = self.state.entity_mut(&CollectionName::parse(row.collection)?, &EntityId::parse(row.id)?);
         entity.position = row.position;
         entity.confirmed = None;
@@ -93,12 +97,16 @@ impl Loading {
         Ok(())
     }
 
-    fn confirmed(&mut self, block: &Block, start: usize, end: usize) -> Result<Confirmed, CoreError> {
+    fn confirmed(
+        &mut self,
+        block: &Block,
+        packed: Option<&Arc<Packed>>,
+        body: Range<usize>,
+    ) -> Result<Confirmed, CoreError> {
         let text = block.text();
-        let len = text.as_bytes().get(start..start + 4).map(number_of).ok_or_else(corrupt)?;
-        let doc = usize::try_from(len).ok().and_then(|len| (start + 4).checked_add(len)).filter(|at| *at <= end);
-        let doc = doc.ok_or_else(corrupt)?;
-        let head = text.get(start + 4..doc).ok_or_else(corrupt)?;
+        let start = body.start + 4;
+        let doc = document(text, body).ok_or_else(corrupt)?;
+        let head = text.get(start..doc.start).ok_or_else(corrupt)?;
         let (rev, at, used, groups) = match self.like_the_last(head) {
             Some(head) => head,
             None => {
@@ -108,7 +116,8 @@ impl Loading {
                 (head_read.rev, head_read.at, head_read.used, head_read.g)
             }
         };
-        Ok(Confirmed { rev, at, used, groups, doc: Raw::part(text, doc..end) })
+        let doc = packed.map_or_else(|| Raw::part(text, doc.clone()), |packed| Raw::packed(packed, doc.clone()));
+        Ok(Confirmed { rev, at, used, groups, doc })
     }
 
     /// A head with the groups of the one before.
@@ -154,6 +163,14 @@ impl Loading {
         }
         Ok(())
     }
+}
+
+/// Where the document stands in the body of an entity.
+pub(super) fn document(text: &str, body: Range<usize>) -> Option<Range<usize>> {
+    let start = body.start.checked_add(4)?;
+    let head = usize::try_from(number_of(text.as_bytes().get(body.start..start)?)).ok()?;
+    let doc = start.checked_add(head).filter(|doc| *doc <= body.end)?;
+    Some(doc..body.end)
 }
 
 /// What stands before the groups of an entity.

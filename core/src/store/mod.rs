@@ -22,3 +22,4 @@ pub mod local;
 pub mod seal;
 pub mod segment;
 pub mod state;
+pub mod texts;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::error::{Code, CoreError};
 use crate::io::NewSegment;
+use crate::json::{Meter, Packed as Lz4};
 use crate::limits::SEGMENT_RAW_BYTES;
 use crate::log::codec;
 use crate::store::directory::Directory;
@@ -79,6 +80,19 @@ pub struct Packed {
     pub stored: NewSegment,
     /// The numbers in its directory record.
     pub directory: Directory,
+}
+
+/// The text of a stored segment, packed as it is stored. Nothing for what is damaged, or of the first kind.
+pub fn packed(bytes: &[u8], meter: &Meter) -> Option<Arc<Lz4>> {
+    let (SEGMENT, body) = codec::decode(bytes).ok()? else { return None };
+    let (len, block) = body.split_first_chunk::<4>()?;
+    Some(Lz4::new(block, u32::from_le_bytes(*len) as usize, meter))
+}
+
+/// Bytes of a stored segment's text.
+pub fn len(bytes: &[u8]) -> Option<usize> {
+    let (_, body) = codec::decode(bytes).ok()?;
+    Some(u32::from_le_bytes(*body.first_chunk::<4>()?) as usize)
 }
 
 /// Rows as segments, each with its directory record, none over the limit unless one row alone is. Entities and

@@ -17,6 +17,7 @@ use crate::model::schema::Settings;
 use crate::model::verdict::HeldReason;
 use crate::small::{SmallMap, SmallSet};
 use crate::store::journal::Kept;
+use crate::store::texts::Texts;
 use crate::table::Table;
 
 /// The fold.
@@ -66,6 +67,8 @@ pub struct State {
     pub dirty: Dirty,
     /// Records read since the last seal, and their bytes.
     pub unsealed: Unsealed,
+    /// The memory that documents take.
+    pub texts: Texts,
 }
 
 /// A pull in progress.

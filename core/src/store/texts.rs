@@ -1,0 +1,142 @@
+//! The memory that documents take. Up to a budget they lie unpacked, as parts of the texts of their segments; beyond
+//! it the segments stay packed, and one is unpacked when a document in it is read.
+//!
+//! Invariant: what is unpacked beyond the budget is packed again between two inputs, when it is more than
+//! [`OPEN_TEXT_BYTES_MAX`].
+
+use std::sync::Arc;
+
+use crate::ids::EntityId;
+use crate::json::{Meter, Packed, Raw};
+use crate::limits::OPEN_TEXT_BYTES_MAX;
+use crate::store::load::document;
+use crate::store::segment::{self, Block, Packed as Segment, Space};
+use crate::store::state::{Entity, State};
+use crate::table::Table;
+
+/// What is known of the texts.
+#[derive(Debug, Default)]
+pub struct Texts {
+    meter: Meter,
+    packed: Vec<Arc<Packed>>,
+    /// Bytes that lie unpacked, at most.
+    whole: usize,
+}
+
+impl Texts {
+    /// Bytes of documents that are unpacked, and bytes of packed segments, at most.
+    pub fn bytes(&self) -> (usize, usize) {
+        let packed = self.packed.iter().map(|packed| packed.packed_len()).sum();
+        (self.whole + self.meter.read(), packed)
+    }
+
+    /// A segment has come. Its text if it has to stay packed.
+    pub(super) fn admit(&mut self, block: &Block, stored: &[u8], budget: usize) -> Option<Arc<Packed>> {
+        let len = block.text().len();
+        if self.whole + len > budget
+            && let Some(packed) = segment::packed(stored, &self.meter)
+        {
+            self.packed.push(packed.clone());
+            return Some(packed);
+        }
+        self.whole += len;
+        None
+    }
+
+    /// Segments are about to be stored: those that [`stored`] may need.
+    pub fn to_keep(&mut self, segments: &[Segment], budget: usize) -> Vec<Vec<u8>> {
+        let stored = || segments.iter().map(|segment| &segment.stored.bytes);
+        self.whole += stored().filter_map(|stored| segment::len(stored)).sum::<usize>();
+        if self.whole > budget { stored().cloned().collect() } else { Vec::new() }
+    }
+}
+
+/// Segments were stored, these among them. Over the budget the documents in them are kept as they are stored.
+pub fn stored(state: &mut State, segments: Vec<Vec<u8>>, budget: usize) {
+    if segments.is_empty() {
+        return;
+    }
+    // What was stored several times was counted so often.
+    let mut whole = 0;
+    each_entity(state, &mut |entity| whole += entity.confirmed.as_ref().map_or(0, |row| unpacked(&row.doc)));
+    state.texts.whole = whole;
+    for stored in segments.iter().filter(|_| whole > budget) {
+        keep_packed(state, stored);
+    }
+}
+
+fn unpacked(doc: &Raw) -> usize {
+    if doc.block().is_some() { 0 } else { doc.get().len() }
+}
+
+#[inline(never)]
+fn keep_packed(state: &mut State, stored: &[u8]) {
+    let (Some(packed), Ok(block)) = (segment::packed(stored, &state.texts.meter), Block::unpack(stored)) else {
+        return;
+    };
+    let mut saved = 0;
+    let _ = block.each(&mut |row| {
+        let (Space::Entity, Some(body)) = (row.space, row.body) else { return };
+        let entity = state.entities.get_mut(row.collection).and_then(|table| table.get_mut(row.id));
+        let Some(entity) = entity.filter(|entity| entity.position == row.position) else { return };
+        if let (Some(confirmed), Some(doc)) = (&mut entity.confirmed, document(block.text(), body))
+            && block.text().get(doc.clone()) == Some(confirmed.doc.get())
+        {
+            saved += unpacked(&confirmed.doc);
+            confirmed.doc = Raw::packed(&packed, doc);
+        }
+    });
+    state.texts.whole = state.texts.whole.saturating_sub(saved);
+    state.texts.packed.push(packed);
+}
+
+/// Packs what was unpacked to be read, if that is much.
+pub fn close(state: &mut State, budget: usize) {
+    if state.texts.meter.read() > OPEN_TEXT_BYTES_MAX.min(budget) {
+        close_all(state);
+    }
+}
+
+#[inline(never)]
+fn close_all(state: &mut State) {
+    let mut anew: Vec<(usize, Arc<Packed>)> = Vec::new();
+    for packed in state.texts.packed.iter_mut().filter(|packed| packed.is_open()) {
+        let fresh = packed.anew();
+        anew.push((Arc::as_ptr(packed) as usize, fresh.clone()));
+        *packed = fresh;
+    }
+    anew.sort_unstable_by_key(|(place, _)| *place);
+    each_entity(state, &mut |entity| {
+        let Some(confirmed) = &mut entity.confirmed else { return };
+        let Some(place) = confirmed.doc.block().map(|block| Arc::as_ptr(block) as usize) else { return };
+        if let Ok(at) = anew.binary_search_by_key(&place, |(place, _)| *place)
+            && let Some((_, fresh)) = anew.get(at)
+        {
+            confirmed.doc.move_to(fresh);
+        }
+    });
+    drop(anew);
+    // Those that no document is part of any more.
+    state.texts.packed.retain(|packed| Arc::strong_count(packed) > 1);
+}
+
+fn each_entity(state: &mut State, then: &mut dyn FnMut(&mut Entity)) {
+    for (_, table) in state.entities.iter_mut() {
+        table.retain(&mut |_, entity| {
+            then(entity);
+            true
+        });
+    }
+}
+
+/// Visits all entities so that each packed text is met once: the unpacked ones in the order of their ids, then the
+/// others text by text.
+pub fn visit<'a>(table: &'a Table<EntityId, Entity>, then: &mut dyn FnMut(&'a EntityId, &'a Entity)) {
+    let mut packed = Vec::new();
+    table.each(&mut |id, entity| match entity.confirmed.as_ref().and_then(|row| Some((row.doc.block()?, &row.doc))) {
+        Some((block, doc)) => packed.push((Arc::as_ptr(block) as usize, doc.place(), id, entity)),
+        None => then(id, entity),
+    });
+    packed.sort_unstable_by_key(|(block, place, ..)| (*block, *place));
+    packed.into_iter().for_each(|(_, _, id, entity)| then(id, entity));
+}
