@@ -53,12 +53,16 @@ export function wasmFactory(source: WasmOption | undefined): ClientFactory {
   const make = async (config: string, owner: WireHost): Promise<LoadedClient> => {
     const settings = JSON.parse(config) as ClientConfig;
     const { name, storage } = settings;
-    const loading = needsWhole(settings) ? loadWhole(source) : load(source);
+    const loading = needsWhole(settings) ? loadWhole : load;
+    const first = loading(source);
     const opening = quiet(openStore(name, storage, owner));
-    const fresh = await loading.catch((error: unknown) => {
+    const failed = (error: unknown): never => {
       closeWhenOpen(opening);
       throw error;
-    });
+    };
+    let fresh = await first.catch(failed);
+    // Another database may have ended it meanwhile.
+    while (fresh.dead) fresh = await loading(source).catch(failed);
     const mine = generation;
     const host = new Host(fresh, config, opening, owner, {
       trapped: () => report(mine),
@@ -124,8 +128,9 @@ function needsWhole({ collections }: ClientConfig): boolean {
 
 /** `load`, with both parts on their way at once. */
 async function loadWhole(source: WasmOption | undefined): Promise<Instance> {
-  const [fresh] = await Promise.all([load(source), complete(undefined, source)]);
-  await complete(fresh, source);
+  await Promise.all([load(source), complete(undefined, source)]);
+  const fresh = await load(source);
+  if (more !== undefined) fresh.complete(more);
   return fresh;
 }
 
