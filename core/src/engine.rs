@@ -144,11 +144,11 @@ impl Engine {
     /// # Errors
     /// `bad-name`.
     #[inline(never)]
-    pub fn rows(&self, collection: &str, ids: &str) -> Result<String, CoreError> {
+    pub fn rows(&mut self, collection: &str, ids: &str) -> Result<String, CoreError> {
         let collection = CollectionName::parse(collection)?;
         let ids = parse(ids, |ids| json::list(ids, EntityId::read))?;
-        let rows: Vec<String> =
-            ids.iter().map(|id| self.replica.row(&collection, id).unwrap_or_else(|| "null".to_owned())).collect();
+        let rows = self.replica.rows(&collection, &ids);
+        let rows: Vec<String> = rows.into_iter().map(|row| row.unwrap_or_else(|| "null".to_owned())).collect();
         Ok(format!("[{}]", rows.join(",")))
     }
 
@@ -190,15 +190,13 @@ impl Engine {
     /// # Errors
     /// None at present.
     #[inline(never)]
-    pub fn export(&self) -> Result<String, CoreError> {
+    pub fn export(&mut self) -> Result<String, CoreError> {
         let mut collections = Map::new();
-        for name in self.replica.declared.keys() {
-            let ids = self.replica.ids(name);
-            let rows = ids
-                .into_iter()
-                .filter_map(|id| self.replica.row(name, id))
-                .filter_map(|row| json::parse(row.as_bytes(), CALL).ok())
-                .collect();
+        let names: Vec<CollectionName> = self.replica.declared.keys().cloned().collect();
+        for name in &names {
+            let ids: Vec<EntityId> = self.replica.ids(name).into_iter().cloned().collect();
+            let rows = self.replica.rows(name, &ids).into_iter().flatten();
+            let rows = rows.filter_map(|row| json::parse(row.as_bytes(), CALL).ok()).collect();
             collections.insert(name.to_string(), Value::Array(rows));
         }
         Ok(json::write_text(&json!({"tidewire": 1, "collections": collections, "queue": self.replica.queue_view()})))

@@ -138,5 +138,7 @@ pub const FORBIDDEN_KEYS: [&str; 3] = ["__proto__", "constructor", "prototype"];
 /// Documents that lie unpacked in a tab's memory, in bytes; over it segments stay packed.
 pub const MEMORY_BYTES: usize = 96 * 1024 * 1024;
 
-/// What is unpacked of those to be read, in bytes, before it is packed again.
+/// What is unpacked of those to be read, in bytes, before it is packed again; of a small budget no more than that.
 pub const OPEN_TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// ... and at least so much, or each read would pack again what the one before it unpacked.
+pub const OPEN_TEXT_BYTES_MIN: usize = 256 * 1024;

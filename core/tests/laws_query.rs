@@ -213,7 +213,7 @@ fn ask(world: &mut World, tab: usize, request: &Value) -> Value {
     serde_json::from_str(&world.tabs[tab].engine.query(&request.to_string()).unwrap()).unwrap()
 }
 
-fn rows(world: &World, tab: usize) -> Vec<Value> {
+fn rows(world: &mut World, tab: usize) -> Vec<Value> {
     let all: Value = serde_json::from_str(&world.tabs[tab].engine.export().unwrap()).unwrap();
     all["collections"]["deals"].as_array().unwrap().clone()
 }
@@ -259,7 +259,7 @@ proptest! {
                 watched.push((query, answer["handle"].clone(), answer["items"].as_array().unwrap().clone()));
             }
             carry_out(&mut world, step, &mut histories);
-            let rows = rows(&world, a);
+            let rows = rows(&mut world, a);
             for (query, handle, items) in &mut watched {
                 let expected = naive::answer(&rows, query);
                 let delta = ask(&mut world, a, &json!({"delta": handle}));

@@ -86,6 +86,11 @@ impl Lane {
         !self.server.is_empty() || matches!(self.job, Some((_, Job::Append { user: false, .. })))
     }
 
+    /// Whether there is more in the log, or on its way into it, than was folded.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.has_server_records() || self.wants_read || matches!(self.job, Some((_, Job::Read)))
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.full
     }

@@ -225,7 +225,7 @@ impl Replica {
             self.live.goal = Some(frame.cursor);
             return;
         }
-        let is_early = frame.changes.iter().any(|change| change.delta.is_some()) && self.lane.has_server_records();
+        let is_early = frame.changes.iter().any(|change| change.delta.is_some()) && self.lane.is_behind();
         if (is_early || !self.live.held.is_empty()) && self.live.held.len() < HELD_MAX {
             self.live.held.push(frame);
             return;
@@ -252,7 +252,7 @@ impl Replica {
 
     /// Takes the frames whose time has come, in their order.
     fn take_held(&mut self, now: Now) {
-        if self.live.held.is_empty() || self.lane.has_server_records() {
+        if self.live.held.is_empty() || self.lane.is_behind() {
             return;
         }
         for frame in std::mem::take(&mut self.live.held) {

@@ -177,12 +177,21 @@ impl Replica {
         }
         self.flush_changed();
         self.pack_again();
+        self.pack_stored(now);
         self.publish_status(now);
         self.schedule();
     }
 
     pub(crate) fn pack_again(&mut self) {
         texts::close(&mut self.state, self.config.memory_bytes);
+    }
+
+    /// Keeps packed what a seal has stored, slice by slice.
+    fn pack_stored(&mut self, now: Now) {
+        if self.state.texts.is_waiting() {
+            texts::go_on(&mut self.state);
+            self.wish(now.mono_ms + 1);
+        }
     }
 
     #[inline(never)]

@@ -17,7 +17,7 @@ use crate::replica::Replica;
 use crate::replica::rows::Plain;
 use crate::small::SmallMap;
 use crate::store::state::{Confirmed, Entity};
-use crate::store::texts::visit;
+use crate::store::texts::{self, visit};
 use crate::table::Table;
 use crate::view::Seen;
 
@@ -149,7 +149,7 @@ impl Replica {
     /// Brings the columns of a query up to date, and with them the queries that are kept.
     fn look(&mut self, query: &Query) {
         let name = &query.collection;
-        let Sheet { mut grid, changed } = self.watches.sheets.remove(name.as_str()).unwrap_or_default();
+        let Sheet { mut grid, mut changed } = self.watches.sheets.remove(name.as_str()).unwrap_or_default();
         let mut list = std::mem::take(&mut self.watches.list);
         let mut followers = about(&mut list, name);
         let view = View { replica: self, collection: name };
@@ -157,9 +157,13 @@ impl Replica {
             followers.drain(..).for_each(Kept::look_again);
         }
         if grid.is_filled() {
+            let mut once = Once::default();
+            if self.state.texts.has_packed() {
+                changed.sort_by_cached_key(|id| texts::place(&self.state, name.as_str(), id.as_str()));
+            }
             for id in &changed {
                 followers.iter_mut().for_each(|kept| kept.before(&grid, id));
-                if !view.one(id, grid.shows_status(), &mut |row| grid.put(row)) {
+                if !view.one(id, grid.shows_status(), &mut once, &mut |row| grid.put(row)) {
                     grid.remove(id);
                 }
                 followers.iter_mut().filter(|kept| kept.follows()).for_each(|kept| kept.after(&grid, id));
@@ -222,8 +226,8 @@ impl View<'_> {
         });
     }
 
-    fn one(&self, id: &EntityId, status: bool, then: &mut dyn FnMut(&Row<'_>)) -> bool {
+    fn one(&self, id: &EntityId, status: bool, once: &mut Once, then: &mut dyn FnMut(&Row<'_>)) -> bool {
         let entity = self.replica.state.entity(self.collection.as_str(), id.as_str());
-        self.show((id, entity), status, &mut Once::default(), then)
+        self.show((id, entity), status, once, then)
     }
 }

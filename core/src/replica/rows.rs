@@ -10,6 +10,7 @@ use crate::model::path::Path;
 use crate::replica::Replica;
 use crate::replica::status::no_room;
 use crate::store::state::{Confirmed, Entity, Status};
+use crate::store::texts;
 use crate::view::{Seen, see};
 
 impl Replica {
@@ -51,6 +52,24 @@ impl Replica {
             "both ways to a row lead to the same"
         );
         text.or_else(|| self.seen_row(collection, id))
+    }
+
+    /// Rows in the order of `ids`. Those of one packed text are read one after the other.
+    pub fn rows(&mut self, collection: &CollectionName, ids: &[EntityId]) -> Vec<Option<String>> {
+        if !self.state.texts.has_packed() {
+            return ids.iter().map(|id| self.row(collection, id)).collect();
+        }
+        let mut places: Vec<usize> = (0..ids.len()).collect();
+        let place = |at: &usize| ids.get(*at).map(|id| texts::place(&self.state, collection.as_str(), id.as_str()));
+        places.sort_by_cached_key(place);
+        let mut rows: Vec<Option<String>> = ids.iter().map(|_| None).collect();
+        for at in places {
+            if let (Some(row), Some(id)) = (rows.get_mut(at), ids.get(at)) {
+                *row = self.row(collection, id);
+                self.pack_again();
+            }
+        }
+        rows
     }
 
     fn seen_row(&self, collection: &CollectionName, id: &EntityId) -> Option<String> {

@@ -199,6 +199,11 @@ impl Block {
         &self.0
     }
 
+    /// Whether its rows are entities: they share a segment with nothing else.
+    pub fn holds_entities(&self) -> bool {
+        self.0.as_bytes().first() == Some(&(Space::Entity as u8))
+    }
+
     /// Shows its rows.
     ///
     /// # Errors

@@ -1,14 +1,14 @@
 //! The memory that documents take. Up to a budget they lie unpacked, as parts of the texts of their segments; beyond
 //! it the segments stay packed, and one is unpacked when a document in it is read.
 //!
-//! Invariant: what is unpacked beyond the budget is packed again between two inputs, when it is more than
-//! [`OPEN_TEXT_BYTES_MAX`].
+//! Invariant: of what is unpacked beyond the budget to be read, the older half is packed again when it is more than
+//! [`OPEN_TEXT_BYTES_MAX`]: between two inputs, and within a call that reads many rows.
 
 use std::sync::Arc;
 
 use crate::ids::EntityId;
-use crate::json::{Meter, Packed, Raw};
-use crate::limits::OPEN_TEXT_BYTES_MAX;
+use crate::json::{Meter, Once, Packed, Raw};
+use crate::limits::{OPEN_TEXT_BYTES_MAX, OPEN_TEXT_BYTES_MIN};
 use crate::store::load::document;
 use crate::store::segment::{self, Block, Packed as Segment, Space};
 use crate::store::state::{Entity, State};
@@ -21,7 +21,12 @@ pub struct Texts {
     packed: Vec<Arc<Packed>>,
     /// Bytes that lie unpacked, at most.
     whole: usize,
+    /// Stored segments whose documents are still to be kept as they are stored.
+    waiting: Vec<Vec<u8>>,
 }
+
+/// Segments that are looked through in one go.
+const SLICE: usize = 16;
 
 impl Texts {
     /// Bytes of documents that are unpacked, and bytes of packed segments, at most.
@@ -30,10 +35,21 @@ impl Texts {
         (self.whole + self.meter.read(), packed)
     }
 
+    /// Whether anything is packed.
+    pub fn has_packed(&self) -> bool {
+        !self.packed.is_empty()
+    }
+
+    /// Whether [`go_on`] has something to do.
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// A segment has come. Its text if it has to stay packed.
     pub(super) fn admit(&mut self, block: &Block, stored: &[u8], budget: usize) -> Option<Arc<Packed>> {
         let len = block.text().len();
         if self.whole + len > budget
+            && block.holds_entities()
             && let Some(packed) = segment::packed(stored, &self.meter)
         {
             self.packed.push(packed.clone());
@@ -41,6 +57,11 @@ impl Texts {
         }
         self.whole += len;
         None
+    }
+
+    /// Those that no document is part of any more.
+    fn forget_unused(&mut self) {
+        self.packed.retain(|packed| Arc::strong_count(packed) > 1);
     }
 
     /// Segments are about to be stored: those that [`stored`] may need.
@@ -51,7 +72,8 @@ impl Texts {
     }
 }
 
-/// Segments were stored, these among them. Over the budget the documents in them are kept as they are stored.
+/// Segments were stored, these among them. Over the budget the documents in them are kept as they are stored, a few
+/// segments at a time.
 pub fn stored(state: &mut State, segments: Vec<Vec<u8>>, budget: usize) {
     if segments.is_empty() {
         return;
@@ -60,8 +82,19 @@ pub fn stored(state: &mut State, segments: Vec<Vec<u8>>, budget: usize) {
     let mut whole = 0;
     each_entity(state, &mut |entity| whole += entity.confirmed.as_ref().map_or(0, |row| unpacked(&row.doc)));
     state.texts.whole = whole;
-    for stored in segments.iter().filter(|_| whole > budget) {
-        keep_packed(state, stored);
+    if whole > budget {
+        state.texts.waiting.extend(segments);
+    }
+}
+
+/// Goes on with that.
+pub fn go_on(state: &mut State) {
+    let left = state.texts.waiting.len().saturating_sub(SLICE);
+    for stored in state.texts.waiting.split_off(left) {
+        keep_packed(state, &stored);
+    }
+    if left == 0 {
+        state.texts.forget_unused();
     }
 }
 
@@ -75,12 +108,13 @@ fn keep_packed(state: &mut State, stored: &[u8]) {
         return;
     };
     let mut saved = 0;
+    let mut once = Once::default();
     let _ = block.each(&mut |row| {
         let (Space::Entity, Some(body)) = (row.space, row.body) else { return };
         let entity = state.entities.get_mut(row.collection).and_then(|table| table.get_mut(row.id));
         let Some(entity) = entity.filter(|entity| entity.position == row.position) else { return };
         if let (Some(confirmed), Some(doc)) = (&mut entity.confirmed, document(block.text(), body))
-            && block.text().get(doc.clone()) == Some(confirmed.doc.get())
+            && block.text().get(doc.clone()) == Some(once.get(&confirmed.doc))
         {
             saved += unpacked(&confirmed.doc);
             confirmed.doc = Raw::packed(&packed, doc);
@@ -92,15 +126,23 @@ fn keep_packed(state: &mut State, stored: &[u8]) {
 
 /// Packs what was unpacked to be read, if that is much.
 pub fn close(state: &mut State, budget: usize) {
-    if state.texts.meter.read() > OPEN_TEXT_BYTES_MAX.min(budget) {
-        close_all(state);
+    let most = budget.clamp(OPEN_TEXT_BYTES_MIN, OPEN_TEXT_BYTES_MAX);
+    if state.texts.meter.read() > most {
+        close_oldest(state, most / 2);
     }
 }
 
 #[inline(never)]
-fn close_all(state: &mut State) {
+fn close_oldest(state: &mut State, most: usize) {
+    let mut open: Vec<&mut Arc<Packed>> = state.texts.packed.iter_mut().filter(|packed| packed.is_open()).collect();
+    open.sort_unstable_by_key(|packed| packed.turn());
+    let mut bytes = state.texts.meter.read();
     let mut anew: Vec<(usize, Arc<Packed>)> = Vec::new();
-    for packed in state.texts.packed.iter_mut().filter(|packed| packed.is_open()) {
+    for packed in open {
+        if bytes <= most {
+            break;
+        }
+        bytes = bytes.saturating_sub(packed.text_len());
         let fresh = packed.anew();
         anew.push((Arc::as_ptr(packed) as usize, fresh.clone()));
         *packed = fresh;
@@ -116,8 +158,7 @@ fn close_all(state: &mut State) {
         }
     });
     drop(anew);
-    // Those that no document is part of any more.
-    state.texts.packed.retain(|packed| Arc::strong_count(packed) > 1);
+    state.texts.forget_unused();
 }
 
 fn each_entity(state: &mut State, then: &mut dyn FnMut(&mut Entity)) {
@@ -139,4 +180,11 @@ pub fn visit<'a>(table: &'a Table<EntityId, Entity>, then: &mut dyn FnMut(&'a En
     });
     packed.sort_unstable_by_key(|(block, place, ..)| (*block, *place));
     packed.into_iter().for_each(|(_, _, id, entity)| then(id, entity));
+}
+
+/// Where the document of an entity lies: those of one packed text stand together in this order.
+pub fn place(state: &State, collection: &str, id: &str) -> (usize, u32) {
+    let confirmed = state.entity(collection, id).and_then(|entity| entity.confirmed.as_ref());
+    let packed = confirmed.and_then(|row| Some((row.doc.block()?, row.doc.place())));
+    packed.map_or((0, 0), |(block, place)| (Arc::as_ptr(block) as usize, place))
 }

@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tidewire_core::diff::{Diff, diff};
 use tidewire_core::ids::{CollectionName, EntityId, Owner, ReplicaId};
-use tidewire_core::json::JsonLimits;
 use tidewire_core::limits::LIVE_FRAME_BYTES_MAX;
 use tidewire_core::model::change::{Change, Delta};
 use tidewire_core::protocol::message::{Cursor, Scope, ServerMessage};
@@ -117,9 +115,6 @@ impl Reader {
         }
         let Some(delta) = self.delta(change, seq) else { return whole };
         let bytes = json::to_text(&delta).len();
-        if bytes >= whole {
-            return whole;
-        }
         change.doc = None;
         change.delta = Some(Box::new(delta));
         bytes
@@ -127,14 +122,10 @@ impl Reader {
 
     fn delta(&self, change: &Change, seq: u64) -> Option<Delta> {
         let versions = self.versions.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = versions.before(&change.c, &change.id, change.rev, seq)?.clone();
+        let version = versions.before(&change.c, &change.id, change.rev, seq)?;
         drop(versions);
-        if !self.scope.groups.iter().any(|group| version.groups.contains(group)) {
-            return None;
-        }
-        let read = |text: &str| json::parse(text.as_bytes(), JsonLimits::MESSAGE).ok();
-        let Diff { set, unset } = diff(&read(&version.doc)?, &read(change.doc.as_ref()?.get())?).ok()?;
-        Some(Delta { was: version.was, set, unset })
+        let doc = change.doc.as_ref()?.get();
+        version.was_seen_by(&self.scope.groups).then(|| version.delta(change.rev, doc))?
     }
 }
 

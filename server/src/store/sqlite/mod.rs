@@ -16,7 +16,7 @@ mod writer;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -58,7 +58,14 @@ struct Inner {
 
 /// By tenant: what those who listen are told.
 #[derive(Clone, Default)]
-struct Wakers(Arc<Mutex<HashMap<String, Channel>>>);
+struct Wakers(Arc<Mutex<Channels>>);
+
+#[derive(Default)]
+struct Channels {
+    by_tenant: HashMap<String, Channel>,
+    /// Bytes of all their versions.
+    bytes: usize,
+}
 
 /// The newest committed `seq`, and what entities were before.
 struct Channel {
@@ -179,27 +186,45 @@ impl Store {
 
 impl Wakers {
     fn subscribe(&self, tenant: &str) -> (watch::Receiver<u64>, Arc<Mutex<Versions>>) {
-        let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Tenants whom nobody listens to any more are dropped here, so that the map does not grow for ever.
-        wakers.retain(|name, channel| name == tenant || channel.newest.receiver_count() > 0);
+        let mut channels = self.channels();
+        channels.forget_silent(Some(tenant));
         let begin = || Channel { newest: watch::channel(0).0, versions: Arc::default() };
-        let channel = wakers.entry(tenant.to_owned()).or_insert_with(begin);
+        let channel = channels.by_tenant.entry(tenant.to_owned()).or_insert_with(begin);
         (channel.newest.subscribe(), Arc::clone(&channel.versions))
     }
 
     fn is_heard(&self, tenant: &str) -> bool {
-        let wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        wakers.get(tenant).is_some_and(|channel| channel.newest.receiver_count() > 0)
+        self.channels().by_tenant.get(tenant).is_some_and(|channel| channel.newest.receiver_count() > 0)
     }
 
     fn wake(&self, tenant: &str, seq: u64, replaced: Vec<Replaced>) {
-        let wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(channel) = wakers.get(tenant) {
+        let mut channels = self.channels();
+        if channels.bytes > versions::ALL_BYTES_MAX {
+            channels.forget_silent(None);
+        }
+        let most = if channels.bytes > versions::ALL_BYTES_MAX { versions::BYTES_MIN } else { versions::BYTES_MAX };
+        let Channels { by_tenant, bytes } = &mut *channels;
+        if let Some(channel) = by_tenant.get(tenant) {
             let mut versions = channel.versions.lock().unwrap_or_else(PoisonError::into_inner);
-            replaced.into_iter().for_each(|one| versions.add(one));
+            *bytes -= versions.bytes();
+            replaced.into_iter().for_each(|one| versions.add(one, most));
+            *bytes += versions.bytes();
             drop(versions);
             channel.newest.send_replace(seq);
         }
+    }
+
+    fn channels(&self) -> MutexGuard<'_, Channels> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Channels {
+    /// Drops the tenants whom nobody listens to any more, so that the map does not grow for ever.
+    fn forget_silent(&mut self, but: Option<&str>) {
+        self.by_tenant.retain(|name, channel| Some(name.as_str()) == but || channel.newest.receiver_count() > 0);
+        let bytes = |channel: &Channel| channel.versions.lock().unwrap_or_else(PoisonError::into_inner).bytes();
+        self.bytes = self.by_tenant.values().map(bytes).sum();
     }
 }
 

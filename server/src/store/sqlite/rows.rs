@@ -39,10 +39,11 @@ impl<'a> SqliteRows<'a> {
     }
 
     fn note(&mut self, collection: &CollectionName, id: &EntityId, stored: &Stored, groups: Vec<Group>) {
-        let (Some(replaced), Some((c, key, was, doc))) = (&mut self.replaced, self.read.take()) else { return };
-        if (&c, &key) == (collection, id) && was != stored.rev && !stored.deleted {
-            let version = Version { was, doc, groups };
-            replaced.push(Replaced { key: (c, key), rev: stored.rev, version });
+        // A conflict of the entity may be stored before it.
+        let is_it = |(c, key, ..): &mut (CollectionName, EntityId, Seq, String)| (&*c, &*key) == (collection, id);
+        let (Some(replaced), Some((c, key, was, doc))) = (&mut self.replaced, self.read.take_if(is_it)) else { return };
+        if was != stored.rev && !stored.deleted {
+            replaced.push(Replaced { key: (c, key), rev: stored.rev, version: Version::new(was, doc, groups) });
         }
     }
 
