@@ -48,6 +48,8 @@ pub enum Fault {
     Portal,
     /// Answered 200 with this text, as JSON or not.
     Says(String, bool),
+    /// Answered now; the answer arrives with [`World::deliver_late`].
+    Late,
     /// Carried out twice; the second answer comes back.
     Twice,
 }
@@ -91,6 +93,8 @@ pub struct World {
     /// Faults for the next pushes and pulls, in order.
     pub push_faults: VecDeque<Fault>,
     pub pull_faults: VecDeque<Fault>,
+    /// Answers that have not arrived yet.
+    late: Vec<(usize, u64, u16, String)>,
     /// Without it every request fails and no socket opens.
     pub network: bool,
     pub sockets: bool,
@@ -112,6 +116,7 @@ pub fn world() -> World {
         now: Now { wall_ms: 1_700_000_000_000, mono_ms: 1_000 },
         push_faults: VecDeque::new(),
         pull_faults: VecDeque::new(),
+        late: Vec::new(),
         network: true,
         sockets: true,
         user: "ada".into(),

@@ -36,6 +36,10 @@ impl World {
             Some(Fault::Status(status, retry)) => {
                 (status, retry, true, r#"{"code":"server-error","message":""}"#.to_owned())
             }
+            Some(Fault::Late) => {
+                let (status, text) = answer(self);
+                return self.late.push((tab, token, status, text));
+            }
             Some(Fault::Portal) => (200, None, false, "<html>Welcome to the hotel</html>".to_owned()),
             Some(Fault::Says(text, json)) => (200, None, json, text),
             Some(Fault::Twice) => {
@@ -56,6 +60,18 @@ impl World {
                 (status, None, true, text)
             }
         };
+        self.hand_over(tab, token, (status, retry_after_ms, json), &text);
+    }
+
+    /// What came too late comes now.
+    pub fn deliver_late(&mut self) {
+        for (tab, token, status, text) in std::mem::take(&mut self.late) {
+            self.hand_over(tab, token, (status, None, true), &text);
+        }
+    }
+
+    fn hand_over(&mut self, tab: usize, token: u64, head: (u16, Option<u64>, bool), text: &str) {
+        let (status, retry_after_ms, json) = head;
         self.bring(tab, Stream::Answer(token), Input::Response { token, status, retry_after_ms, json });
         let piece_bytes = if text.len() > 1_000_000 { 256 * 1024 } else { 700 };
         for piece in text.as_bytes().chunks(piece_bytes) {

@@ -29,6 +29,9 @@ pub(crate) struct Server {
     /// Tokens that are refused.
     pub refused: Vec<String>,
     pub pulls: usize,
+    /// Entities that were asked for one by one, and the status with which all of them are refused.
+    pub fetches: usize,
+    pub gives_none: Option<u16>,
     /// Pulls that asked for digests.
     pub verified: usize,
     /// What it says of its data is wrong.
@@ -103,6 +106,8 @@ impl Default for Server {
             page: 3,
             refused: Vec::new(),
             pulls: 0,
+            fetches: 0,
+            gives_none: None,
             verified: 0,
             wrong_digests: false,
             reject: None,
@@ -142,6 +147,10 @@ impl Server {
         }
         let failed = |status, code: &str| (status, json!({"code": code, "message": ""}).to_string());
         if let Some(path) = path.strip_prefix("entities/") {
+            self.fetches += 1;
+            if let Some(status) = self.gives_none {
+                return failed(status, "forbidden");
+            }
             return match self.entity(&user, path) {
                 Some(change) => (200, id_first(&change)),
                 None => failed(404, "not-found"),
