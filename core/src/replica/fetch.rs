@@ -5,10 +5,13 @@
 //! any tab: command ─► wanted ─► (message) ─► the leader: GET ─► Fetched ─► every tab: event `fetched`
 //! ```
 //!
-//! Who asked waits for the event, for as long as it likes. A request that fails is made again while somebody may wait.
+//! Who asked waits for the event, for as long as it likes. A request that fails is made again while somebody may wait; of
+//! one that the server refuses every tab hears `fetch-refused`, and it is not made again without a reason.
+//!
+//! The invariant: an answer takes effect only if nothing newer about its entity came while it was under way.
 
 use crate::error::Code;
-use crate::ids::{CollectionName, EntityId};
+use crate::ids::{CollectionName, EntityId, Rev};
 use crate::io::{Durability, Fetch, Now, Output, Token};
 use crate::json;
 use crate::json::{Fields, JsonLimits, Value};
@@ -26,12 +29,17 @@ use crate::store::state::Status;
 /// The beginning of what one tab tells another that it wants.
 pub(crate) const FETCH: &str = "fetch ";
 
+/// The beginning of what the leader tells the others that the server refused: an event follows.
+pub(crate) const REFUSED: &str = "refused ";
+
 /// What is wanted, and the requests under way.
 #[derive(Debug, Default)]
 pub struct Fetching {
     /// What the app asked for in some tab, and until when it may wait; taken out when the answer is in the log.
     wanted: Vec<(CollectionName, EntityId, u64)>,
     flights: Vec<Flight>,
+    /// What the server refused to give, though the app did not ask: not again before there is another token.
+    refused: Vec<(CollectionName, EntityId)>,
     pub(crate) backoff: Backoff,
     /// How often what was asked for was on the device, and how often not.
     pub(crate) counts: SmallMap<CollectionName, (u64, u64)>,
@@ -48,6 +56,10 @@ struct Flight {
     body: Vec<u8>,
     started_ms: u64,
     deadline_ms: u64,
+    /// The newest revision of it that was known when the server was asked: so old is the word that it has none.
+    known: Rev,
+    /// The newest one that came another way since then.
+    told: Rev,
     /// The answer is on its way into the log.
     landing: bool,
 }
@@ -59,6 +71,21 @@ impl Fetching {
 
     fn is_flying(&self, collection: &CollectionName, id: &EntityId) -> bool {
         self.flights.iter().any(|flight| flight.collection == *collection && flight.id == *id)
+    }
+
+    /// The server told of changes: an answer under way may be older. `all`: also of entities that they do not name.
+    pub(crate) fn hear(&mut self, changes: &[Change], all: bool) {
+        for flight in self.flights.iter_mut().filter(|flight| !flight.landing) {
+            for change in changes.iter().filter(|change| change.c == flight.collection && change.id == flight.id) {
+                flight.told = flight.told.max(change.rev);
+            }
+            flight.told = if all { Rev::MAX } else { flight.told };
+        }
+    }
+
+    /// There is another token: what one may see with it is another question.
+    pub(crate) fn token_came(&mut self) {
+        self.refused.clear();
     }
 }
 
@@ -130,26 +157,35 @@ impl Replica {
 
     fn next_fetches(&self) -> Vec<(CollectionName, EntityId)> {
         let fetching = &self.fetching;
+        let has_none = self.config.replicate.values().any(|options| options.is_none);
+        if fetching.wanted.is_empty() && self.evictions.refetch.is_empty() && !has_none {
+            return Vec::new();
+        }
         let mut next: Vec<(CollectionName, EntityId)> = Vec::new();
-        let mut add = |collection: &CollectionName, id: &EntityId| {
-            let is_new = !fetching.is_flying(collection, id) && !next.iter().any(|(c, i)| (c, i) == (collection, id));
-            if is_new && fetching.flights.len() + next.len() < FETCHES_MAX {
+        let mut add = |collection: &CollectionName, id: &EntityId, asks: bool| {
+            let is_it = |(c, i): &(CollectionName, EntityId)| (c, i) == (collection, id);
+            let is_new = !fetching.is_flying(collection, id) && !next.iter().any(is_it);
+            if is_new
+                && (asks || !fetching.refused.iter().any(is_it))
+                && fetching.flights.len() + next.len() < FETCHES_MAX
+            {
                 next.push((collection.clone(), id.clone()));
             }
         };
         for (collection, id, _) in &fetching.wanted {
-            add(collection, id);
+            add(collection, id, true);
         }
         // Edits that took effect where no pull tells of it.
-        for entry in self.state.queue.values().filter(|entry| matches!(entry.status, Status::Settled(_))) {
+        let queue = self.state.queue.values().filter(|_| has_none);
+        for entry in queue.filter(|entry| matches!(entry.status, Status::Settled(_))) {
             let (collection, id) = (&entry.edit.collection, &entry.edit.id);
             if self.config.is_none(collection) {
-                add(collection, id);
+                add(collection, id, false);
             }
         }
         // What the server changed while an edit of it was on its way into the log.
         for (collection, id) in &self.evictions.refetch {
-            add(collection, id);
+            add(collection, id, false);
         }
         next
     }
@@ -163,6 +199,7 @@ impl Replica {
         let (status, retry_after_ms, json, landing) = (0, 0, false, false);
         let started_ms = now.mono_ms;
         let body = Vec::new();
+        let (known, told) = (self.newest_of(&collection, &id), 0);
         self.fetching.flights.push(Flight {
             token,
             collection,
@@ -173,6 +210,8 @@ impl Replica {
             body,
             started_ms,
             deadline_ms,
+            known,
+            told,
             landing,
         });
     }
@@ -193,54 +232,86 @@ impl Replica {
     pub(crate) fn fetch_finished(&mut self, now: Now, token: Token) -> bool {
         let Some(flight) = self.fetching.flight(token) else { return false };
         let (status, retry_after_ms, started_ms) = (flight.status, flight.retry_after_ms, flight.started_ms);
-        let (collection, id) = (flight.collection.clone(), flight.id.clone());
+        let (told, c, id) = (flight.told, flight.collection.clone(), flight.id.clone());
         let body = std::mem::take(&mut flight.body);
         let error = json::parse(&body, JsonLimits::MESSAGE).ok().as_ref().and_then(ErrorBody::read);
         let row = match status {
-            200 if flight.json => Change::read(&body).ok().filter(|row| row.id == id && row.c == collection),
+            200 if flight.json => Change::read(&body).ok().filter(|row| row.id == id && row.c == c),
             404 if error.as_ref().is_some_and(|error| error.code == Code::NotFound) => {
-                Some(self.nothing(collection.clone(), id.clone()))
+                Some(Change { id, c, rev: flight.known, at: 0, by: None, g: Vec::new(), doc: None, delta: None, evicted: false })
             }
             _ => None,
         };
         match row {
             Some(row) => {
-                if let Some(flight) = self.fetching.flight(token) {
-                    flight.landing = true;
-                }
-                self.fetching.wanted.retain(|(c, i, _)| (c, i) != (&row.c, &row.id));
-                self.evictions.refetch.retain(|(c, i)| (c, i) != (&row.c, &row.id));
+                flight.landing = true;
                 self.fetching.backoff.reset();
                 self.metrics.pull_done(now.mono_ms - started_ms);
                 self.reached(now);
                 self.pushing.other_succeeded();
+                if row.rev < told {
+                    // It is asked for again.
+                    self.fetching.flights.retain(|flight| flight.token != token);
+                    return true;
+                }
                 let record = Fetched { fence: self.tabs.fence(), at: now.wall_ms, row };
                 self.append(vec![Record::Fetched(Box::new(record))], Durability::Relaxed);
             }
             None if self.refused(now, status, error.as_ref()) => {
                 self.fetching.flights.retain(|flight| flight.token != token);
             }
-            None => {
-                // What the server does not know, or does not give, is not asked again.
-                if (400..500).contains(&status) {
-                    self.fetching.wanted.retain(|(c, i, _)| (c, i) != (&collection, &id));
-                }
-                self.fetch_failed(now, token, retry_after_ms);
+            None if (400..500).contains(&status) && ![408, 425, 429].contains(&status) => {
+                self.fetch_refused(token, error);
             }
+            None => self.fetch_failed(now, token, retry_after_ms),
         }
         true
     }
 
-    /// The server has no such entity for this reader. Its word is as new as the newest edit that it has decided.
-    fn nothing(&self, c: CollectionName, id: EntityId) -> Change {
+    /// The server does not give it, and would not if it were asked again.
+    #[inline(never)]
+    fn fetch_refused(&mut self, token: Token, error: Option<ErrorBody>) {
+        let Some(at) = self.fetching.flights.iter().position(|flight| flight.token == token) else { return };
+        let Flight { collection, id, status, .. } = self.fetching.flights.remove(at);
+        self.metrics.failures += 1;
+        let code = error.map_or(Code::BadResponse, |error| error.code);
+        let message = format!("the server refused to give this entity, with HTTP {status}");
+        let before = self.fetching.wanted.len();
+        self.fetching.wanted.retain(|(c, i, _)| (c, i) != (&collection, &id));
+        if self.fetching.wanted.len() < before {
+            let error = json!({"code": code, "message": message, "retryable": false});
+            let event = json!({"type": "fetch-refused", "collection": collection, "id": id, "error": error});
+            self.output(Output::Broadcast(Message::Do(format!("{REFUSED}{}", json::write_text(&event))).encode()));
+            self.event(event);
+        } else {
+            self.event(json!({"type": "watchdog", "code": code, "message": message, "collection": collection}));
+            self.fetching.refused.push((collection, id));
+        }
+    }
+
+    /// Another tab's request was refused; it may have been this one's wish.
+    pub(crate) fn take_refusal(&mut self, text: &str) {
+        if let Ok(event) = json::parse(text.as_bytes(), JsonLimits::MESSAGE) {
+            self.event(event);
+        }
+    }
+
+    /// The answer is in the log.
+    pub(crate) fn fetch_landed(&mut self, collection: &CollectionName, id: &EntityId) {
+        self.fetching.wanted.retain(|(c, i, _)| (c, i) != (collection, id));
+        self.evictions.refetch.retain(|(c, i)| (c, i) != (collection, id));
+        self.event(json!({"type": "fetched", "collection": collection, "id": id}));
+    }
+
+    /// The newest revision that is known of an entity: what is shown, and edits that the server has decided.
+    fn newest_of(&self, c: &CollectionName, id: &EntityId) -> Rev {
         let entity = self.state.entity(c.as_str(), id.as_str());
         let confirmed = entity.and_then(|entity| entity.confirmed.as_ref()).map_or(0, |confirmed| confirmed.rev);
         let pending = entity.into_iter().flat_map(|entity| &entity.pending).filter_map(|n| self.state.queue.get(n));
-        let rev = pending.fold(confirmed, |rev, entry| match entry.status {
+        pending.fold(confirmed, |rev, entry| match entry.status {
             Status::Settled(settled) => rev.max(settled),
             _ => rev,
-        });
-        Change { id, c, rev, at: 0, by: None, g: Vec::new(), doc: None, delta: None, evicted: false }
+        })
     }
 
     fn fetch_failed(&mut self, now: Now, token: Token, retry_after_ms: u64) {

@@ -243,6 +243,7 @@ impl Replica {
         let Frame { cursor, changes, .. } = frame;
         self.live.tip = Some(cursor.clone());
         self.metrics.received(&changes);
+        self.fetching.hear(&changes, false);
         let (fence, at) = (self.tabs.fence(), self.arrival(now));
         let step = Changes { fence, at, cursor: Some(cursor), ..Changes::default() };
         // A row that is on its way into the log may have to go again.

@@ -271,7 +271,7 @@ impl Replica {
         }
         self.flush_changed();
         for (collection, id) in &effects.fetched {
-            self.event(json!({"type": "fetched", "collection": collection, "id": id}));
+            self.fetch_landed(collection, id);
         }
         if self.tabs.leads() {
             self.evictions.refetch.extend(effects.stale);

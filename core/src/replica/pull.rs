@@ -295,6 +295,9 @@ impl Replica {
             self.live.tip = tip;
         }
         self.metrics.received(&rows);
+        // What is forgotten, or not named in what comes whole, may be what an answer under way still has.
+        let erases = !last.forget_groups.is_empty() || !last.forget_collections.is_empty();
+        self.fetching.hear(&rows, erases || whole || !reread.is_empty());
         // What is not asked for any more goes little by little, as all does that is outside what is wanted.
         last.forget_collections.retain(|name| !self.config.is_none(name));
         let mut records = changes_records(last, self.sift(rows, marks));

@@ -128,6 +128,7 @@ impl Replica {
             Ok(Some(token)) => {
                 self.session.token = Auth::Has(token);
                 self.session.blocked = None;
+                self.fetching.token_came();
                 self.send_token();
             }
             Ok(None) => {

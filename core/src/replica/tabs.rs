@@ -7,7 +7,7 @@ use crate::json;
 use crate::json::{JsonLimits, Value};
 use crate::limits::{LEADER_ANSWER_MS, LEADER_SILENT_MS};
 use crate::log::record::Record;
-use crate::replica::fetch::FETCH;
+use crate::replica::fetch::{FETCH, REFUSED};
 use crate::replica::{Phase, Replica};
 
 /// What the app is told when a newer release has moved the data.
@@ -248,9 +248,10 @@ impl Replica {
             }
             Some(Message::Written { key }) => self.lane.wants_read |= key > self.state.last,
             Some(Message::Status { fence, status }) => self.leader_says(now, fence, status),
-            Some(Message::Do(what)) => match what.strip_prefix(FETCH) {
-                Some(wish) => self.take_wish(now, wish),
-                None => self.act(&what),
+            Some(Message::Do(what)) => match (what.strip_prefix(FETCH), what.strip_prefix(REFUSED)) {
+                (Some(wish), _) => self.take_wish(now, wish),
+                (_, Some(event)) => self.take_refusal(event),
+                _ => self.act(&what),
             },
             None => {}
         }
