@@ -44,6 +44,10 @@ export interface DbEvents {
 interface OwnEvents {
   /** An entity that was asked for is here now, or is not there. */
   fetched: { readonly collection: string; readonly id: string };
+  /** The store was left for another user's. */
+  left: object;
+  /** The server does not give one that was asked for. */
+  "fetch-refused": { readonly collection: string; readonly id: string; readonly error: WireError };
 }
 
 type AllEvents = DbEvents & OwnEvents;

@@ -265,6 +265,7 @@ export class Session implements SourceHost {
       if (!this.closed) this.#phase = "idle";
       this.#loaded = undefined;
       this.writes.left();
+      this.events.emit("left", {});
       // Nobody is shown what somebody else's store held.
       this.rows.invalidateAll();
       for (const source of this.#sources.values()) source.forget();

@@ -135,16 +135,11 @@ interface Settle<T> {
   over(): boolean;
 }
 
-/**
- * Waits for the server: until `begin` settles, the signal aborts, the time is over, or the status says that there is no
- * connection. Used by everything whose name says that it awaits the network.
- */
-export function waitFor<T>(
-  session: Session,
-  options: WaitOptions,
-  begin: (settle: Settle<T>) => () => void,
-): Promise<T> {
-  const { signal, timeoutMs } = options;
+/** Begins to wait, and returns what ends it. */
+type Begin<T> = (settle: Settle<T>) => () => void;
+
+/** Waits until `begin` settles, the signal aborts, or the time is over. */
+export function waitWithin<T>({ signal, timeoutMs }: WaitOptions, begin: Begin<T>): Promise<T> {
   if (signal?.aborted === true) return Promise.reject(abortedError(signal));
   return new Promise<T>((resolve, reject) => {
     const ends: (() => void)[] = [];
@@ -170,11 +165,23 @@ export function waitFor<T>(
       );
       ends.push(() => clearTimeout(timer));
     }
-    const refusal = session.refusal();
-    if (refusal !== undefined) return settle.reject(refusal);
     ends.push(begin(settle));
-    if (!over) ends.push(session.status.watch((status) => refuseUnconnected(status, settle), "sync", settle.reject));
     if (over) for (const end of ends) end();
+  });
+}
+
+/**
+ * Waits for the server: as `waitWithin`, and no longer than until the status says that there is no connection. Used by
+ * everything whose name says that it awaits the network.
+ */
+export function waitFor<T>(session: Session, options: WaitOptions, begin: Begin<T>): Promise<T> {
+  return waitWithin(options, (settle) => {
+    const refusal = session.refusal();
+    if (refusal !== undefined) return (settle.reject(refusal), () => undefined);
+    const end = begin(settle);
+    if (settle.over()) return end;
+    const unwatch = session.status.watch((status) => refuseUnconnected(status, settle), "sync", settle.reject);
+    return () => (end(), unwatch());
   });
 }
 
