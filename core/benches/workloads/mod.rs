@@ -10,6 +10,7 @@ use tidewire_core::diff::diff;
 use tidewire_core::ids::{CollectionName, EntityId, MutationId, ReplicaId};
 use tidewire_core::json;
 use tidewire_core::json::{Raw, Value};
+use tidewire_core::limits::EVICT_MS;
 use tidewire_core::log::record::{Commit, Record};
 use tidewire_core::merge::{Parking, PathRevs, Stored, TextSteps, merge};
 use tidewire_core::model::mutation::Mutation;
@@ -35,6 +36,7 @@ pub const ALL: &[Workload] = &[
     ("query/page with a new threshold", TIMES, pages),
     ("query/page after an edit", TIMES, pages_after_edits),
     ("write/patches of a field", TIMES, patches),
+    ("evict/rows beyond a bound", ROWS / 2, evictions),
 ];
 
 /// How often the small ones are done.
@@ -214,6 +216,28 @@ fn patches() -> Work {
             world.write(tab, json!({"op": "patch", "c": "deals", "id": id(turn), "set": {"/title": "another"}}));
         }
         world.settle();
+        world
+    })
+}
+
+/// Edits that wait, away from the server, refer to some of them.
+fn evictions() -> Work {
+    let options = json!({"collections": {
+        "deals": {"replicate": {"maxEntities": ROWS / 2}},
+        "people": {"refs": {"/deal": {"to": "deals"}}},
+    }});
+    let (mut world, tab) = device();
+    world.set_network(false);
+    world.kill(tab);
+    let tab = world.tab_with(world.tabs[tab].profile, options);
+    for turn in 0..TIMES {
+        let value = json!({"deal": id(turn)});
+        world.write(tab, json!({"op": "insert", "c": "people", "id": format!("p{turn}"), "value": value}));
+    }
+    world.settle();
+    work(move || {
+        world.run(2 * EVICT_MS);
+        assert_eq!(world.view(tab, "health")["collections"]["deals"]["count"], ROWS / 2);
         world
     })
 }
