@@ -194,6 +194,7 @@ impl Replica {
             Some(query) => matching(&query, &docs).into_iter().map(|matches| !matches).collect(),
             None => docs.iter().map(|_| options.is_none).collect(),
         };
+        let referred = self.referred_to(name);
         let is_connected = self.session.online && self.session.lost_ms.is_none();
         let mut ids = Vec::new();
         for ((id, row), is_guest) in rows.into_iter().zip(guests) {
@@ -203,7 +204,7 @@ impl Replica {
                 // Who is cut off could not have it again.
                 None => is_guest && is_connected && used + GUEST_MS < now.wall_ms,
             };
-            if is_over && !self.is_in_use(name, id) {
+            if is_over && !self.is_in_use(name, id, &referred) {
                 ids.push(id.clone());
             }
         }
@@ -226,7 +227,8 @@ impl Replica {
             return Vec::new();
         }
         rows.sort_unstable();
-        let may_go = rows.into_iter().map(|(.., id)| id).filter(|id| !self.is_in_use(name, id));
+        let referred = self.referred_to(name);
+        let may_go = rows.into_iter().map(|(.., id)| id).filter(|id| !self.is_in_use(name, id, &referred));
         may_go.take(too_many).cloned().collect()
     }
 
@@ -235,27 +237,31 @@ impl Replica {
         row.used.max(here.copied().unwrap_or_default())
     }
 
-    fn is_in_use(&self, name: &CollectionName, id: &EntityId) -> bool {
-        self.is_needed(name, id, 0) || self.is_referred_to(name, id)
+    /// `referred`: what [`referred_to`](Self::referred_to) says of the collection.
+    fn is_in_use(&self, name: &CollectionName, id: &EntityId, referred: &[String]) -> bool {
+        self.is_needed(name, id, 0) || referred.binary_search_by(|known| known.as_str().cmp(id.as_str())).is_ok()
     }
 
-    /// Whether an edit that waits refers to an entity.
-    fn is_referred_to(&self, name: &CollectionName, id: &EntityId) -> bool {
-        let refers = |edit: &Edit| {
+    /// The ids of a collection's entities that edits which wait refer to, in order.
+    fn referred_to(&self, name: &CollectionName) -> Vec<String> {
+        let mut ids = Vec::new();
+        let mut look = |edit: &Edit| {
             let refs = self.config.refs.get(edit.collection.as_str()).into_iter().flatten();
-            let mutation = edit.mutation();
-            refs.filter(|(_, to)| to == name).any(|(path, _)| {
-                mutation.set.iter().any(|(set, value)| {
+            for (path, _) in refs.filter(|(_, to)| to == name) {
+                for (set, value) in edit.mutation().set.iter() {
                     let mut whole = json!({});
                     document::set(&mut whole, set, value.clone());
-                    document::get(&whole, path).and_then(Value::as_str) == Some(id.as_str())
-                })
-            })
+                    ids.extend(document::get(&whole, path).and_then(Value::as_str).map(str::to_owned));
+                }
+            }
         };
-        let queued = self.state.queue.values().map(|entry| &entry.edit);
-        let letters = self.state.letters.values().map(|letter| &letter.edit);
-        let unfolded = self.writes.unfolded().flat_map(|write| &write.edits);
-        !self.config.refs.is_empty() && queued.chain(letters).chain(unfolded).any(refers)
+        if !self.config.refs.is_empty() {
+            self.state.queue.values().for_each(|entry| look(&entry.edit));
+            self.state.letters.values().for_each(|letter| look(&letter.edit));
+            self.writes.unfolded().flat_map(|write| &write.edits).for_each(look);
+        }
+        ids.sort_unstable();
+        ids
     }
 
     /// What health says of a collection of which only a part is kept.

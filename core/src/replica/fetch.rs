@@ -5,8 +5,8 @@
 //! any tab: command ─► wanted ─► (message) ─► the leader: GET ─► Fetched ─► every tab: event `fetched`
 //! ```
 //!
-//! Who asked waits for the event, for as long as it likes. A request that fails is made again while somebody may wait; of
-//! one that the server refuses every tab hears `fetch-refused`, and it is not made again without a reason.
+//! Who asked waits for the event, for as long as it likes. A request that fails is made again while somebody may wait.
+//! Of one that the server refuses every tab hears `fetch-refused`, and it is not made again without a reason.
 //!
 //! The invariant: an answer takes effect only if nothing newer about its entity came while it was under way.
 

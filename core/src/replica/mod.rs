@@ -246,11 +246,14 @@ impl Replica {
     }
 
     /// Tells the face what a record did.
-    pub(crate) fn announce(&mut self, effects: Effects) {
+    pub(crate) fn announce(&mut self, mut effects: Effects) {
+        if !effects.echoed.is_empty() {
+            effects.touched.sort_unstable();
+        }
         for (collection, id) in &effects.touched {
             self.touch(collection, id, effects.remote);
         }
-        for (collection, id) in effects.echoed.iter().filter(|key| !effects.touched.contains(key)) {
+        for (collection, id) in effects.echoed.iter().filter(|key| effects.touched.binary_search(key).is_err()) {
             self.touch(collection, id, false);
         }
         if effects.reset {
