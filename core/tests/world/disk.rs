@@ -22,11 +22,17 @@ pub struct Disk {
     pub operations: usize,
     /// Whatever their key, seals are not carried out.
     pub refuses_seals: bool,
+    /// So many bytes fit.
+    pub bytes_max: Option<usize>,
 }
 
 impl Disk {
     pub fn carry_out(&mut self, op: StoreOp) -> Result<StoreReply, StoreError> {
         self.operations += 1;
+        let bytes = self.bytes() + added(&op);
+        if self.bytes_max.is_some_and(|max| added(&op) > 0 && bytes > max) {
+            return Err(StoreError::Quota);
+        }
         Ok(match op {
             StoreOp::Load => StoreReply::Loaded {
                 state: self.state.clone(),
@@ -79,6 +85,17 @@ impl Disk {
         })
     }
 
+    /// What is stored, keys not counted.
+    pub fn bytes(&self) -> usize {
+        let all = self.log.values().chain(self.segments.values()).chain(self.directories.values()).chain(&self.state);
+        all.map(Vec::len).sum()
+    }
+
+    /// Nothing more fits.
+    pub fn fill(&mut self) {
+        self.bytes_max = Some(self.bytes());
+    }
+
     fn above(&self, after: u64) -> Vec<(u64, Vec<u8>)> {
         self.log.range(after + 1..).map(|(key, bytes)| (*key, bytes.clone())).collect()
     }
@@ -91,5 +108,16 @@ impl Disk {
             self.next_segment
         };
         segments.into_iter().map(one).collect()
+    }
+}
+
+/// What an operation writes. What it deletes makes room for the next one only.
+fn added(op: &StoreOp) -> usize {
+    let bytes = |all: &[NewSegment]| all.iter().map(|one| one.bytes.len() + one.directory.len()).sum::<usize>();
+    match op {
+        StoreOp::Append { records, .. } => records.iter().map(Vec::len).sum(),
+        StoreOp::Seal { record, segments, state, .. } => record.len() + state.len() + bytes(segments),
+        StoreOp::Clean { segments, .. } => bytes(segments),
+        _ => 0,
     }
 }
