@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::CoreError;
 use crate::ids::{CollectionName, EntityId};
 use crate::json::{self, Fields};
+use crate::log::record::is_zero;
 use crate::model::change::Change;
 use crate::small::SmallMap;
 
@@ -18,6 +19,9 @@ pub struct Evict {
     pub c: CollectionName,
     /// Which.
     pub ids: Vec<EntityId>,
+    /// Not those that came behind this key; 0: whichever.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub upto: u64,
 }
 
 /// One entity that was asked for by itself. Without a document: the server has none for this reader.
@@ -59,7 +63,8 @@ pub type Partial = SmallMap<CollectionName, String>;
 impl Evict {
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self, CoreError> {
         let c = CollectionName::read(fields.need("c")?)?;
-        Ok(Self { fence: fields.number("fence")?, c, ids: fields.list("ids", EntityId::read)? })
+        let upto = fields.number_or("upto", 0)?;
+        Ok(Self { fence: fields.number("fence")?, c, ids: fields.list("ids", EntityId::read)?, upto })
     }
 }
 

@@ -8,6 +8,7 @@ use crate::io::{Event, Now, Output, StoreError, StoreOp};
 use crate::log::record::{Record, Replica as Identity};
 use crate::replica::early::Round;
 use crate::replica::lane::Job;
+use crate::replica::room::Room;
 use crate::replica::tabs::{LOOK, Message};
 use crate::replica::{Phase, Replica};
 use crate::store::clean::Directories;
@@ -224,6 +225,7 @@ impl Replica {
         self.event(json!({"type": "storage", "storage": "indexeddb", "code": "storage-wiped"}));
         self.stop_network(now);
         self.lane.forget_server_records();
+        self.room = Room::default();
         self.rewrite_unsent();
         self.touch_everything();
         self.state = State::default();

@@ -161,7 +161,7 @@ impl Replica {
             }
         }
         let fence = self.tabs.fence();
-        let records = ids.chunks(EVICT_ROWS).map(|ids| Evict { fence, c: name.clone(), ids: ids.to_vec() });
+        let records = ids.chunks(EVICT_ROWS).map(|ids| Evict { fence, c: name.clone(), ids: ids.to_vec(), upto: 0 });
         let records = records.map(Record::Evict).collect();
         self.append(records, Durability::Relaxed);
         self.event(json!({"type": "health"}));
@@ -238,12 +238,12 @@ impl Replica {
     }
 
     /// `referred`: what [`referred_to`](Self::referred_to) says of the collection.
-    fn is_in_use(&self, name: &CollectionName, id: &EntityId, referred: &[String]) -> bool {
+    pub(crate) fn is_in_use(&self, name: &CollectionName, id: &EntityId, referred: &[String]) -> bool {
         self.is_needed(name, id, 0) || referred.binary_search_by(|known| known.as_str().cmp(id.as_str())).is_ok()
     }
 
     /// The ids of a collection's entities that edits which wait refer to, in order.
-    fn referred_to(&self, name: &CollectionName) -> Vec<String> {
+    pub(crate) fn referred_to(&self, name: &CollectionName) -> Vec<String> {
         let mut ids = Vec::new();
         let mut look = |edit: &Edit| {
             let refs = self.config.refs.get(edit.collection.as_str()).into_iter().flatten();

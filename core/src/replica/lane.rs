@@ -9,10 +9,12 @@ use std::rc::Rc;
 use crate::json;
 
 use crate::error::CoreError;
+use crate::ids::{CollectionName, EntityId};
 use crate::io::{Durability, Now, Output, StoreError, StoreOp, StoreReply, Token};
 use crate::limits::BROADCAST_BYTES_MAX;
 use crate::log::codec;
 use crate::log::record::Record;
+use crate::replica::room::Search;
 use crate::replica::tabs::Message;
 use crate::replica::{Phase, Replica};
 use crate::store::commit::fold_own;
@@ -71,6 +73,14 @@ pub(crate) enum Job {
     },
     CleanWrite {
         victims: Vec<u64>,
+        directories: Vec<crate::store::directory::Directory>,
+    },
+    /// Where to look for room.
+    RoomLook(Box<Search>),
+    RoomRead(Box<Search>),
+    RoomWrite {
+        victims: Vec<u64>,
+        going: Vec<(CollectionName, EntityId)>,
         directories: Vec<crate::store::directory::Directory>,
     },
     Erase,
@@ -156,6 +166,7 @@ impl Replica {
         if let Some(record) = introduction {
             bytes.insert(0, record.encode());
         }
+        bytes.extend(self.room_records());
         let bytes = Rc::new(bytes);
         let op = StoreOp::Append { records: bytes.clone(), durability };
         self.start_job(op, Job::Append { bytes, user, introduced });
@@ -188,6 +199,7 @@ impl Replica {
             (Job::LoadSegments(boot), StoreReply::Segments(segments)) => self.segments_loaded(now, *boot, segments),
             (Job::Append { bytes, user, introduced }, StoreReply::Appended { first_key }) => {
                 let key = first_key + u64::from(introduced);
+                self.room_was_there();
                 if user {
                     self.writes_have_keys(key);
                 } else if let Some(record) = bytes.get(usize::from(introduced)) {
@@ -213,6 +225,9 @@ impl Replica {
                 self.cleaned(&victims, &keys, directories);
             }
             (Job::CleanWrite { .. }, StoreReply::Refused) => self.sweep_refused(),
+            (job @ (Job::RoomLook(_) | Job::RoomRead(_) | Job::RoomWrite { .. }), reply) => {
+                self.room_done(now, job, reply);
+            }
             (Job::Erase, StoreReply::Erased) => self.erased(),
             _ => {
                 let message = "the store's answer does not fit what it was asked";
@@ -317,6 +332,12 @@ impl Replica {
 
     #[inline(never)]
     fn job_failed(&mut self, now: Now, job: Job, error: StoreError) {
+        if let (StoreError::Quota, Job::Append { bytes, user: true, .. }) = (error, &job)
+            && self.seek_room(now, bytes)
+        {
+            // What is only kept for convenience goes first.
+            return self.keep_writes();
+        }
         let told = self.lane.full && !matches!(job, Job::Append { user: true, .. });
         if error == StoreError::Quota && !told {
             self.event(json!({"type": "quota"}));
@@ -329,7 +350,7 @@ impl Replica {
                 // Whether it happened is unknown: the log tells.
                 self.lane.wants_read = error != StoreError::Quota;
                 if error == StoreError::Quota {
-                    return;
+                    return self.room_refused(now);
                 }
             }
             Job::Append { user: false, .. } => {
@@ -344,6 +365,10 @@ impl Replica {
             }
             Job::Read | Job::Check => self.lane.wants_read = true,
             Job::CleanRead { .. } | Job::CleanWrite { .. } => self.sweep_refused(),
+            Job::RoomLook(_) | Job::RoomRead(_) | Job::RoomWrite { .. } if error != StoreError::Wiped => {
+                return self.no_room(now);
+            }
+            Job::RoomLook(_) | Job::RoomRead(_) | Job::RoomWrite { .. } => {}
             // The log is whole without it, and writes need not wait for it.
             Job::Seal { .. } if error != StoreError::Wiped => return self.pause_upkeep(now),
             Job::Seal { .. } => {}

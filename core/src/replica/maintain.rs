@@ -98,7 +98,7 @@ impl Replica {
     fn start_seal(&mut self) {
         let upto = self.state.last;
         let record = Record::Sealed(Sealed { upto }).encode();
-        let packed = pack(&seal::rows(&self.state));
+        let packed = pack(&seal::rows(&self.state), &self.state.partial);
         let directories = packed.iter().map(|packed| packed.directory).collect();
         let texts = self.state.texts.to_keep(&packed, self.config.memory_bytes);
         let op = StoreOp::Seal {
@@ -201,7 +201,7 @@ impl Replica {
         let read = rows.len();
         let living = clean::survivors(&self.state, &self.maintenance.directories, &victims, rows);
         let stored = |directory: &Directory| directory.bytes;
-        let packed = pack(&living);
+        let packed = pack(&living, &self.state.partial);
         let before: u64 = victims.iter().filter_map(|key| self.maintenance.directories.get(key)).map(stored).sum();
         let after: u64 = packed.iter().map(|packed| packed.directory.bytes).sum();
         if living.len() == read && after * 10 > before * 9 && packed.len() >= victims.len() {
@@ -252,6 +252,6 @@ impl Replica {
     }
 }
 
-fn segments(packed: Vec<Packed>) -> Vec<NewSegment> {
+pub(crate) fn segments(packed: Vec<Packed>) -> Vec<NewSegment> {
     packed.into_iter().map(|packed| packed.stored).collect()
 }

@@ -34,6 +34,7 @@ pub mod push;
 pub mod query;
 mod refused;
 mod rewrite;
+mod room;
 pub mod rows;
 pub mod session;
 pub mod status;
@@ -59,6 +60,7 @@ use crate::replica::metrics::Metrics;
 use crate::replica::pull::Pulling;
 use crate::replica::push::Pushing;
 use crate::replica::query::Watches;
+use crate::replica::room::Room;
 use crate::replica::session::Session;
 use crate::replica::tabs::Tabs;
 use crate::replica::verify::Verifying;
@@ -85,6 +87,7 @@ pub struct Replica {
     pub(crate) verifying: Verifying,
     pub(crate) fetching: Fetching,
     pub(crate) evictions: Evictions,
+    pub(crate) room: Room,
     pub(crate) live: Live,
     pub(crate) maintenance: Maintenance,
     pub(crate) metrics: Metrics,
@@ -136,6 +139,7 @@ impl Replica {
             verifying: Verifying::default(),
             fetching: Fetching::default(),
             evictions: Evictions::default(),
+            room: Room::default(),
             live: Live::default(),
             maintenance: Maintenance::default(),
             metrics: Metrics::default(),

@@ -59,10 +59,16 @@ pub(super) fn left(state: &mut State, key: u64, row: Change, effects: &mut Effec
 pub(super) fn evict(state: &mut State, key: u64, evict: Evict, effects: &mut Effects) {
     for id in evict.ids {
         let entity = state.entity(evict.c.as_str(), id.as_str());
-        let is_here = entity.is_some_and(|entity| entity.confirmed.is_some());
-        if is_here && give_up(state, key, &evict.c, &id, 0) {
-            effects.touched.push((evict.c.clone(), id));
+        let is_meant = |entity: &Entity| evict.upto == 0 || entity.position <= evict.upto;
+        if !entity.is_some_and(|entity| entity.confirmed.is_some() && is_meant(entity)) {
+            continue;
         }
+        if !give_up(state, key, &evict.c, &id, 0) {
+            // An edit came between. Its segment may be gone already (`replica::room`).
+            state.dirty.entities.push((evict.c.clone(), id));
+            continue;
+        }
+        effects.touched.push((evict.c.clone(), id));
     }
     effects.remote = true;
 }

@@ -20,6 +20,7 @@ use crate::io::NewSegment;
 use crate::json::{Meter, Packed as Lz4};
 use crate::limits::SEGMENT_RAW_BYTES;
 use crate::log::codec;
+use crate::log::kept::Partial;
 use crate::store::directory::Directory;
 
 const SEGMENT_OF_BYTES: u8 = 1;
@@ -96,15 +97,19 @@ pub fn len(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Rows as segments, each with its directory record, none over the limit unless one row alone is. Entities and
-/// mutations share none: damage to what the server has must not take with it what it has not.
-pub fn pack(rows: &[Row]) -> Vec<Packed> {
+/// mutations share none: damage to what the server has must not take with it what it has not. Nor do collections of which a part is
+/// kept, `parts`, and others: whole segments of theirs are given up for room.
+pub fn pack(rows: &[Row], parts: &Partial) -> Vec<Packed> {
     let mut segments = Vec::new();
     let mut start = 0;
     let mut bytes = 0;
-    let mut space = None;
+    let mut kind = None;
     for (index, row) in rows.iter().enumerate() {
         let size = row_bytes(row);
-        let other = space.replace(row.space) != Some(row.space);
+        let is_part = !parts.is_empty() && parts.contains_key(row.collection.as_str());
+        let new = Some((row.space, is_part));
+        let other = kind != new;
+        kind = new;
         if bytes > 0 && (other || bytes + size > SEGMENT_RAW_BYTES) {
             segments.extend(rows.get(start..index).map(pack_one));
             start = index;
@@ -321,7 +326,7 @@ mod tests {
     fn rows_come_back_and_segments_stay_small() {
         let mut rows: Vec<Row> = (1..2_000).map(|id| row(id, 400)).collect();
         rows.push(Row { body: None, ..row(2_000, 0) });
-        let segments = pack(&rows);
+        let segments = pack(&rows, &Partial::new());
         assert!(segments.len() > 4);
         let back: Vec<Row> = segments.iter().flat_map(|packed| unpack(&packed.stored.bytes).unwrap()).collect();
         assert_eq!(back, rows);
@@ -369,7 +374,7 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_is_noticed() {
-        let bytes = pack(&[row(1, 40)]).remove(0).stored.bytes;
+        let bytes = pack(&[row(1, 40)], &Partial::new()).remove(0).stored.bytes;
         for index in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[index] ^= 1;

@@ -1,0 +1,214 @@
+//! Room for a write of the user's in a store that is full: rows that this device only keeps for its convenience go
+//! first.
+//!
+//! ```text
+//! append: quota ─► Load: where the segments are ─► read a slice of them, again until it is enough or all
+//!    ▲                                                                   │ none: the write is refused
+//!    └── once more, with `Evict` in the same transaction ◄── delete ◄────┘
+//! ```
+//!
+//! A full store may have no room for a record that says what goes, nor for what would be left of a segment. So whole
+//! segments are deleted first, and the log is told with the write that got their room. Until then memory holds more than
+//! the disk; after a reload the rows are given up all the same. Only where no segment can go whole are some written
+//! again without these rows.
+//!
+//! The invariant: no row goes that [`is_in_use`](Replica::is_in_use) protects, and a write is tried again once.
+
+use crate::ids::{CollectionName, EntityId};
+use crate::io::{Now, StoreError, StoreOp, StoreReply};
+use crate::json::json;
+use crate::limits::{CLEAN_SEGMENTS_SLICE, EVICT_ROWS, ROOM_BYTES, ROOM_MS};
+use crate::log::kept::Evict;
+use crate::log::record::Record;
+use crate::replica::Replica;
+use crate::replica::lane::Job;
+use crate::replica::maintain::segments;
+use crate::small::SmallMap;
+use crate::store::clean;
+use crate::store::directory::Directory;
+use crate::store::segment::{Row, Space, pack};
+
+type Targets = Vec<(CollectionName, EntityId)>;
+
+/// What is known of room.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    /// What waits was refused once, and this has been looked for.
+    tried: bool,
+    /// It came to nothing: not again before this.
+    not_before_ms: u64,
+    /// Rows whose segments are gone, as the log has not been told, and its last key when they went.
+    gone: Targets,
+    upto: u64,
+}
+
+/// A search under way.
+#[derive(Debug, Default)]
+pub(crate) struct Search {
+    wanted_bytes: u64,
+    found_bytes: u64,
+    fence: u64,
+    /// What edits refer to, by collection.
+    referred: SmallMap<CollectionName, Vec<String>>,
+    /// Segments that nobody has looked into yet.
+    keys: Vec<u64>,
+    /// Segments of which nothing has to stay, and the rows in them.
+    victims: Vec<u64>,
+    going: Targets,
+    /// Some of which less than half has to, and what.
+    mixed: Vec<u64>,
+    mixed_going: Targets,
+    staying: Vec<Row>,
+}
+
+impl Replica {
+    /// An append of the user's found no room. Says whether some is looked for now.
+    pub(crate) fn seek_room(&mut self, now: Now, bytes: &[Vec<u8>]) -> bool {
+        let is_cache = !self.config.replicate.is_empty() && self.config.url.is_some();
+        if self.room.tried || now.mono_ms < self.room.not_before_ms || !is_cache {
+            return false;
+        }
+        self.room.tried = true;
+        let wanted: usize = bytes.iter().map(Vec::len).sum();
+        let search = Search { wanted_bytes: 2 * wanted as u64 + ROOM_BYTES, ..Search::default() };
+        // Another tab may have sealed, swept or written since this one looked.
+        self.start_job(StoreOp::Load, Job::RoomLook(Box::new(search)));
+        true
+    }
+
+    pub(crate) fn room_done(&mut self, now: Now, job: Job, reply: StoreReply) {
+        match (job, reply) {
+            (Job::RoomLook(search), StoreReply::Loaded { fence, directories, log, .. }) => {
+                self.room_looked(now, *search, fence, &directories, log);
+            }
+            (Job::RoomRead(search), StoreReply::Segments(found)) => self.room_read(now, *search, found),
+            (Job::RoomWrite { victims, going, directories }, StoreReply::Written { keys }) => {
+                self.cleaned(&victims, &keys, directories);
+                self.room.upto = self.state.last;
+                for (name, _) in &going {
+                    *self.evictions.counts.or_default(name.clone()) += 1;
+                }
+                self.room.gone.extend(going);
+                self.event(json!({"type": "health"}));
+            }
+            _ => self.no_room(now),
+        }
+    }
+
+    fn room_looked(
+        &mut self,
+        now: Now,
+        mut search: Search,
+        fence: u64,
+        directories: &[(u64, Vec<u8>)],
+        log: Vec<(u64, Vec<u8>)>,
+    ) {
+        self.fold_all(now, log);
+        if !self.lane.is_idle() || self.state.moved {
+            // This tab did not know enough: it reads the store anew, and the write is tried again after that.
+            return;
+        }
+        self.sweep_refused();
+        for (key, bytes) in directories {
+            if let Ok(directory) = Directory::decode(bytes) {
+                self.maintenance.directories.insert(*key, directory);
+            }
+        }
+        for name in self.config.replicate.keys() {
+            search.referred.insert(name.clone(), self.referred_to(name));
+        }
+        search.fence = fence;
+        search.keys = self.maintenance.directories.keys().copied().collect();
+        self.search_on(now, search);
+    }
+
+    /// Reads the next segments, the oldest first, or makes an end.
+    fn search_on(&mut self, now: Now, mut search: Search) {
+        if search.found_bytes < search.wanted_bytes && !search.keys.is_empty() {
+            let rest = search.keys.split_off(search.keys.len().min(CLEAN_SEGMENTS_SLICE));
+            let keys = std::mem::replace(&mut search.keys, rest);
+            return self.start_job(StoreOp::ReadSegments { keys }, Job::RoomRead(Box::new(search)));
+        }
+        let Search { fence, mut victims, mut going, mixed, mixed_going, staying, .. } = search;
+        let mut packed = Vec::new();
+        if victims.is_empty() {
+            (victims, going) = (mixed, mixed_going);
+            packed = pack(&staying, &self.state.partial);
+        }
+        if victims.is_empty() {
+            return self.no_room(now);
+        }
+        let directories = packed.iter().map(|packed| packed.directory).collect();
+        let op = StoreOp::Clean { fence, victims: victims.clone(), segments: segments(packed) };
+        self.start_job(op, Job::RoomWrite { victims, going, directories });
+    }
+
+    fn room_read(&mut self, now: Now, mut search: Search, found: Vec<(u64, Option<Vec<u8>>)>) {
+        for (key, bytes) in found {
+            let Some(Ok(rows)) = bytes.as_deref().map(clean::unpack) else { continue };
+            search.victims.push(key);
+            let living = clean::survivors(&self.state, &self.maintenance.directories, &search.victims, rows);
+            let (mut going, mut staying) = (Vec::new(), Vec::new());
+            for row in living {
+                match self.may_go(&search, &row) {
+                    Some(target) => going.push(target),
+                    None => staying.push(row),
+                }
+            }
+            if staying.is_empty() {
+                search.going.extend(going);
+                search.found_bytes += self.maintenance.directories.get(&key).map_or(0, |directory| directory.bytes);
+                continue;
+            }
+            search.victims.pop();
+            if going.len() > staying.len() && search.mixed.len() < CLEAN_SEGMENTS_SLICE {
+                search.mixed.push(key);
+                search.mixed_going.extend(going);
+                search.staying.extend(staying);
+            }
+        }
+        self.search_on(now, search);
+    }
+
+    /// An entity that is only kept for convenience.
+    fn may_go(&self, search: &Search, row: &Row) -> Option<(CollectionName, EntityId)> {
+        let referred = search.referred.get(row.collection.as_str()).filter(|_| row.space == Space::Entity)?;
+        row.body.as_ref()?;
+        let (name, id) = (CollectionName::parse(&row.collection).ok()?, EntityId::parse(&row.id).ok()?);
+        (!self.is_in_use(&name, &id, referred)).then_some((name, id))
+    }
+
+    /// What the log has to be told of, with whatever it is given next.
+    pub(crate) fn room_records(&self) -> Vec<Vec<u8>> {
+        let (fence, upto) = (self.state.fence, self.room.upto);
+        let mut records = Vec::new();
+        for group in self.room.gone.chunk_by(|a, b| a.0 == b.0) {
+            for part in group.chunks(EVICT_ROWS) {
+                let ids = part.iter().map(|(_, id)| id.clone()).collect();
+                let c = part.first().map(|(name, _)| name.clone());
+                records.extend(c.map(|c| Record::Evict(Evict { fence, c, ids, upto }).encode()));
+            }
+        }
+        records
+    }
+
+    /// An append had room.
+    pub(crate) fn room_was_there(&mut self) {
+        self.room.tried = false;
+        self.room.gone.clear();
+    }
+
+    /// The write is refused after all.
+    pub(crate) fn room_refused(&mut self, now: Now) {
+        if std::mem::take(&mut self.room.tried) {
+            self.room.not_before_ms = now.mono_ms + ROOM_MS;
+        }
+    }
+
+    /// There is none to be had.
+    pub(crate) fn no_room(&mut self, now: Now) {
+        self.room_refused(now);
+        self.event(json!({"type": "quota"}));
+        self.fail_writes(StoreError::Quota);
+    }
+}
