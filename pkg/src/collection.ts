@@ -52,8 +52,8 @@ export interface Collection<I, T, N = {}> {
   /**
    * The row, from the server if it is not on this device: for collections of which only a part is kept. It is kept like
    * any other then. `undefined`: there is none, or none for this user. Rejects `offline`, `paused` and `timeout` (10 s
-   * from the call unless told otherwise), `closed` when another user signs in or this one out, `wasm-load` when the part
-   * of the module that syncs could not be loaded, and with the server's own error, such as `forbidden`.
+   * from the call unless told otherwise), `closed` when another user signs in or this one out, `wasm-load` when the
+   * part of the module that syncs could not be loaded, and with the server's own error, such as `forbidden`.
    */
   fetch(id: string, options?: WaitOptions): Promise<Row<T> | undefined>;
   live(id: string): Live<Row<T> | undefined>;

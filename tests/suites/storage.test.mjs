@@ -36,8 +36,15 @@ function faults() {
   const { transaction } = IDBDatabase.prototype;
   const full = new WeakSet();
   const take = (fault) => window.fault === fault && ((window.fault = undefined), true);
+  // There is no room in the log until somebody deletes segments.
+  const { delete: remove } = IDBObjectStore.prototype;
+  IDBObjectStore.prototype.delete = function (key) {
+    if (this.name === "segs") take("full");
+    return remove.call(this, key);
+  };
   proto.commit = function () {
-    if (take("quota")) full.add(this);
+    if (window.fault === "full" && this.objectStoreNames.contains("log")) full.add(this);
+    else if (take("quota")) full.add(this);
     else if (!take("abort")) return commit.call(this);
     return this.abort();
   };
@@ -115,6 +122,40 @@ describe("storage", () => {
       return { code, titles: (await window.tw.rows("todos")).map((row) => row.title).sort() };
     });
     assert.deepEqual(outcome, { code: "quota", titles: ["after", "first"] });
+  });
+
+  scenario(stack, "rows that are only kept go before a write is refused", async (world) => {
+    const count = 1_000;
+    const office = await world.device({ name: "office" });
+    await office.run(async (count) => {
+      const noise = () => crypto.randomUUID() + crypto.randomUUID() + crypto.randomUUID() + crypto.randomUUID();
+      const todos = Array.from({ length: count }, (_, i) => ({ id: `t${i}`, title: `${i} ${noise()} ${noise()}` }));
+      await window.tw.db.todos.insertMany(todos);
+    }, count);
+    await office.synced({ timeoutMs: 30_000 });
+    const device = await world.device({ collections: { todos: { replicate: { maxEntities: 1_000_000 } } } });
+    await device.synced({ timeoutMs: 30_000 });
+    await device.until("rows in segments", countOf, "segs");
+    device.offline();
+    await device.run(faults);
+    const rows = await device.run(async () => {
+      const { db } = window.tw;
+      await db.todos.update("t7", { title: "edited" });
+      window.fault = "full";
+      await db.todos.insert({ id: "new", title: "needs room" });
+      const rows = await window.tw.rows("todos");
+      return { fault: window.fault, titles: rows.map((row) => row.title) };
+    });
+    assert.equal(rows.fault, undefined, "segments were deleted");
+    assert.ok(rows.titles.length < count, `${rows.titles.length} rows`);
+    assert.ok(rows.titles.includes("edited") && rows.titles.includes("needs room"));
+    await device.reload();
+    assert.deepEqual((await device.rows("todos")).map((row) => row.title).sort(), rows.titles.sort());
+    device.online();
+    await device.synced({ timeoutMs: 30_000 });
+    const stored = await world.rows("todos");
+    assert.equal(stored.size, count + 1, "nothing was deleted");
+    assert.equal(stored.get("t7").title, "edited");
   });
 
   scenario(stack, "a row is answered before the store is read, and stays the same object", async (world) => {

@@ -338,6 +338,10 @@ impl Replica {
             // What is only kept for convenience goes first.
             return self.keep_writes();
         }
+        let is_search = matches!(job, Job::RoomLook(_) | Job::RoomRead(_) | Job::RoomWrite { .. });
+        if is_search && error != StoreError::Wiped {
+            return self.no_room(now);
+        }
         let told = self.lane.full && !matches!(job, Job::Append { user: true, .. });
         if error == StoreError::Quota && !told {
             self.event(json!({"type": "quota"}));
@@ -365,9 +369,6 @@ impl Replica {
             }
             Job::Read | Job::Check => self.lane.wants_read = true,
             Job::CleanRead { .. } | Job::CleanWrite { .. } => self.sweep_refused(),
-            Job::RoomLook(_) | Job::RoomRead(_) | Job::RoomWrite { .. } if error != StoreError::Wiped => {
-                return self.no_room(now);
-            }
             Job::RoomLook(_) | Job::RoomRead(_) | Job::RoomWrite { .. } => {}
             // The log is whole without it, and writes need not wait for it.
             Job::Seal { .. } if error != StoreError::Wiped => return self.pause_upkeep(now),

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! A full store may have no room for a record that says what goes, nor for what would be left of a segment. So whole
-//! segments are deleted first, and the log is told with the write that got their room. Until then memory holds more than
-//! the disk; after a reload the rows are given up all the same. Only where no segment can go whole are some written
-//! again without these rows.
+//! segments are deleted first, and the log is told with the write that got their room. Until then memory holds more
+//! than the disk; after a reload the rows are given up all the same. Only where no segment can go whole some are
+//! written again without these rows.
 //!
 //! The invariant: no row goes that [`is_in_use`](Replica::is_in_use) protects, and a write is tried again once.
 
@@ -145,6 +145,9 @@ impl Replica {
 
     fn room_read(&mut self, now: Now, mut search: Search, found: Vec<(u64, Option<Vec<u8>>)>) {
         for (key, bytes) in found {
+            if search.found_bytes >= search.wanted_bytes {
+                break;
+            }
             let Some(Ok(rows)) = bytes.as_deref().map(clean::unpack) else { continue };
             search.victims.push(key);
             let living = clean::survivors(&self.state, &self.maintenance.directories, &search.victims, rows);

@@ -97,8 +97,8 @@ pub fn len(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Rows as segments, each with its directory record, none over the limit unless one row alone is. Entities and
-/// mutations share none: damage to what the server has must not take with it what it has not. Nor do collections of which a part is
-/// kept, `parts`, and others: whole segments of theirs are given up for room.
+/// mutations share none: damage to what the server has must not take with it what it has not. Nor do collections of
+/// which a part is kept, `parts`, and others: whole segments of theirs are given up for room.
 pub fn pack(rows: &[Row], parts: &Partial) -> Vec<Packed> {
     let mut segments = Vec::new();
     let mut start = 0;

@@ -18,6 +18,7 @@ pub struct Disk {
     pub appends: usize,
     pub seals: usize,
     pub cleans: usize,
+    pub loads: usize,
     /// Everything that it was asked.
     pub operations: usize,
     /// Whatever their key, seals are not carried out.
@@ -34,12 +35,15 @@ impl Disk {
             return Err(StoreError::Quota);
         }
         Ok(match op {
-            StoreOp::Load => StoreReply::Loaded {
-                state: self.state.clone(),
-                fence: self.fence,
-                directories: self.directories.clone().into_iter().collect(),
-                log: self.above(self.upto),
-            },
+            StoreOp::Load => {
+                self.loads += 1;
+                StoreReply::Loaded {
+                    state: self.state.clone(),
+                    fence: self.fence,
+                    directories: self.directories.clone().into_iter().collect(),
+                    log: self.above(self.upto),
+                }
+            }
             StoreOp::ReadSegments { keys } => {
                 StoreReply::Segments(keys.iter().map(|key| (*key, self.segments.get(key).cloned())).collect())
             }
