@@ -1,0 +1,161 @@
+//! A store that was lost and replaced: what waits, what was refused and what was claimed in it is in the new one, each
+//! once and as it was.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod world;
+
+use tidewire_core::error::Code;
+use tidewire_core::ids::MutationId;
+use tidewire_core::json;
+use tidewire_core::json::{Raw, Value};
+use tidewire_core::log::record::{Adopt, Commit, Record};
+use tidewire_core::model::edit::Edit;
+use tidewire_core::store::fold::fold;
+use tidewire_core::store::state::{Letter, Reason, State};
+use world::{Fault, World, inc, insert, pair, set, world};
+
+fn wipe(world: &mut World, tab: usize) {
+    let profile = world.tabs[tab].profile;
+    world.disks[profile] = world::disk::Disk::default();
+}
+
+/// Without their numbers, which are others.
+fn failed(world: &World, tab: usize) -> Vec<Value> {
+    let failed = world.view(tab, "queue")["failed"].clone();
+    let told = |entry: &Value| json!([entry["collection"], entry["id"], entry["set"], entry["error"]]);
+    failed.as_array().unwrap().iter().map(told).collect()
+}
+
+#[test]
+fn dead_letters_of_a_store_that_was_lost_are_kept_with_their_reasons() {
+    let (mut world, a, b) = pair();
+    let other = world.tab(world.tabs[a].profile);
+    world.server.reject = Some(("/f".into(), json!("bad")));
+    world.write(a, set("d1", "/f", "bad"));
+    world.run(1_000);
+    world.set_network(false);
+    world.write(a, set("d1", "/g", "waits"));
+    world.settle();
+    let before = failed(&world, a);
+    assert_eq!((before.len(), &before[0][3]["code"]), (1, &json!("invalid")));
+    wipe(&mut world, a);
+    world.write(a, set("d1", "/h", "after the wipe"));
+    world.run(1_000);
+    for tab in [a, other] {
+        assert_eq!(failed(&world, tab), before);
+        assert_eq!(world.view(tab, "status")["pending"], 2);
+    }
+    world.kill(other);
+    let a = world.reload(a);
+    assert_eq!(failed(&world, a), before);
+    world.server.reject = None;
+    world.set_network(true);
+    world.command(a, json!({"do": "retry", "n": world.view(a, "queue")["failed"][0]["n"]}));
+    world.run(5_000);
+    assert_eq!(world.view(a, "queue"), json!({"pending": [], "failed": []}));
+    let row = world.row(b, "d1").unwrap();
+    assert_eq!((&row["f"], &row["g"], &row["h"]), (&json!("bad"), &json!("waits"), &json!("after the wipe")));
+}
+
+#[test]
+fn rule_24_an_edit_against_another_history_stays_one() {
+    let (mut world, a, _) = pair();
+    world.write(a, set("d1", "/f", "kept"));
+    world.run(1_000);
+    // The server was restored: what it had acknowledged goes up again, against nothing.
+    world.server.history = "h2".into();
+    world.push_faults.extend(vec![Fault::Lost; 30]);
+    world.set_network(false);
+    world.set_network(true);
+    world.run(3_000);
+    world.set_network(false);
+    let old = |push: &Value| push["mutations"].as_array().unwrap().iter().filter(|item| item["old"] == true).count();
+    let again = old(world.tabs[a].pushes.last().unwrap());
+    assert!(again > 0);
+    wipe(&mut world, a);
+    world.write(a, set("d1", "/g", "after the wipe"));
+    world.run(1_000);
+    world.push_faults.clear();
+    let before = world.tabs[a].pushes.len();
+    world.set_network(true);
+    world.run(5_000);
+    assert_eq!(world.tabs[a].pushes[before..].iter().map(old).sum::<usize>(), again);
+}
+
+/// What a write of a new device comes to in its log.
+fn bytes_of(op: Value) -> Raw {
+    let mut world = world();
+    let a = world.device();
+    world.set_network(false);
+    world.write(a, op);
+    world.settle();
+    let last = world.disks[0].log.values().last().unwrap().clone();
+    let Ok(Record::Commit(Commit { mutations, .. })) = Record::decode(&last) else { panic!("no commit") };
+    mutations[0].clone()
+}
+
+#[test]
+fn the_number_that_an_adopted_edit_retries_is_of_the_store_that_it_comes_from() {
+    let n = MutationId(5, 0);
+    let mut retry: Value = serde_json::from_str(bytes_of(insert("d2", json!({}))).get()).unwrap();
+    retry["retry_of"] = json!(n);
+    let mut state = State::default();
+    let reason = Reason { code: Code::Invalid, path: None, message: "no".into(), at: 1 };
+    let edit = Edit::read(bytes_of(insert("d1", json!({})))).unwrap();
+    state.letters.insert(n, Letter { edit, reason, position: 5 });
+    let adopt = json!({"source": "elsewhere", "from": [n], "mutations": [retry]});
+    let adopt: Adopt = serde_json::from_str(&adopt.to_string()).unwrap();
+    fold(&mut state, 6, Record::Adopt(adopt), 0).unwrap();
+    assert!(state.letters.get(&n).is_some());
+    assert_eq!(state.queue.len(), 1);
+}
+
+/// Nobody's store with edits that Ann has claimed, and hers.
+fn claimed(world: &mut World) -> (usize, usize, Value) {
+    let profile = world.profile();
+    let source = world.tab_with(profile, json!({"url": null}));
+    world.write(source, insert("d0", json!({"votes": 1})));
+    world.write_all(source, true, json!([inc("d0", "/votes", 10), set("d0", "/by", "tx")]));
+    world.settle();
+    let target = world.device();
+    world.command(source, json!({"do": "claim", "to": "ann"}));
+    world.settle();
+    let found = world.command(source, json!({"do": "claimed", "to": "ann"}));
+    (source, target, found)
+}
+
+#[test]
+fn what_was_claimed_in_a_store_that_was_lost_stays_that_users_and_counts_once() {
+    for adopted in [false, true] {
+        let mut world = world();
+        let (source, target, found) = claimed(&mut world);
+        let adopt = |world: &mut World, found: &Value| {
+            world.command(target, json!({"do": "adopt", "records": found["records"]}));
+            world.settle();
+        };
+        if adopted {
+            adopt(&mut world, &found);
+            world.run(2_000);
+        }
+        wipe(&mut world, source);
+        world.write(source, insert("d1", json!({})));
+        world.settle();
+        assert!(world.row(source, "d0").is_none(), "what is claimed is not shown");
+        let others = world.command(source, json!({"do": "claimed", "to": "bob"}));
+        assert_eq!((&others["records"], &others["pending"]), (&json!([]), &json!(1)), "{others}");
+        world.kill(source);
+        let profile = world.tabs[source].profile;
+        let source = world.tab_with(profile, json!({"url": null}));
+        let found = world.command(source, json!({"do": "claimed", "to": "ann"}));
+        assert_eq!(found["records"][0]["mutations"].as_array().map(Vec::len), Some(3), "{found}");
+        adopt(&mut world, &found);
+        world.command(source, json!({"do": "claim", "to": "ann", "done": found["done"]}));
+        world.run(5_000);
+        let row = world.row(target, "d0").unwrap();
+        assert_eq!((&row["votes"], &row["by"]), (&json!(11), &json!("tx")), "adopted before: {adopted}");
+        assert_eq!(world.view(target, "queue"), json!({"pending": [], "failed": []}));
+        let left = world.command(source, json!({"do": "claimed", "to": "ann"}));
+        assert_eq!((&left["records"], &left["pending"]), (&json!([]), &json!(1)));
+    }
+}
