@@ -6,6 +6,7 @@ use crate::error::CoreError;
 use crate::ids::{MutationId, ReplicaId};
 use crate::json::{self, Fields, Raw};
 use crate::log::record::read_tx;
+use crate::model::verdict::Reason;
 
 /// In the store of nobody: whose its edits are. The fold decides: each edit is the first one's who claims it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -18,8 +19,8 @@ pub struct Claim {
     pub done: Option<MutationId>,
 }
 
-/// Edits that were claimed for the user of this store, or that waited in the one that it replaces. Here they are new,
-/// under the numbers of this record.
+/// Edits that were claimed for the user of this store, or that waited, or were refused, in the one that it replaces.
+/// Here they are new, under the numbers of this record.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Adopt {
     /// The store that they come from.
@@ -31,6 +32,15 @@ pub struct Adopt {
     /// As in a commit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tx: Vec<(u32, u32)>,
+    /// Indices of those whose `base_rev` is of another history of the server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub old: Vec<u64>,
+    /// Dead letters, all of them: why each is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Reason>,
+    /// They are claimed for a user (`store::adopt::mark_of`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<u64>,
 }
 
 impl Claim {
@@ -45,6 +55,12 @@ impl Claim {
 }
 
 impl Adopt {
+    /// Nothing yet.
+    pub fn of(source: ReplicaId, claimed: Option<u64>) -> Self {
+        let (from, mutations, tx, old, reasons) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { source, from, mutations, tx, old, reasons, claimed }
+    }
+
     /// Reads it from JSON, but for its mutations.
     ///
     /// # Errors
@@ -55,6 +71,9 @@ impl Adopt {
             from: fields.list("from", MutationId::read)?,
             mutations,
             tx: fields.list("tx", read_tx)?,
+            old: fields.list("old", json::number)?,
+            reasons: fields.list("reasons", Reason::read)?,
+            claimed: fields.opt("claimed", json::number)?,
         })
     }
 }

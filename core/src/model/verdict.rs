@@ -168,3 +168,33 @@ impl Overwritten {
         })
     }
 }
+
+/// Why a mutation is a dead letter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The server's code.
+    pub code: Code,
+    /// The field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Path>,
+    /// What to do.
+    pub message: String,
+    /// When it was rejected, by the device's clock.
+    pub at: u64,
+}
+
+impl Reason {
+    /// Reads it from JSON.
+    ///
+    /// # Errors
+    /// `bad-message` or `bad-path`.
+    pub fn read(value: &Value) -> Result<Self, CoreError> {
+        let fields = Fields::of(value)?;
+        Ok(Self {
+            code: Code::parse(fields.text("code")?),
+            path: fields.opt("path", Path::read)?,
+            message: fields.text("message")?.to_owned(),
+            at: fields.number("at")?,
+        })
+    }
+}

@@ -10,6 +10,7 @@
 //! store that was lost had not got through goes into the new one the same way.
 
 use crate::error::CoreError;
+use crate::ids::MutationId;
 use crate::json;
 use crate::json::{Fields, Raw, Value};
 use crate::limits::RECORD_BYTES;
@@ -17,7 +18,7 @@ use crate::log::record::{Adopt, Claim, Record};
 use crate::model::edit::Edit;
 use crate::replica::Replica;
 use crate::store::adopt::{is_nobodys, mark_of};
-use crate::store::state::{Entry, Status};
+use crate::store::state::{Entry, Reason, Status};
 
 /// One step.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ impl Replica {
     }
 
     fn claimed(&self, mark: u64) -> Value {
-        let adopted = self.adoptable(&|entry| entry.status == Status::Claimed(mark));
+        let adopted = self.adoptable(&|entry| entry.status == Status::Claimed(mark), false);
         let done = adopted.last().and_then(|(record, _)| record.from.last().copied());
         let mut records: Vec<Adopt> = adopted.into_iter().map(|(record, _)| record).collect();
         for record in &mut records {
@@ -79,29 +80,44 @@ impl Replica {
         json!({"pending": self.unclaimed(), "done": done, "records": records})
     }
 
-    /// Queued edits as records of bounded size for another store; a transaction stays whole.
-    pub(crate) fn adoptable(&self, takes: &dyn Fn(&Entry) -> bool) -> Vec<(Adopt, Vec<Edit>)> {
+    /// Queued edits as records of bounded size for another store; a transaction stays whole. Beside each record what it
+    /// shows. `replaced`: for the one in the place of this one, where claims stand and dead letters are kept.
+    pub(crate) fn adoptable(&self, takes: &dyn Fn(&Entry) -> bool, replaced: bool) -> Vec<(Adopt, Vec<Edit>)> {
+        let queue = self.state.queue.iter().filter(|(_, entry)| takes(entry));
+        let mut all: Vec<(MutationId, &Edit, Option<&Entry>, Option<&Reason>)> =
+            queue.map(|(n, entry)| (*n, &entry.edit, Some(entry), None)).collect();
+        let letters = self.state.letters.iter().filter(|_| replaced);
+        all.extend(letters.map(|(n, letter)| (*n, &letter.edit, None, Some(&letter.reason))));
+        all.sort_unstable_by_key(|(n, ..)| *n);
         let mut records: Vec<(Adopt, Vec<Edit>)> = Vec::new();
-        let (mut bytes, mut tx) = (0, None);
-        for (n, entry) in self.state.queue.iter().filter(|(_, entry)| takes(entry)) {
+        let (mut bytes, mut tx, mut kind) = (0, None, (false, None));
+        for (n, edit, entry, reason) in all {
             let Some(source) = self.state.replica.clone() else { break };
-            let same = entry.tx.is_some() && entry.tx == tx;
-            bytes += entry.edit.raw.get().len();
-            if records.is_empty() || !same && bytes > RECORD_BYTES {
-                bytes = entry.edit.raw.get().len();
-                let record = Adopt { source, from: Vec::new(), mutations: Vec::new(), tx: Vec::new() };
-                records.push((record, Vec::new()));
+            let claimed = match entry.map(|entry| entry.status) {
+                Some(Status::Claimed(mark)) if replaced => Some(mark),
+                _ => None,
+            };
+            let next = (reason.is_some(), claimed);
+            let member = entry.and_then(|entry| entry.tx);
+            let same = member.is_some() && member == tx;
+            bytes += edit.raw.get().len();
+            if records.is_empty() || kind != next || !same && bytes > RECORD_BYTES {
+                bytes = edit.raw.get().len();
+                records.push((Adopt::of(source, claimed), Vec::new()));
             }
-            let Some((record, edits)) = records.last_mut() else { break };
+            (tx, kind) = (member, next);
+            let Some((record, shown)) = records.last_mut() else { break };
+            let index = record.from.len() as u32;
             match record.tx.last_mut() {
                 Some((_, len)) if same => *len += 1,
-                _ if entry.tx.is_some() => record.tx.push((record.from.len() as u32, 1)),
+                _ if member.is_some() => record.tx.push((index, 1)),
                 _ => {}
             }
-            record.from.push(*n);
-            record.mutations.push(entry.edit.raw.clone());
-            edits.push(entry.edit.clone());
-            tx = entry.tx;
+            record.old.extend(entry.filter(|entry| entry.old).map(|_| u64::from(index)));
+            record.reasons.extend(reason.cloned());
+            record.from.push(n);
+            record.mutations.push(edit.raw.clone());
+            shown.extend(Some(edit).filter(|_| next == (false, None)).cloned());
         }
         records
     }

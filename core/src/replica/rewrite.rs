@@ -1,15 +1,17 @@
 //! The store was replaced by a new one: what the old one had not got through, and what no server has, is written again.
 //!
-//! Every tab that had the old one open does so. The queue is adopted under its old numbers, so the fold takes each edit
-//! once; local values are put back under the time of their own, so none takes the place of a later one.
+//! Every tab that had the old one open does so. The queue and the dead letters are adopted under their old numbers, so
+//! the fold takes each edit once; what a user claimed stays claimed. Local values are put back under the time of their
+//! own, so none takes the place of a later one.
 
 use crate::log::record::Record;
 use crate::replica::Replica;
-use crate::store::state::Status;
+use crate::store::state::{Entry, Status};
 
 impl Replica {
     pub(crate) fn rewrite_unsent(&mut self) {
-        let records = self.adoptable(&|entry| matches!(entry.status, Status::Queued | Status::Held { .. }));
+        let waits = |entry: &Entry| matches!(entry.status, Status::Queued | Status::Held { .. } | Status::Claimed(_));
+        let records = self.adoptable(&waits, true);
         let later = std::mem::take(&mut self.writes.waiting);
         for (record, edits) in records {
             let mut draft = self.writes.draft();

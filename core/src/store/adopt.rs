@@ -1,5 +1,5 @@
 //! What was written before anybody signed in: claimed in the store of nobody, adopted in the store of its user. What a
-//! store that was lost had not got through is adopted by the one in its place.
+//! store that was lost had not got through, and what was refused or claimed in it, is adopted by the one in its place.
 //!
 //! ```text
 //! nobody's log    Claim{to} ─────────────────────────────► Claim{to, done}
@@ -7,15 +7,17 @@
 //! ```
 //!
 //! The fold decides both halves, so that any number of tabs may do this at once and stop at any point: an edit is the
-//! first one's who claims it, and a store passes over what it has adopted before. Edits that may have left under a
-//! token stay: they are that token's user's.
+//! first one's who claims it, and a store passes over what it has adopted before. Nothing is claimed that may have left
+//! under a token: it is that token's user's. A store in the place of a lost one is the same user's, and adopts what may
+//! have left, too: nobody knows any more whether it arrived, and under its new number it goes up again. So it may count
+//! twice, which is better than not at all.
 
 use xxhash_rust::xxh64::xxh64;
 
 use crate::error::CoreError;
 use crate::ids::MutationId;
 use crate::log::record::{Adopt, Claim, Commit};
-use crate::store::commit::{ReadCommit, fold_commit};
+use crate::store::commit::{Adopted, ReadCommit, fold_commit};
 use crate::store::effects::Effects;
 use crate::store::local;
 use crate::store::state::{Entry, State, Status};
@@ -56,14 +58,25 @@ pub(super) fn claim(state: &mut State, key: u64, claim: &Claim, effects: &mut Ef
 }
 
 pub(super) fn adopt(state: &mut State, key: u64, adopt: Adopt, effects: &mut Effects) -> Result<(), CoreError> {
-    let Adopt { source, from, mutations, tx } = adopt;
+    let Adopt { source, from, mutations, tx, old, reasons, claimed } = adopt;
     let known = state.adopted.get(&source).copied().unwrap_or_default();
-    let is_known = |index: usize| from.get(index).is_none_or(|n| *n <= known);
+    // A store that was lost between two steps offers under another name what was adopted from it: the bytes, with their
+    // stamp, are the same.
+    let twins: Vec<bool> = mutations.iter().map(|raw| has(state, raw.get())).collect();
+    let is_known = |index: usize| from.get(index).is_none_or(|n| *n <= known) || twins.get(index) == Some(&true);
     let commit = ReadCommit::of(Commit { mutations, tx, call: None })?;
-    fold_commit(state, key, commit, &is_known, effects);
+    let adopted = Adopted { is_known: &is_known, old, reasons, claimed };
+    fold_commit(state, key, commit, Some(&adopted), effects);
     state.queue_version += 1;
     if let Some(last) = from.last() {
         state.adopted.insert(source, known.max(*last));
     }
     Ok(())
+}
+
+/// Whether an edit with these bytes waits here, was refused, or has been answered lately.
+fn has(state: &State, bytes: &str) -> bool {
+    state.queue.values().any(|entry| entry.edit.raw.get() == bytes)
+        || state.letters.values().any(|letter| letter.edit.raw.get() == bytes)
+        || state.journal.values().any(|kept| kept.raw.get() == bytes)
 }

@@ -7,7 +7,7 @@ use crate::model::edit::Edit;
 use crate::store::effects::Effects;
 use crate::store::fold::arrived;
 use crate::store::local;
-use crate::store::state::{Entry, State, Status};
+use crate::store::state::{Entry, Letter, Reason, State, Status};
 
 /// A [`Commit`] with its mutations read.
 #[derive(Debug)]
@@ -37,16 +37,28 @@ pub fn fold_own(state: &mut State, key: u64, commit: ReadCommit, bytes: usize) -
     arrived(state, key, bytes);
     state.queue_version += 1;
     let mut effects = Effects::default();
-    fold_commit(state, key, commit, &|_| false, &mut effects);
+    fold_commit(state, key, commit, None, &mut effects);
     effects
 }
 
-/// `is_known` says of an index that this store has its mutation already.
+/// What stands beside the edits of another store.
+pub(super) struct Adopted<'a> {
+    /// Says of an index that this store has its mutation already.
+    pub(super) is_known: &'a dyn Fn(usize) -> bool,
+    /// As in [`Adopt`](crate::log::adopt::Adopt).
+    pub(super) old: Vec<u64>,
+    /// As in `Adopt`.
+    pub(super) reasons: Vec<Reason>,
+    /// As in `Adopt`.
+    pub(super) claimed: Option<u64>,
+}
+
+/// `adopted`: they come from another store, where numbers say something else.
 pub(super) fn fold_commit(
     state: &mut State,
     key: u64,
     commit: ReadCommit,
-    is_known: &dyn Fn(usize) -> bool,
+    adopted: Option<&Adopted<'_>>,
     effects: &mut Effects,
 ) {
     if let Some(call) = commit.call {
@@ -60,7 +72,7 @@ pub(super) fn fold_commit(
             .map(|(start, _)| MutationId(key, *start))
     };
     for (index, edit) in (0_u32..).zip(commit.edits) {
-        if is_known(index as usize) {
+        if adopted.is_some_and(|adopted| (adopted.is_known)(index as usize)) {
             continue;
         }
         if edit.collection.is_local() {
@@ -69,15 +81,23 @@ pub(super) fn fold_commit(
             continue;
         }
         let n = MutationId(key, index);
-        if let Some(old) = edit.retry_of {
+        if let (Some(old), None) = (edit.retry_of, adopted) {
             state.letters.remove(&old);
             state.dirty.mutations.push(old);
         }
         state.hlc = state.hlc.max(edit.at);
         effects.touched.push(edit.target());
-        state.pend(&edit, n);
-        let tx = tx_of(index);
-        state.queue.insert(n, Entry { edit, tx, status: Status::Queued, position: key, old: false, acked: 0 });
         state.dirty.mutations.push(n);
+        if let Some(reason) = adopted.and_then(|adopted| adopted.reasons.get(index as usize)) {
+            state.letters.insert(n, Letter { edit, reason: reason.clone(), position: key });
+            continue;
+        }
+        let status = adopted.and_then(|adopted| adopted.claimed).map_or(Status::Queued, Status::Claimed);
+        if status.is_shown() {
+            state.pend(&edit, n);
+        }
+        let old = adopted.is_some_and(|adopted| adopted.old.contains(&u64::from(index)));
+        let edit = if old { edit.rebased() } else { edit };
+        state.queue.insert(n, Entry { edit, tx: tx_of(index), status, position: key, old, acked: 0 });
     }
 }

@@ -30,7 +30,7 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
         state.queue_version += 1;
     }
     match record {
-        Record::Commit(commit) => fold_commit(state, key, ReadCommit::of(commit)?, &|_| false, &mut effects),
+        Record::Commit(commit) => fold_commit(state, key, ReadCommit::of(commit)?, None, &mut effects),
         // It may have been written for another store, and found this one in its place.
         Record::Sent(sent) => state.sent_through = state.sent_through.max(sent.through.min(MutationId(key, 0))),
         Record::Acks(acks) => fold_acks(state, key, acks, &mut effects),

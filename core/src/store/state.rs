@@ -12,13 +12,14 @@ use crate::log::record::Call;
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
 use crate::model::edit::Edit;
-use crate::model::path::Path;
 use crate::model::schema::Settings;
 use crate::model::verdict::HeldReason;
 use crate::small::{SmallMap, SmallSet};
 use crate::store::journal::Kept;
 use crate::store::texts::Texts;
 use crate::table::Table;
+
+pub use crate::model::verdict::Reason;
 
 /// The fold.
 #[derive(Debug, Default)]
@@ -183,20 +184,6 @@ pub struct Letter {
     pub position: u64,
 }
 
-/// Why a mutation is a dead letter.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reason {
-    /// The server's code.
-    pub code: Code,
-    /// The field.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<Path>,
-    /// What to do.
-    pub message: String,
-    /// When it was rejected, by the device's clock.
-    pub at: u64,
-}
-
 impl Status {
     /// Whether the view shows a mutation that stands so.
     pub fn is_shown(self) -> bool {
@@ -224,22 +211,6 @@ impl Status {
         }
         let held = Fields::of(fields.get("held").ok_or_else(unknown)?)?;
         Ok(Self::Held { reason: HeldReason::read(held.need("reason")?)?, since: held.number("since")? })
-    }
-}
-
-impl Reason {
-    /// Reads it from JSON.
-    ///
-    /// # Errors
-    /// `bad-message` or `bad-path`.
-    pub fn read(value: &Value) -> Result<Self, CoreError> {
-        let fields = Fields::of(value)?;
-        Ok(Self {
-            code: Code::parse(fields.text("code")?),
-            path: fields.opt("path", Path::read)?,
-            message: fields.text("message")?.to_owned(),
-            at: fields.number("at")?,
-        })
     }
 }
 
