@@ -289,7 +289,8 @@ impl Replica {
         }
     }
 
-    /// Another tab's request was refused; it may have been this one's wish.
+    /// The leader's request was refused; it may have been this tab's wish.
+    #[inline(never)]
     pub(crate) fn take_refusal(&mut self, text: &str) {
         if let Ok(event) = json::parse(text.as_bytes(), JsonLimits::MESSAGE) {
             self.event(event);
@@ -297,6 +298,7 @@ impl Replica {
     }
 
     /// The answer is in the log.
+    #[inline(never)]
     pub(crate) fn fetch_landed(&mut self, collection: &CollectionName, id: &EntityId) {
         self.fetching.wanted.retain(|(c, i, _)| (c, i) != (collection, id));
         self.evictions.refetch.retain(|(c, i)| (c, i) != (collection, id));

@@ -9,12 +9,10 @@ use std::rc::Rc;
 use crate::json;
 
 use crate::error::CoreError;
-use crate::ids::{CollectionName, EntityId};
 use crate::io::{Durability, Now, Output, StoreError, StoreOp, StoreReply, Token};
 use crate::limits::BROADCAST_BYTES_MAX;
 use crate::log::codec;
 use crate::log::record::Record;
-use crate::replica::room::Search;
 use crate::replica::tabs::Message;
 use crate::replica::{Phase, Replica};
 use crate::store::commit::fold_own;
@@ -76,13 +74,10 @@ pub(crate) enum Job {
         directories: Vec<crate::store::directory::Directory>,
     },
     /// Where to look for room.
-    RoomLook(Box<Search>),
-    RoomRead(Box<Search>),
-    RoomWrite {
-        victims: Vec<u64>,
-        going: Vec<(CollectionName, EntityId)>,
-        directories: Vec<crate::store::directory::Directory>,
-    },
+    RoomLook,
+    /// Segments that may be given up.
+    RoomRead,
+    RoomWrite,
     Erase,
 }
 
@@ -166,7 +161,9 @@ impl Replica {
         if let Some(record) = introduction {
             bytes.insert(0, record.encode());
         }
-        bytes.extend(self.room_records());
+        if self.owes_room() {
+            bytes.extend(self.room_records());
+        }
         let bytes = Rc::new(bytes);
         let op = StoreOp::Append { records: bytes.clone(), durability };
         self.start_job(op, Job::Append { bytes, user, introduced });
@@ -225,9 +222,7 @@ impl Replica {
                 self.cleaned(&victims, &keys, directories);
             }
             (Job::CleanWrite { .. }, StoreReply::Refused) => self.sweep_refused(),
-            (job @ (Job::RoomLook(_) | Job::RoomRead(_) | Job::RoomWrite { .. }), reply) => {
-                self.room_done(now, job, reply);
-            }
+            (job @ (Job::RoomLook | Job::RoomRead | Job::RoomWrite), reply) => self.room_done(now, &job, reply),
             (Job::Erase, StoreReply::Erased) => self.erased(),
             _ => {
                 let message = "the store's answer does not fit what it was asked";
@@ -338,7 +333,7 @@ impl Replica {
             // What is only kept for convenience goes first.
             return self.keep_writes();
         }
-        let is_search = matches!(job, Job::RoomLook(_) | Job::RoomRead(_) | Job::RoomWrite { .. });
+        let is_search = matches!(job, Job::RoomLook | Job::RoomRead | Job::RoomWrite);
         if is_search && error != StoreError::Wiped {
             return self.no_room(now);
         }
@@ -369,7 +364,7 @@ impl Replica {
             }
             Job::Read | Job::Check => self.lane.wants_read = true,
             Job::CleanRead { .. } | Job::CleanWrite { .. } => self.sweep_refused(),
-            Job::RoomLook(_) | Job::RoomRead(_) | Job::RoomWrite { .. } => {}
+            Job::RoomLook | Job::RoomRead | Job::RoomWrite => {}
             // The log is whole without it, and writes need not wait for it.
             Job::Seal { .. } if error != StoreError::Wiped => return self.pause_upkeep(now),
             Job::Seal { .. } => {}

@@ -250,14 +250,11 @@ impl Replica {
     }
 
     /// Tells the face what a record did.
-    pub(crate) fn announce(&mut self, mut effects: Effects) {
-        if !effects.echoed.is_empty() {
-            effects.touched.sort_unstable();
-        }
+    pub(crate) fn announce(&mut self, effects: Effects) {
         for (collection, id) in &effects.touched {
             self.touch(collection, id, effects.remote);
         }
-        for (collection, id) in effects.echoed.iter().filter(|key| effects.touched.binary_search(key).is_err()) {
+        for (collection, id) in &effects.echoed {
             self.touch(collection, id, false);
         }
         if effects.reset {
@@ -310,7 +307,17 @@ impl Replica {
         changed.dedup();
         for group in changed.chunk_by(|a, b| (&a.0, a.1) == (&b.0, b.1)) {
             let Some((collection, remote, _)) = group.first() else { continue };
-            let ids: Vec<&EntityId> = group.iter().map(|(_, _, id)| id).collect();
+            let mut ids: Vec<&EntityId> = group.iter().map(|(_, _, id)| id).collect();
+            // The echo of a write is no second news of a row that others changed, too.
+            ids.retain(|id| {
+                let told = |other: &(CollectionName, bool, EntityId)| {
+                    (&other.0, other.1, &other.2).cmp(&(collection, true, id))
+                };
+                *remote || changed.binary_search_by(told).is_err()
+            });
+            if ids.is_empty() {
+                continue;
+            }
             let origin = if *remote { "remote" } else { "local" };
             self.event(json!({"type": "changed", "collection": collection, "ids": ids, "origin": origin}));
         }

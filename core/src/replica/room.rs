@@ -40,11 +40,14 @@ pub(crate) struct Room {
     /// Rows whose segments are gone, as the log has not been told, and its last key when they went.
     gone: Targets,
     upto: u64,
+    /// The log has been told.
+    told: bool,
+    search: Option<Box<Search>>,
 }
 
 /// A search under way.
 #[derive(Debug, Default)]
-pub(crate) struct Search {
+struct Search {
     wanted_bytes: u64,
     found_bytes: u64,
     fence: u64,
@@ -59,6 +62,8 @@ pub(crate) struct Search {
     mixed: Vec<u64>,
     mixed_going: Targets,
     staying: Vec<Row>,
+    /// What is written for them.
+    directories: Vec<Directory>,
 }
 
 impl Replica {
@@ -71,22 +76,27 @@ impl Replica {
         self.room.tried = true;
         let wanted: usize = bytes.iter().map(Vec::len).sum();
         let search = Search { wanted_bytes: 2 * wanted as u64 + ROOM_BYTES, ..Search::default() };
+        self.room.search = Some(Box::new(search));
         // Another tab may have sealed, swept or written since this one looked.
-        self.start_job(StoreOp::Load, Job::RoomLook(Box::new(search)));
+        self.start_job(StoreOp::Load, Job::RoomLook);
         true
     }
 
-    pub(crate) fn room_done(&mut self, now: Now, job: Job, reply: StoreReply) {
+    pub(crate) fn room_done(&mut self, now: Now, job: &Job, reply: StoreReply) {
         match (job, reply) {
-            (Job::RoomLook(search), StoreReply::Loaded { fence, directories, log, .. }) => {
-                self.room_looked(now, *search, fence, &directories, log);
+            (Job::RoomLook, StoreReply::Loaded { fence, directories, log, .. }) => {
+                self.room_looked(now, fence, &directories, log);
             }
-            (Job::RoomRead(search), StoreReply::Segments(found)) => self.room_read(now, *search, found),
-            (Job::RoomWrite { victims, going, directories }, StoreReply::Written { keys }) => {
+            (Job::RoomRead, StoreReply::Segments(found)) => self.room_read(now, found),
+            (Job::RoomWrite, StoreReply::Written { keys }) => {
+                let Search { victims, going, directories, .. } = *self.room.search.take().unwrap_or_default();
                 self.cleaned(&victims, &keys, directories);
                 self.room.upto = self.state.last;
                 for (name, _) in &going {
                     *self.evictions.counts.or_default(name.clone()) += 1;
+                }
+                if std::mem::take(&mut self.room.told) {
+                    self.room.gone.clear();
                 }
                 self.room.gone.extend(going);
                 self.event(json!({"type": "health"}));
@@ -95,14 +105,7 @@ impl Replica {
         }
     }
 
-    fn room_looked(
-        &mut self,
-        now: Now,
-        mut search: Search,
-        fence: u64,
-        directories: &[(u64, Vec<u8>)],
-        log: Vec<(u64, Vec<u8>)>,
-    ) {
+    fn room_looked(&mut self, now: Now, fence: u64, directories: &[(u64, Vec<u8>)], log: Vec<(u64, Vec<u8>)>) {
         self.fold_all(now, log);
         if !self.lane.is_idle() || self.state.moved {
             // This tab did not know enough: it reads the store anew, and the write is tried again after that.
@@ -114,6 +117,7 @@ impl Replica {
                 self.maintenance.directories.insert(*key, directory);
             }
         }
+        let mut search = self.room.search.take().unwrap_or_default();
         for name in self.config.replicate.keys() {
             search.referred.insert(name.clone(), self.referred_to(name));
         }
@@ -123,27 +127,31 @@ impl Replica {
     }
 
     /// Reads the next segments, the oldest first, or makes an end.
-    fn search_on(&mut self, now: Now, mut search: Search) {
+    fn search_on(&mut self, now: Now, mut search: Box<Search>) {
         if search.found_bytes < search.wanted_bytes && !search.keys.is_empty() {
             let rest = search.keys.split_off(search.keys.len().min(CLEAN_SEGMENTS_SLICE));
             let keys = std::mem::replace(&mut search.keys, rest);
-            return self.start_job(StoreOp::ReadSegments { keys }, Job::RoomRead(Box::new(search)));
+            self.room.search = Some(search);
+            return self.start_job(StoreOp::ReadSegments { keys }, Job::RoomRead);
         }
-        let Search { fence, mut victims, mut going, mixed, mixed_going, staying, .. } = search;
         let mut packed = Vec::new();
-        if victims.is_empty() {
-            (victims, going) = (mixed, mixed_going);
-            packed = pack(&staying, &self.state.partial);
+        if search.victims.is_empty() {
+            search.victims = std::mem::take(&mut search.mixed);
+            search.going = std::mem::take(&mut search.mixed_going);
+            packed = pack(&search.staying, &self.state.partial);
         }
-        if victims.is_empty() {
+        if search.victims.is_empty() {
             return self.no_room(now);
         }
-        let directories = packed.iter().map(|packed| packed.directory).collect();
-        let op = StoreOp::Clean { fence, victims: victims.clone(), segments: segments(packed) };
-        self.start_job(op, Job::RoomWrite { victims, going, directories });
+        search.directories = packed.iter().map(|packed| packed.directory).collect();
+        let victims = search.victims.clone();
+        let op = StoreOp::Clean { fence: search.fence, victims, segments: segments(packed) };
+        self.room.search = Some(search);
+        self.start_job(op, Job::RoomWrite);
     }
 
-    fn room_read(&mut self, now: Now, mut search: Search, found: Vec<(u64, Option<Vec<u8>>)>) {
+    fn room_read(&mut self, now: Now, found: Vec<(u64, Option<Vec<u8>>)>) {
+        let mut search = self.room.search.take().unwrap_or_default();
         for (key, bytes) in found {
             if search.found_bytes >= search.wanted_bytes {
                 break;
@@ -181,7 +189,13 @@ impl Replica {
         (!self.is_in_use(&name, &id, referred)).then_some((name, id))
     }
 
-    /// What the log has to be told of, with whatever it is given next.
+    /// Whether the log has to be told of rows that went.
+    pub(crate) fn owes_room(&self) -> bool {
+        !self.room.told && !self.room.gone.is_empty()
+    }
+
+    /// What it has to be told, with whatever it is given next.
+    #[inline(never)]
     pub(crate) fn room_records(&self) -> Vec<Vec<u8>> {
         let (fence, upto) = (self.state.fence, self.room.upto);
         let mut records = Vec::new();
@@ -198,7 +212,7 @@ impl Replica {
     /// An append had room.
     pub(crate) fn room_was_there(&mut self) {
         self.room.tried = false;
-        self.room.gone.clear();
+        self.room.told = true;
     }
 
     /// The write is refused after all.

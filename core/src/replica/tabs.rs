@@ -250,7 +250,8 @@ impl Replica {
             Some(Message::Status { fence, status }) => self.leader_says(now, fence, status),
             Some(Message::Do(what)) => match (what.strip_prefix(FETCH), what.strip_prefix(REFUSED)) {
                 (Some(wish), _) => self.take_wish(now, wish),
-                (_, Some(event)) => self.take_refusal(event),
+                // Who is not whole has not asked.
+                (_, Some(event)) if self.whole => self.take_refusal(event),
                 _ => self.act(&what),
             },
             None => {}

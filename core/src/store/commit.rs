@@ -72,7 +72,8 @@ pub(super) fn fold_commit(
             .map(|(start, _)| MutationId(key, *start))
     };
     for (index, edit) in (0_u32..).zip(commit.edits) {
-        if adopted.is_some_and(|adopted| (adopted.is_known)(index as usize)) {
+        if let Some(adopted) = adopted {
+            adopt_one(state, adopted, (edit, MutationId(key, index), tx_of(index)), effects);
             continue;
         }
         if edit.collection.is_local() {
@@ -81,23 +82,47 @@ pub(super) fn fold_commit(
             continue;
         }
         let n = MutationId(key, index);
-        if let (Some(old), None) = (edit.retry_of, adopted) {
+        if let Some(old) = edit.retry_of {
             state.letters.remove(&old);
             state.dirty.mutations.push(old);
         }
         state.hlc = state.hlc.max(edit.at);
         effects.touched.push(edit.target());
+        state.pend(&edit, n);
+        let tx = tx_of(index);
+        state.queue.insert(n, Entry { edit, tx, status: Status::Queued, position: key, old: false, acked: 0 });
         state.dirty.mutations.push(n);
-        if let Some(reason) = adopted.and_then(|adopted| adopted.reasons.get(index as usize)) {
-            state.letters.insert(n, Letter { edit, reason: reason.clone(), position: key });
-            continue;
-        }
-        let status = adopted.and_then(|adopted| adopted.claimed).map_or(Status::Queued, Status::Claimed);
-        if status.is_shown() {
-            state.pend(&edit, n);
-        }
-        let old = adopted.is_some_and(|adopted| adopted.old.contains(&u64::from(index)));
-        let edit = if old { edit.rebased() } else { edit };
-        state.queue.insert(n, Entry { edit, tx: tx_of(index), status, position: key, old, acked: 0 });
     }
+}
+
+/// One edit, its number here, and its transaction.
+#[inline(never)]
+fn adopt_one(
+    state: &mut State,
+    adopted: &Adopted<'_>,
+    (edit, n, tx): (Edit, MutationId, Option<MutationId>),
+    effects: &mut Effects,
+) {
+    let MutationId(key, index) = n;
+    if (adopted.is_known)(index as usize) {
+        return;
+    }
+    effects.touched.push((edit.collection.shown(), edit.id.clone()));
+    if edit.collection.is_local() {
+        return local::put(state, key, &edit);
+    }
+    // What it retries is a number of the store that it comes from.
+    state.hlc = state.hlc.max(edit.at);
+    state.dirty.mutations.push(n);
+    if let Some(reason) = adopted.reasons.get(index as usize) {
+        state.letters.insert(n, Letter { edit, reason: reason.clone(), position: key });
+        return;
+    }
+    let status = adopted.claimed.map_or(Status::Queued, Status::Claimed);
+    if status.is_shown() {
+        state.pend(&edit, n);
+    }
+    let old = adopted.old.contains(&u64::from(index));
+    let edit = if old { edit.rebased() } else { edit };
+    state.queue.insert(n, Entry { edit, tx, status, position: key, old, acked: 0 });
 }

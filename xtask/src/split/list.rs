@@ -2,7 +2,7 @@
 //! done about a field that two have changed, and local fields and collections kept in part, which few apps have.
 
 /// Paths of functions, types and modules of `core`.
-pub const MOVED: [&str; 47] = [
+pub const MOVED: [&str; 50] = [
     "alloc::rc::Rc<wasm_bindgen::__rt::WasmRefCell<tidewire::client::Client>>::drop_slow",
     "engine::Engine::command",
     "engine::Engine::export",
@@ -25,6 +25,7 @@ pub const MOVED: [&str; 47] = [
     "replica::Replica::divide_insert",
     "replica::Replica::evict_some",
     "replica::Replica::fail_writes",
+    "replica::Replica::fetch_landed",
     "replica::Replica::hear_network",
     "replica::Replica::insert_local",
     "replica::Replica::job_failed",
@@ -33,6 +34,7 @@ pub const MOVED: [&str; 47] = [
     "replica::Replica::log_emptied",
     "replica::Replica::next_slice",
     "replica::Replica::report",
+    "replica::Replica::room_records",
     "replica::Replica::start_seal",
     "replica::Replica::store_replaced",
     "replica::Replica::tell_uses",
@@ -41,6 +43,7 @@ pub const MOVED: [&str; 47] = [
     "replica::Replica::with_cache",
     "replica::Replica::with_local_inverse",
     "replica::verify::",
+    "store::commit::adopt_one",
     "store::conflicts::blind",
     "store::conflicts::target",
     "store::evict::left",
