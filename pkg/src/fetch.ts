@@ -15,7 +15,7 @@ export function fetchRow(
   return waitWithin(withTimeout(session, options), (settle) => {
     const over = new AbortController();
     ask(session, collection, id, over.signal).then(settle.resolve, settle.reject);
-    const left = new TidewireError("closed", "The user changed before the answer came: it is of no use to this one.");
+    const left = new TidewireError("closed", "The user changed before the answer came.");
     const stop = session.events.on("left", () => settle.reject(left));
     return () => (stop(), over.abort());
   });

@@ -148,7 +148,7 @@ impl Replica {
             let records = batch.records.iter().map(Record::encode).collect();
             return self.start_append(records, batch.durability, false);
         }
-        if self.phase == Phase::Open {
+        if self.phase == Phase::Open && self.whole {
             self.advance_maintenance(now);
         }
     }

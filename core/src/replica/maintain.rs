@@ -47,10 +47,8 @@ impl Maintenance {
 impl Replica {
     /// Seals and sweeps when nothing else is to do. Any appender seals a log that has grown too long (so that a
     /// cold open stays short without a leader); the rest is the lock holder's.
+    #[inline(never)]
     pub(crate) fn advance_maintenance(&mut self, now: Now) {
-        if !self.whole {
-            return;
-        }
         if self.maintenance.moved.0 != self.state.last {
             self.maintenance.moved = (self.state.last, now.mono_ms);
         }

@@ -254,7 +254,9 @@ impl Replica {
         for (collection, id) in &effects.touched {
             self.touch(collection, id, effects.remote);
         }
-        for (collection, id) in &effects.echoed {
+        // Of many it may be told twice.
+        let few = effects.touched.len() <= ECHOES_COMPARED;
+        for (collection, id) in effects.echoed.iter().filter(|key| !few || !effects.touched.contains(key)) {
             self.touch(collection, id, false);
         }
         if effects.reset {
@@ -307,17 +309,7 @@ impl Replica {
         changed.dedup();
         for group in changed.chunk_by(|a, b| (&a.0, a.1) == (&b.0, b.1)) {
             let Some((collection, remote, _)) = group.first() else { continue };
-            let mut ids: Vec<&EntityId> = group.iter().map(|(_, _, id)| id).collect();
-            // The echo of a write is no second news of a row that others changed, too.
-            ids.retain(|id| {
-                let told = |other: &(CollectionName, bool, EntityId)| {
-                    (&other.0, other.1, &other.2).cmp(&(collection, true, id))
-                };
-                *remote || changed.binary_search_by(told).is_err()
-            });
-            if ids.is_empty() {
-                continue;
-            }
+            let ids: Vec<&EntityId> = group.iter().map(|(_, _, id)| id).collect();
             let origin = if *remote { "remote" } else { "local" };
             self.event(json!({"type": "changed", "collection": collection, "ids": ids, "origin": origin}));
         }
@@ -336,3 +328,6 @@ impl Replica {
         self.wake_at_ms = None;
     }
 }
+
+/// With so many rows that changed an echo is compared, so that none is told twice.
+const ECHOES_COMPARED: usize = 1_000;

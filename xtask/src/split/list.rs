@@ -2,7 +2,7 @@
 //! done about a field that two have changed, and local fields and collections kept in part, which few apps have.
 
 /// Paths of functions, types and modules of `core`.
-pub const MOVED: [&str; 50] = [
+pub const MOVED: [&str; 51] = [
     "alloc::rc::Rc<wasm_bindgen::__rt::WasmRefCell<tidewire::client::Client>>::drop_slow",
     "engine::Engine::command",
     "engine::Engine::export",
@@ -17,6 +17,7 @@ pub const MOVED: [&str; 50] = [
     "merge::weave::Weave::wins",
     "model::verdict::Overwritten",
     "protocol::",
+    "replica::Replica::advance_maintenance",
     "replica::Replica::advance_network",
     "replica::Replica::block",
     "replica::Replica::change_local",
