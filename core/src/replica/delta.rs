@@ -5,7 +5,7 @@
 
 use crate::diff::Diff;
 use crate::ids::CollectionName;
-use crate::json::{self, JsonLimits, Raw};
+use crate::json::{self, JsonLimits, Once, Raw};
 use crate::model::change::{Change, Delta};
 use crate::replica::Replica;
 
@@ -22,19 +22,20 @@ impl Replica {
 
     /// Puts documents in the place of what changed in them. False: one is not here as it was then.
     pub(crate) fn complete(&self, changes: &mut [Change]) -> bool {
+        let mut once = Once::default();
         changes.iter_mut().all(|change| match change.delta.take() {
             None => true,
             Some(delta) => {
-                change.doc = self.completed(change, *delta);
+                change.doc = self.completed(change, *delta, &mut once);
                 change.doc.is_some()
             }
         })
     }
 
-    fn completed(&self, change: &Change, delta: Delta) -> Option<Raw> {
+    fn completed(&self, change: &Change, delta: Delta, once: &mut Once) -> Option<Raw> {
         let entity = self.state.entity(change.c.as_str(), change.id.as_str())?;
         let before = entity.confirmed.as_ref().filter(|before| before.rev == delta.was)?;
-        let mut doc = json::parse(before.doc.get().as_bytes(), JsonLimits::MESSAGE).ok()?;
+        let mut doc = json::parse(once.get(&before.doc).as_bytes(), JsonLimits::MESSAGE).ok()?;
         let Delta { set, unset, .. } = delta;
         Diff { set, unset }.apply(&mut doc).ok()?;
         Some(Raw::trusted(json::write_text(&doc)))

@@ -188,11 +188,13 @@ impl Replica {
             .filter_map(|(id, entity)| Some((id, entity.confirmed.as_ref()?)))
             .collect();
         let last = if *seen.borrow() > EVICT_ROWS { rows.last().map(|(id, _)| (*id).clone()) } else { None };
-        let docs: Vec<(&EntityId, u64, u64, &[u8])> =
-            rows.iter().map(|(id, row)| (*id, row.rev, row.at, row.doc.get().as_bytes())).collect();
         let guests: Vec<bool> = match options.query(name) {
-            Some(query) => matching(&query, &docs).into_iter().map(|matches| !matches).collect(),
-            None => docs.iter().map(|_| options.is_none).collect(),
+            Some(query) => {
+                let docs: Vec<_> =
+                    rows.iter().map(|(id, row)| (*id, row.rev, row.at, row.doc.get().as_bytes())).collect();
+                matching(&query, &docs).into_iter().map(|matches| !matches).collect()
+            }
+            None => rows.iter().map(|_| options.is_none).collect(),
         };
         let referred = self.referred_to(name);
         let is_connected = self.session.online && self.session.lost_ms.is_none();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Hlc;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev};
-use crate::json::{self, Fields, JsonLimits, Raw};
+use crate::json::{self, Fields, JsonLimits, Once, Raw};
 use crate::limits::{SEAL_BYTES, SEAL_BYTES_FORCED, SEAL_RECORDS, SEAL_RECORDS_FORCED};
 use crate::log::codec;
 use crate::log::kept::{Partial, read_partial};
@@ -200,7 +200,8 @@ pub fn rows(state: &State) -> Vec<Row> {
     entities.dedup();
     mutations.sort_unstable();
     mutations.dedup();
-    let entities = entities.iter().map(|(collection, id)| entity_row(state, collection, id));
+    let mut once = Once::default();
+    let entities = entities.iter().map(|(collection, id)| entity_row(state, collection, id, &mut once));
     let mutations = mutations.iter().map(|n| mutation_row(state, *n));
     entities.chain(mutations).collect()
 }
@@ -221,7 +222,7 @@ pub fn seal_all(state: &mut State) {
     state.unsealed.records = state.unsealed.records.max(SEAL_RECORDS_FORCED);
 }
 
-fn entity_row(state: &State, collection: &CollectionName, id: &EntityId) -> Row {
+fn entity_row(state: &State, collection: &CollectionName, id: &EntityId, once: &mut Once) -> Row {
     let entity = state.entity(collection.as_str(), id.as_str());
     Row {
         space: Space::Entity,
@@ -229,13 +230,13 @@ fn entity_row(state: &State, collection: &CollectionName, id: &EntityId) -> Row 
         collection: collection.to_string(),
         id: id.to_string(),
         about: about_entity(collection.as_str(), id.as_str()),
-        body: entity.and_then(|e| e.confirmed.as_ref()).map(entity_body),
+        body: entity.and_then(|e| e.confirmed.as_ref()).map(|confirmed| entity_body(confirmed, once)),
     }
 }
 
-fn entity_body(confirmed: &Confirmed) -> String {
+fn entity_body(confirmed: &Confirmed, once: &mut Once) -> String {
     let head = EntityHead { rev: confirmed.rev, at: confirmed.at, used: confirmed.used, g: confirmed.groups.clone() };
-    let (head, doc) = (json::to_text(&head), confirmed.doc.get());
+    let (head, doc) = (json::to_text(&head), once.get(&confirmed.doc));
     let mut body = String::with_capacity(4 + head.len() + doc.len());
     put_number(&mut body, head.len() as u64, 4);
     body.push_str(&head);
