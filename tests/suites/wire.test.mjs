@@ -57,4 +57,25 @@ describe("a server and a page on one machine", () => {
     assert.ok(entries.some(({ body = "" }) => body.length > 8 * 1024) && entries.some(({ down }) => down > 8 * 1024));
     for (const { encoding, answered } of entries) assert.deepEqual([encoding, answered], [undefined, undefined]);
   });
+
+  scenario(stack, "tell of the changed field of a long document, and of nothing else", async (world) => {
+    const device = await world.device();
+    const id = await device.run(async () => {
+      const write = window.tw.db.todos.insert({ title: "long", note: "as long as it takes ".repeat(500) });
+      await write.server();
+      return write.id;
+    });
+    const reader = await world.device({ name: "reader" });
+    await reader.until("the row", (key) => window.tw.db.todos.peek(key) !== undefined, id);
+    await reader.synced();
+    const down = () => reader.run(() => window.tw.db.sync.metrics.get().then(({ bytesDown }) => bytesDown));
+    const before = await down();
+    for (const title of ["shorter", "shorter still"]) {
+      await device.run(([key, text]) => window.tw.db.todos.update(key, { title: text }).server(), [id, title]);
+      await reader.until(title, ([key, text]) => window.tw.db.todos.peek(key).title === text, [id, title]);
+    }
+    const bytes = (await down()) - before;
+    assert.ok(bytes > 0 && bytes < 5_000, `${bytes} bytes for two changes of a title`);
+    await reader.agrees("todos", await world.rows("todos"));
+  });
 });
