@@ -237,9 +237,17 @@ impl Replica {
         let error = json::parse(&body, JsonLimits::MESSAGE).ok().as_ref().and_then(ErrorBody::read);
         let row = match status {
             200 if flight.json => Change::read(&body).ok().filter(|row| row.id == id && row.c == c),
-            404 if error.as_ref().is_some_and(|error| error.code == Code::NotFound) => {
-                Some(Change { id, c, rev: flight.known, at: 0, by: None, g: Vec::new(), doc: None, delta: None, evicted: false })
-            }
+            404 if error.as_ref().is_some_and(|error| error.code == Code::NotFound) => Some(Change {
+                id,
+                c,
+                rev: flight.known,
+                at: 0,
+                by: None,
+                g: Vec::new(),
+                doc: None,
+                delta: None,
+                evicted: false,
+            }),
             _ => None,
         };
         match row {
