@@ -238,3 +238,40 @@ fn segments_that_hold_more_than_what_can_go_are_written_again_where_there_is_roo
     assert_eq!(world.view(a, "queue"), json!({"pending": [], "failed": []}));
     assert_eq!(world.row(a, &id(50)).unwrap()["noise"], json!(noise(50, 40)));
 }
+
+#[test]
+fn an_older_version_that_stays_on_the_disk_comes_back_no_more() {
+    let (mut world, a) = device(&bounded());
+    let profile = world.tabs[a].profile;
+    // Newer versions of many, in segments of their own.
+    let is_pinned = |n: usize| n % 50 == 1;
+    let edits: Vec<Value> =
+        (0..DEALS).filter(|n| !is_pinned(*n)).map(|n| set(&id(n), "/noise", noise(n + 7, 39))).collect();
+    world.write_all(0, false, json!(edits));
+    world.run(60_000);
+    assert_eq!(world.row(a, "d0900").unwrap()["noise"], json!(noise(907, 39)));
+    // Something waits in each of the old segments, so that they stay.
+    world.set_network(false);
+    for n in (0..DEALS).filter(|n| is_pinned(*n)) {
+        world.write(a, set(&id(n), "/mine", n));
+    }
+    world.settle();
+    fill(&mut world, a);
+    let cleans = world.disks[profile].cleans;
+    world.write(a, insert("new", json!({"n": 1})));
+    // The tab dies between the delete and what says so.
+    for _ in 0..1_000 {
+        if world.disks[profile].cleans > cleans {
+            break;
+        }
+        world.step();
+    }
+    world.kill(a);
+    roomy(&mut world, a);
+    let a = world.tab_with(profile, options(&bounded()));
+    for n in (0..DEALS).filter(|n| !is_pinned(*n)) {
+        if let Some(row) = world.row(a, &id(n)) {
+            assert_eq!(row["noise"], json!(noise(n + 7, 39)), "{} is not what it was long ago", id(n));
+        }
+    }
+}
