@@ -7,6 +7,7 @@ mod world;
 
 use tidewire_core::error::Code;
 use tidewire_core::ids::MutationId;
+use tidewire_core::io::StoreError;
 use tidewire_core::json;
 use tidewire_core::json::{Raw, Value};
 use tidewire_core::log::record::{Adopt, Commit, Record};
@@ -158,4 +159,36 @@ fn what_was_claimed_in_a_store_that_was_lost_stays_that_users_and_counts_once() 
         let left = world.command(source, json!({"do": "claimed", "to": "ann"}));
         assert_eq!((&left["records"], &left["pending"]), (&json!([]), &json!(1)));
     }
+}
+
+#[test]
+fn what_was_saved_from_a_lost_store_waits_until_there_is_room() {
+    let (mut world, a, b) = pair();
+    world.server.reject = Some(("/f".into(), json!("bad")));
+    world.write(a, set("d1", "/f", "bad"));
+    world.run(1_000);
+    world.set_network(false);
+    world.write(a, set("d1", "/g", "waits"));
+    world.settle();
+    let before = failed(&world, a);
+    wipe(&mut world, a);
+    world.write(a, set("d1", "/h", "after the wipe"));
+    for _ in 0..1_000 {
+        if !world.events(a, "storage").is_empty() {
+            break;
+        }
+        world.step();
+    }
+    world.tabs[a].store_faults.extend([StoreError::Quota, StoreError::Quota, StoreError::Failed]);
+    let operations = world.disks[world.tabs[a].profile].operations;
+    world.run(120_000);
+    assert!(world.tabs[a].store_faults.is_empty(), "the store was asked again");
+    assert!(world.disks[world.tabs[a].profile].operations < operations + 100, "now and then");
+    assert_eq!(failed(&world, a), before);
+    let a = world.reload(a);
+    assert_eq!(failed(&world, a), before);
+    world.server.reject = None;
+    world.set_network(true);
+    world.run(5_000);
+    assert_eq!(world.row(b, "d1").unwrap()["g"], "waits");
 }
