@@ -327,6 +327,8 @@ impl Record {
                 Some(*fence)
             }
             Self::Changes(changes) => Some(changes.fence),
+            // Any tab says what went for room, when it is gone.
+            Self::Evict(Evict { upto, .. }) if *upto > 0 => None,
             Self::Evict(Evict { fence, .. }) | Self::Replicate(Replicate { fence, .. }) => Some(*fence),
             Self::Fetched(fetched) => Some(fetched.fence),
             _ => None,

@@ -114,6 +114,7 @@ impl Replica {
             self.state.last = self.state.last.max(first - 1);
         }
         seal::seal_all(&mut self.state);
+        self.maintenance.is_sole = true;
         self.upkeep_works();
         self.fold_all(now, boot.log);
     }

@@ -124,7 +124,7 @@ impl Replica {
             return;
         }
         // A write of the user's is not kept waiting: it is told at once that there is no room, or that there is.
-        let hurries = self.lane.full && self.writes.is_waiting();
+        let hurries = self.lane.full && self.writes.is_awaited();
         if now.mono_ms < self.lane.not_before_ms && !hurries {
             self.wish(self.lane.not_before_ms);
             return;
@@ -345,7 +345,7 @@ impl Replica {
             Job::Load | Job::LoadSegments(_) => return self.open_failed(error),
             Job::Append { user: true, .. } if error == StoreError::Wiped => self.keep_writes(),
             Job::Append { user: true, .. } => {
-                self.fail_writes(error);
+                self.fail_writes(now, error);
                 // Whether it happened is unknown: the log tells.
                 self.lane.wants_read = error != StoreError::Quota;
                 if error == StoreError::Quota {
@@ -374,6 +374,11 @@ impl Replica {
         if error == StoreError::Wiped {
             return self.store_replaced(now);
         }
+        self.back_off(now);
+    }
+
+    /// The store is asked again later, each time later than before.
+    pub(crate) fn back_off(&mut self, now: Now) {
         self.lane.failures += 1;
         let bounds = self.config.bounds();
         self.lane.not_before_ms = now.mono_ms + (bounds.initial_ms << self.lane.failures.min(5)).min(bounds.max_ms);

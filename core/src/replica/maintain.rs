@@ -28,6 +28,8 @@ pub struct Maintenance {
     left: Amount,
     /// A segment cannot be read. A sweep drops it, once all that it may have held is stored elsewhere.
     pub(crate) damaged: bool,
+    /// Memory alone has all that the next seal writes.
+    pub(crate) is_sole: bool,
     /// Seals in a row that the store did not carry out, and when to try again.
     refusals: u32,
     not_before_ms: u64,
@@ -154,6 +156,7 @@ impl Replica {
         texts: Vec<Vec<u8>>,
     ) {
         self.upkeep_works();
+        self.maintenance.is_sole = false;
         texts::stored(&mut self.state, texts, self.config.memory_bytes);
         self.maintenance.directories.extend(keys.into_iter().zip(directories));
         self.fold_one(now, upto + 1, &record);
@@ -190,6 +193,7 @@ impl Replica {
                     // Memory holds what it held: all of it is stored again before a sweep drops it.
                     self.maintenance.damaged = true;
                     self.maintenance.sweep = None;
+                    self.maintenance.is_sole = true;
                     return seal::seal_all(&mut self.state);
                 }
                 // Another holder swept it.

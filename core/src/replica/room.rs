@@ -12,7 +12,8 @@
 //! than the disk; after a reload the rows are given up all the same. Only where no segment can go whole some are
 //! written again without these rows.
 //!
-//! The invariant: no row goes that [`is_in_use`](Replica::is_in_use) protects, and a write is tried again once.
+//! The invariant: no row goes that [`is_in_use`](Replica::is_in_use) protects, none of which an older version stays
+//! in another segment, and a write is tried again once.
 
 use crate::ids::{CollectionName, EntityId};
 use crate::io::{Now, StoreError, StoreOp, StoreReply};
@@ -25,7 +26,7 @@ use crate::replica::lane::Job;
 use crate::replica::maintain::segments;
 use crate::small::SmallMap;
 use crate::store::clean;
-use crate::store::directory::Directory;
+use crate::store::directory::{Directory, abouts};
 use crate::store::segment::{Row, Space, pack};
 
 type Targets = Vec<(CollectionName, EntityId)>;
@@ -55,6 +56,9 @@ struct Search {
     referred: SmallMap<CollectionName, Vec<String>>,
     /// Segments that nobody has looked into yet.
     keys: Vec<u64>,
+    /// What rows are about, and the segments that they may be in; and the segments that do not say.
+    abouts: Vec<(u32, u64)>,
+    silent: Vec<u64>,
     /// Segments of which nothing has to stay, and the rows in them.
     victims: Vec<u64>,
     going: Targets,
@@ -70,7 +74,8 @@ impl Replica {
     /// An append of the user's found no room. Says whether some is looked for now.
     pub(crate) fn seek_room(&mut self, now: Now, bytes: &[Vec<u8>]) -> bool {
         let is_cache = !self.config.replicate.is_empty() && self.config.url.is_some();
-        if self.room.tried || now.mono_ms < self.room.not_before_ms || !is_cache {
+        let is_safe = is_cache && !self.maintenance.is_sole;
+        if self.room.tried || now.mono_ms < self.room.not_before_ms || !is_safe {
             return false;
         }
         self.room.tried = true;
@@ -85,8 +90,10 @@ impl Replica {
     pub(crate) fn room_done(&mut self, now: Now, job: &Job, reply: StoreReply) {
         match (job, reply) {
             (Job::RoomLook, StoreReply::Loaded { fence, directories, log, .. }) => {
-                self.room_looked(now, fence, &directories, log);
+                self.room_looked(now, fence, directories, log);
             }
+            // Another tab made room or swept: the write is tried once more.
+            (Job::RoomWrite, StoreReply::Refused) => self.room.search = None,
             (Job::RoomRead, StoreReply::Segments(found)) => self.room_read(now, found),
             (Job::RoomWrite, StoreReply::Written { keys }) => {
                 let Search { victims, going, directories, .. } = *self.room.search.take().unwrap_or_default();
@@ -105,20 +112,33 @@ impl Replica {
         }
     }
 
-    fn room_looked(&mut self, now: Now, fence: u64, directories: &[(u64, Vec<u8>)], log: Vec<(u64, Vec<u8>)>) {
+    fn room_looked(&mut self, now: Now, fence: u64, directories: Vec<(u64, Vec<u8>)>, log: Vec<(u64, Vec<u8>)>) {
+        let is_known = log.iter().any(|(key, _)| *key == self.state.last);
         self.fold_all(now, log);
         if !self.lane.is_idle() || self.state.moved {
             // This tab did not know enough: it reads the store anew, and the write is tried again after that.
+            self.room.tried = false;
             return;
         }
-        self.sweep_refused();
-        for (key, bytes) in directories {
-            if let Ok(directory) = Directory::decode(bytes) {
-                self.maintenance.directories.insert(*key, directory);
-            }
+        if !is_known {
+            // Not the store that this tab knows: what looks dead may live.
+            return self.no_room(now);
         }
         let mut search = self.room.search.take().unwrap_or_default();
-        for name in self.config.replicate.keys() {
+        self.sweep_refused();
+        for (key, bytes) in directories {
+            if let Ok(directory) = Directory::decode(&bytes) {
+                self.maintenance.directories.insert(key, directory);
+            }
+            match abouts(&bytes) {
+                Some(abouts) => search.abouts.extend(abouts.into_iter().map(|about| (about, key))),
+                None => search.silent.push(key),
+            }
+        }
+        search.abouts.sort_unstable();
+        // Another tab may have asked for all of a collection, and this one not know it yet.
+        let partial = &self.state.partial;
+        for name in self.config.replicate.keys().filter(|name| partial.contains_key(name.as_str())) {
             search.referred.insert(name.clone(), self.referred_to(name));
         }
         search.fence = fence;
@@ -157,6 +177,10 @@ impl Replica {
                 break;
             }
             let Some(Ok(rows)) = bytes.as_deref().map(clean::unpack) else { continue };
+            // What is not the server's has no other place.
+            if rows.iter().any(|row| row.space == Space::Mutation) {
+                continue;
+            }
             search.victims.push(key);
             let living = clean::survivors(&self.state, &self.maintenance.directories, &search.victims, rows);
             let (mut going, mut staying) = (Vec::new(), Vec::new());
@@ -183,10 +207,20 @@ impl Replica {
 
     /// An entity that is only kept for convenience.
     fn may_go(&self, search: &Search, row: &Row) -> Option<(CollectionName, EntityId)> {
-        let referred = search.referred.get(row.collection.as_str()).filter(|_| row.space == Space::Entity)?;
-        row.body.as_ref()?;
+        let referred = search.referred.get(row.collection.as_str())?;
+        row.body.as_ref().filter(|_| !self.has_older(search, row))?;
         let (name, id) = (CollectionName::parse(&row.collection).ok()?, EntityId::parse(&row.id).ok()?);
         (!self.is_in_use(&name, &id, referred)).then_some((name, id))
+    }
+
+    /// Whether a segment that stays may hold an older version: it would be the newest.
+    fn has_older(&self, search: &Search, row: &Row) -> bool {
+        let from = search.abouts.partition_point(|(about, _)| *about < row.about);
+        let of = search.abouts.iter().skip(from).take_while(|(about, _)| *about == row.about).map(|(_, key)| key);
+        of.chain(&search.silent).any(|key| {
+            let is_older = |directory: &Directory| directory.lowest < row.position;
+            !search.victims.contains(key) && self.maintenance.directories.get(key).is_none_or(is_older)
+        })
     }
 
     /// Whether the log has to be told of rows that went.
@@ -226,6 +260,6 @@ impl Replica {
     pub(crate) fn no_room(&mut self, now: Now) {
         self.room_refused(now);
         self.event(json!({"type": "quota"}));
-        self.fail_writes(StoreError::Quota);
+        self.fail_writes(now, StoreError::Quota);
     }
 }

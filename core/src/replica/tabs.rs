@@ -228,7 +228,7 @@ impl Replica {
     fn moved_away(&mut self, now: Now) {
         self.stop_network(now);
         self.lane.forget_server_records();
-        self.fail_writes(StoreError::FormatNewer);
+        self.fail_writes(now, StoreError::FormatNewer);
         self.tabs.leader_status = None;
         self.output(Output::ReleaseLock);
         self.block("upgrade", Code::FormatNewer, MOVED);

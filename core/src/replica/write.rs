@@ -4,7 +4,7 @@
 //! If one cannot be stored, the later ones of this tab fail with it: they may build on it.
 
 use crate::ids::{CollectionName, EntityId, MutationId};
-use crate::io::StoreError;
+use crate::io::{Now, StoreError};
 use crate::json;
 use crate::limits::RECORD_BYTES;
 use crate::log::record::{Call, Commit, Record};
@@ -206,6 +206,11 @@ impl Writes {
         !self.waiting.is_empty() && self.in_flight.is_empty()
     }
 
+    /// Whether somebody waits for one of them: not for what was saved from another store.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.is_waiting() && self.waiting.iter().any(|write| write.record.is_none())
+    }
+
     /// The write and index behind a number, if this tab wrote it.
     pub(crate) fn of(&self, n: MutationId) -> Option<(u64, usize)> {
         let index = n.1 as usize;
@@ -328,10 +333,16 @@ impl Replica {
         self.writes.waiting = self.writes.take_unwritten();
     }
 
-    /// The append failed: its writes and everything written after them are taken back.
-    pub(crate) fn fail_writes(&mut self, error: StoreError) {
+    /// The append failed: its writes and everything written after them are taken back. What was saved from a store that
+    /// was lost goes on waiting: it is nowhere else.
+    pub(crate) fn fail_writes(&mut self, now: Now, error: StoreError) {
         let mut touched = Vec::new();
-        let mut failed = self.writes.take_unwritten();
+        let is_saved = |write: &Write| write.record.is_some() && error != StoreError::FormatNewer;
+        let (saved, mut failed) = self.writes.take_unwritten().into_iter().partition(is_saved);
+        self.writes.waiting = saved;
+        if error == StoreError::Quota && self.writes.is_waiting() {
+            self.back_off(now);
+        }
         if error == StoreError::FormatNewer {
             // What landed behind `Moved`: the next open of the new database finds it.
             failed.extend(std::mem::take(&mut self.writes.complete).into_iter().flat_map(|(_, group)| group));
@@ -350,7 +361,7 @@ impl Replica {
                 self.event(json!({"type": "write-failed", "write": write.id, "error": error}));
             }
             // Of other failures it is not known whether the write is in the log after all.
-            if error == StoreError::Quota && write.record.is_none() {
+            if error == StoreError::Quota {
                 let Write { id, atomic, edits, locals, .. } = write;
                 // The two halves of one edit are tried again together.
                 let atomic = atomic || edits.len() == 1 && !locals.is_empty();

@@ -102,6 +102,13 @@ pub fn may_hold(record: &[u8], about: u32) -> bool {
     hashes.contains(&about.to_le_bytes())
 }
 
+/// What the segment of this directory record may hold rows about; `None`: anything.
+pub fn abouts(record: &[u8]) -> Option<Vec<u32>> {
+    let Ok((HASHED, body)) = codec::decode(record) else { return None };
+    let (hashes, _) = body.get(NUMBERS * 8..).unwrap_or_default().as_chunks::<4>();
+    Some(hashes.iter().map(|hash| u32::from_le_bytes(*hash)).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
