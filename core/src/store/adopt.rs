@@ -16,6 +16,7 @@ use xxhash_rust::xxh64::xxh64;
 
 use crate::error::CoreError;
 use crate::ids::MutationId;
+use crate::json::Raw;
 use crate::log::record::{Adopt, Claim, Commit};
 use crate::store::commit::{Adopted, ReadCommit, fold_commit};
 use crate::store::effects::Effects;
@@ -62,8 +63,10 @@ pub(super) fn adopt(state: &mut State, key: u64, adopt: Adopt, effects: &mut Eff
     let known = state.adopted.get(&source).copied().unwrap_or_default();
     // A store that was lost between two steps offers under another name what was adopted from it: the bytes, with their
     // stamp, are the same.
-    let twins: Vec<bool> = mutations.iter().map(|raw| has(state, raw.get())).collect();
-    let is_known = |index: usize| from.get(index).is_none_or(|n| *n <= known) || twins.get(index) == Some(&true);
+    let is_old = |index: usize| from.get(index).is_none_or(|n| *n <= known);
+    let is_there = |(index, raw): (usize, &Raw)| is_old(index) || has(state, raw.get());
+    let there: Vec<bool> = mutations.iter().enumerate().map(is_there).collect();
+    let is_known = |index: usize| there.get(index) != Some(&false);
     let commit = ReadCommit::of(Commit { mutations, tx, call: None })?;
     let adopted = Adopted { is_known: &is_known, old, reasons, claimed };
     fold_commit(state, key, commit, Some(&adopted), effects);

@@ -237,7 +237,8 @@ class Service implements SyncService {
     const command = JSON.stringify({ do: "declare", collections: { [type]: settings } });
     this.#session.call((client) => client.command(command));
     const conflicts = new LazyConflicts(this.#session, () => undefined);
-    return new DbCollection<JsonObject, JsonObject>(this.#session, type, () => ({ name: type, schema: ANY }), conflicts);
+    const target = { name: type, schema: ANY };
+    return new DbCollection<JsonObject, JsonObject>(this.#session, type, () => target, conflicts);
   }
 
   #setRealTime(enabled: boolean): void {
