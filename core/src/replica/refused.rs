@@ -2,7 +2,9 @@
 //! memory until it is retried or given up. Its names stand in no log: log keys begin at 1.
 
 use crate::ids::{CollectionName, EntityId, MutationId};
+use crate::io::StoreError;
 use crate::model::edit::Edit;
+use crate::replica::tabs::MOVED;
 
 /// Mutations that are kept: an app that goes on writing to a full disk must not fill the memory, too.
 const REFUSED_MAX: usize = 1_000;
@@ -58,5 +60,14 @@ impl RefusedWrites {
             }
         }
         Some((atomic, taken))
+    }
+}
+
+/// Why a write was taken back.
+pub(crate) fn reason(error: StoreError) -> &'static str {
+    match error {
+        StoreError::Quota => "the storage is full: free some space, then retry it from `db.sync.queue.failed`",
+        StoreError::FormatNewer => MOVED,
+        _ => "the browser's storage refused the write: it was taken back, write again",
     }
 }

@@ -11,8 +11,7 @@ use crate::log::record::{Call, Commit, Record};
 use crate::model::edit::Edit;
 use crate::replica::Replica;
 use crate::replica::op::Op;
-use crate::replica::refused::RefusedWrites;
-use crate::replica::tabs::MOVED;
+use crate::replica::refused::{RefusedWrites, reason};
 use crate::small::SmallMap;
 use crate::store::commit::ReadCommit;
 use crate::table::Table;
@@ -350,14 +349,8 @@ impl Replica {
         for write in failed {
             self.writes.forget(&write);
             touched.extend(write.all().map(|edit| edit.target()));
-            let message = match error {
-                StoreError::Quota => "the storage is full: free some space, then retry it from `db.sync.queue.failed`",
-                StoreError::FormatNewer => MOVED,
-                _ => "the browser's storage refused the write: it was taken back, write again",
-            };
             if self.writes.parts.remove(&write.id).is_some() {
-                let error =
-                    json!({"code": error.code(), "message": message, "retryable": error != StoreError::FormatNewer});
+                let error = json!({"code": error.code(), "message": reason(error), "retryable": error != StoreError::FormatNewer});
                 self.event(json!({"type": "write-failed", "write": write.id, "error": error}));
             }
             // Of other failures it is not known whether the write is in the log after all.
