@@ -28,8 +28,8 @@ class Told {
     return row && JSON.stringify({ id, $rev: 1, ...row });
   }
 
-  write(request) {
-    this.ask("write", JSON.parse(request));
+  write(request, lines) {
+    this.ask("write", JSON.parse(request), lines);
     return JSON.stringify({ write: (this.writes += 1), count: JSON.parse(request).ops.length });
   }
 
@@ -55,6 +55,16 @@ class Told {
   /** The commands that it was given. */
   get commands() {
     return this.asked.flatMap(([what, body]) => (what === "command" ? [body.do] : []));
+  }
+
+  /** The writes that it was told to take back. */
+  get undone() {
+    return this.asked.flatMap(([what, write]) => (what === "undo" ? [write] : []));
+  }
+
+  /** The documents that it was given beside them. */
+  get lines() {
+    return this.asked.flatMap(([what, , lines]) => (what === "write" && lines !== "" ? lines.split("\n") : []));
   }
 
   /** The operations that it was given. */
