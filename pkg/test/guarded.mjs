@@ -1,5 +1,5 @@
 /** A client for sensitive fields over two that do as the test says, and write down what they were asked. */
-import { Guard } from "../dist/host/sensitive.js";
+import { Guard } from "../dist/host/sensitive-guard.js";
 
 const FIELDS = new Map([["people", ["/ssn", "/address/street"]]]);
 

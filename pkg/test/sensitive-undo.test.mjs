@@ -32,7 +32,8 @@ test("a delete that is taken back brings the sensitive fields back, when it is o
   guard.look();
   await settled();
   assert.deepEqual(aside.ops, [{ op: "insert", c: "people", count: 1 }]);
-  assert.deepEqual(aside.lines, [`"p"${JSON.stringify(PERSON)}`]);
+  const [line] = aside.lines;
+  assert.deepEqual([line.slice(0, 3), JSON.parse(line.slice(3))], ['"p"', PERSON]);
   const shown = { ...PERSON, $rev: 3 };
   for (const client of [main, aside]) client.entities.set("people/p", shown);
   guard.heard(JSON.stringify([{ type: "verdict", write: 1, index: 0, verdict: { verdict: "applied", rev: 3 } }]));
@@ -44,7 +45,7 @@ test("a delete that is taken back brings the sensitive fields back, when it is o
 test("a delete that is taken back without a connection is refused, and may be tried again", async () => {
   const { guard, aside, told, undo } = deleted([DELETE]);
   const { status } = aside;
-  for (const client of [aside]) client.entities.clear();
+  aside.entities.clear();
   aside.status = { ...status, loaded: [] };
   undo();
   await new Promise((resolve) => setTimeout(resolve, 30));
@@ -60,11 +61,11 @@ test("a delete of what had no sensitive field is taken back at once, one of what
   const plain = { name: "Ada" };
   const whole = deleted([DELETE], { stored: plain, secret: plain });
   whole.undo();
-  const own = deleted([DELETE], { stored: { ...plain, $rev: 0 }, secret: undefined });
+  const own = deleted([DELETE], { stored: { ...plain, $rev: 0 }, secret: null });
   own.undo();
   assert.deepEqual([whole.main.undone, own.main.undone], [[1], [1]]);
   const patch = { op: "patch", c: "todos", id: "t", set: { "/title": "x" } };
-  for (const made of [deleted([DELETE], { secret: undefined }), deleted([DELETE, patch])]) {
+  for (const made of [deleted([DELETE], { secret: null }), deleted([DELETE, patch])]) {
     assert.throws(made.undo, { code: "bad-mutation", retryable: false });
     assert.deepEqual([made.main.undone, made.aside.ops], [[], []]);
   }

@@ -95,6 +95,31 @@ describe("sensitive fields", () => {
     );
   });
 
+  scenario(stack, "are there again when a delete is taken back, by whoever knows them", async (world) => {
+    const device = await world.device({ collections: PEOPLE });
+    const ids = [await insert(device, PERSON), await insert(device, PERSON)];
+    for (const id of ids) {
+      const isOffline = id === ids[1];
+      if (isOffline) device.offline();
+      const code = await device.run(async (key) => {
+        window.tw.deleted = window.tw.db.people.delete(key);
+        await window.tw.deleted;
+        return window.tw.deleted.undo().then(
+          () => "undone",
+          (error) => error.code,
+        );
+      }, id);
+      assert.equal(code, isOffline ? "sensitive-offline" : "undone");
+      if (!isOffline) continue;
+      device.online();
+      await device.synced();
+      await device.run(async () => void (await window.tw.deleted.undo()));
+    }
+    const rows = await world.rows("people");
+    for (const id of ids) assert.deepEqual({ ...rows.get(id), $rev: 0 }, { ...PERSON, $rev: 0 });
+    for (const id of ids) await device.until("shown", isWhole, { id, ssn: "1", street: "a" });
+  });
+
   scenario(stack, "wait for a connection; everything else does not", async (world) => {
     const device = await world.device({ collections: PEOPLE });
     const id = await insert(device, PERSON);

@@ -1,5 +1,5 @@
 /**
- * What writes say of sensitive fields. Not here: what becomes of them; see `sensitive.ts`.
+ * What writes say of sensitive fields. Not here: what becomes of them; see `sensitive-guard.ts`.
  */
 import { changedKeys } from "../intents.js";
 import { canonicalJson, type Json, type JsonObject } from "../json.js";
@@ -31,7 +31,7 @@ export function targets({ ops }: Request, lines: string): About {
 }
 
 /** The rows as the app sees them. */
-type RowOf = (collection: string, id: string) => AnyRow | undefined;
+export type RowOf = (collection: string, id: string) => AnyRow | undefined;
 type Replace = Op & { readonly op: "replace" };
 
 /** Whether a write would change a sensitive field. */
