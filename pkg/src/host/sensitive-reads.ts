@@ -1,5 +1,6 @@
 /**
- * What is read of a client, for a database with sensitive fields. Not here: what becomes of it; see `sensitive-guard.ts`.
+ * What is read of a client, for a database with sensitive fields. Not here: what becomes of it; see
+ * `sensitive-guard.ts`.
  */
 import { overlaps, pointerKeys } from "../path.js";
 import type { MutationName, WireClient, WireConflict, WireQuery } from "../wasm/wire.js";

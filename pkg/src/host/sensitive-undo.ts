@@ -1,5 +1,6 @@
 /**
- * What it takes to take a write back, in a database with sensitive fields. Not here: how it is sent; see `sensitive-guard.ts`.
+ * What it takes to take a write back, in a database with sensitive fields. Not here: how it is sent; see
+ * `sensitive-guard.ts`.
  *
  * `main` can take back all of its writes but a delete: the document that it would insert again lacks the fields. So
  * they are remembered here, in memory, as they were shown when the entity was deleted.
