@@ -1,4 +1,6 @@
 /** A client for sensitive fields over two that do as the test says, and write down what they were asked. */
+import { z } from "zod";
+import { openWith } from "../dist/db.js";
 import { Guard } from "../dist/host/sensitive-guard.js";
 
 const FIELDS = new Map([["people", ["/ssn", "/address/street"]]]);
@@ -41,8 +43,10 @@ class Told {
   view(what) {
     this.ask("view");
     const { status, conflicts } = this;
-    return JSON.stringify({ status, conflicts, queue: { pending: this.queue, failed: [] } }[what]);
+    return JSON.stringify({ status, conflicts, queue: { pending: this.queue, failed: [] }, calls: [] }[what]);
   }
+
+  keep() {}
 
   command(request) {
     this.ask("command", JSON.parse(request));
@@ -81,10 +85,10 @@ class Told {
   }
 }
 
-export function guarded({ timeoutMs = 10_000 } = {}) {
+export function guarded({ timeoutMs = 10_000, owner: host } = {}) {
   const told = [];
   const [main, aside] = [new Told(), new Told()];
-  const owner = { event: (json) => void told.push(...JSON.parse(json)) };
+  const owner = host ?? { event: (json) => void told.push(...JSON.parse(json)) };
   const guard = new Guard(FIELDS, owner, async () => undefined, timeoutMs);
   guard.take(main, aside, () => told.push({ type: "let go" }));
   return { guard, main, aside, told };
@@ -93,4 +97,36 @@ export function guarded({ timeoutMs = 10_000 } = {}) {
 /** A write of these operations. */
 export function write(guard, ...ops) {
   return JSON.parse(guard.write(JSON.stringify({ ops, atomic: false, call: [1, 1] }), ""));
+}
+
+const person = z.looseObject({ name: z.string() });
+let count = 0;
+
+/** A database over such a client; `prepare` gets what each is made of, one after another where they trap. */
+export async function openGuarded(t, prepare) {
+  const listeners = new Set();
+  const made = [];
+  const factory = {
+    isWhole: true,
+    whole: async () => undefined,
+    stored: async () => false,
+    onTrap: (fn) => (listeners.add(fn), () => listeners.delete(fn)),
+    trapped: (generation) => [...listeners].forEach((fn) => fn(generation, false)),
+    async create(_, owner) {
+      made.push(guarded({ owner }));
+      prepare(made.at(-1), made.length);
+      return { client: made.at(-1).guard, generation: made.length };
+    },
+  };
+  const collections = { people: { schema: person, options: { sensitive: ["ssn", "address.street"] } } };
+  const db = openWith({ name: `guarded${(count += 1)}`, url: "https://sync.example.com", collections }, factory);
+  t.after(() => db.close());
+  await db.people.get("p");
+  /** `aside` knows it now. */
+  const arrive = (id, row) => {
+    const { aside, guard } = made.at(-1);
+    aside.entities.set(`people/${id}`, row);
+    guard.heard(JSON.stringify([{ type: "changed", collection: "people", ids: [id], origin: "remote" }]));
+  };
+  return { db, made, arrive };
 }
