@@ -5,6 +5,7 @@ import { newId } from "./ids.js";
 import { fetchRow } from "./fetch.js";
 import { insertOp, Resolver, type Intent, type IntentTarget } from "./intents.js";
 import { checkObject, type JsonObject } from "./json.js";
+import { missingOf } from "./known.js";
 import { liveOf, type Live, type Source } from "./live.js";
 import { compilePatch } from "./patch.js";
 import { CollectionQuery, loadState, SOURCE, type BulkResult, type Query } from "./query.js";
@@ -86,15 +87,15 @@ export class Intents {
   constructor(readonly target: () => IntentTarget) {}
 
   insert(kind: "insert" | "upsert", value: unknown): Intent & { readonly kind: "insert" | "upsert" } {
-    const { name, schema } = this.target();
+    const { name, schema, hidden } = this.target();
     const { id, entity } = splitId(value, name);
-    return { kind, id, text: validateInsert(schema, entity, name) };
+    return { kind, id, text: validateInsert(schema, entity, name), missing: missingOf(value, hidden) };
   }
 
   update(id: string, patch: unknown, options: EditOptions | undefined): Intent {
     const ifRev = options?.ifRev;
     if (typeof patch === "function") return { kind: "draft", id, edit: patch as (draft: never) => unknown, ifRev };
-    return { kind: "patch", id, edits: compilePatch(patch), ifRev };
+    return { kind: "patch", id, edits: compilePatch(patch), missing: missingOf(patch, this.target().hidden), ifRev };
   }
 
   delete(id: string, options: EditOptions | undefined): Intent {
@@ -250,7 +251,7 @@ export class DbCollection<I, T, N = {}> implements Collection<I, T, N> {
   }
 
   #resolve(intents: readonly Intent[]): readonly WireOp[] {
-    const resolver = new Resolver((collection, id) => this.session.rows.entity(collection, id));
+    const resolver = new Resolver(this.session.rows);
     const target = this.target();
     return intents.map((intent) => resolver.resolve(target, intent)).filter((op) => op !== undefined);
   }

@@ -5,8 +5,9 @@
  */
 import type { Conflict, ConflictField, KeepChoice, KeepOptions } from "./conflicts.js";
 import { TidewireError, type ErrorDetails } from "./errors.js";
-import { changedKeys, type IntentTarget } from "./intents.js";
+import type { IntentTarget } from "./intents.js";
 import { cleanObject, deepFreeze, type Json, type JsonObject } from "./json.js";
+import { changedKeys, completed, missingOf, patchOf, refuseUnseen } from "./known.js";
 import { liveOf, sameItems, type Live, type Source } from "./live.js";
 import { readPointer, writePointer } from "./path.js";
 import { entityOf, type AnyRow } from "./rows.js";
@@ -83,7 +84,7 @@ export class ConflictBook {
 
   /** Decides about some fields of a conflict by the whole row as it shall be. */
   take(conflict: Conflict, fields: readonly ConflictField[], row: unknown): Write {
-    return this.#write(conflict.id, () => this.#op(conflict, fields, () => entityOf(cleanObject(row)), true));
+    return this.#write(conflict.id, () => this.#op(conflict, fields, () => entityOf(cleanObject(row)), row));
   }
 
   #write(id: string, op: () => WireOp): Write {
@@ -102,23 +103,23 @@ export class ConflictBook {
     }
     if (choice === "theirs") return this.#op(conflict, fields, (before) => before);
     const given = choice === "mine" ? undefined : entityOf(cleanObject(choice));
-    if (given !== undefined && paths === undefined) return this.#op(conflict, fields, () => given, true);
+    if (given !== undefined && paths === undefined) return this.#op(conflict, fields, () => given, choice);
     const value = (field: ConflictField): Json | undefined =>
       given === undefined ? field.mine : readPointer(given, field.path);
     const taken = (before: JsonObject, now: readonly ConflictField[]): JsonObject =>
       now.reduce((entity, field) => writePointer(entity, field.path, value(field)), before);
-    return this.#op(conflict, fields, taken, given !== undefined);
+    return this.#op(conflict, fields, taken, given && choice);
   }
 
   /**
    * The edit that a decision comes to. `after` makes the entity of what it would be without this user's values, and of
-   * the fields as they stand now.
+   * the fields as they stand now; `given` is the row that says so, if one does.
    */
   #op(
     { collection: c, id, state }: Conflict,
     fields: readonly ConflictField[],
     after: (before: JsonObject, now: readonly ConflictField[]) => JsonObject,
-    validate = false,
+    given?: unknown,
   ): WireOp {
     const about = { collection: c, id };
     const same = this.source()
@@ -130,16 +131,17 @@ export class ConflictBook {
     if (row === undefined)
       throw new TidewireError("deleted", "The entity is gone: insert it anew with values of its history.", about);
     const before = state === "open" ? asTheirs(entityOf(row), now) : entityOf(row);
-    const wanted = after(before, now);
-    const paths = changedKeys(before, wanted);
     const target = this.target(c);
-    if (validate && target !== undefined) validateUpdate(target.schema, before, wanted, paths, c);
-    const values = paths.map((path) => [path, readPointer(wanted, path)] as const);
+    const hidden = target?.hidden ?? [];
+    const isGiven = given !== undefined;
+    const wanted = completed(after(before, now), before, isGiven ? missingOf(given, hidden) : []);
+    if (isGiven && this.session.rows.wasMissing(c, id)) refuseUnseen(before, wanted, hidden, about);
+    const paths = changedKeys(before, wanted, "", hidden);
+    if (isGiven && target !== undefined) validateUpdate(target.schema, before, wanted, paths, c);
     return {
       op: "patch",
       ...{ c, id },
-      set: Object.fromEntries(values.filter((entry): entry is readonly [string, Json] => entry[1] !== undefined)),
-      unset: values.filter(([, value]) => value === undefined).map(([path]) => path),
+      ...patchOf(wanted, paths),
       resolves: state === "closed" ? [] : now.map(({ conflict }) => conflict),
     };
   }

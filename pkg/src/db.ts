@@ -14,7 +14,7 @@ import type { Net } from "./host/net.js";
 import type { IntentTarget } from "./intents.js";
 import { canonicalJson, cleanJson, type Json, type JsonObject } from "./json.js";
 import { clientConfig, NO_TOKEN, partsOf, type CollectionParts, type DbOptions, type DbSettings } from "./options.js";
-import { readPointer, toPointer, writePointer } from "./path.js";
+import { pointerKeys, readPointer, toPointer, writePointer } from "./path.js";
 import { includesOf, type Includes } from "./refs.js";
 import type { QueueView } from "./status.js";
 import { Session } from "./session.js";
@@ -23,7 +23,7 @@ import { runTransaction, type Transaction } from "./transaction.js";
 import type { Collections, SchemaOf } from "./types.js";
 import { signIn, signOut, type SignInOptions, type SignOutOptions } from "./users.js";
 import { wasmFactory, type ClientFactory } from "./wasm/client.js";
-import type { PeerEngine } from "./wasm/wire.js";
+import type { ClientConfig, PeerEngine } from "./wasm/wire.js";
 import type { Write } from "./write.js";
 
 /** Everything in a database, as plain data. */
@@ -136,10 +136,10 @@ function makeInstance(
     },
     ...(backend && { peer: (engine) => loadPeer(engine, session, () => instance.backend as Backend, rate) }),
   });
-  const target = (name: string) => (): IntentTarget => ({
-    name,
-    schema: (instance.parts.get(name) as CollectionParts).schema,
-  });
+  const target = (name: string) => (): IntentTarget => {
+    const { schema, options } = instance.parts.get(name) as CollectionParts;
+    return { name, schema, hidden: hiddenOf(config, options.sensitive) };
+  };
   const targets = new Map([...parts.keys()].map((name) => [name, target(name)]));
   const includes = includesOf(parts);
   const conflicts = new LazyConflicts(session, (name) => targets.get(name)?.());
@@ -228,16 +228,23 @@ async function importRows(
       throw new TidewireError("unknown-collection", `The export holds "${name}", which this database has not.`, {
         collection: name,
       });
-    const hidden = (session.config["sensitive"] && parts.get(name)?.options.sensitive?.map(toPointer)) || [];
-    if (hidden.length > 0) await session.whenOpen();
+    const hidden = hiddenOf(session.config, parts.get(name)?.options.sensitive);
+    // What it has not is no removal, also where it is not known now.
+    const $missing = hidden.map((path) => pointerKeys(path).join("."));
     const whole = (row: JsonObject & { readonly id: string }): JsonObject =>
-      hidden.length > 0 ? withKept(row, session.rows.entity(name, row.id), hidden) : row;
+      hidden.length > 0 ? { ...withKept(row, session.rows.entity(name, row.id), hidden), $missing } : row;
     for (let from = 0; from < rows.length; from += IMPORT_CHUNK) {
+      if (hidden.length > 0) await session.whenOpen();
       await collection.upsertMany(rows.slice(from, from + IMPORT_CHUNK).map(whole));
     }
     count += rows.length;
   }
   return { rows: count };
+}
+
+/** Pointers of the fields that are not stored. */
+function hiddenOf(config: ClientConfig, sensitive: readonly string[] = []): readonly string[] {
+  return config["sensitive"] === undefined ? [] : sensitive.map(toPointer);
 }
 
 /** A row with the fields as they are now that no export has. */

@@ -30,6 +30,8 @@ export class RowCache {
   readonly #entries = new Map<string, Map<string, Entry>>();
   readonly #recent = new Set<AnyRow>();
   readonly #remote = new Map<string, number>();
+  /** Rows that somebody was given without some fields. */
+  readonly #missing = new Set<string>();
   /** Entries whose row is gone are looked for when there are twice as many entries as were left the last time. */
   #sweepAt = RECENT_MAX * 2;
 
@@ -51,7 +53,13 @@ export class RowCache {
     const entry = this.#collection(collection).get(id);
     const known = entry?.stale === false ? entry.ref.deref() : undefined;
     const row = known ?? parsed(this.reader.row(collection, id));
+    if (row !== undefined) this.#note(collection, id, row);
     return row && entityOf(row);
+  }
+
+  /** Whether somebody may hold the row as it was while fields of it were missing. */
+  wasMissing(collection: string, id: string): boolean {
+    return this.#missing.has(`${collection}/${id}`);
   }
 
   /** A row that is known before the store is open. */
@@ -106,6 +114,7 @@ export class RowCache {
 
   #keep(collection: string, id: string, row: AnyRow, known: AnyRow | undefined): AnyRow {
     const entries = this.#collection(collection);
+    this.#note(collection, id, row);
     const same = known !== undefined && JSON.stringify(known) === JSON.stringify(row);
     const kept = same ? known : deepFreeze(row);
     const entry = entries.get(id);
@@ -118,6 +127,10 @@ export class RowCache {
     this.#recent.add(kept);
     if (this.#recent.size > RECENT_MAX) this.#recent.delete(this.#recent.values().next().value as AnyRow);
     return kept;
+  }
+
+  #note(collection: string, id: string, { $missing }: AnyRow): void {
+    if ($missing !== undefined) this.#missing.add(`${collection}/${id}`);
   }
 
   #sweep(entries: Map<string, Entry>): void {

@@ -68,7 +68,7 @@ class TransactionRun {
 
   constructor(private readonly session: Session) {
     this.#atOnce = session.ready;
-    this.#resolver = new Resolver((collection, id) => session.rows.entity(collection, id));
+    this.#resolver = new Resolver(session.rows);
   }
 
   face(targets: ReadonlyMap<string, () => IntentTarget>): object {

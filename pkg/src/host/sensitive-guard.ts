@@ -19,7 +19,7 @@ import type { MutationName, WireClient, WireHost } from "../wasm/wire.js";
 import { asksFor, editsSecret, isAsNew, isCut, isNow, pausedByApp, queueOf, statusOf } from "./sensitive-reads.js";
 import { wholeRow, withValues, type Entry, type Row, type Said, type Verdict } from "./sensitive-reads.js";
 import { Deletes } from "./sensitive-undo.js";
-import { isSensitive, refusal, sent, targets, type About, type Request } from "./sensitive-writes.js";
+import { isSensitive, refusal, targets, type About, type Request } from "./sensitive-writes.js";
 import type { Fields } from "./strip.js";
 
 type Accepted = { readonly write?: number; readonly count?: number };
@@ -92,17 +92,16 @@ export class Guard implements WireClient {
     if (!asked.ops.some((op) => this.fields.has(op.c))) return this.#main.write(request, lines);
     const about = targets(asked, lines);
     const rowOf = (collection: string, id: string): AnyRow | undefined => this.#shownRow(collection, id);
-    const ops = asked.ops.map((op) => sent(op, this.fields, rowOf));
     if (!isSensitive(asked, about, this.fields, rowOf)) {
       const deletes = this.#deletes.of(asked, rowOf);
-      const answer = this.#main.write(JSON.stringify({ ...asked, ops }), lines);
+      const answer = this.#main.write(request, lines);
       if (deletes !== undefined) this.#deletes.keep((JSON.parse(answer) as Accepted).write, deletes);
       return answer;
     }
     if (!asked.ops.every((op) => this.fields.has(op.c))) {
       throw refusal("bad-mutation", "A write with sensitive fields is about collections that have such fields only.");
     }
-    const { atomic } = asked;
+    const { ops, atomic } = asked;
     return this.#begin(about, () => this.#aside.write(JSON.stringify({ ops, atomic }), lines));
   }
 

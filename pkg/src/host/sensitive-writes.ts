@@ -1,15 +1,16 @@
 /**
  * What writes say of sensitive fields. Not here: what becomes of them; see `sensitive-guard.ts`.
  */
-import { changedKeys } from "../intents.js";
-import { canonicalJson, type Json, type JsonObject } from "../json.js";
-import { overlaps, readPointer } from "../path.js";
-import { entityOf, type AnyRow } from "../rows.js";
+import { overlaps } from "../path.js";
+import type { AnyRow } from "../rows.js";
 import type { WireOp } from "../wasm/wire.js";
 import { find, type Fields } from "./strip.js";
 
-/** An operation as the boundary has it: documents of inserts stand beside the request. */
-type Op = Exclude<WireOp, { op: "insert" }> | { readonly op: "insert"; readonly c: string; readonly count: number };
+/**
+ * An operation as the boundary has it: documents of inserts stand beside the request, and in collections with sensitive
+ * fields a whole row comes as a patch of what it changes (`known.ts`).
+ */
+type Op = Exclude<WireOp, { op: "insert" | "replace" }> | { readonly op: "insert"; readonly c: string; readonly count: number };
 /** A write as the boundary has it. */
 export type Request = { readonly ops: readonly Op[]; readonly atomic: boolean };
 const MISSING = "It would remove sensitive fields that are not fetched yet: wait until the row has no `$missing`.";
@@ -32,32 +33,13 @@ export function targets({ ops }: Request, lines: string): About {
 
 /** The rows as the app sees them. */
 export type RowOf = (collection: string, id: string) => AnyRow | undefined;
-type Replace = Op & { readonly op: "replace" };
 
-/** Whether a write would change a sensitive field. */
+/** Whether a write would change a sensitive field. Throws where it may take one along that is not known here. */
 export function isSensitive({ ops }: Request, about: About, fields: Fields, rowOf: RowOf): boolean {
   const isIn = ([collection, , value]: About[number]): boolean =>
     (fields.get(collection) ?? []).some((path) => find(value, path) !== undefined);
-  return about.some(isIn) || ops.some((op) => touches(op, fields.get(op.c), rowOf));
-}
-
-/**
- * An operation as it is sent: of a whole row what it changes of the row as it was shown, so that nothing is taken
- * back that came meanwhile or was not shown. Throws where a field may go that is not known here.
- */
-export function sent(op: Op, fields: Fields, rowOf: RowOf): Op {
-  const paths = fields.get(op.c);
-  const row = op.op === "replace" && paths ? rowOf(op.c, op.id) : undefined;
-  // Of a row that the same write makes all is known.
-  if (op.op !== "replace" || row === undefined) return op;
-  if (losesUnknown(op, row, paths ?? [])) throw refusal("sensitive-offline", MISSING);
-  const { c, id, value, ifRev } = op;
-  const values = changes(op, row).map((path) => [path, readPointer(value, path)] as const);
-  return {
-    ...{ op: "patch", c, id, ...(ifRev === undefined ? {} : { ifRev }) },
-    set: Object.fromEntries(values.filter((entry): entry is readonly [string, Json] => entry[1] !== undefined)),
-    unset: values.flatMap(([path, value]) => (value === undefined ? [path] : [])),
-  };
+  // Each of them is looked at.
+  return ops.map((op) => touches(op, fields.get(op.c) ?? [], rowOf)).includes(true) || about.some(isIn);
 }
 
 /** The error of what is refused here. */
@@ -65,29 +47,16 @@ export function refusal(code: string, hint: string): Error {
   return Object.assign(new Error(hint), { code, hint, retryable: code === "sensitive-offline" });
 }
 
-function touches(op: Op, paths: readonly string[] | undefined, rowOf: RowOf): boolean {
-  if (paths === undefined || op.op === "delete" || op.op === "insert") return false;
-  if (op.op === "patch") {
-    const { set = {}, unset = [], inc = {}, add = {}, remove = {} } = op;
-    const touched = [set, inc, add, remove].flatMap((part) => Object.keys(part)).concat(unset);
-    return touched.some((pointer) => paths.some((path) => overlaps(pointer, path)));
-  }
+function touches(op: Op, paths: readonly string[], rowOf: RowOf): boolean {
+  if (op.op !== "patch") return false;
+  const { set = {}, unset = [], inc = {}, add = {}, remove = {} } = op;
+  const pointers = [set, inc, add, remove].flatMap((part) => Object.keys(part)).concat(unset);
+  const touched = pointers.flatMap((at) => paths.flatMap((path) => (overlaps(at, path) ? [[at, path] as const] : [])));
+  if (touched.length === 0) return false;
   const row = rowOf(op.c, op.id);
-  return paths.some((path) => !same(find(op.value, path), find(row, path))) || losesUnknown(op, row, paths);
-}
-
-/** Whether it drops an object in which there may be a field that was not fetched yet. */
-function losesUnknown(op: Replace, row: AnyRow | undefined, paths: readonly string[]): boolean {
-  if (row?.$missing === undefined) return false;
-  const dropped = changes(op, row).filter((at) => find(row, at) !== undefined);
-  return dropped.some((at) => paths.some((path) => path.startsWith(`${at}/`)));
-}
-
-/** The pointers at which it changes the row. */
-function changes({ value }: Replace, row: JsonObject): readonly string[] {
-  return changedKeys(entityOf(row), value);
-}
-
-function same(a: unknown, b: unknown): boolean {
-  return canonicalJson(a as Json) === canonicalJson(b as Json);
+  const takes = ([at, path]: readonly [string, string]): boolean => at !== path && path.startsWith(`${at}/`);
+  if (row?.$missing !== undefined && touched.some(takes)) throw refusal("sensitive-offline", MISSING);
+  // What only this device knows has no such field but those that the write names.
+  const isNew = row === undefined || row.$rev === 0;
+  return touched.some((one) => !isNew || !takes(one) || find(set[one[0]], one[1].slice(one[0].length)) !== undefined);
 }

@@ -237,7 +237,7 @@ class Service implements SyncService {
     const command = JSON.stringify({ do: "declare", collections: { [type]: settings } });
     this.#session.call((client) => client.command(command));
     const conflicts = new LazyConflicts(this.#session, () => undefined);
-    const target = { name: type, schema: ANY };
+    const target = { name: type, schema: ANY, hidden: [] };
     return new DbCollection<JsonObject, JsonObject>(this.#session, type, () => target, conflicts);
   }
 
