@@ -35,8 +35,8 @@ export function refuseUnseen(
   if (lost === undefined) return;
   throw new TidewireError(
     "bad-mutation",
-    `It would remove ${lost}, which was missing when the row was first read: give back the row with its \`$missing\`, ` +
-      "or remove the field by its name with update().",
+    `It would remove ${lost}, which was missing when the row was first read: give back the row with its ` +
+      "`$missing`, or remove the field by its name with update().",
     { ...about, path: lost },
   );
 }

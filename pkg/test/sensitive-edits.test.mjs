@@ -116,7 +116,7 @@ test("a row that was always known is edited as it is given, and what stays the s
   );
 });
 
-test("what only this device knows takes no connection, and parents are made without a word of what may be in them", async (t) => {
+test("what only this device knows takes no connection, and parents are made without what may be in them", async (t) => {
   const { db, main, aside, told } = await openPerson(t, { stored: { ...STORED, $rev: 0 } });
   told(db.people.update("p", { address: undefined }));
   told(db.people.upsert({ id: "p", name: "Ada" }));

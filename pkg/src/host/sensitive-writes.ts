@@ -10,7 +10,8 @@ import { find, type Fields } from "./strip.js";
  * An operation as the boundary has it: documents of inserts stand beside the request, and in collections with sensitive
  * fields a whole row comes as a patch of what it changes (`known.ts`).
  */
-type Op = Exclude<WireOp, { op: "insert" | "replace" }> | { readonly op: "insert"; readonly c: string; readonly count: number };
+type Op = Exclude<WireOp, { op: "insert" | "replace" }> | Insert;
+type Insert = { readonly op: "insert"; readonly c: string; readonly count: number };
 /** A write as the boundary has it. */
 export type Request = { readonly ops: readonly Op[]; readonly atomic: boolean };
 const MISSING = "It would remove sensitive fields that are not fetched yet: wait until the row has no `$missing`.";
