@@ -85,11 +85,11 @@ class Told {
   }
 }
 
-export function guarded({ timeoutMs = 10_000, owner: host } = {}) {
+export function guarded({ timeoutMs = 10_000, owner: host, whole = async () => undefined } = {}) {
   const told = [];
   const [main, aside] = [new Told(), new Told()];
   const owner = host ?? { event: (json) => void told.push(...JSON.parse(json)) };
-  const guard = new Guard(FIELDS, owner, async () => undefined, timeoutMs);
+  const guard = new Guard(FIELDS, owner, whole, timeoutMs);
   guard.take(main, aside, () => told.push({ type: "let go" }));
   return { guard, main, aside, told };
 }

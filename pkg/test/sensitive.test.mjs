@@ -183,3 +183,40 @@ test("what a store has from before the setting is not shown", () => {
   aside.entities.set("people/p", { name: "Ada", address: { city: "Oslo" } });
   assert.deepEqual(shown(), bare);
 });
+
+test("a write does not wait longer for the module's second part than for an answer", async () => {
+  for (const whole of [() => new Promise(() => undefined), () => Promise.reject(new Error("no"))]) {
+    const { guard, told } = guarded({ timeoutMs: 20, whole });
+    write(guard, PATCH);
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    assert.deepEqual(told.map(({ type, error }) => [type, error.code]), [["write-failed", "sensitive-offline"]]);
+    await guard.close();
+  }
+});
+
+test("when the one in memory cannot go on, that is told; what else it says of itself is not", () => {
+  const { guard, told } = guarded();
+  const watchdog = (code) => ({ type: "watchdog", code, message: "" });
+  guard.heard(JSON.stringify([watchdog("wasm-load"), watchdog("internal")]));
+  assert.deepEqual(told, [watchdog("internal")]);
+});
+
+test("of several edits the server may refuse some; what it took is said", async () => {
+  const { guard, main, aside, told } = guarded();
+  for (const client of [main, aside]) client.entities.set("people/p", { $rev: 2 });
+  const { write: number } = write(guard, PATCH, { ...PATCH, id: "q" });
+  await settled();
+  const refused = { verdict: "rejected", code: "invalid" };
+  const verdicts = [{ verdict: "applied", rev: 2 }, refused];
+  aside.queue = [{ n: [1, 1], write: 1, status: "failed" }];
+  const command = aside.command.bind(aside);
+  aside.command = (request) => ((aside.queue = []), command(request));
+  guard.heard(JSON.stringify(verdicts.map((verdict, index) => ({ type: "verdict", write: 1, index, verdict }))));
+  await settled();
+  assert.deepEqual(told, [
+    { type: "durable", write: number, count: 2 },
+    ...verdicts.map((verdict, index) => ({ type: "verdict", write: number, index, verdict })),
+  ]);
+  assert.deepEqual([aside.commands, main.commands], [["discard"], []]);
+  await guard.close();
+});
