@@ -273,7 +273,14 @@ export class Guard implements WireClient {
   /** Waits until the server was reached and has told everything; rejects when there is no connection. */
   async #reachable(about: About, mayBegin: () => boolean): Promise<void> {
     const isLoaded = ([collection]: About[number]): boolean => statusOf(this.#aside).loaded.includes(collection);
-    await this.whole().catch(() => Promise.reject(refusal("sensitive-offline", OFFLINE)));
+    let isWhole: boolean | undefined;
+    const loading = this.whole().then(
+      () => (isWhole = true),
+      () => (isWhole = false),
+    );
+    void loading.then(() => this.look());
+    await this.#until(() => isWhole !== undefined);
+    if (this.#closed || isWhole !== true) throw refusal("sensitive-offline", OFFLINE);
     // It may wait for its next try although the connection is back.
     if (isCut(this.#aside) && !pausedByApp(this.#main)) this.#aside.command('{"do":"now"}');
     const isReady = (): boolean => !this.#isCut() && !isCut(this.#aside) && about.every(isLoaded) && mayBegin();
