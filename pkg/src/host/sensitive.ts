@@ -7,6 +7,7 @@ import type { ClientConfig, WireClient, WireHost } from "../wasm/wire.js";
 import { serverAt } from "./net.js";
 import { Guard } from "./sensitive-guard.js";
 import { refusal } from "./sensitive-writes.js";
+import { forgetMemory } from "./store.js";
 import { stripped } from "./strip.js";
 
 interface Loaded {
@@ -36,12 +37,16 @@ export async function guard(
   const peer = net && { peer: () => Promise.resolve(stripped(net, fields)) };
   const event = (json: string): void => made.told(json);
   const over = (): void => made.over();
-  const main = await make(JSON.stringify(config), { ...owner, ...peer, event, over });
   // Nobody else has this name: nothing of an instance that trapped is taken over.
   const own = { ...config, name: `${name}#${crypto.randomUUID?.() ?? Math.random()}`, storage: "memory" };
+  const letGo = (): void => {
+    net?.close?.();
+    forgetMemory(own.name);
+  };
+  const main = await make(JSON.stringify(config), { ...owner, ...peer, event, over });
   const asideConfig = JSON.stringify({ ...own, collections: Object.fromEntries(sensitive) });
   const host: WireHost = { token: (why) => owner.token(why), event: (json) => made.heard(json), over };
   const aside = await make(asideConfig, host);
-  made.take(main.client, aside.client, () => net?.close?.());
+  made.take(main.client, aside.client, letGo);
   return { client: made, generation: main.generation };
 }

@@ -96,6 +96,11 @@ export async function hasStore(name: string): Promise<boolean> {
   }
 }
 
+/** Lets go of a store in memory that nobody comes back to. */
+export function forgetMemory(name: string): void {
+  memories.delete(name);
+}
+
 function memory(name: string): Memory {
   const store = memories.get(name) ?? new Memory();
   memories.set(name, store);
