@@ -133,9 +133,11 @@ export class Host implements WireClient {
   }
 
   async close(): Promise<void> {
-    const open = this.#phase === "open";
+    const phase = this.#phase;
     this.#phase = "closed";
-    if (open) await this.#finish();
+    if (phase === "open") await this.#finish();
+    // What opens now lets go itself.
+    else if (phase === "new") this.abandon();
   }
 
   async erase(): Promise<void> {

@@ -46,7 +46,19 @@ export async function guard(
   const main = await make(JSON.stringify(config), { ...owner, ...peer, event, over });
   const asideConfig = JSON.stringify({ ...own, collections: Object.fromEntries(sensitive) });
   const host: WireHost = { token: (why) => owner.token(why), event: (json) => made.heard(json), over };
-  const aside = await make(asideConfig, host);
+  const giveUp = async (clients: readonly Loaded[]): Promise<void> => {
+    await Promise.allSettled(clients.map(({ client }) => client.close()));
+    letGo();
+  };
+  const aside = await make(asideConfig, host).catch(async (error: unknown) => {
+    await giveUp([main]);
+    throw error;
+  });
+  if (main.generation !== aside.generation) {
+    // The module has trapped in between: the first one is dead.
+    await giveUp([main, aside]);
+    return guard(config, owner, make, whole);
+  }
   made.take(main.client, aside.client, letGo);
   return { client: made, generation: main.generation };
 }
