@@ -189,15 +189,17 @@ export class Guard implements WireClient {
   /** What `aside` says. */
   heard(json: string): void {
     this.#watch(() => {
-      const changed: Said[] = [];
+      const passed: Said[] = [];
       for (const event of JSON.parse(json) as Said[]) {
         const sent = this.#sent.get(event.write);
-        if (event.type === "changed" && this.fields.has(event["collection"] as string)) changed.push(event);
+        if (event.type === "changed" && this.fields.has(event["collection"] as string)) passed.push(event);
+        // It says itself that it cannot go on.
+        else if (event.type === "watchdog" && event["code"] === "internal") passed.push(event);
         else if (event.type === "verdict") sent?.verdicts.set(event["index"] as number, event["verdict"] as Verdict);
         else if (event.type === "write-failed" && sent) this.#refuse(sent, event["error"] as object);
         sent?.done();
       }
-      if (changed.length > 0) this.owner.event(JSON.stringify(changed));
+      if (passed.length > 0) this.owner.event(JSON.stringify(passed));
     });
     this.look();
   }
