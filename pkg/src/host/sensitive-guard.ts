@@ -315,8 +315,11 @@ export class Guard implements WireClient {
     const { count, verdicts, number } = sent;
     const decided = [...verdicts].filter(([, { verdict }]) => verdict !== "held");
     if (decided.length < count) return;
-    const rejected = decided.find(([, { verdict }]) => verdict === "rejected");
-    if (rejected !== undefined) return this.#refuse(sent, rejected[1]);
+    const rejected = decided.filter(([, { verdict }]) => verdict === "rejected");
+    if (rejected[0] !== undefined && rejected.length === count) return this.#refuse(sent, rejected[0][1]);
+    // Of several edits the others are on the server; what was refused is not kept.
+    if (rejected.length > 0)
+      for (const { n, status } of this.#queued(sent.name)) if (status === "failed") this.#discard(n);
     this.#forget(sent);
     void this.#until(() => this.#isShown(sent)).then(() => {
       this.#say({ type: "durable", write: number, count });
