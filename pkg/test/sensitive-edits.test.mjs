@@ -162,3 +162,25 @@ test("a write that comes again after a trap is what it was", async (t) => {
     assert.deepEqual(edits(again.main), [["patch", { "/name": "Eda" }, []]]);
   }
 });
+
+test("an array where the object with a field may be is a field like it", async (t) => {
+  const address = [{ street: "a" }];
+  const { db, main, aside, codes, told, arrive } = await openPerson(t, { stored: { name: "Ada", b: 0 } });
+  const row = await db.people.get("p");
+  arrive("p", { name: "Ada", b: 0, address });
+  assert.deepEqual((await db.people.get("p")).address, address);
+  told(db.people.upsert({ ...row, name: "Eda" }));
+  told(db.people.upsert({ id: "p", name: "Eda", b: 0 }));
+  await settled();
+  assert.deepEqual([edits(main), codes], [[["patch", { "/name": "Eda" }, []]], ["bad-mutation"]]);
+  told(db.people.update("p", { address: [] }));
+  told(db.people.insert({ id: "q", name: "Bo", address }));
+  await settled();
+  assert.deepEqual([main.ops.length, aside.ops.map(({ op, set }) => [op, set])], [
+    1,
+    [
+      ["patch", { "/address": [] }],
+      ["insert", undefined],
+    ],
+  ]);
+});

@@ -107,3 +107,15 @@ test("a verdict loses what is sensitive in the collection that its edit was of",
   assert.deepEqual(got.verdicts.map(lists), all);
   assert.deepEqual(got.forked.map(({ same }) => lists(same)), all);
 });
+
+test("an array where the object with a field may be is taken out whole", async () => {
+  const people = { id: "p", c: "people", rev: 1, doc: { name: "Ada", address: [{ street: "secret" }] } };
+  const doc = { c: "people", e: "p", path: "/address", base: [{ street: "secret" }], yours: { city: "Oslo" } };
+  const conflict = { id: "1", c: "$conflicts", rev: 2, doc };
+  const got = parsed(await answered([people, conflict].map((row) => `${JSON.stringify(row)}\n`).join("")));
+  const { base, ...kept } = doc;
+  assert.deepEqual(got, [
+    { ...people, doc: { name: "Ada" } },
+    { ...conflict, doc: kept },
+  ]);
+});
