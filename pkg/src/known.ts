@@ -7,7 +7,7 @@
 import { TidewireError } from "./errors.js";
 import { canonicalJson, escapeToken, isJsonObject, type Json, type JsonObject } from "./json.js";
 import type { Edit } from "./patch.js";
-import { overlaps, pointerKeys, readPointer, writePointer } from "./path.js";
+import { overlaps, placeOf, pointerKeys, readPointer, writePointer } from "./path.js";
 import type { WirePatch } from "./wasm/wire.js";
 
 /** Which of these fields a value says that it lacks. */
@@ -19,8 +19,9 @@ export function missingOf(value: unknown, hidden: readonly string[]): readonly s
 /** An entity with the fields that its author did not know as they are. */
 export function completed(entity: JsonObject, now: JsonObject, missing: readonly string[]): JsonObject {
   return missing.reduce((whole, path) => {
-    const value = readPointer(now, path);
-    return value === undefined || readPointer(whole, path) !== undefined ? whole : writePointer(whole, path, value);
+    const place = placeOf(now, path);
+    if (place === undefined || readPointer(whole, place) !== undefined) return whole;
+    return writePointer(whole, place, readPointer(now, place));
   }, entity);
 }
 
@@ -31,7 +32,7 @@ export function refuseUnseen(
   fields: readonly string[],
   about: { readonly collection: string; readonly id: string },
 ): void {
-  const lost = fields.find((path) => readPointer(before, path) !== undefined && readPointer(after, path) === undefined);
+  const lost = fields.find((path) => placeOf(before, path) !== undefined && placeOf(after, path) === undefined);
   if (lost === undefined) return;
   throw new TidewireError(
     "bad-mutation",

@@ -76,6 +76,19 @@ export function readPointer(entity: JsonObject, pointer: string): Json | undefin
   return value;
 }
 
+/** Where a field is in a value: an array on the way, into which no path goes, counts as a whole. */
+export function placeOf(value: unknown, pointer: string): string | undefined {
+  let at = value as Json | undefined;
+  let place = "";
+  for (const key of pointerKeys(pointer)) {
+    if (Array.isArray(at)) return place;
+    if (!isJsonObject(at) || !Object.hasOwn(at, key)) return undefined;
+    at = at[key];
+    place += `/${escapeToken(key)}`;
+  }
+  return place;
+}
+
 /** `entity` with the value at `pointer` replaced, or removed where `value` is undefined. Missing parents are made. */
 export function writePointer(entity: JsonObject, pointer: string, value: Json | undefined): JsonObject {
   return writeKeys(entity, pointerKeys(pointer), value, pointer);

@@ -37,6 +37,8 @@ interface Sent {
   timer?: ReturnType<typeof setTimeout>;
 }
 
+/** Writes of `aside` that can be taken back. */
+const UNDO_MAX = 1_000;
 /** Why not. */
 const SENT = "The connection was lost before the server answered: it may still get there while this page is open.";
 const OFFLINE = "A sensitive field is not stored on this device: it can only be written while connected.";
@@ -262,6 +264,8 @@ export class Guard implements WireClient {
       if (name === undefined) return this.#say({ type: "durable", write: number, count: 0 });
       Object.assign(sent, { name, count });
       this.#sent.set(name, sent);
+      // What is too old for that the core forgets, too.
+      if (this.#done.size >= UNDO_MAX) this.#done.delete(this.#done.keys().next().value as number);
       this.#done.set(number, { name, about: about.map(([collection, id]) => [collection, id]) });
       sent.timer = setTimeout(() => this.#watch(() => this.#unanswered(sent)), this.timeoutMs);
     } catch (thrown) {

@@ -2,7 +2,7 @@
  * What is read of a client, for a database with sensitive fields. Not here: what becomes of it; see
  * `sensitive-guard.ts`.
  */
-import { overlaps, pointerKeys } from "../path.js";
+import { overlaps, placeOf, pointerKeys } from "../path.js";
 import type { MutationName, WireClient, WireConflict, WireQuery } from "../wasm/wire.js";
 import { drop, find, put, type Fields } from "./strip.js";
 
@@ -119,7 +119,10 @@ export function wholeRow(row: Row, secret: object | undefined, paths: readonly s
   // What only this device knows has no such fields yet.
   if (secret === undefined && row["$rev"] === 0) return row;
   if (secret === undefined) return { ...row, $missing: paths.map((path) => pointerKeys(path).join(".")) };
-  for (const path of paths) put(row, path, find(secret, path));
+  for (const path of paths) {
+    const place = placeOf(secret, path);
+    if (place !== undefined) put(row, place, find(secret, place));
+  }
   return row;
 }
 

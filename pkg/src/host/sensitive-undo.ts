@@ -5,9 +5,10 @@
  * `main` can take back all of its writes but a delete: the document that it would insert again lacks the fields. So
  * they are remembered here, in memory, as they were shown when the entity was deleted.
  */
+import { placeOf } from "../path.js";
 import { entityOf } from "../rows.js";
-import { find, type Fields } from "./strip.js";
 import { refusal, type About, type Request, type RowOf } from "./sensitive-writes.js";
+import type { Fields } from "./strip.js";
 
 /** Deleted entities with their documents; undefined where these were not known, or it was not all that was done. */
 type Deleted = readonly (readonly [collection: string, id: string, value: object])[] | undefined;
@@ -29,7 +30,7 @@ export class Deletes {
     const deletes = ops.flatMap((op) => (op.op === "delete" && this.fields.has(op.c) ? [op] : []));
     const rows = deletes.map(({ c, id }) => [c, id, rowOf(c, id)] as const);
     const hasSome = rows.some(
-      ([c, , row]) => row?.$missing !== undefined || this.fields.get(c)?.some((path) => find(row, path) !== undefined),
+      ([c, , row]) => row?.$missing !== undefined || this.fields.get(c)?.some((path) => placeOf(row, path) !== undefined),
     );
     // What has none `main` inserts again as it was.
     if (!hasSome) return undefined;

@@ -1,10 +1,10 @@
 /**
  * What writes say of sensitive fields. Not here: what becomes of them; see `sensitive-guard.ts`.
  */
-import { overlaps } from "../path.js";
+import { overlaps, placeOf } from "../path.js";
 import type { AnyRow } from "../rows.js";
 import type { WireOp } from "../wasm/wire.js";
-import { find, type Fields } from "./strip.js";
+import type { Fields } from "./strip.js";
 
 /**
  * An operation as the boundary has it: documents of inserts stand beside the request, and in collections with sensitive
@@ -38,7 +38,7 @@ export type RowOf = (collection: string, id: string) => AnyRow | undefined;
 /** Whether a write would change a sensitive field. Throws where it may take one along that is not known here. */
 export function isSensitive({ ops }: Request, about: About, fields: Fields, rowOf: RowOf): boolean {
   const isIn = ([collection, , value]: About[number]): boolean =>
-    (fields.get(collection) ?? []).some((path) => find(value, path) !== undefined);
+    (fields.get(collection) ?? []).some((path) => placeOf(value, path) !== undefined);
   // Each of them is looked at.
   return ops.map((op) => touches(op, fields.get(op.c) ?? [], rowOf)).includes(true) || about.some(isIn);
 }
@@ -59,5 +59,5 @@ function touches(op: Op, paths: readonly string[], rowOf: RowOf): boolean {
   if (row?.$missing !== undefined && touched.some(takes)) throw refusal("sensitive-offline", MISSING);
   // What only this device knows has no such field but those that the write names.
   const isNew = row === undefined || row.$rev === 0;
-  return touched.some((one) => !isNew || !takes(one) || find(set[one[0]], one[1].slice(one[0].length)) !== undefined);
+  return touched.some((one) => !isNew || !takes(one) || placeOf(set[one[0]], one[1].slice(one[0].length)) !== undefined);
 }

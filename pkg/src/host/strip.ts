@@ -6,7 +6,7 @@
  * The invariant: a value leaves here only under a path that no sensitive one covers or lies below.
  */
 import type { JsonObject } from "../json.js";
-import { overlaps, pointerKeys, readPointer, toPointer } from "../path.js";
+import { overlaps, placeOf, pointerKeys, readPointer, toPointer } from "../path.js";
 import type { Net } from "./net.js";
 
 /** Pointers of the sensitive fields of each collection that has some. */
@@ -40,9 +40,11 @@ export function stripped(net: Net, fields: Fields): Net {
 }
 
 /** Takes a field out of a value. */
-export function drop(value: unknown, pointer: string): void {
-  const at = find(value, pointer.slice(0, pointer.lastIndexOf("/")));
-  if (isTree(at)) delete at[pointerKeys(pointer).at(-1) as string];
+export function drop(value: Tree, pointer: string): void {
+  const place = placeOf(value, pointer);
+  if (place === undefined) return;
+  const at = find(value, place.slice(0, place.lastIndexOf("/")));
+  if (isTree(at)) delete at[pointerKeys(place).at(-1) as string];
 }
 
 /** The value at a pointer. */
@@ -114,8 +116,9 @@ function stripValues(said: Tree, paths: readonly string[]): void {
   const at = said["path"] as string;
   for (const path of paths.filter((path) => overlaps(at, path))) {
     for (const name of ["base", "yours", "kept"]) {
-      if (at.length >= path.length) delete said[name];
-      else drop(said[name], path.slice(at.length));
+      const value = said[name];
+      if (at.length >= path.length || Array.isArray(value)) delete said[name];
+      else if (isTree(value)) drop(value, path.slice(at.length));
     }
   }
 }
