@@ -44,6 +44,15 @@ export async function sensitiveJourney(world, engine, isSet) {
   assert.deepEqual(await device.finds([name, ...secrets, offline]), isSet ? [name] : [name, ...secrets]);
 }
 
+/** Resolves with the id, when the server has it. */
+export function insert(device, person) {
+  return device.run(async (value) => {
+    const write = window.tw.db.people.insert(value);
+    await write;
+    return write.id;
+  }, person);
+}
+
 /** Runs in the page: what comes of an edit. */
 export function codeOf({ id, patch }) {
   return window.tw.db.people.update(id, patch).then(

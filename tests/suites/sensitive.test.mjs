@@ -4,7 +4,7 @@ import { describe } from "node:test";
 
 import { diskDevice } from "../lib/disk.mjs";
 import { canary, fill } from "../lib/fill.mjs";
-import { codeOf, isWhole } from "../lib/sensitive.mjs";
+import { codeOf, insert, isWhole } from "../lib/sensitive.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
 import { armTrap } from "../lib/trap.mjs";
 import { until } from "../lib/until.mjs";
@@ -93,31 +93,6 @@ describe("sensitive fields", () => {
         ["{Cy}", "4"],
       ],
     );
-  });
-
-  scenario(stack, "are there again when a delete is taken back, by whoever knows them", async (world) => {
-    const device = await world.device({ collections: PEOPLE });
-    const ids = [await insert(device, PERSON), await insert(device, PERSON)];
-    for (const id of ids) {
-      const isOffline = id === ids[1];
-      if (isOffline) device.offline();
-      const code = await device.run(async (key) => {
-        window.tw.deleted = window.tw.db.people.delete(key);
-        await window.tw.deleted;
-        return window.tw.deleted.undo().then(
-          () => "undone",
-          (error) => error.code,
-        );
-      }, id);
-      assert.equal(code, isOffline ? "sensitive-offline" : "undone");
-      if (!isOffline) continue;
-      device.online();
-      await device.synced();
-      await device.run(async () => void (await window.tw.deleted.undo()));
-    }
-    const rows = await world.rows("people");
-    for (const id of ids) assert.deepEqual({ ...rows.get(id), $rev: 0 }, { ...PERSON, $rev: 0 });
-    for (const id of ids) await device.until("shown", isWhole, { id, ssn: "1", street: "a" });
   });
 
   scenario(stack, "wait for a connection; everything else does not", async (world) => {
@@ -344,14 +319,6 @@ describe("sensitive fields", () => {
     assert.equal(await strict.run(codeOf, { id, patch: { ssn: "2" } }), "sensitive-offline");
   });
 });
-
-function insert(device, person) {
-  return device.run(async (value) => {
-    const write = window.tw.db.people.insert(value);
-    await write;
-    return write.id;
-  }, person);
-}
 
 /** Runs in the page. */
 async function readRow(id) {
