@@ -1,4 +1,4 @@
-/** Sensitive fields stay on the server when a delete is taken back, or a row is given back that was read without them. */
+/** Sensitive fields stay on the server when a delete is taken back, and when a row is given back as it was read. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 

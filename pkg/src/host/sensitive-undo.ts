@@ -6,7 +6,7 @@
  * they are remembered here, in memory, as they were shown when the entity was deleted.
  */
 import { placeOf } from "../path.js";
-import { entityOf } from "../rows.js";
+import { entityOf, type AnyRow } from "../rows.js";
 import { refusal, type About, type Request, type RowOf } from "./sensitive-writes.js";
 import type { Fields } from "./strip.js";
 
@@ -29,9 +29,9 @@ export class Deletes {
   of({ ops }: Request, rowOf: RowOf): { readonly values: Deleted } | undefined {
     const deletes = ops.flatMap((op) => (op.op === "delete" && this.fields.has(op.c) ? [op] : []));
     const rows = deletes.map(({ c, id }) => [c, id, rowOf(c, id)] as const);
-    const hasSome = rows.some(
-      ([c, , row]) => row?.$missing !== undefined || this.fields.get(c)?.some((path) => placeOf(row, path) !== undefined),
-    );
+    const isIn = (c: string, row: AnyRow | undefined): boolean =>
+      (this.fields.get(c) ?? []).some((path) => placeOf(row, path) !== undefined);
+    const hasSome = rows.some(([c, , row]) => row?.$missing !== undefined || isIn(c, row));
     // What has none `main` inserts again as it was.
     if (!hasSome) return undefined;
     if (deletes.length < ops.length || rows.some(([, , row]) => row?.$missing !== undefined))

@@ -59,5 +59,7 @@ function touches(op: Op, paths: readonly string[], rowOf: RowOf): boolean {
   if (row?.$missing !== undefined && touched.some(takes)) throw refusal("sensitive-offline", MISSING);
   // What only this device knows has no such field but those that the write names.
   const isNew = row === undefined || row.$rev === 0;
-  return touched.some((one) => !isNew || !takes(one) || placeOf(set[one[0]], one[1].slice(one[0].length)) !== undefined);
+  const names = ([at, path]: readonly [string, string]): boolean =>
+    !takes([at, path]) || placeOf(set[at], path.slice(at.length)) !== undefined;
+  return touched.some((one) => !isNew || names(one));
 }
