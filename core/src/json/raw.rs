@@ -100,7 +100,7 @@ impl Raw {
     }
 }
 
-/// Reads many texts once each: those that are packed stay so. They come best in the order of [`Raw::block`].
+/// Reads many texts once each: those that are packed stay so. They come best text by text.
 #[derive(Default)]
 pub struct Once {
     last: Option<(Arc<Packed>, String)>,

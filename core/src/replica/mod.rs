@@ -22,6 +22,7 @@ pub mod early;
 pub mod evict;
 pub mod fetch;
 pub mod fork;
+mod group;
 mod keep;
 pub mod lane;
 pub mod live;

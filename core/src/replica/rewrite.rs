@@ -18,7 +18,7 @@ impl Replica {
             for edit in edits {
                 self.writes.show(&mut draft, edit, None);
             }
-            self.writes.add_record(Record::Adopt(record), draft);
+            self.writes.add_saved(Record::Adopt(record), draft);
         }
         let mut draft = self.writes.draft();
         for edit in self.local_rows() {

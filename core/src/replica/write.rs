@@ -7,9 +7,10 @@ use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::io::{Now, StoreError};
 use crate::json;
 use crate::limits::RECORD_BYTES;
-use crate::log::record::{Call, Commit, Record};
+use crate::log::record::{Call, Record};
 use crate::model::edit::Edit;
 use crate::replica::Replica;
+use crate::replica::group::{edits_of, frame_of, record_of};
 use crate::replica::op::Op;
 use crate::replica::refused::{RefusedWrites, reason};
 use crate::small::SmallMap;
@@ -28,11 +29,11 @@ pub(crate) struct Write {
     /// What it does to local fields: in the record, and in no push.
     pub(crate) locals: Vec<Edit>,
     pub(crate) atomic: bool,
-    call: Option<Call>,
+    pub(super) call: Option<Call>,
     /// A large call that is no transaction is split: the index of this part's first edit in it.
     offset: usize,
     /// The record that it is, where it is more than edits: then it shares no record.
-    record: Option<Record>,
+    pub(super) record: Option<Record>,
 }
 
 /// A call that is being taken in: what it has come to so far is shown, and is not yet on its way to the log.
@@ -129,9 +130,14 @@ impl Writes {
 
     /// As [`add`](Self::add), in a record that holds these edits and more.
     pub(crate) fn add_record(&mut self, record: Record, draft: Draft) -> u64 {
+        self.parts.insert(draft.id, 1);
+        self.add_saved(record, draft)
+    }
+
+    /// What was saved from a store that was lost: nobody awaits it, and it is nowhere else.
+    pub(crate) fn add_saved(&mut self, record: Record, draft: Draft) -> u64 {
         let id = draft.id;
         self.waiting.push(Write { record: Some(record), locals: draft.locals, ..Write::of(id, draft.edits) });
-        self.parts.insert(id, 1);
         id
     }
 
@@ -205,9 +211,13 @@ impl Writes {
         !self.waiting.is_empty() && self.in_flight.is_empty()
     }
 
-    /// Whether somebody waits for one of them: not for what was saved from another store.
+    /// Whether somebody waits for one of them.
     pub(crate) fn is_awaited(&self) -> bool {
-        self.is_waiting() && self.waiting.iter().any(|write| write.record.is_none())
+        self.is_waiting() && !self.waiting.iter().all(|write| self.is_saved(write))
+    }
+
+    fn is_saved(&self, write: &Write) -> bool {
+        write.record.is_some() && !self.parts.contains_key(&write.id)
     }
 
     /// The write and index behind a number, if this tab wrote it.
@@ -336,8 +346,9 @@ impl Replica {
     /// was lost goes on waiting: it is nowhere else.
     pub(crate) fn fail_writes(&mut self, now: Now, error: StoreError) {
         let mut touched = Vec::new();
-        let is_saved = |write: &Write| write.record.is_some() && error != StoreError::FormatNewer;
-        let (saved, mut failed) = self.writes.take_unwritten().into_iter().partition(is_saved);
+        let unwritten = self.writes.take_unwritten();
+        let is_saved = |write: &Write| error != StoreError::FormatNewer && self.writes.is_saved(write);
+        let (saved, mut failed) = unwritten.into_iter().partition(is_saved);
         self.writes.waiting = saved;
         if error == StoreError::Quota && self.writes.is_waiting() {
             self.back_off(now);
@@ -350,11 +361,12 @@ impl Replica {
             self.writes.forget(&write);
             touched.extend(write.all().map(|edit| edit.target()));
             if self.writes.parts.remove(&write.id).is_some() {
-                let error = json!({"code": error.code(), "message": reason(error), "retryable": error != StoreError::FormatNewer});
+                let retryable = error != StoreError::FormatNewer;
+                let error = json!({"code": error.code(), "message": reason(error), "retryable": retryable});
                 self.event(json!({"type": "write-failed", "write": write.id, "error": error}));
             }
             // Of other failures it is not known whether the write is in the log after all.
-            if error == StoreError::Quota {
+            if error == StoreError::Quota && write.record.is_none() {
                 let Write { id, atomic, edits, locals, .. } = write;
                 // The two halves of one edit are tried again together.
                 let atomic = atomic || edits.len() == 1 && !locals.is_empty();
@@ -366,33 +378,4 @@ impl Replica {
             self.touch(&collection, &id, false);
         }
     }
-}
-
-fn record_of(group: &[Write]) -> Vec<u8> {
-    if let [Write { record: Some(record), .. }] = group {
-        return record.encode();
-    }
-    let (tx, call) = frame_of(group);
-    let mutations = edits_of(group).map(|edit| edit.raw.clone()).collect();
-    Record::Commit(Commit { mutations, tx, call }).encode()
-}
-
-/// The edits of these writes as a commit has them: those of local fields stand behind the others.
-fn edits_of(group: &[Write]) -> impl Iterator<Item = &Edit> {
-    group.iter().flat_map(|write| &write.edits).chain(group.iter().flat_map(|write| &write.locals))
-}
-
-/// What a commit of these writes says beside their mutations: its transactions and its newest call.
-fn frame_of(group: &[Write]) -> (Vec<(u32, u32)>, Option<Call>) {
-    let number = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
-    let (mut tx, mut call, mut start) = (Vec::new(), None, 0);
-    for write in group {
-        call = write.call.or(call);
-        let len = write.edits.len();
-        if write.atomic && len > 1 {
-            tx.push((number(start), number(len)));
-        }
-        start += len;
-    }
-    (tx, call)
 }
