@@ -28,17 +28,22 @@ fn failed(world: &World, tab: usize) -> Vec<Value> {
     failed.as_array().unwrap().iter().map(told).collect()
 }
 
+/// One edit is refused, and one waits; returns what was refused.
+fn refused_and_waiting(world: &mut World, tab: usize) -> Vec<Value> {
+    world.server.reject = Some(("/f".into(), json!("bad")));
+    world.write(tab, set("d1", "/f", "bad"));
+    world.run(1_000);
+    world.set_network(false);
+    world.write(tab, set("d1", "/g", "waits"));
+    world.settle();
+    failed(world, tab)
+}
+
 #[test]
 fn dead_letters_of_a_store_that_was_lost_are_kept_with_their_reasons() {
     let (mut world, a, b) = pair();
     let other = world.tab(world.tabs[a].profile);
-    world.server.reject = Some(("/f".into(), json!("bad")));
-    world.write(a, set("d1", "/f", "bad"));
-    world.run(1_000);
-    world.set_network(false);
-    world.write(a, set("d1", "/g", "waits"));
-    world.settle();
-    let before = failed(&world, a);
+    let before = refused_and_waiting(&mut world, a);
     assert_eq!((before.len(), &before[0][3]["code"]), (1, &json!("invalid")));
     wipe(&mut world, a);
     world.write(a, set("d1", "/h", "after the wipe"));
@@ -164,13 +169,7 @@ fn what_was_claimed_in_a_store_that_was_lost_stays_that_users_and_counts_once() 
 #[test]
 fn what_was_saved_from_a_lost_store_waits_until_there_is_room() {
     let (mut world, a, b) = pair();
-    world.server.reject = Some(("/f".into(), json!("bad")));
-    world.write(a, set("d1", "/f", "bad"));
-    world.run(1_000);
-    world.set_network(false);
-    world.write(a, set("d1", "/g", "waits"));
-    world.settle();
-    let before = failed(&world, a);
+    let before = refused_and_waiting(&mut world, a);
     wipe(&mut world, a);
     world.write(a, set("d1", "/h", "after the wipe"));
     for _ in 0..1_000 {

@@ -216,7 +216,8 @@ impl Replica {
     /// Whether a segment that stays may hold an older version: it would be the newest.
     fn has_older(&self, search: &Search, row: &Row) -> bool {
         let from = search.abouts.partition_point(|(about, _)| *about < row.about);
-        let of = search.abouts.iter().skip(from).take_while(|(about, _)| *about == row.about).map(|(_, key)| key);
+        let behind = search.abouts.get(from..).unwrap_or_default().iter();
+        let of = behind.take_while(|(about, _)| *about == row.about).map(|(_, key)| key);
         of.chain(&search.silent).any(|key| {
             let is_older = |directory: &Directory| directory.lowest < row.position;
             !search.victims.contains(key) && self.maintenance.directories.get(key).is_none_or(is_older)
