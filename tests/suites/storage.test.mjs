@@ -76,7 +76,8 @@ async function calmDevice(world) {
   // The record that says who leads is stored when all of the module is there; then the server is tried.
   await device.until("that it leads", () => {
     const status = window.tw.db.sync.status.peek();
-    return status.state === "offline" || (status.state === "connecting" && status.attempt > 0);
+    const isTried = status.state === "offline" || (status.state === "connecting" && status.attempt > 0);
+    return status.leader && isTried;
   });
   await device.run(faults);
   return device;
