@@ -30,18 +30,27 @@ async function main(words) {
     console.error(options.problem);
     return 2;
   }
+  // Before the build, which is no work of others.
+  const loadBefore = os.loadavg();
   const out = options.out ?? (options.whole ? HERE : path.join(ROOT, "target", "bench"));
   if (!install() || !(await buildParts(partsOf(options)))) return 1;
   const { build } = await import("vite");
   await build({ configFile: path.join(HERE, "vite.config.js") });
   const { openLab } = await import("./lib/browser.mjs");
   const lab = await openLab(path.join(HERE, "dist"));
-  const results = new Results({ ...options, ...machine(), chromium: lab.version, loadBefore: os.loadavg() });
+  const results = new Results({ ...options, ...machine(), chromium: lab.version, loadBefore });
+  const slow = new Set();
+  const problem = options.continues ? results.goOnFrom(earlier(out)) : undefined;
+  if (problem !== undefined) {
+    console.error(`Cannot go on: ${problem}.`);
+    await lab.close();
+    return 2;
+  }
   try {
     await describe(lab, results, options);
     for (let round = 0; round < options.sizes.rounds; round += 1) {
       for (const name of options.sessions) {
-        await runSession(lab, results, options, name, round);
+        await runSession(lab, results, options, name, round, slow);
         // A run takes long: what is there is written, should it be ended before.
         results.finish(os.loadavg());
         writeReport(out, results.data);
@@ -53,6 +62,11 @@ async function main(words) {
   console.log(`\n${path.relative(process.cwd(), path.join(out, "RESULTS.md"))}; ${results.failures.length} failures`);
   for (const line of results.failures) console.log(`  ${line}`);
   return results.failures.length === 0 ? 0 : 1;
+}
+
+/** The data of the run whose results are there. */
+function earlier(out) {
+  return JSON.parse(readFileSync(path.join(out, "charts", "samples.json"), "utf8"));
 }
 
 /** The peers are large, and only this needs them: they are installed at the first run. */
@@ -106,7 +120,7 @@ async function describe(lab, results, { adapters }) {
 }
 
 /** One session with every adapter. The order is another one in each round, so that none is always first. */
-async function runSession(lab, results, { adapters, sizes }, name, round) {
+async function runSession(lab, results, { adapters, sizes, slowOnce }, name, round, slow) {
   const session = SESSIONS[name];
   const takesPart = session.syncs ? SERVERS : (session.adapters ?? adapters);
   const able = adapters.filter((adapter) => takesPart.includes(adapter));
@@ -116,12 +130,15 @@ async function runSession(lab, results, { adapters, sizes }, name, round) {
     const { durabilities } = results.data.adapters[adapter];
     for (const durability of session.durable ? durabilities : durabilities.slice(0, 1)) {
       const mark = session.durable ? durability : "";
+      const key = [name, adapter, mark].join(" ");
+      if (slow.has(key)) continue;
       const from = performance.now();
       await runOne(lab, results, { name, adapter, durability, mark, sizes, round });
-      const seconds = ((performance.now() - from) / 1_000).toFixed(1);
-      console.log(
-        `${round + 1}/${sizes.rounds}  ${name.padEnd(8)} ${adapter.padEnd(12)} ${mark.padEnd(8)} ${seconds} s`,
-      );
+      const seconds = (performance.now() - from) / 1_000;
+      // A whole run would take many hours, most of them with the slowest.
+      if (seconds > slowOnce && adapter !== "tidewire") slow.add(key);
+      const who = `${name.padEnd(8)} ${adapter.padEnd(12)} ${mark.padEnd(8)}`;
+      console.log(`${round + 1}/${sizes.rounds}  ${who} ${seconds.toFixed(1)} s`);
     }
   }
 }

@@ -64,6 +64,19 @@ test("words choose adapters, sessions and figures", () => {
   assert.match(optionsOf(["--fast"], known).problem, /npm run bench/);
 });
 
+test("a run goes on from an earlier one of the same commit and sizes", () => {
+  const about = { adapters: ["tidewire"], sessions: ["bulk"], began: "then" };
+  const run = (commit, sizes) => new Results({ commit, sizes, ...about });
+  const first = run("abc", { large: 5, rounds: 1 });
+  first.record("bulk-insert", "tidewire", "strict", 1);
+  const later = run("abc", { large: 5, rounds: 4 });
+  assert.equal(later.goOnFrom(JSON.parse(JSON.stringify(first.data))), undefined);
+  later.record("bulk-insert", "tidewire", "strict", 3);
+  assert.deepEqual(later.data.samples["bulk-insert"].strict.tidewire, [1, 3]);
+  assert.match(run("abd", { large: 5, rounds: 1 }).goOnFrom(first.data), /measured at abc/);
+  assert.match(run("abc", { large: 6, rounds: 1 }).goOnFrom(first.data), /other sizes/);
+});
+
 test("the report compares medians, says what is asked, what is lacking and what failed", () => {
   const out = mkdtempSync(path.join(os.tmpdir(), "tidewire-bench-test-"));
   const about = { loadBefore: [1, 1, 1], whole: true, began: "then", machine: "one", chromium: "1", node: "20" };
@@ -87,6 +100,9 @@ test("the report compares medians, says what is asked, what is lacking and what 
   results.finish([2, 2, 2]);
   writeReport(out, results.data);
   const text = readFileSync(path.join(out, "RESULTS.md"), "utf8");
+  results.data.about.slowOnce = 40;
+  writeReport(out, results.data);
+  assert.match(readFileSync(path.join(out, "RESULTS.md"), "utf8"), /\| Dexie \(1 of 3\) \| 40,000 \|/);
   assert.match(text, /\| 100,000 \| Dexie 40,000 \| 2.5 x \| ≥ 120,000 .*\| no, 1.2 x away \|/);
   assert.match(text, /\| \*\*Tidewire\*\* \| 100,000 \| 90,000 \| 120,000 \|/);
   assert.match(text, /\| \*\*Tidewire\*\* \| 0.1 \| 1 \| 1.00 \|/);

@@ -6,19 +6,25 @@ const USAGE = `npm run bench -- [options]
   --only <words>   adapters, sessions or figures, by name, with commas
   --without <list> sessions to leave out, such as curve: the costs at 10,000 to 300,000 documents
   --rounds <n>     how often each is measured (5)
+  --slow-once <s>  what took a library longer than so many seconds is measured in the first round only
   --sizes <list>   other sizes, as large=10000,huge=20000,each=500,patched=5000
-  --out <dir>      where the results go`;
+  --out <dir>      where the results go
+  --continue       adds to what is there: more rounds, sessions or libraries of the same commit and the same sizes`;
 
 /** What to run, or `problem`. */
 export function optionsOf(words, { adapters, sessions }) {
   const found = { quick: false, only: [], without: [], rounds: undefined, sizes: {}, out: undefined };
+  found.slowOnce = Infinity;
+  found.continues = false;
   for (let at = 0; at < words.length; at += 1) {
     const value = words[at + 1];
     if (words[at] === "--quick") found.quick = true;
+    else if (words[at] === "--continue") found.continues = true;
     else if (words[at] === "--only" && value) found.only.push(...words[(at += 1)].split(","));
     else if (words[at] === "--without" && value) found.without.push(...words[(at += 1)].split(","));
     else if (words[at] === "--rounds" && /^\d+$/.test(value ?? "")) found.rounds = Number(words[(at += 1)]);
     else if (words[at] === "--sizes" && /^(\w+=\d+,?)+$/.test(value ?? "")) found.sizes = pairs(words[(at += 1)]);
+    else if (words[at] === "--slow-once" && /^\d+$/.test(value ?? "")) found.slowOnce = Number(words[(at += 1)]);
     else if (words[at] === "--out" && value) found.out = words[(at += 1)];
     else return { problem: USAGE };
   }
@@ -38,6 +44,8 @@ export function optionsOf(words, { adapters, sessions }) {
     sessions: Object.keys(sessions).filter(wanted),
     sizes: { ...sizes, rounds: found.rounds ?? sizes.rounds },
     quick: found.quick,
+    slowOnce: found.slowOnce,
+    continues: found.continues,
     whole: !found.quick && found.only.length + found.without.length === 0 && Object.keys(found.sizes).length === 0,
     out: found.out,
   };

@@ -58,6 +58,7 @@ function cases(figure, data) {
           min: Math.min(...values),
           median: median(values),
           max: Math.max(...values),
+          rounds: values.length,
         };
       });
     const title = `${titleOf(figure, data.sizes)}${durability === "" ? "" : `, ${durability}`}`;
@@ -79,12 +80,23 @@ function targetOf({ target, better }, rows) {
 
 const panelOf = ({ title, unit, better, rows, target }) => ({ title, unit, better, rows, target });
 
-function heading({ about, sizes, sessions }) {
+/** How often what was measured most was measured. */
+function roundsOf({ samples }) {
+  const lists = Object.values(samples).flatMap((of) => Object.values(of).flatMap((one) => Object.values(one)));
+  return Math.max(1, ...lists.map((list) => list.length));
+}
+
+function heading(data) {
+  const { about, sessions } = data;
   const load = (list) => list.map((one) => one.toFixed(1)).join(", ");
   // The run has not begun then: whatever is in this number is others' work.
   const busy = about.loadBefore[0] > 1;
   const commit = about.commit ? ` Tidewire at ${about.commit}.` : "";
-  const rounds = `${sizes.rounds} round${sizes.rounds === 1 ? "" : "s"}`;
+  const count = roundsOf(data);
+  const once = Number.isFinite(about.slowOnce)
+    ? ` What took a library over ${about.slowOnce} s was measured in the first round only ("1 of ${count}").`
+    : "";
+  const rounds = `${count} round${count === 1 ? "" : "s"}`;
   const lines = [
     "# Results of the benchmark",
     "",
@@ -95,7 +107,7 @@ function heading({ about, sizes, sessions }) {
       : "",
     about.whole ? "" : `A part of the benchmark: ${sessions.join(", ")}.`,
     "",
-    `- ${about.began} to ${about.ended}; ${rounds}; medians are shown, with the least and the most.`,
+    `- ${about.began} to ${about.ended}; ${rounds}; medians are shown, with the least and the most.${once}`,
     `- ${about.machine}; Chromium ${about.chromium} (headless), Node ${about.node}.${commit}`,
     `- Load average (1, 5, 15 minutes) ${load(about.loadBefore)} at the start, ${load(about.loadAfter)} at the end.`,
     "  The benchmark itself keeps about one core busy: much more than 1 at the start means that others disturbed it,",
@@ -141,13 +153,15 @@ function bestPeer({ better, rows }) {
 const ratio = ({ better }, own, peer) => (better === "higher" ? own.median / peer.median : peer.median / own.median);
 
 function section(title, group, figures, data) {
+  const rounds = roundsOf(data);
+  const isOnce = (row) => Number.isFinite(data.about.slowOnce) && row.rounds < rounds;
   const tables = figures.map((figure) => {
     const own = figure.rows.find((row) => row.own);
     const best = [...figure.rows].sort((a, b) =>
       figure.better === "higher" ? b.median - a.median : a.median - b.median,
     );
     const rows = best.map((row) => [
-      row.own ? `**${row.name}**` : row.name,
+      `${row.own ? `**${row.name}**` : row.name}${isOnce(row) ? ` (${row.rounds} of ${rounds})` : ""}`,
       ...[row.median, row.min, row.max].map(number),
       row.own || own === undefined ? "" : times(ratio(figure, own, row)),
     ]);

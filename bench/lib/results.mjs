@@ -16,6 +16,21 @@ export class Results {
     };
   }
 
+  /** Goes on from the data of an earlier run. Returns why that cannot be, if so. */
+  goOnFrom({ about, sizes, adapters, order, sessions, samples, curves, lacking, failed }) {
+    const { data } = this;
+    const measured = ({ rounds: _, ...rest }) => JSON.stringify(rest);
+    if (about.commit !== data.about.commit) return `what is there was measured at ${about.commit}`;
+    if (measured(sizes) !== measured(data.sizes)) return "what is there was measured with other sizes";
+    const both = (a, b) => [...new Set([...a, ...b])];
+    const { began, loadBefore, slowOnce } = about;
+    data.about = { ...data.about, began, loadBefore, slowOnce: slowOnce ?? data.about.slowOnce };
+    Object.assign(data, { adapters, samples, curves, lacking, failed });
+    data.order = both(data.order, order).sort();
+    data.sessions = both(sessions, data.sessions);
+    return undefined;
+  }
+
   describe(adapter, about) {
     this.data.adapters[adapter] = about;
   }
