@@ -24,7 +24,7 @@ pub use self::scan::TakeField;
 pub use self::texts::{to_text, write_into};
 pub use self::value::{Map, Value};
 pub(crate) use self::write::write_string;
-pub use self::write::{write, write_text};
+pub use self::write::{length_over, write, write_text};
 pub use crate::json;
 
 use self::scan::Scanner;

@@ -46,6 +46,8 @@ pub const SEAL_BYTES: usize = 60 * 1024;
 pub const SEAL_RECORDS_FORCED: usize = 1_024;
 /// Any appender seals from here on.
 pub const SEAL_BYTES_FORCED: usize = 1024 * 1024;
+/// Bytes of rows that are packed in one slice of a seal: about 10 ms of a tab's time.
+pub const SEAL_SLICE_BYTES: usize = 1024 * 1024;
 /// Dead share of the segments' rows, in percent, above which they are cleaned: write amplification 2.8 at this share.
 pub const CLEAN_DEAD_PERCENT: u64 = 30;
 /// Segments read and rewritten in one slice of cleaning: about 10 ms of a tab's time.
@@ -56,6 +58,10 @@ pub const CALLERS_MAX: usize = 32;
 pub const BROADCAST_BYTES_MAX: usize = 16 * 1024;
 /// One frame on the live channel; a larger one is announced and pulled.
 pub const LIVE_FRAME_BYTES_MAX: usize = 64 * 1024;
+/// A client's message on the live channel: the largest holds a token and names, or a push.
+pub const LIVE_MESSAGE_BYTES_MAX: usize = 16 * 1024;
+/// A push of more bytes goes by a request, which is compressed from about here on.
+pub const LIVE_PUSH_BYTES_MAX: usize = 8 * 1024;
 /// Bytes that the server keeps for a slow socket before it cuts it.
 pub const SEND_BUFFER_BYTES_MAX: usize = 256 * 1024;
 /// Time for the first message on a socket.
@@ -134,6 +140,8 @@ pub const MERGE_WORDS_MAX: usize = 5_000;
 /// Comparisons of words in the texts of one push: 14,000 for one of the longest with fifty words changed, 3.7 million
 /// where nothing is in its place any more.
 pub const MERGE_STEPS_PUSH: u64 = 10_000_000;
+/// While a long queue goes up, what others changed is read this often: it may come between two pushes.
+pub const PULL_PUT_OFF_MS: u64 = 1_000;
 /// Rows between two checkpoints of a pull.
 pub const PULL_CHECKPOINT_ROWS: usize = 500;
 

@@ -164,6 +164,14 @@ impl<K: Ord, V> SmallMap<K, V> {
         Some((slot.key, slot.value))
     }
 
+    /// Takes out the entries of which `is` says so, in one pass.
+    pub fn take(&mut self, is: &mut dyn FnMut(&K, &V) -> bool) -> Self {
+        let all = std::mem::take(&mut self.0).into_iter();
+        let (taken, kept) = all.partition(|slot| is(&slot.key, &slot.value));
+        self.0 = kept;
+        Self(taken)
+    }
+
     /// Takes out the entries from the middle on.
     pub(crate) fn split_half(&mut self) -> Self {
         Self(self.0.split_off(self.0.len() / 2))
@@ -280,6 +288,11 @@ mod tests {
                 match step {
                     0 => prop_assert_eq!(small.remove(&key), tree.remove(&key)),
                     1 => prop_assert_eq!(small.pop_first(), tree.pop_first()),
+                    2 if key > 16 => {
+                        let taken = small.take(&mut |known, _| known % 4 == key % 4);
+                        let expected: BTreeMap<_, _> = tree.extract_if(.., |known, _| known % 4 == key % 4).collect();
+                        prop_assert!(taken.iter().eq(expected.iter()));
+                    }
                     _ => prop_assert_eq!(small.insert(key, step), tree.insert(key, step).is_some()),
                 }
                 prop_assert_eq!(small.get(&key), tree.get(&key));

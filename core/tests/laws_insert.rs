@@ -133,3 +133,10 @@ fn inserts_by_lines_are_one_call_that_happens_whole_or_not_at_all() {
     assert_eq!(world.row(a, "x2").unwrap()["n"], 2);
     assert!(world.row(a, "x3").is_some());
 }
+
+#[test]
+fn a_document_may_begin_with_a_space() {
+    let (collection, id) = names();
+    let edit = insert(&collection, &id, " \n{\"a\":1}", AT, false).unwrap();
+    assert_eq!(*edit.mutation(), by_hand("{\"a\":1}").unwrap());
+}

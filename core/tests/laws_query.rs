@@ -10,9 +10,10 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use proptest::prelude::*;
-use tidewire_core::ids::{CollectionName, EntityId};
+use tidewire_core::ids::{CollectionName, EntityId, Owner};
 use tidewire_core::json;
 use tidewire_core::json::Value;
+use tidewire_core::log::record::{Changes, Record};
 use tidewire_core::model::edit::Edit;
 use tidewire_core::model::mutation::Mutation;
 use tidewire_core::model::path::Path;
@@ -21,7 +22,7 @@ use tidewire_core::query::ast::Query;
 use tidewire_core::query::grid::{Doc, Grid, Row};
 use tidewire_core::query::kept::Kept;
 
-use world::{Fault, World, pair, set, world};
+use world::{Fault, World, insert, pair, set, world};
 
 /// Rows in memory with the columns of one query: document, revision. A document is put in one of its forms.
 struct Memory {
@@ -300,4 +301,47 @@ fn a_query_follows_settings_that_decide_what_a_pending_edit_shows() {
     let mut items = kept["items"].as_array().unwrap().clone();
     naive::splice(&mut items, &ask(&mut world, a, &json!({"delta": kept["handle"]}))["steps"]);
     assert_eq!(items, [] as [Value; 0]);
+}
+
+/// What the leader in another tab has put into the log.
+fn led(world: &mut World, tab: usize, seq: u64, mut changes: Value) {
+    let names = ["deals", "people", "$conflicts"].map(str::to_owned);
+    let user = world.tabs[tab].user.clone();
+    let owner = Owner { tenant: "acme".into(), subject: user };
+    changes["cursor"] = world.server.cursor(&owner, &names, seq);
+    changes["fence"] = 1_000_000.into();
+    let record = Record::Changes(serde_json::from_str::<Box<Changes>>(&changes.to_string()).unwrap());
+    let disk = &mut world.disks[world.tabs[tab].profile];
+    disk.next_key += 1;
+    disk.log.insert(disk.next_key, record.encode());
+}
+
+fn until_appended(world: &mut World, tab: usize) {
+    let before = world.disks[world.tabs[tab].profile].appends;
+    while world.disks[world.tabs[tab].profile].appends == before {
+        assert!(world.step());
+    }
+}
+
+#[test]
+fn a_query_follows_settings_that_decide_what_an_edit_shows_that_is_in_no_log_yet() {
+    let (mut world, a, _) = pair();
+    world.set_network(false);
+    let request = json!({"c": "deals", "where": {"path": "/f", "op": "eq", "value": "mine"}});
+    ask(&mut world, a, &request);
+    let row = json!({"id": "d1", "c": "deals", "rev": 90, "at": 1, "g": ["ada"], "doc": {"f": "theirs", "g": 0}});
+    led(&mut world, a, 90, json!({"rows": [row]}));
+    // Of two appends the first finds the other's edit before it; the second finds settings as well.
+    world.write(a, insert("d2", json!({})));
+    until_appended(&mut world, a);
+    world.write(a, set("d1", "/f", "mine"));
+    while world.row(a, "d1").unwrap()["$rev"] != 90 {
+        assert!(world.step());
+    }
+    assert_eq!(ask(&mut world, a, &request)["items"], json!(["d1"]));
+    let settings = CollectionSettings { conflict: Conflict::ServerWins, ..CollectionSettings::default() };
+    led(&mut world, a, 91, json!({"rows": [], "settings": {"deals": settings, "people": {}}}));
+    world.settle();
+    assert_eq!(world.row(a, "d1").unwrap()["f"], "theirs");
+    assert_eq!(ask(&mut world, a, &request)["items"], json!([]));
 }

@@ -206,3 +206,33 @@ fn an_answer_that_is_none_is_said_and_moves_nothing() {
         assert_eq!(world.server.store.entities.values().next().unwrap().stored.doc["f"], "mine", "{what}");
     }
 }
+
+#[test]
+fn an_edit_behind_a_refused_insert_is_held_for_a_reason_and_syncing_has_an_end() {
+    let mut world = world();
+    let profile = world.profile();
+    let a = world.tab_with(profile, json!({"batch": {"maxCount": 1}}));
+    world.run(1_000);
+    world.set_network(false);
+    world.server.reject = Some(("/f".into(), json!("bad")));
+    world.write(a, insert("d1", json!({"f": "bad"})));
+    world.settle();
+    world.write(a, set("d1", "/g", 1));
+    world.write_all(a, true, json!([set("d1", "/g", 2), insert("d2", json!({"n": 1}))]));
+    world.settle();
+    world.write(a, set("d2", "/n", 2));
+    world.settle();
+    world.set_network(true);
+    world.run(5_000);
+    let queue = world.view(a, "queue");
+    let told = |entry: &json::Value| json!([entry["status"], entry["id"], entry.get("reason")]);
+    let pending: Vec<_> = queue["pending"].as_array().unwrap().iter().map(told).collect();
+    let (refused, after) = (json!(["held", "d1", "refused"]), json!(["held", "d2", "after"]));
+    assert_eq!(pending, [refused.clone(), refused, after.clone(), after]);
+    let status = world.view(a, "status");
+    assert_eq!((&status["state"], &status["pending"], &status["failed"]), (&json!("synced"), &json!(4), &json!(1)));
+    world.command(a, json!({"do": "edit", "n": queue["failed"][0]["n"], "set": {"/f": "good"}}));
+    world.run(60_000);
+    assert_eq!(world.view(a, "queue"), json!({"pending": [], "failed": []}));
+    assert_eq!((&world.row(a, "d1").unwrap()["g"], &world.row(a, "d2").unwrap()["n"]), (&json!(2), &json!(2)));
+}

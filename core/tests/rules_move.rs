@@ -8,6 +8,7 @@ use tidewire_core::error::Code;
 use tidewire_core::io::Input;
 use tidewire_core::json;
 use tidewire_core::json::Value;
+use tidewire_core::log::codec;
 use tidewire_core::log::record::Record;
 use world::{World, insert, pair, set, world};
 
@@ -122,4 +123,23 @@ fn rule_05_a_store_that_was_moved_is_opened_by_no_older_release() {
         assert_eq!((world.tabs[again].opened, world.tabs[again].refused), (false, Some(Code::FormatNewer)));
         assert_eq!(world.row(again, "d0").map(|row| row["id"].clone()), Some(Value::from("d0")));
     }
+}
+
+#[test]
+fn a_record_that_only_a_newer_release_can_read_stops_a_tab_before_it_seals_over_it() {
+    let (mut world, a, _) = pair();
+    let profile = world.tabs[a].profile;
+    let disk = &mut world.disks[profile];
+    disk.next_key += 1;
+    let (key, seals) = (disk.next_key, disk.seals);
+    disk.log.insert(key, codec::encode(99, b"{}"));
+    for id in 0..4 {
+        world.write(a, insert(&format!("n{id}"), json!({"text": "x".repeat(500_000)})));
+    }
+    stopped(&mut world, a);
+    assert_eq!(world.disks[profile].seals, seals);
+    assert!(world.disks[profile].log.contains_key(&key), "nobody has read it");
+    let other = world.tab(profile);
+    world.run(1_000);
+    assert_eq!((world.tabs[other].opened, world.tabs[other].refused), (false, Some(Code::FormatNewer)));
 }

@@ -10,10 +10,11 @@ use tidewire_core::ids::MutationId;
 use tidewire_core::io::StoreError;
 use tidewire_core::json;
 use tidewire_core::json::{Raw, Value};
-use tidewire_core::log::record::{Adopt, Commit, Record};
+use tidewire_core::log::record::{Adopt, Commit, Discard, Record};
 use tidewire_core::model::edit::Edit;
 use tidewire_core::store::fold::fold;
-use tidewire_core::store::state::{Letter, Reason, State};
+use tidewire_core::store::state::{Letter, Reason, State, Status};
+use world::browser::Weather;
 use world::{Fault, World, inc, insert, pair, set, world};
 
 fn wipe(world: &mut World, tab: usize) {
@@ -190,4 +191,126 @@ fn what_was_saved_from_a_lost_store_waits_until_there_is_room() {
     world.set_network(true);
     world.run(5_000);
     assert_eq!(world.row(b, "d1").unwrap()["g"], "waits");
+}
+
+/// An append that finds another store, and takes its time: what is asked for next waits behind it.
+fn write_slowly(world: &mut World, tab: usize) {
+    world.browser.weather = Some(Weather { delay_ms: 200, ..Weather::new(7) });
+    world.write(tab, set("d1", "/h", "after the wipe"));
+    world.settle();
+    assert!(world.events(tab, "storage").is_empty(), "it is under way");
+}
+
+#[test]
+fn a_retry_on_its_way_into_a_store_that_was_lost_leaves_no_dead_letter() {
+    for (others, written_before) in [(0, false), (0, true), (1, false), (1, true)] {
+        let (mut world, a, b) = pair();
+        let profile = world.tabs[a].profile;
+        let tabs: Vec<usize> = [a].into_iter().chain((0..others).map(|_| world.tab(profile))).collect();
+        refused_and_waiting(&mut world, a);
+        let n = world.view(a, "queue")["failed"][0]["n"].clone();
+        wipe(&mut world, a);
+        if written_before {
+            write_slowly(&mut world, a);
+        }
+        world.command(a, json!({"do": "retry", "n": n}));
+        world.run(10_000);
+        for tab in &tabs {
+            assert_eq!(failed(&world, *tab), [] as [Value; 0], "{tabs:?}, {written_before}");
+            assert_eq!(world.view(*tab, "status")["pending"], 2 + u64::from(written_before));
+        }
+        world.server.reject = None;
+        world.set_network(true);
+        world.run(10_000);
+        assert_eq!(world.view(a, "queue"), json!({"pending": [], "failed": []}));
+        let row = world.row(b, "d1").unwrap();
+        assert_eq!((&row["f"], &row["g"]), (&json!("bad"), &json!("waits")));
+    }
+}
+
+#[test]
+fn what_is_given_up_while_its_store_is_lost_does_not_come_back() {
+    for (others, written_before) in [(0, false), (0, true), (1, false), (1, true)] {
+        let (mut world, a, b) = pair();
+        let profile = world.tabs[a].profile;
+        let tabs: Vec<usize> = [a].into_iter().chain((0..others).map(|_| world.tab(profile))).collect();
+        refused_and_waiting(&mut world, a);
+        let queue = world.view(a, "queue");
+        wipe(&mut world, a);
+        if written_before {
+            write_slowly(&mut world, a);
+        }
+        for n in [&queue["failed"][0]["n"], &queue["pending"][0]["n"]] {
+            world.command(a, json!({"do": "discard", "n": n}));
+        }
+        world.run(10_000);
+        for tab in &tabs {
+            assert_eq!(failed(&world, *tab), [] as [Value; 0], "{tabs:?}, {written_before}");
+            assert_eq!(world.view(*tab, "status")["pending"], u64::from(written_before));
+        }
+        world.server.reject = None;
+        world.set_network(true);
+        world.run(10_000);
+        assert_eq!(world.view(a, "queue"), json!({"pending": [], "failed": []}));
+        let row = world.row(b, "d1").unwrap();
+        assert_eq!((&row["f"], &row["g"]), (&json!(0), &json!(0)));
+    }
+}
+
+#[test]
+fn what_is_given_up_is_so_though_the_store_refuses_at_first() {
+    let (mut world, a, _) = pair();
+    refused_and_waiting(&mut world, a);
+    let n = world.view(a, "queue")["failed"][0]["n"].clone();
+    world.tabs[a].store_faults.push_back(StoreError::Failed);
+    world.command(a, json!({"do": "discard", "n": n}));
+    world.run(60_000);
+    assert!(world.tabs[a].store_faults.is_empty());
+    assert_eq!(failed(&world, a), [] as [Value; 0]);
+}
+
+/// A state with a dead letter and an edit that waits; what else is written was meant for a store before it.
+fn another_store() -> (State, MutationId, MutationId) {
+    let (letter, waits) = (MutationId(5, 0), MutationId(6, 0));
+    let mut state = State::default();
+    let reason = Reason { code: Code::Invalid, path: None, message: "no".into(), at: 1 };
+    let edit = Edit::read(bytes_of(insert("d1", json!({})))).unwrap();
+    state.letters.insert(letter, Letter { edit, reason, position: 5 });
+    let commit = Commit { mutations: vec![bytes_of(insert("d3", json!({})))], tx: Vec::new(), call: None };
+    fold(&mut state, 6, Record::Commit(commit), 0).unwrap();
+    (state, letter, waits)
+}
+
+#[test]
+fn a_number_of_a_store_that_was_lost_takes_nothing_out_of_the_one_in_its_place() {
+    let (mut state, letter, waits) = another_store();
+    let mut retry: Value = serde_json::from_str(bytes_of(insert("d2", json!({}))).get()).unwrap();
+    (retry["retry_of"], retry["at"]) = (json!(letter), json!([77, 0]));
+    let commit = json!({"mutations": [retry]}).to_string();
+    fold(&mut state, 7, Record::Commit(serde_json::from_str(&commit).unwrap()), 0).unwrap();
+    assert!(state.letters.get(&letter).is_some(), "it is about another edit");
+    for n in [letter, waits] {
+        let discard: Discard = serde_json::from_str(&json!({"n": n, "at": [77, 0]}).to_string()).unwrap();
+        fold(&mut state, 8, Record::Discard(discard), 0).unwrap();
+    }
+    assert!(state.letters.get(&letter).is_some());
+    assert_eq!(status(&state, waits), "queued");
+}
+
+fn status(state: &State, n: MutationId) -> Value {
+    json!(state.queue.get(&n).unwrap().status)
+}
+
+#[test]
+fn who_gives_up_what_another_tab_tries_again_does_not_take_that_back() {
+    let (mut state, letter, _) = another_store();
+    let mut retry: Value = serde_json::from_str(bytes_of(insert("d1", json!({}))).get()).unwrap();
+    let at = state.letters.get(&letter).unwrap().edit.at;
+    (retry["retry_of"], retry["at"]) = (json!(letter), json!(at));
+    let commit = json!({"mutations": [retry]}).to_string();
+    fold(&mut state, 7, Record::Commit(serde_json::from_str(&commit).unwrap()), 0).unwrap();
+    assert!(state.letters.get(&letter).is_none());
+    let discard = json!({"n": letter, "at": at}).to_string();
+    fold(&mut state, 8, Record::Discard(serde_json::from_str(&discard).unwrap()), 0).unwrap();
+    assert_eq!(state.queue.get(&MutationId(7, 0)).map(|entry| entry.status), Some(Status::Queued));
 }

@@ -6,7 +6,7 @@ mod world;
 
 use tidewire_core::authority::memory::MemoryStore;
 use tidewire_core::json;
-use world::{World, inc, insert, pair, set, world};
+use world::{World, delete, inc, insert, pair, set, world};
 
 /// A minute of a tab that has nothing else to do: an operation every two seconds is plenty.
 const OPS_A_MINUTE: usize = 30;
@@ -194,6 +194,23 @@ fn a_tab_that_does_nothing_learns_that_its_store_was_replaced() {
 }
 
 #[test]
+fn a_tab_that_does_nothing_learns_that_its_store_was_replaced_by_a_tab_that_never_knew_it() {
+    let (mut world, passive, _) = pair();
+    world.run(5_000);
+    world.set_network(false);
+    world.disks[0] = Default::default();
+    // As after `erase()` and a reload of that page.
+    let fresh = world.tab(0);
+    world.write(fresh, insert("d2", json!({"n": 1})));
+    world.run(1_000);
+    assert_eq!(world.row(passive, "d1"), None);
+    assert_eq!(world.row(passive, "d2").unwrap()["n"], 1);
+    let operations = world.disks[0].operations;
+    world.run(60_000);
+    assert!(world.disks[0].operations - operations < OPS_A_MINUTE);
+}
+
+#[test]
 fn a_tab_that_slept_while_its_store_was_replaced_does_not_fold_the_new_one_onto_the_old() {
     let (mut world, a, b) = pair();
     let late = world.tab(0);
@@ -227,4 +244,65 @@ fn a_sent_speaks_for_nothing_behind_it() {
     let mut state = State::default();
     fold(&mut state, 1, Record::Sent(Sent { fence: 0, through: MutationId(1_001, 0) }), 0).unwrap();
     assert!(!state.was_sent(MutationId(2, 0)));
+}
+
+/// Four megabytes written at once, on a device that is offline.
+fn bulk() -> (World, usize) {
+    let mut world = world();
+    let a = world.device();
+    world.run(1_000);
+    world.set_network(false);
+    let text = "x".repeat(1_000);
+    let ops: Vec<_> = (0..4_000).map(|n| insert(&format!("d{n}"), json!({"n": n, "text": text}))).collect();
+    world.write_all(a, false, ops.into());
+    world.settle();
+    (world, a)
+}
+
+/// The `n` of each row, by a fresh tab.
+fn numbers(world: &mut World, tab: usize) -> Vec<Option<u64>> {
+    let fresh = world.reload(tab);
+    (0..4_000).map(|n| world.row(fresh, &format!("d{n}")).map(|row| row["n"].as_u64().unwrap())).collect()
+}
+
+#[test]
+fn a_long_log_is_sealed_in_slices_and_what_is_written_between_them_is_not_lost() {
+    let (mut world, a) = bulk();
+    assert_eq!(world.disks[0].seals, 0, "not at once");
+    let mut expected: Vec<Option<u64>> = (0..4_000).map(Some).collect();
+    for n in [1, 3_999, 2_000] {
+        world.write(a, set(&format!("d{n}"), "/n", 7));
+        expected[n] = Some(7);
+        world.write(a, delete(&format!("d{}", n - 1)));
+        expected[n - 1] = None;
+        world.run(1);
+        assert_eq!(world.disks[0].seals, 0, "after {n}");
+    }
+    world.run(1_000);
+    assert_eq!(world.disks[0].seals, 1);
+    assert_eq!(numbers(&mut world, a), expected);
+    world.set_network(true);
+    world.run(60_000);
+    assert_eq!(numbers(&mut world, 1), expected);
+}
+
+#[test]
+fn a_pull_between_two_slices_is_not_lost() {
+    let (mut world, a) = bulk();
+    world.run(1);
+    assert_eq!(world.disks[0].seals, 0);
+    world.set_network(true);
+    world.run(60_000);
+    assert!(world.disks[0].seals > 0);
+    assert_eq!(world.view(a, "status")["pending"], 0);
+    assert_eq!(numbers(&mut world, a), (0..4_000).map(Some).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_bulk_write_stands_packed_in_the_log_and_is_read_again() {
+    let (mut world, a) = bulk();
+    let bytes: usize = world.disks[0].log.values().map(Vec::len).sum();
+    assert_eq!(world.disks[0].seals, 0);
+    assert!(bytes < 4_000 * 1_000 / 4, "{bytes} bytes");
+    assert_eq!(numbers(&mut world, a), (0..4_000).map(Some).collect::<Vec<_>>());
 }

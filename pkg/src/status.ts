@@ -63,6 +63,11 @@ export interface QueueEntry {
   readonly id: string;
   readonly kind: "insert" | "patch" | "delete" | (string & {});
   readonly status: "writing" | "queued" | "sent" | "settled" | "held" | "suspect" | "failed";
+  /**
+   * Of one that is `held`: its entity is not on the server (`missing`), an edit before it is held (`after`), or the
+   * insert of its entity was refused and waits in `failed` (`refused`): `retry`, `edit` or `discard` that one.
+   */
+  readonly reason?: "missing" | "after" | "refused" | (string & {});
   /** When it was made, in milliseconds. */
   readonly at: number;
   readonly attempts: number;

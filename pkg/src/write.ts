@@ -19,8 +19,9 @@ export interface Write<R = void> extends PromiseLike<R> {
   /** The id of the entity (of the first one, where there are several), there before any await. */
   readonly id: string;
   /**
-   * What the server decided. Of several edits: the first verdict that is not `applied`, else the last one. Rejects
-   * `offline` when there is no connection, `timeout` when there is no answer in time; the edit stays queued.
+   * What the server decided. Of several edits: the first verdict that is not `applied`, else the last one. Where
+   * nothing was left to change it is `void`, and nobody is asked. Rejects `offline` when there is no connection,
+   * `timeout` when there is no answer in time; the edit stays queued.
    */
   server(options?: WaitOptions): Promise<Verdict>;
   /** Takes the edit back, as a new edit. */
@@ -90,6 +91,7 @@ class PendingWrite<R> implements Write<R> {
         if (verdict !== undefined) settle.resolve(verdict);
         else if (submission.lost !== undefined) settle.reject(submission.lost);
       };
+      if (session.config.url !== null) look();
       submission.durable.then(look, settle.reject);
       return submission.onVerdict(look);
     });
@@ -118,7 +120,7 @@ class PendingWrite<R> implements Write<R> {
 
 function decided(submission: Submission): Verdict | undefined {
   const verdicts = Array.from({ length: submission.expected }, (_, index) => submission.verdicts.get(index));
-  if (verdicts.length === 0) return undefined;
+  if (verdicts.length === 0) return submission.isNothing ? { verdict: "void" } : undefined;
   if (verdicts.some((verdict) => verdict === undefined || verdict.verdict === "held")) return undefined;
   return verdicts.find((verdict) => verdict?.verdict !== "applied") ?? verdicts.at(-1);
 }

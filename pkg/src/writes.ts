@@ -42,14 +42,20 @@ export class Submission {
   /** Set when no verdict can come any more. */
   lost: TidewireError | undefined;
   readonly #listeners = new Set<() => void>();
+  #stored = false;
   resolve!: () => void;
   reject!: (error: TidewireError) => void;
 
   constructor(readonly make: MakeRequest) {
     this.durable = new Promise<void>((resolve, reject) => {
-      this.resolve = resolve;
+      this.resolve = () => ((this.#stored = true), resolve());
       this.reject = reject;
     });
+  }
+
+  /** It was taken, and there was nothing to change. */
+  get isNothing(): boolean {
+    return this.expected === 0 && this.lost === undefined && (this.#stored || this.number !== undefined);
   }
 
   /** Calls back when a verdict came, or none will. */
@@ -166,7 +172,10 @@ export class WriteLane {
   }
 
   close(error: TidewireError): void {
-    this.trapped();
+    this.#epoch += 1;
+    for (const submission of this.#unstored.values()) submission.reject(error);
+    this.#unstored.clear();
+    this.#noVerdicts(error);
     this.failed(error);
   }
 

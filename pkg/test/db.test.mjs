@@ -85,6 +85,19 @@ test("a write that waits for the store is refused when the database is closed fi
   assert.equal((await refused(write)).code, "closed");
 });
 
+test("whatever is on its way when the database is closed is refused as closed", async () => {
+  const { db, factory } = open({ autoDurable: false }, { url: "https://sync.example.com" });
+  await db.todos.where().get();
+  const first = db.todos.insert({ title: "a" });
+  factory.client.settle(1);
+  await first;
+  const waiting = [first.server(), db.todos.insert({ title: "b" }), first.undo().server()];
+  await settled();
+  const codes = waiting.map(async (write) => (await refused(write)).code);
+  await db.close();
+  assert.deepEqual(await Promise.all(codes), ["closed", "closed", "closed"]);
+});
+
 test("erase deletes the store and closes", async () => {
   const { db, factory } = open();
   await db.todos.insert({ title: "a" });

@@ -102,13 +102,14 @@ export class FakeClient {
     this.calls.write += 1;
     this.#trap("write");
     const request = withInserts(JSON.parse(text), lines);
-    for (const op of request.ops) this.#apply(op);
+    // As in the core, a patch that changes nothing is no edit.
+    const edits = request.ops.filter((op) => this.#apply(op));
     const number = (this.writes += 1);
     const { call: _, ...asked } = request;
     this.lastRequest = asked;
     this.pending.push({ number, request, at: Date.now() });
     if (this.autoDurable) queueMicrotask(() => this.settle(number));
-    return JSON.stringify({ write: number, count: request.ops.length });
+    return JSON.stringify({ write: number, count: edits.length });
   }
 
   undo(number) {
@@ -176,8 +177,7 @@ export class FakeClient {
     if (op.op === "insert") {
       if (row !== undefined)
         throw Object.assign(new Error("exists"), { code: "exists", retryable: false, hint: "exists", id: op.id });
-      this.view_.set(key, { id: op.id, ...op.value, ...mark });
-      return;
+      return this.view_.set(key, { id: op.id, ...op.value, ...mark });
     }
     if (row === undefined)
       throw Object.assign(new Error("not there"), { code: "not-found", retryable: false, hint: "not there" });
@@ -186,7 +186,9 @@ export class FakeClient {
       this.view_.set(key, { ...patched(this.view_.get(key), op), ...mark });
     } else if (op.op === "delete") this.view_.delete(key);
     else if (op.op === "replace") this.view_.set(key, { id: op.id, ...op.value, ...mark });
+    else if (JSON.stringify(row) === JSON.stringify(patched(row, op))) return false;
     else this.view_.set(key, { ...patched(row, op), ...mark });
+    return true;
   }
 
   #resolve(key, ids) {

@@ -82,8 +82,9 @@ test("what is no answer of a sync server is passed on as it is, or not at all", 
 
 test("frames lose the fields, too", () => {
   const told = [];
-  const net = { exchange: undefined, socket: (news) => news };
-  const socket = stripped(net, FIELDS).socket({ text: (text) => told.push(text) });
+  let socket;
+  const net = { exchange: undefined, socket: (news) => (socket = news) };
+  stripped(net, FIELDS).socket({ text: (text) => told.push(text) });
   socket.text(JSON.stringify({ t: "frame", changes: [{ id: "p", c: "people", rev: 1, doc: DOC }] }));
   socket.text(JSON.stringify({ t: "pong" }));
   socket.text("<html>");
@@ -106,6 +107,34 @@ test("a verdict loses what is sensitive in the collection that its edit was of",
   const lists = ({ overwritten, displaced }) => ({ overwritten, displaced });
   assert.deepEqual(got.verdicts.map(lists), all);
   assert.deepEqual(got.forked.map(({ same }) => lists(same)), all);
+});
+
+test("a verdict on the live channel loses the same, by the push that it answers", () => {
+  const [told, sent] = [[], []];
+  let news;
+  const socket = { send: (text) => sent.push(text), close: () => sent.push("closed") };
+  const net = { exchange: undefined, socket: (given) => ((news = given), socket) };
+  const channel = stripped(net, FIELDS).socket({ text: (text) => told.push(JSON.parse(text)) });
+  const lost = (path) => ({ path, yours: "1", kept: "2" });
+  const item = { n: [1, 0], verdict: "merged", rev: 2, overwritten: [lost("/ssn"), lost("/name")] };
+  const push = (id, c) =>
+    JSON.stringify({ t: "push", id, body: { mutations: [{ n: [1, 0], m: { c, id: "p", kind: "patch" } }] } });
+  const body = { verdicts: [item], forked: [{ n: [1, 0], same: item, differs: false }] };
+  const answer = (id) => news.text(JSON.stringify({ t: "answer", id, status: 200, body }));
+  // Nobody asked; then of a collection with such fields, of one without, and of another push.
+  answer(0);
+  channel.send(push(1, "people"));
+  channel.send('{"t":"ping"}');
+  answer(1);
+  channel.send(push(2, "todos"));
+  answer(2);
+  answer(3);
+  channel.close();
+  assert.deepEqual(sent, [push(1, "people"), '{"t":"ping"}', push(2, "todos"), "closed"]);
+  const [less, all] = [[{ path: "/ssn" }, lost("/name")], item.overwritten];
+  const lostOf = ({ verdicts, forked }) => [verdicts[0].overwritten, forked[0].same.overwritten];
+  const seen = told.map(({ id, body }) => [id, ...lostOf(body)]);
+  assert.deepEqual(seen, [[0, less, less], [1, less, less], [2, all, all], [3, less, less]]);
 });
 
 test("an array where the object with a field may be is taken out whole", async () => {

@@ -204,6 +204,17 @@ test("server() resolves with the verdict, and with the first that is not applied
   assert.equal((await many.server()).verdict, "rejected");
 });
 
+test("server() does not wait where nothing was left to decide, online or not", async () => {
+  const { db, factory } = open({}, URL);
+  const { id } = db.todos.insert({ title: "a" });
+  const same = db.todos.update(id, { title: "a" });
+  assert.deepEqual(await same.server({ timeoutMs: 1_000 }), { verdict: "void" });
+  assert.deepEqual(await db.todos.insertMany([]).server({ timeoutMs: 1_000 }), { verdict: "void" });
+  await same;
+  factory.client.setStatus({ state: "offline", since: 1 });
+  assert.deepEqual(await same.server(), { verdict: "void" });
+});
+
 test("a held verdict is not the last word", async () => {
   const { db, factory } = open({}, URL);
   const write = db.todos.insert({ title: "a" });

@@ -1,4 +1,4 @@
-//! How the server says no over HTTP: one body, one table of status codes, nothing internal.
+//! How the server says no, over HTTP and on the live channel: one body, one table of status codes, nothing internal.
 
 use std::borrow::Cow;
 
@@ -36,11 +36,17 @@ impl Error {
         }
     }
 
-    fn status(&self) -> StatusCode {
+    /// The status of the answer. A failure of the store is told to the log here.
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Refused(error) => status_of(error.code),
-            Self::Store(StoreError::Overloaded | StoreError::Closed) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Store(error) => {
+                tracing::error!(%error, "a request failed in the store");
+                match error {
+                    StoreError::Overloaded | StoreError::Closed => StatusCode::SERVICE_UNAVAILABLE,
+                    _ => StatusCode::INTERNAL_SERVER_ERROR,
+                }
+            }
         }
     }
 }
@@ -65,19 +71,21 @@ pub fn status_of(code: Code) -> StatusCode {
     }
 }
 
+/// Seconds that the client waits before it tries again.
+pub(crate) fn retry_after(status: StatusCode) -> Option<u32> {
+    (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1)
+}
+
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        if let Self::Store(error) = &self {
-            tracing::error!(%error, "a request failed in the store");
-        }
         let status = self.status();
         let mut response = (status, Answer(self.body())).into_response();
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = retry_after(status) {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

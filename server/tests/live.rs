@@ -4,89 +4,13 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Server, TOML, draft, insert, note, patch, rev};
-use futures_util::{SinkExt, StreamExt};
+use common::live::Live;
+use common::{draft, insert, note, patch, rev};
+use futures_util::SinkExt;
 use serde_json::{Value, json};
 use tidewire_core::limits::LIVE_FRAME_BYTES_MAX;
-use tidewire_server::{Timeouts, serve};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tidewire_server::Timeouts;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
-
-struct Live {
-    server: Server,
-    address: String,
-    task: JoinHandle<std::io::Result<()>>,
-}
-
-struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Live {
-    async fn start(timeouts: Timeouts) -> Self {
-        let server = Server::start_with(TOML, timeouts).await;
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = format!("ws://{}/api/sync/live", listener.local_addr().expect("an address"));
-        let task = tokio::spawn(serve::serve(listener, server.state.clone()));
-        Self { server, address, task }
-    }
-
-    async fn connect(&self, origin: Option<&str>) -> Result<Socket, WsError> {
-        let mut request = self.address.as_str().into_client_request().expect("a request");
-        if let Some(origin) = origin {
-            request.headers_mut().insert("origin", origin.parse().expect("a header"));
-        }
-        tokio_tungstenite::connect_async(request).await.map(|(socket, _)| Socket(socket))
-    }
-
-    /// A socket that is ready, and its `ready`.
-    async fn ready(&self, auth: Value) -> (Socket, Value) {
-        let mut socket = self.connect(None).await.expect("a socket");
-        socket.say(&auth).await;
-        let ready = socket.hear().await;
-        assert_eq!(ready["t"], "ready", "{ready}");
-        (socket, ready)
-    }
-
-    fn auth(&self, user: &str) -> Value {
-        self.auth_with(&self.server.token(user))
-    }
-
-    fn auth_with(&self, token: &str) -> Value {
-        json!({"t": "auth", "v": 1, "token": token, "replica": "reader", "collections": ["notes", "drafts"]})
-    }
-}
-
-impl Socket {
-    async fn say(&mut self, message: &Value) {
-        self.0.send(Message::text(message.to_string())).await.expect("sent");
-    }
-
-    async fn next(&mut self) -> Option<Result<Message, WsError>> {
-        tokio::time::timeout(Duration::from_secs(10), self.0.next()).await.expect("something within 10 s")
-    }
-
-    async fn hear(&mut self) -> Value {
-        match self.next().await {
-            Some(Ok(Message::Text(text))) => serde_json::from_str(&text).expect("JSON"),
-            other => panic!("no message but {other:?}"),
-        }
-    }
-
-    /// The code of the close, and the error message before it, if any.
-    async fn closed(&mut self) -> (u16, Value) {
-        let mut error = Value::Null;
-        loop {
-            match self.next().await {
-                Some(Ok(Message::Text(text))) => error = serde_json::from_str(&text).expect("JSON"),
-                Some(Ok(Message::Close(Some(frame)))) => return (frame.code.into(), error["code"].clone()),
-                Some(Ok(_)) => {}
-                other => panic!("no close but {other:?}"),
-            }
-        }
-    }
-}
 
 #[tokio::test]
 async fn frames_chain_from_ready_and_match_the_pull() {

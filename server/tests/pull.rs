@@ -3,6 +3,7 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use common::{Pulled, Server, TOML, delete, draft, insert, note, patch, push_body, rev};
 use serde_json::{Value, json};
@@ -313,6 +314,24 @@ async fn rule_30_a_shorter_horizon_forgets_deletions_earlier_and_verdicts_no_ear
     assert_eq!((&reset.header["reset"], reset.ids()), (&json!(true), vec!["b"]));
     let again = server.push(&alice, "r", 1, &first).await;
     assert_eq!(again[0]["duplicate"], true, "what it may send again is known by its number: {again:?}");
+}
+
+#[tokio::test]
+async fn rule_30_what_is_past_the_horizon_goes_while_somebody_writes_all_the_time() {
+    let server = Server::start_with(&format!("[server]\nhorizon_seconds = 1\n{TOML}"), Timeouts::default()).await;
+    let alice = server.token("alice");
+    let made = server.push(&alice, "r", 1, &[note("a")]).await;
+    let old = server.pull(&alice, None, &["notes"]).await;
+    server.push(&alice, "r", 2, &[delete("notes", "a", rev(&made[0]))]).await;
+    let began = Instant::now();
+    for n in 3.. {
+        server.push(&alice, "r", n, &[note(&format!("n{n}"))]).await;
+        if server.pull(&alice, Some(old.cursor()), &["notes"]).await.header.get("reset").is_some() {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "nothing goes as long as somebody writes");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

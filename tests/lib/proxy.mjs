@@ -4,7 +4,11 @@
  * `mode` is the state of the line: "open", "refuse" (every connection is cut at once) or "blackhole" (connections
  * stand, nothing moves). `next(path, times, fault)` lets a fault meet the next requests whose path ends so. `log` is
  * what the device asked for: of each request the text of its body, its `content-encoding`, and the bytes of both bodies
- * as they travelled (`up`, `down`). `onFrame` turns one WebSocket message into those that arrive.
+ * as they travelled (`up`, `down`). `onFrame` turns one WebSocket message of the server into those that arrive;
+ * undefined cuts the connection.
+ *
+ * Pushes on the live channel are in the log as `SAY` of the path that a request would have. Where a fault waits for
+ * such a request the channel is cut in their place: the device then sends them by a request, which meets the fault.
  */
 import http from "node:http";
 import net from "node:net";
@@ -111,8 +115,17 @@ class Proxy_ {
     for (let i = 0; i < request.rawHeaders.length; i += 2)
       lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`);
     upstream.write(`${lines.join("\r\n")}\r\n\r\n`);
-    upstream.write(head);
-    socket.on("data", (bytes) => this.mode === "open" && upstream.write(bytes));
+    const asked = new FrameSplitter({ head: false });
+    const line = { path: pathOf(request).replace(/live$/, "push"), bearer: undefined };
+    const pass = (bytes) => {
+      if (this.mode !== "open") return;
+      for (const frame of asked.push(bytes)) {
+        if (!this.#said(frame, line)) return end();
+        upstream.write(frame.bytes);
+      }
+    };
+    socket.on("data", pass);
+    pass(head);
     const splitter = new FrameSplitter();
     upstream.on("data", (bytes) => {
       if (this.mode !== "open") return;
@@ -120,8 +133,22 @@ class Proxy_ {
     });
   }
 
+  /** Looks at what a device says. Returns whether it may. */
+  #said({ text }, line) {
+    if (text === undefined) return true;
+    const { t, token } = JSON.parse(text);
+    if (token !== undefined) line.bearer = `Bearer ${token}`;
+    if (t !== "push") return true;
+    const { path, bearer } = line;
+    if (this.#faults.some((fault) => fault.left > 0 && path.endsWith(fault.path))) return false;
+    const body = text.slice(text.indexOf('"body":') + '"body":'.length, -1);
+    this.log.push({ method: "SAY", path, bearer, body, up: Buffer.byteLength(body), down: 0, at: performance.now() });
+    return true;
+  }
+
   #deliver(frame, socket) {
     const frames = frame.text === undefined ? [frame] : this.onFrame(frame);
+    if (frames === undefined) return void socket.destroy();
     frames.forEach((each) => socket.writable && socket.write(each.bytes));
   }
 }

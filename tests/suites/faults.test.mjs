@@ -64,6 +64,42 @@ describe("the server commits and the response is lost", () => {
   });
 });
 
+describe("the server commits a push on the live channel, and the channel is cut before the answer", () => {
+  const stack = useStack();
+  // After three in a row a device keeps to requests.
+  const ROUNDS = 3;
+
+  for (const hears of [false, true]) {
+    const what = hears ? "has heard of its own change" : "has heard of nothing";
+    scenario(stack, `every increment counts once when the device ${what}`, async (world) => {
+      const { device, id } = await counter(world);
+      const { proxy } = device;
+      let [armed, readies] = [false, 0];
+      proxy.onFrame = (frame) => {
+        const { t } = JSON.parse(frame.text);
+        if (t === "ready") readies += 1;
+        if (armed && t === "answer") return void (armed = false);
+        return armed && t === "frame" && !hears ? [] : [frame];
+      };
+      for (let round = 1; round <= ROUNDS; round += 1) {
+        armed = true;
+        await increment(device, id, 1);
+        await device.drained();
+        await until("the channel stands again", () => readies === round);
+        await device.synced();
+      }
+      const pushes = proxy.seen("/push").slice(-2 * ROUNDS);
+      const numbers = pushes.map(({ body }) => JSON.stringify(JSON.parse(body).mutations.map(({ n }) => n)));
+      for (let at = 0; at < pushes.length; at += 2) {
+        assert.deepEqual([pushes[at].method, pushes[at + 1].method], ["SAY", "POST"]);
+        assert.equal(numbers[at], numbers[at + 1], "the same edit again");
+      }
+      assert.equal(new Set(numbers).size, ROUNDS);
+      await counts(world, device, id, ROUNDS);
+    });
+  }
+});
+
 describe("live frames", () => {
   const stack = useStack();
   const isFrame = (frame) => /"t":"frame"/.test(frame.text);

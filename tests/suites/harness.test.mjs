@@ -124,6 +124,15 @@ describe("WebSocket frames", () => {
       assert.deepEqual(Buffer.concat(frames.map((frame) => frame.bytes)), stream);
     }
   });
+
+  test("of a client are unmasked to be read, and pass on as they are", () => {
+    const mask = [1, 2, 3, 4];
+    const frame = text("anyone").map((byte, at) => (at < 2 ? byte : byte ^ mask[(at - 2) % 4]));
+    const stream = Buffer.concat([Buffer.from([frame[0], frame[1] | 0x80, ...mask]), frame.subarray(2)]);
+    const splitter = new FrameSplitter({ head: false });
+    assert.deepEqual(splitter.push(stream.subarray(0, 5)), []);
+    assert.deepEqual(splitter.push(stream.subarray(5)), [{ bytes: stream, text: "anyone" }]);
+  });
 });
 
 function tick() {

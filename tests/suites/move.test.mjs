@@ -76,6 +76,8 @@ describe("a newer storage format", () => {
   });
 
   scenario(stack, "beside an old tab that has not heard: its write is refused, and taken over once", async (world) => {
+    // A record that is packed.
+    const late = "late ".repeat(4_000);
     const device = await world.device();
     const old = await device.tab({ script: () => void delete (/** @type {any} */ (window).BroadcastChannel) });
     await device.first.close();
@@ -85,16 +87,16 @@ describe("a newer storage format", () => {
     const tab = await openNext(device);
     await tab.synced();
     device.offline();
-    assert.equal(await insert(old, { title: "late", votes: 1 }), "format-newer");
+    assert.equal(await insert(old, { title: late, votes: 1 }), "format-newer");
     assert.equal((await tab.rows("todos")).length, 1);
     await tab.reload();
-    assert.deepEqual(titles(await tab.rows("todos")), ["before", "late"]);
+    assert.deepEqual(titles(await tab.rows("todos")), ["before", late]);
     await tab.reload();
     assert.equal((await tab.queue()).pending.length, 1);
     device.online();
     await tab.synced();
-    assert.deepEqual(titles([...(await world.rows("todos")).values()]), ["before", "late"]);
-    const pushes = device.proxy.log.filter(({ path, body }) => path.endsWith("/push") && body.includes('"late"'));
+    assert.deepEqual(titles([...(await world.rows("todos")).values()]), ["before", late]);
+    const pushes = device.proxy.log.filter(({ path, body }) => path.endsWith("/push") && body.includes(`"${late}"`));
     assert.equal(pushes.length, 1);
   });
 

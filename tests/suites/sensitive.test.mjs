@@ -265,7 +265,7 @@ describe("sensitive fields", () => {
       await new Promise((resolve) => setTimeout(resolve, 100));
       return seen;
     }, id);
-    assert.deepEqual(seen, ["internal"]);
+    assert.deepEqual(seen, ["closed"]);
   });
 
   scenario(stack, "on their way at a trap of the module are given up, and others go on", async (world) => {

@@ -117,6 +117,26 @@ describe("two tabs", () => {
     assert.equal(stored.get(id).votes, 50);
     for (const tab of device.tabs) await tab.agrees("todos", stored);
   });
+
+  scenario(stack, "of which one erases all and begins anew: the other, at rest, shows that", async (world) => {
+    const device = await world.device({ tabs: 2 });
+    const { leader, follower } = await roles(device);
+    await insert(leader, "erased");
+    await leader.synced();
+    await follower.until("both know it", async () => (await window.tw.rows("todos")).length === 1);
+    device.offline();
+    await follower.run(() => window.tw.db.erase());
+    await follower.reload();
+    await insert(follower, "new");
+    await leader.until("what is on the device now", async () => {
+      const rows = await window.tw.rows("todos");
+      return rows.length === 1 && rows[0].title === "new";
+    });
+    device.online();
+    await device.synced();
+    for (const tab of device.tabs) await tab.agrees("todos", await world.rows("todos"));
+    assert.equal((await world.rows("todos")).size, 2);
+  });
 });
 
 /** Which tab leads. */

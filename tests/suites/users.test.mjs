@@ -106,7 +106,7 @@ function titles(stored) {
 /** What was pushed carries its author's name as its title, and the token that it came with says who pushed it. */
 function checkPushes(device) {
   const { tokens } = JSON.parse(decodeURIComponent(new URL(device.address).hash.slice(1)));
-  const pushes = device.proxy.log.filter((entry) => entry.method === "POST" && entry.path.endsWith("/push"));
+  const pushes = device.proxy.seen("/push");
   assert.ok(pushes.length >= ACCOUNTS.length);
   for (const { bearer, body } of pushes) {
     const user = ACCOUNTS.find((name) => bearer === `Bearer ${tokens[name]}`);

@@ -3,11 +3,11 @@
 use std::any::Any;
 use std::hint::black_box;
 
-use tidewire_core::authority::Policy;
-use tidewire_core::authority::memory::MemoryRow;
+use tidewire_core::authority::memory::{MemoryRow, MemoryStore, OpenPolicy};
+use tidewire_core::authority::{Policy, decide_push};
 use tidewire_core::clock::{Hlc, Stamp};
 use tidewire_core::diff::diff;
-use tidewire_core::ids::{CollectionName, EntityId, MutationId, ReplicaId};
+use tidewire_core::ids::{CollectionName, EntityId, MutationId, Owner, ReplicaId};
 use tidewire_core::json;
 use tidewire_core::json::{Raw, Value};
 use tidewire_core::limits::EVICT_MS;
@@ -15,6 +15,7 @@ use tidewire_core::log::record::{Commit, Record};
 use tidewire_core::merge::{Parking, PathRevs, Stored, TextSteps, merge};
 use tidewire_core::model::mutation::Mutation;
 use tidewire_core::model::schema::CollectionSettings;
+use tidewire_core::protocol::message::Push;
 use tidewire_core::store::fold::fold;
 use tidewire_core::store::state::State;
 
@@ -37,6 +38,8 @@ pub const ALL: &[Workload] = &[
     ("query/page after an edit", TIMES, pages_after_edits),
     ("write/patches of a field", TIMES, patches),
     ("evict/rows beyond a bound", ROWS / 2, evictions),
+    ("push/a queue of ten pushes", QUEUED, queue),
+    ("push/the server decides on inserts", TIMES, decide),
 ];
 
 /// How often the small ones are done.
@@ -44,6 +47,8 @@ const TIMES: u64 = 100;
 /// About 48 KiB, as the client cuts them.
 const IN_A_RECORD: u64 = 90;
 const RECORDS: u64 = 10;
+/// Edits that go up, ten pushes of them.
+const QUEUED: u64 = 500;
 /// Documents in an engine that is asked.
 const ROWS: u64 = 1_000;
 
@@ -239,5 +244,40 @@ fn evictions() -> Work {
         world.run(2 * EVICT_MS);
         assert_eq!(world.view(tab, "health")["collections"]["deals"]["count"], ROWS / 2);
         world
+    })
+}
+
+/// From the moment when the server can be reached until all is decided, shown, and read back.
+fn queue() -> Work {
+    let mut world = world();
+    let profile = world.profile();
+    let tab = world.tab_with(profile, json!({"batch": {"maxCount": QUEUED / 10}}));
+    world.run(1_000);
+    world.command(tab, json!({"do": "pause"}));
+    let insert = |at| json!({"op": "insert", "c": "deals", "id": id(at), "value": document(at)});
+    world.write_all(tab, false, Value::Array((0..QUEUED).map(insert).collect()));
+    world.run(10_000);
+    work(move || {
+        world.command(tab, json!({"do": "resume"}));
+        world.run(2_000);
+        assert_eq!(world.view(tab, "status")["pending"], 0);
+        world
+    })
+}
+
+fn decide() -> Work {
+    let name = CollectionName::parse("orders").unwrap();
+    let settings = [(name, CollectionSettings::default())].into_iter().collect();
+    let policy = OpenPolicy { settings, private_to: None };
+    let owner: Owner = serde_json::from_str(r#"{"tenant":"t","subject":"anna"}"#).unwrap();
+    let mutations = (0..TIMES).map(|at| json!({"n": [1, at], "m": insert(at)})).collect::<Vec<_>>();
+    let push = json!({"v": 1, "replica": "anna", "fence": 1, "floor": [1, 0], "now": 1, "mutations": mutations});
+    let push: Push = serde_json::from_str(&json::to_text(&push)).unwrap();
+    let mut store = MemoryStore::default();
+    work(move || {
+        let mut rows = store.rows(&owner, &push.replica);
+        let answer = decide_push(&mut rows, &policy, &owner, &push, 1_000).unwrap();
+        assert_eq!(answer.verdicts.len() as u64, TIMES);
+        (answer, store)
     })
 }

@@ -245,7 +245,7 @@ impl<'a, P: Policy> Decider<'a, P> {
         let time = self.exchange.server_time(edit.at, edit.synced_clock, base);
         let stamp = Stamp(time, self.replica.clone(), n);
         let mut ledger = Ledger::read(rows, self.user, self.replica, edit, self.exchange.server_now, unit.parks)?;
-        let outcome = match merge::merge(stored.as_ref(), edit, &stamp, settings, &ledger.parking(), &self.texts) {
+        let mut outcome = match merge::merge(stored.as_ref(), edit, &stamp, settings, &ledger.parking(), &self.texts) {
             Ok(outcome) => outcome,
             Err(Refusal::Missing) => return Ok(Decision::Held(HeldReason::Missing)),
             Err(Refusal::Never(error)) => return Ok(Decision::Refused(error)),
@@ -274,7 +274,7 @@ impl<'a, P: Policy> Decider<'a, P> {
             rows.raise_floor(MutationId::default())?;
         }
         if outcome.is_worth_storing() {
-            let mut after = outcome.store(stored.as_ref(), rev, self.replica);
+            let mut after = outcome.take_stored(stored, rev, self.replica);
             after.forget_removed(self.horizon);
             rows.put(&edit.collection, &edit.id, &after, &groups)?;
         }
@@ -294,7 +294,7 @@ impl<'a, P: Policy> Decider<'a, P> {
                 "the entity changed since that revision: read it and decide anew",
             ));
         }
-        if outcome.changed && json::write(&outcome.doc).len() > DOCUMENT_BYTES_MAX {
+        if outcome.changed && json::length_over(&outcome.doc, DOCUMENT_BYTES_MAX).is_some() {
             let message = format!("the document would be over {DOCUMENT_BYTES_MAX} bytes");
             return Some(CoreError::new(Code::TooLarge, message));
         }

@@ -15,6 +15,27 @@ pub fn write_text(value: &Value) -> String {
     out
 }
 
+/// The length of the canonical text, if it is over `most`: most values need not be written to see that it is not.
+pub fn length_over(value: &Value, most: usize) -> Option<usize> {
+    if length_max(value) <= most {
+        return None;
+    }
+    Some(write_text(value).len()).filter(|length| *length > most)
+}
+
+/// No text of the value is longer.
+fn length_max(value: &Value) -> usize {
+    // A control character is written as six, and no number needs more than these.
+    let text = |text: &str| 2 + 6 * text.len();
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        Value::Number(_) => 25,
+        Value::String(content) => text(content),
+        Value::Array(items) => items.iter().fold(2, |sum, item| sum + 1 + length_max(item)),
+        Value::Object(map) => map.iter().fold(2, |sum, (key, item)| sum + 2 + text(key) + length_max(item)),
+    }
+}
+
 fn write_value(value: &Value, out: &mut String) {
     match value {
         Value::Null => out.push_str("null"),
@@ -76,4 +97,32 @@ pub(crate) fn write_string(text: &str, out: &mut String) {
     }
     out.push_str(rest);
     out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::json::{JsonLimits, parse};
+
+    #[test]
+    fn a_length_is_known_where_it_matters() {
+        for text in [
+            "null",
+            "false",
+            "[]",
+            "{}",
+            "-1.2345678901234567e-300",
+            "-12345678901234567000",
+            r#""\u0001\u001f\"ä😀\\""#,
+            r#"{"\u0002":[1,{"b":[null,true]},-0.000001234567890123],"c":{}}"#,
+        ] {
+            let value = parse(text.as_bytes(), JsonLimits::MESSAGE).unwrap();
+            let length = write_text(&value).len();
+            assert!(length_max(&value) >= length, "{text}");
+            assert_eq!(length_over(&value, length), None);
+            assert_eq!(length_over(&value, length - 1), Some(length));
+        }
+    }
 }

@@ -6,6 +6,11 @@
 //! bytes 2..10 xxh64 of kind and body, little endian
 //! bytes 10..  body
 //! ```
+//!
+//! A large record whose kind has [`PACKED`] set has a packed body: raw length u32 | LZ4 block. Of usual
+//! documents half of the bytes is written, and read by the next cold open.
+
+use std::borrow::Cow;
 
 use xxhash_rust::xxh64::xxh64;
 
@@ -16,6 +21,15 @@ pub const FORMAT: u8 = 1;
 
 /// Version, kind and checksum.
 pub const HEADER_BYTES: usize = 10;
+
+/// Set in the kind of a record whose body is packed.
+pub const PACKED: u8 = 0x80;
+
+/// From here on a record is worth packing.
+const PACK_BYTES_MIN: usize = 8 * 1024;
+
+/// No record's body is longer, so that a damaged length cannot ask for all memory.
+const RAW_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Room beside a body that is known to be so long.
 const SPARE_BYTES: usize = 64;
@@ -77,6 +91,94 @@ pub fn decode(bytes: &[u8]) -> Result<(u8, &[u8]), CoreError> {
     Ok((kind, body))
 }
 
+/// Packs a large record, if that makes it smaller. It is in the module's second part.
+#[inline(never)]
+pub fn squeeze(bytes: Vec<u8>) -> Vec<u8> {
+    let Some((&[_, kind, ..], raw)) = bytes.split_first_chunk::<HEADER_BYTES>() else { return bytes };
+    let Ok(len) = u32::try_from(raw.len()) else { return bytes };
+    if raw.len() < PACK_BYTES_MIN || raw.len() > RAW_BYTES_MAX {
+        return bytes;
+    }
+    let block = lz4_flex::block::compress(raw);
+    if block.len() > raw.len() / 4 * 3 {
+        return bytes;
+    }
+    let mut packed = vec![0; HEADER_BYTES];
+    packed.reserve_exact(4 + block.len());
+    packed.extend_from_slice(&len.to_le_bytes());
+    packed.extend_from_slice(&block);
+    seal(kind | PACKED, packed)
+}
+
+/// A record's kind and body as they were before [`squeeze`].
+///
+/// # Errors
+/// `corrupt`.
+///
+/// ```
+/// use tidewire_core::log::codec::{decode, encode, open, squeeze};
+/// let text = b"one and the other ".repeat(1_000);
+/// let packed = squeeze(encode(1, &text));
+/// assert!(packed.len() < text.len() / 4);
+/// let (kind, body) = decode(&packed)?;
+/// assert_eq!(open(kind, body)?, (1, text.into()));
+/// # Ok::<(), tidewire_core::error::CoreError>(())
+/// ```
+pub fn open(kind: u8, body: &[u8]) -> Result<(u8, Cow<'_, [u8]>), CoreError> {
+    if kind & PACKED == 0 {
+        return Ok((kind, Cow::Borrowed(body)));
+    }
+    let corrupt = || CoreError::new(Code::Corrupt, "a packed record cannot be unpacked; it is set aside");
+    let (len, block) = body.split_first_chunk::<4>().ok_or_else(corrupt)?;
+    let len = u32::from_le_bytes(*len) as usize;
+    if len > RAW_BYTES_MAX {
+        return Err(corrupt());
+    }
+    let raw = lz4_flex::block::decompress(block, len).map_err(|_| corrupt())?;
+    Ok((kind & !PACKED, Cow::Owned(raw)))
+}
+
+/// Bytes of a record before it was packed: what folding it costs.
+pub fn raw_len(bytes: &[u8]) -> usize {
+    match bytes.split_first_chunk::<{ HEADER_BYTES + 4 }>() {
+        Some((&[_, kind, .., a, b, c, d], _)) if kind & PACKED != 0 => u32::from_le_bytes([a, b, c, d]) as usize,
+        _ => bytes.len(),
+    }
+}
+
 fn checksum(kind: u8, body: &[u8]) -> u64 {
     xxh64(body, u64::from(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_gains_nothing_stays_as_it_is() {
+        let small = encode(1, b"one and the other");
+        let mut state = 7_u64;
+        let noise: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            (state >> 56) as u8
+        })
+        .take(20_000)
+        .collect();
+        for bytes in [small, encode(6, &noise), Vec::new()] {
+            assert_eq!(squeeze(bytes.clone()), bytes);
+        }
+    }
+
+    #[test]
+    fn a_packed_body_that_is_damaged_is_an_error_and_no_allocation() {
+        let packed = squeeze(encode(6, &b"one and the other ".repeat(1_000)));
+        let (kind, body) = decode(&packed).unwrap();
+        assert_eq!(kind, 6 | PACKED);
+        let with_len = |len: u32| [&len.to_le_bytes()[..], &body[4..]].concat();
+        for damaged in [with_len(17_999), with_len(u32::MAX), body[..body.len() / 2].to_vec(), vec![1, 2]] {
+            assert_eq!(open(kind, &damaged).unwrap_err().code, Code::Corrupt);
+        }
+        assert_eq!(open(kind, body).unwrap().1.len(), 18_000);
+        assert_eq!((raw_len(&packed), raw_len(&encode(6, b"abc"))), (18_000, HEADER_BYTES + 3));
+    }
 }

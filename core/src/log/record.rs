@@ -6,8 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Hlc;
 use crate::error::{Code, CoreError};
-use crate::ids::{CollectionName, Group, MutationId, Owner, ReplicaId};
+use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId};
 use crate::json::{self, Fields, JsonLimits, Raw, Value};
 pub use crate::log::adopt::{Adopt, Claim};
 use crate::log::codec;
@@ -104,6 +105,15 @@ pub struct Coalesce {
 pub struct Discard {
     /// The mutation or dead letter.
     pub n: MutationId,
+    /// Its stamp: in a store that took the place of a lost one it has another number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Hlc>,
+    /// Its collection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub c: Option<CollectionName>,
+    /// Its entity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<EntityId>,
 }
 
 /// A push is about to leave.
@@ -241,7 +251,8 @@ impl Record {
     /// `corrupt`, or `format-newer` for a kind or version of a later release.
     pub fn decode(bytes: &[u8]) -> Result<Self, CoreError> {
         let (kind, body) = codec::decode(bytes)?;
-        Self::read(kind, body).map_err(|error| match error.code {
+        let (kind, body) = codec::open(kind, body)?;
+        Self::read(kind, &body).map_err(|error| match error.code {
             Code::FormatNewer => error,
             _ => error.within(Code::Corrupt, "a log record cannot be read"),
         })
@@ -308,7 +319,12 @@ impl Record {
                 absorbed: fields.list("absorbed", MutationId::read)?,
                 m: Raw::trusted(raw.unwrap_or_default()),
             }),
-            3 => Self::Discard(Discard { n: MutationId::read(fields.need("n")?)? }),
+            3 => Self::Discard(Discard {
+                n: MutationId::read(fields.need("n")?)?,
+                at: fields.opt("at", Hlc::read)?,
+                c: fields.opt("c", CollectionName::read)?,
+                id: fields.opt("id", EntityId::read)?,
+            }),
             10 => Self::Fork(Fork { fence: fields.number("fence")?, id: ReplicaId::read(fields.need("id")?)? }),
             11 => Self::Claim(Claim::read(&fields)?),
             12 => Self::Adopt(Adopt::read(&fields, mutations)?),

@@ -57,7 +57,7 @@ pub fn merge(
     steps: &TextSteps,
 ) -> Result<Outcome, Refusal> {
     match (mutation.kind, stored) {
-        (Kind::Insert, None) => insert(mutation, stamp, settings, steps),
+        (Kind::Insert, None) => Ok(insert(mutation, stamp)?),
         (Kind::Insert, Some(stored)) if stored.deleted => insert_over_tombstone(stored, mutation, stamp),
         (Kind::Insert, Some(stored)) => insert_again(stored, mutation),
         (Kind::Patch, None) => Err(Refusal::Missing),
@@ -68,19 +68,24 @@ pub fn merge(
     }
 }
 
-fn insert(
-    mutation: &Mutation,
-    stamp: &Stamp,
-    settings: &CollectionSettings,
-    steps: &TextSteps,
-) -> Result<Outcome, Refusal> {
-    let nothing = PathRevs::new();
-    let empty = Value::Object(Map::new());
-    let known = Known::Paths(&nothing, stamp);
-    let mut outcome = weave(empty, known, mutation, settings, &Parking::default(), steps)?;
-    outcome.changed = true;
-    outcome.at = stamp.0;
-    Ok(outcome)
+/// Nothing is there that it could meet: every field of the document is as its author wrote it.
+fn insert(mutation: &Mutation, stamp: &Stamp) -> Result<Outcome, CoreError> {
+    let touched = leaf::inserted(mutation)?.into_iter().map(|path| (path, stamp.clone())).collect();
+    let mut doc = Map::new();
+    for (path, value) in mutation.set.iter() {
+        doc.extend(path.segments().next().map(|key| (key.into_owned(), value.clone())));
+    }
+    Ok(Outcome {
+        doc: Value::Object(doc),
+        deleted: false,
+        changed: true,
+        touched,
+        restamped: SmallMap::new(),
+        overwritten: Vec::new(),
+        displaced: Vec::new(),
+        parked: Vec::new(),
+        at: stamp.0,
+    })
 }
 
 /// An author who had seen the deletion, or deleted it himself, makes the entity anew; another does so only if he wrote
@@ -95,7 +100,7 @@ fn insert_over_tombstone(stored: &Stored, mutation: &Mutation, stamp: &Stamp) ->
     let time = stamp.0.max(Hlc(stored.at, 0).next()).max(newest.next());
     let stamp = Stamp(time, stamp.1.clone(), stamp.2);
     let before = document::leaves(None, &stored.doc)?.into_iter().map(|(path, _)| path);
-    let after = leaf::split(mutation)?.into_iter().map(|step| step.path);
+    let after = leaf::inserted(mutation)?;
     let touched = before.chain(after).map(|path| (path, stamp.clone())).collect();
     Ok(Outcome { doc, changed: true, deleted: false, touched, at: time, ..unchanged(stored) })
 }
@@ -240,4 +245,53 @@ fn unchanged(stored: &Stored) -> Outcome {
 
 fn deleted() -> Refusal {
     CoreError::new(Code::Deleted, "this entity was deleted: insert it again to keep this edit").into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::ids::{MutationId, ReplicaId};
+    use crate::model::schema::{FieldStrategy as Field, Strategy};
+
+    #[test]
+    fn an_insert_comes_to_what_its_steps_come_to() {
+        let replica = ReplicaId::parse("anna").unwrap();
+        let stamp = Stamp(Hlc(20, 1), replica.clone(), MutationId(3, 4));
+        let steps = TextSteps::default();
+        let of_a = [
+            None,
+            Some(Field::LastWriteWins),
+            Some(Field::Merge),
+            Some(Field::ClientWins),
+            Some(Field::ServerWins),
+            Some(Field::Manual),
+            Some(Field::Counter),
+            Some(Field::Union),
+            Some(Field::Text),
+        ];
+        let all = [Strategy::LastWriteWins, Strategy::Merge, Strategy::ServerWins, Strategy::Manual];
+        let sets = [
+            r#"{}"#,
+            r#"{"/a":1,"/b":null,"/c":[{"d":1}],"/e":{}}"#,
+            r#"{"/a":{"b":{"c":{"d":"x"},"e":{}},"f/g":[1],"~":{"":0}},"/h":"i"}"#,
+            r#"{"/a":["x","x",{"id":"1"},{"id":"1","b":2},{"id":"2"}]}"#,
+            r#"{"/a":"a  text\n of  words ","/b":["x","x"]}"#,
+            r#"{"/a":-0.0}"#,
+        ];
+        let strategies = || all.iter().flat_map(|conflict| of_a.iter().map(move |a| (*conflict, *a)));
+        for (set, (conflict, a)) in sets.iter().flat_map(|set| strategies().map(move |both| (set, both))) {
+            let fields = a.into_iter().map(|strategy| (Path::parse("/a").unwrap(), strategy)).collect();
+            let settings = CollectionSettings { conflict, fields, ..CollectionSettings::default() };
+            let text = format!(r#"{{"c":"notes","id":"1","kind":"insert","base":0,"at":[20,1],"set":{set}}}"#);
+            let mutation = Mutation::parse(text.as_bytes()).unwrap();
+            let outcome = merge(None, &mutation, &stamp, &settings, &Parking::default(), &steps).unwrap();
+            let (nothing, empty) = (PathRevs::new(), Value::Object(Map::new()));
+            let known = Known::Paths(&nothing, &stamp);
+            let mut woven = weave(empty, known, &mutation, &settings, &Parking::default(), &steps).unwrap();
+            (woven.changed, woven.at) = (true, stamp.0);
+            assert_eq!(outcome, woven, "{set}, {conflict:?}, {a:?}");
+        }
+    }
 }

@@ -48,6 +48,23 @@ pub(super) fn split(mutation: &Mutation) -> Result<Vec<LeafStep<'_>>, CoreError>
     Ok(out)
 }
 
+/// The paths of the steps of an insert, in the same order: its fields and whatever is in them.
+pub(super) fn inserted(mutation: &Mutation) -> Result<Vec<Path>, CoreError> {
+    let mut out = Vec::with_capacity(mutation.set.len());
+    for (path, value) in mutation.set.iter() {
+        inserted_below(path, value, &mut out)?;
+    }
+    Ok(out)
+}
+
+fn inserted_below(path: &Path, value: &Value, out: &mut Vec<Path>) -> Result<(), CoreError> {
+    out.push(path.clone());
+    for (key, value) in value.as_object().into_iter().flat_map(Map::iter) {
+        inserted_below(&path.child(key)?, value, out)?;
+    }
+    Ok(())
+}
+
 /// `named`: the mutation names this path itself, so the author meant it even where the value is the same as before.
 fn split_value<'a>(
     path: &Path,

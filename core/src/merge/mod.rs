@@ -96,7 +96,25 @@ impl Outcome {
 
     /// The entity afterwards. `rev` is the transaction's `seq` if it changed; else the stored revision stays.
     pub fn store(&self, before: Option<&Stored>, rev: Rev, replica: &ReplicaId) -> Stored {
-        let mut paths = before.map(|before| before.paths.clone()).unwrap_or_default();
+        self.stored(self.doc.clone(), before.map(|before| before.paths.clone()), before, rev, replica)
+    }
+
+    /// The same, of which the document and what it replaces are not needed any more.
+    pub(crate) fn take_stored(&mut self, mut before: Option<Stored>, rev: Rev, replica: &ReplicaId) -> Stored {
+        let (doc, paths) =
+            (std::mem::take(&mut self.doc), before.as_mut().map(|before| std::mem::take(&mut before.paths)));
+        self.stored(doc, paths, before.as_ref(), rev, replica)
+    }
+
+    fn stored(
+        &self,
+        doc: Value,
+        paths: Option<PathRevs>,
+        before: Option<&Stored>,
+        rev: Rev,
+        replica: &ReplicaId,
+    ) -> Stored {
+        let mut paths = paths.unwrap_or_default();
         for (path, stamp) in self.restamped.iter() {
             if let Some(entry) = paths.get_mut(path) {
                 entry.2 = Some(stamp.clone());
@@ -109,7 +127,7 @@ impl Outcome {
             Some(before) if !self.changed => (before.rev, before.by.clone()),
             _ => (rev, replica.clone()),
         };
-        Stored { rev, at: self.at.0, by, deleted: self.deleted, doc: self.doc.clone(), paths }
+        Stored { rev, at: self.at.0, by, deleted: self.deleted, doc, paths }
     }
 }
 

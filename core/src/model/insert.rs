@@ -38,7 +38,7 @@ pub fn insert(
     at: Hlc,
     synced_clock: bool,
 ) -> Result<Edit, CoreError> {
-    if !doc.starts_with('{') {
+    if !doc.trim_ascii_start().starts_with('{') {
         return Err(CoreError::new(Code::WrongType, "an entity is an object"));
     }
     let mut out = String::with_capacity(doc.len() + ENVELOPE_BYTES);

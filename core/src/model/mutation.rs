@@ -157,7 +157,10 @@ impl Mutation {
     /// Those of [`json::parse`] and [`Mutation::check`]; `bad-mutation` where a field is missing or of another type.
     pub fn parse(raw: &[u8]) -> Result<Self, CoreError> {
         let limits = JsonLimits { bytes: TRANSACTION_BYTES_MAX, depth: DEPTH_MAX + ENVELOPE_DEPTH };
-        let mutation = Self::read(&json::parse(raw, limits)?).map_err(|mut error| {
+        let mut value = json::parse(raw, limits)?;
+        // Most of an edit is what it sets: that is moved, not copied.
+        let set = value.as_object_mut().and_then(|fields| fields.remove("set"));
+        let mutation = Self::read(&value, set.unwrap_or_default()).map_err(|mut error| {
             if error.code == Code::BadMessage {
                 error.code = Code::BadMutation;
             }
@@ -167,9 +170,17 @@ impl Mutation {
         Ok(mutation)
     }
 
-    fn read(value: &Value) -> Result<Self, CoreError> {
+    /// `set` was taken out of it.
+    fn read(value: &Value, set: Value) -> Result<Self, CoreError> {
         let fields = Fields::of(value)?;
-        let lists = PathLists::read(&fields)?;
+        let mut lists = PathLists::read(&fields)?;
+        if let Value::Object(entries) = set {
+            for (path, value) in entries {
+                lists.set.insert(Path::parse(&path)?, value);
+            }
+        } else if !set.is_null() {
+            Fields::of(&set)?;
+        }
         let mut was = SmallMap::new();
         for (path, value) in fields.entries("was")? {
             was.insert(Path::parse(path)?, value.clone());

@@ -60,7 +60,7 @@ pub struct PushItem {
 }
 
 /// The answer to a push: one verdict per item, in the same order.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PushAnswer {
     /// [`VERSION`].
     pub v: u32,
@@ -190,6 +190,11 @@ pub enum ClientMessage {
         /// The bearer token.
         token: String,
     },
+    /// A [`Push`] in `body`, which is read apart: its mutations count as the very text that they are.
+    Push {
+        /// The answer repeats it.
+        id: u64,
+    },
     /// Asks for a pong.
     Ping,
     /// Answers a ping.
@@ -209,6 +214,9 @@ pub enum ServerMessage {
         user: Owner,
         /// Where the frames start: a client that stands elsewhere pulls.
         cursor: Cursor,
+        /// Messages of up to so many bytes may be pushes; left out: none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        push_bytes: Option<usize>,
     },
     /// Changes of one or more transactions, none of them cut.
     Frame {
@@ -221,6 +229,18 @@ pub enum ServerMessage {
     },
     /// There is more than fits a frame: pull.
     Pull,
+    /// What `POST push` would answer.
+    Answer {
+        /// That of the push.
+        id: u64,
+        /// As of HTTP.
+        status: u16,
+        /// Seconds to wait before it is sent again.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after: Option<u32>,
+        /// The answer or the refusal.
+        body: AnswerBody,
+    },
     /// Asks for a pong.
     Ping,
     /// Answers a ping.
@@ -232,6 +252,16 @@ pub enum ServerMessage {
         /// What to do.
         message: String,
     },
+}
+
+/// What stands in an answer on the live channel.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum AnswerBody {
+    /// With the status 200.
+    Push(PushAnswer),
+    /// With every other one.
+    Error(ErrorBody),
 }
 
 /// The body of every answer that is not 2xx.

@@ -91,18 +91,46 @@ impl ErrorBody {
 /// What a client takes in from the live channel.
 #[derive(Debug)]
 pub enum Live {
-    /// Frames follow from this cursor; the server's clock; whom the token spoke for.
-    Ready(Cursor, u64, Owner),
+    /// Frames follow.
+    Ready(Ready),
     /// Changes from the first cursor to the second.
     Frame(Cursor, Cursor, Vec<Change>),
     /// There is more than fits a frame.
     Pull,
+    /// To a push.
+    Answer(Answer),
     /// To be answered.
     Ping,
     /// The reason of the close that follows.
     Error(ErrorBody),
     /// Something else: it was heard.
     Other,
+}
+
+/// The first message on the live channel that is no error.
+#[derive(Debug)]
+pub struct Ready {
+    /// The server's clock.
+    pub now: u64,
+    /// Whom the token spoke for.
+    pub user: Owner,
+    /// Where the frames start.
+    pub cursor: Cursor,
+    /// Messages of up to so many bytes may be pushes.
+    pub push_bytes: usize,
+}
+
+/// What came of a push on the live channel.
+#[derive(Debug)]
+pub struct Answer {
+    /// That of the push.
+    pub id: u64,
+    /// As of HTTP.
+    pub status: u16,
+    /// How long to wait, 0 if the server does not say.
+    pub retry_after_ms: u64,
+    /// As of HTTP.
+    pub body: Value,
 }
 
 impl Live {
@@ -115,9 +143,20 @@ impl Live {
         let fields = Fields::of(&value)?;
         let cursor = |key: &str| Cursor::read(fields.need(key)?);
         Ok(match fields.text("t")? {
-            "ready" => Self::Ready(cursor("cursor")?, fields.number("now")?, Owner::read(fields.need("user")?)?),
+            "ready" => Self::Ready(Ready {
+                now: fields.number("now")?,
+                user: Owner::read(fields.need("user")?)?,
+                cursor: cursor("cursor")?,
+                push_bytes: fields.size_or("push_bytes", 0)?,
+            }),
             "frame" => Self::Frame(cursor("after")?, cursor("cursor")?, Change::read_all(changes.unwrap_or_default())?),
             "pull" => Self::Pull,
+            "answer" => Self::Answer(Answer {
+                id: fields.number("id")?,
+                status: u16::try_from(fields.number("status")?).unwrap_or_default(),
+                retry_after_ms: fields.number_or("retry_after", 0)?.saturating_mul(1_000),
+                body: fields.need("body")?.clone(),
+            }),
             "ping" => Self::Ping,
             "error" => ErrorBody::read(&value).map_or(Self::Other, Self::Error),
             _ => Self::Other,

@@ -15,8 +15,14 @@ pub struct Limits {
     pub bytes: usize,
 }
 
-/// The numbers of the next push, in order. `waits` says of a mutation that is not due (held or suspect) that it waits.
-pub fn next(state: &State, limits: Limits, waits: &dyn Fn(MutationId, &Entry) -> bool) -> Vec<MutationId> {
+/// The numbers of the next push, in order. `skips` those that are on their way already. `waits` says of a mutation
+/// that is not due (held or suspect) that it waits.
+pub fn next(
+    state: &State,
+    limits: Limits,
+    skips: &dyn Fn(MutationId) -> bool,
+    waits: &dyn Fn(MutationId, &Entry) -> bool,
+) -> Vec<MutationId> {
     let mut batch = Vec::new();
     let mut bytes = 0;
     let mut blocked: SmallSet<(&CollectionName, &EntityId)> = SmallSet::new();
@@ -25,7 +31,7 @@ pub fn next(state: &State, limits: Limits, waits: &dyn Fn(MutationId, &Entry) ->
     }
     let mut seen = SmallSet::new();
     for (n, entry) in state.undecided() {
-        if entry.tx.is_some_and(|tx| seen.insert(tx, ())) {
+        if skips(*n) || entry.tx.is_some_and(|tx| seen.insert(tx, ())) {
             continue;
         }
         let unit = unit(state, *n, entry);
@@ -47,6 +53,21 @@ pub fn next(state: &State, limits: Limits, waits: &dyn Fn(MutationId, &Entry) ->
         batch.extend(unit.iter().map(|(n, _)| *n));
     }
     batch
+}
+
+/// Those that are queued and may not go before something else does, in the order of their numbers. `waits` as in
+/// [`next`].
+pub fn behind(state: &State, waits: &dyn Fn(MutationId, &Entry) -> bool) -> Vec<MutationId> {
+    let mut free = next(state, Limits { count: usize::MAX, bytes: usize::MAX }, &|_| false, waits);
+    free.sort_unstable();
+    let queued = state.undecided().filter(|(_, entry)| entry.status == Status::Queued);
+    queued.map(|(n, _)| *n).filter(|n| free.binary_search(n).is_err()).collect()
+}
+
+/// Whether the insert of this entity was refused: what else is about it waits until that is settled.
+pub fn is_refused(state: &State, (collection, id): (&CollectionName, &EntityId)) -> bool {
+    let mut inserts = state.letters.values().filter(|letter| letter.edit.kind == Kind::Insert);
+    inserts.any(|letter| (&letter.edit.collection, &letter.edit.id) == (collection, id))
 }
 
 /// A mutation with the other members of its transaction.

@@ -66,10 +66,11 @@ impl Replica {
         &mut self,
         now: Now,
         summary: Option<Vec<u8>>,
-        _fence: u64,
+        fence: u64,
         directories: Vec<(u64, Vec<u8>)>,
         log: Vec<(u64, Vec<u8>)>,
     ) {
+        self.maintenance.fence = fence;
         let mut damaged = false;
         let summary = match summary.as_deref().map(Summary::decode).transpose() {
             Ok(summary) => summary.unwrap_or_default(),
@@ -179,6 +180,7 @@ impl Replica {
             }
         }
         self.maintenance.opened = true;
+        self.maintenance.blind = false;
         if self.state.moved {
             if !reopened {
                 self.open_failed(StoreError::FormatNewer);
@@ -232,9 +234,14 @@ impl Replica {
         self.state = State::default();
         self.watches.forget_rows();
         self.lead_again();
-        // Who reads and writes nothing has not noticed.
-        self.output(Output::Broadcast(Message::Do(LOOK.into()).encode()));
+        self.ask_to_look();
         self.reload();
+    }
+
+    /// Who reads and writes nothing has not noticed that the store is another one: it may have been lost before this
+    /// tab was open.
+    pub(crate) fn ask_to_look(&mut self) {
+        self.output(Output::Broadcast(Message::Do(LOOK.into()).encode()));
     }
 
     pub(crate) fn open_failed(&mut self, error: StoreError) {

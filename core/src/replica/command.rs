@@ -2,7 +2,7 @@
 
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, MutationId};
-use crate::io::{Durability, Input, Now, Output};
+use crate::io::{Input, Now, Output};
 use crate::json;
 use crate::json::{Fields, Value};
 use crate::log::record::{Discard, Record};
@@ -178,11 +178,18 @@ impl Replica {
             }
             return Ok(json!({}));
         }
-        if !self.state.letters.contains_key(&n) && !self.state.queue.contains_key(&n) {
-            return Err(gone(n));
-        }
-        self.append(vec![Record::Discard(Discard { n })], Durability::Strict);
+        let letter = self.state.letters.get(&n).map(|letter| &letter.edit);
+        let edit = letter.or_else(|| self.state.queue.get(&n).map(|entry| &entry.edit));
+        let edit = edit.ok_or_else(|| gone(n))?;
+        let (c, id) = edit.target();
+        self.give_up(Discard { n, at: Some(edit.at), c: Some(c), id: Some(id) });
         Ok(json!({}))
+    }
+
+    /// What the user gave up goes to the log before what the server says, and is kept until it is there.
+    pub(crate) fn give_up(&mut self, discard: Discard) {
+        let draft = self.writes.draft();
+        self.writes.add_saved(Record::Discard(discard), draft);
     }
 
     /// The inverse of a write, as a new write.

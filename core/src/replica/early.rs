@@ -8,6 +8,7 @@
 
 use crate::ids::{CollectionName, EntityId};
 use crate::json;
+use crate::log::codec::raw_len;
 use crate::log::record::Record;
 use crate::replica::boot::Boot;
 use crate::replica::{Phase, Replica};
@@ -60,7 +61,7 @@ impl Replica {
             return None;
         }
         // Where nothing is left to read, or much to fold, the open store is not far.
-        let pays = !boot.wanted.is_empty() && boot.log.iter().map(|(_, r)| r.len()).sum::<usize>() <= LOG_BYTES_MAX;
+        let pays = !boot.wanted.is_empty() && boot.log.iter().map(|(_, r)| raw_len(r)).sum::<usize>() <= LOG_BYTES_MAX;
         if boot.round.is_none() && pays && !self.wanted_early.is_empty() {
             let asked = std::mem::take(&mut self.wanted_early);
             boot.round = Some(Round { asked, keys: Vec::new(), blocks: Vec::new() });
@@ -151,7 +152,7 @@ fn fold_log(state: &mut State, boot: &Boot) -> Option<()> {
         if !is_plain {
             return None;
         }
-        fold(state, *key, record, bytes.len()).ok()?;
+        fold(state, *key, record, raw_len(bytes)).ok()?;
     }
     Some(())
 }

@@ -6,10 +6,9 @@
 
 use std::rc::Rc;
 
-use crate::json;
-
-use crate::error::CoreError;
+use crate::error::{Code, CoreError};
 use crate::io::{Durability, Now, Output, StoreError, StoreOp, StoreReply, Token};
+use crate::json;
 use crate::limits::BROADCAST_BYTES_MAX;
 use crate::log::codec;
 use crate::log::record::Record;
@@ -73,6 +72,8 @@ pub(crate) enum Job {
         victims: Vec<u64>,
         directories: Vec<crate::store::directory::Directory>,
     },
+    /// Where the segments are, before a sweep.
+    SweepLook,
     /// Where to look for room.
     RoomLook,
     /// Segments that may be given up.
@@ -164,6 +165,9 @@ impl Replica {
         if self.owes_room() {
             bytes.extend(self.room_records());
         }
+        if self.whole {
+            bytes = bytes.into_iter().map(codec::squeeze).collect();
+        }
         let bytes = Rc::new(bytes);
         let op = StoreOp::Append { records: bytes.clone(), durability };
         self.start_job(op, Job::Append { bytes, user, introduced });
@@ -196,6 +200,9 @@ impl Replica {
             (Job::LoadSegments(boot), StoreReply::Segments(segments)) => self.segments_loaded(now, *boot, segments),
             (Job::Append { bytes, user, introduced }, StoreReply::Appended { first_key }) => {
                 let key = first_key + u64::from(introduced);
+                if introduced {
+                    self.ask_to_look();
+                }
                 self.room_was_there();
                 if user {
                     self.writes_have_keys(key);
@@ -217,11 +224,14 @@ impl Replica {
             }
             (Job::Seal { .. }, StoreReply::Refused) => self.seal_refused(now),
             (Job::Check, StoreReply::Log(records)) => self.check_log(now, records),
-            (Job::CleanRead { victims }, StoreReply::Segments(segments)) => self.clean(victims, segments),
+            (Job::CleanRead { victims }, StoreReply::Segments(segments)) => self.clean(now, victims, segments),
             (Job::CleanWrite { victims, directories }, StoreReply::Written { keys }) => {
                 self.cleaned(&victims, &keys, directories);
             }
-            (Job::CleanWrite { .. }, StoreReply::Refused) => self.sweep_refused(),
+            (Job::CleanWrite { .. }, StoreReply::Refused) => self.sweep_refused(now),
+            (Job::SweepLook, StoreReply::Loaded { fence, directories, log, .. }) => {
+                self.looked(now, fence, &directories, log);
+            }
             (job @ (Job::RoomLook | Job::RoomRead | Job::RoomWrite), reply) => self.room_done(now, &job, reply),
             (Job::Erase, StoreReply::Erased) => self.erased(),
             _ => {
@@ -293,9 +303,10 @@ impl Replica {
     pub(crate) fn fold_one(&mut self, now: Now, key: u64, bytes: &[u8]) {
         self.lane.last = (key, bytes.get(..codec::HEADER_BYTES).unwrap_or_default().to_vec());
         let provisional = self.writes.are_in(key);
+        let len = codec::raw_len(bytes);
         let folded = match self.writes.commit_at(key) {
-            Some(commit) => Ok(fold_own(&mut self.state, key, commit, bytes.len())),
-            None => Record::decode(bytes).and_then(|record| fold(&mut self.state, key, record, bytes.len())),
+            Some(commit) => Ok(fold_own(&mut self.state, key, commit, len)),
+            None => Record::decode(bytes).and_then(|record| fold(&mut self.state, key, record, len)),
         };
         match folded {
             Ok(mut effects) => {
@@ -304,6 +315,7 @@ impl Replica {
                     effects.touched.clear();
                 }
                 self.writes_folded(key);
+                self.maintenance.blind |= effects.sealed;
                 let pulled = effects.pulled;
                 self.announce(effects);
                 if pulled {
@@ -312,6 +324,8 @@ impl Replica {
             }
             Err(error) => {
                 self.state.last = key;
+                // It may be a write of the user's: nobody here seals over it.
+                self.state.moved |= error.code == Code::FormatNewer;
                 self.set_aside(&error);
             }
         }
@@ -363,7 +377,7 @@ impl Replica {
                 }
             }
             Job::Read | Job::Check => self.lane.wants_read = true,
-            Job::CleanRead { .. } | Job::CleanWrite { .. } => self.sweep_refused(),
+            Job::CleanRead { .. } | Job::CleanWrite { .. } | Job::SweepLook => self.sweep_refused(now),
             Job::RoomLook | Job::RoomRead | Job::RoomWrite => {}
             // The log is whole without it, and writes need not wait for it.
             Job::Seal { .. } if error != StoreError::Wiped => return self.pause_upkeep(now),

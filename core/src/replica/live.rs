@@ -4,14 +4,13 @@
 use crate::json;
 
 use crate::error::Code;
-use crate::ids::Owner;
 use crate::io::{Durability, Now, Output, Token};
-use crate::limits::SOCKET_HEARTBEAT_MS;
+use crate::limits::{LIVE_PUSH_BYTES_MAX, SOCKET_HEARTBEAT_MS};
 use crate::log::record::Changes;
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
 use crate::protocol::message::{ClientMessage, ErrorBody, VERSION};
-use crate::protocol::read::Live as Said;
+use crate::protocol::read::{Live as Said, Ready};
 use crate::queue::backoff::Backoff;
 use crate::replica::Replica;
 use crate::replica::step::changes_records;
@@ -44,6 +43,8 @@ pub(crate) struct Frame {
 struct Socket {
     token: Token,
     ready: bool,
+    /// The server takes pushes here, in messages of up to so many bytes.
+    push_bytes: usize,
     opened_ms: u64,
     /// The first message was sent.
     asked_ms: u64,
@@ -77,6 +78,7 @@ impl Replica {
                 let socket = Socket {
                     token,
                     ready: false,
+                    push_bytes: 0,
                     opened_ms: at_ms,
                     asked_ms: at_ms,
                     heard_ms: at_ms,
@@ -114,6 +116,25 @@ impl Replica {
         self.output(Output::SocketSend { token, text });
     }
 
+    /// A small push goes to a server that takes it here. Returns whether it does: else it takes a request.
+    pub(crate) fn say_push(&mut self, id: Token, body: &str) -> bool {
+        let Some(socket) = self.live.socket.as_ref().filter(|socket| socket.ready) else { return false };
+        let text = ["{\"t\":\"push\",\"id\":", &id.to_string(), ",\"body\":", body, "}"].concat();
+        if text.len() > socket.push_bytes.min(LIVE_PUSH_BYTES_MAX) {
+            return false;
+        }
+        let token = socket.token;
+        self.output(Output::SocketSend { token, text });
+        true
+    }
+
+    /// What this channel was given for the server was not answered: it gets no more.
+    pub(crate) fn mute_channel(&mut self) {
+        if let Some(socket) = &mut self.live.socket {
+            socket.push_bytes = 0;
+        }
+    }
+
     /// A fresh token goes to the server without a new connection.
     pub(crate) fn send_token(&mut self) {
         if let (true, Some(token)) = (self.live.is_ready(), self.session.bearer()) {
@@ -125,12 +146,14 @@ impl Replica {
         self.live.held.clear();
         if let Some(socket) = self.live.socket.take() {
             self.output(Output::SocketClose { token: socket.token });
+            self.push_unheard();
         }
     }
 
     fn live_failed(&mut self, now: Now) {
         self.live.socket = None;
         self.live.held.clear();
+        self.push_unheard();
         self.live.backoff.fail(now.mono_ms, self.config.bounds(), 0, &mut self.random);
     }
 
@@ -181,8 +204,9 @@ impl Replica {
         }
         self.metrics.bytes_down += text.len() as u64;
         match Said::read(text) {
-            Ok(Said::Ready(cursor, server_now, user)) => self.live_ready(now, &cursor, server_now, &user),
+            Ok(Said::Ready(ready)) => self.live_ready(now, ready),
             Ok(Said::Frame(after, cursor, changes)) => self.take_frame(now, Frame { after, cursor, changes }),
+            Ok(Said::Answer(answer)) => self.push_told(now, &answer),
             // What cannot be read may have been a frame.
             Ok(Said::Pull) | Err(_) => self.pulling.wanted = true,
             Ok(Said::Ping) => self.say(&ClientMessage::Pong),
@@ -199,21 +223,23 @@ impl Replica {
         }
     }
 
-    fn live_ready(&mut self, now: Now, cursor: &Cursor, server_now: u64, user: &Owner) {
+    fn live_ready(&mut self, now: Now, ready: Ready) {
         let asked_ms = self.live.socket.as_ref().map_or(now.mono_ms, |socket| socket.asked_ms);
-        if !self.met(asked_ms, now, server_now, user) {
+        if !self.met(asked_ms, now, ready.now, &ready.user) {
             return;
         }
+        let cursor = ready.cursor;
         self.live.backoff.reset();
         self.reached(now);
         if let Some(socket) = &mut self.live.socket {
             socket.ready = true;
+            socket.push_bytes = ready.push_bytes;
         }
         if self.pulling.is_busy() {
-            self.live.goal = Some(cursor.clone());
+            self.live.goal = Some(cursor);
         } else {
             let at = self.live.tip.as_ref().or(self.state.cursor.as_ref());
-            self.pulling.wanted |= at != Some(cursor);
+            self.pulling.wanted |= at != Some(&cursor);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::ids::MutationId;
 use crate::io::{Durability, NewSegment, Now, Output, StoreOp};
+use crate::limits::SEAL_SLICE_BYTES;
 use crate::log::record::{Record, Sealed, Sent};
 use crate::replica::lane::Job;
 use crate::replica::tabs::Message;
@@ -22,6 +23,10 @@ pub struct Maintenance {
     pub(crate) opened: bool,
     pub(crate) reloads: u32,
     pub(crate) directories: Directories,
+    /// There are segments that are not among these: another tab sealed or swept.
+    pub(crate) blind: bool,
+    /// The fence of the last seal.
+    pub(crate) fence: u64,
     /// A sweep in progress: the last key looked at, and where it ends.
     sweep: Option<(u64, u64)>,
     /// What the last sweep left.
@@ -33,10 +38,24 @@ pub struct Maintenance {
     /// Seals in a row that the store did not carry out, and when to try again.
     refusals: u32,
     not_before_ms: u64,
+    /// When to sweep again after another holder's sweep came in between.
+    no_sweep_before_ms: u64,
+    /// When the next slice of a seal is packed.
+    next_slice_ms: u64,
     /// When the state last moved.
     moved: (u64, u64),
     /// The state that needs no sweep, as far as anybody looked.
     looked: u64,
+}
+
+/// What came of a look at the store.
+pub(crate) enum Look {
+    /// Where its segments are is known.
+    Whole,
+    /// This tab reads all of it anew.
+    Anew,
+    /// It is not the store that this tab knows.
+    Other,
 }
 
 impl Maintenance {
@@ -58,9 +77,13 @@ impl Replica {
             return self.wish(self.maintenance.not_before_ms);
         }
         let unsealed = self.state.unsealed;
-        let staging = self.state.staged.cursor.is_some() || self.pulling.is_busy();
+        // Rows that are folded and not shown are newer than what would be packed of them now.
+        let staging = self.state.staged.is_open() || self.pulling.is_busy();
+        if self.state.dirty.is_packing() && now.mono_ms < self.maintenance.next_slice_ms {
+            return self.wish(self.maintenance.next_slice_ms);
+        }
         if unsealed.is_overdue() && !staging {
-            return self.start_seal();
+            return self.start_seal(now);
         }
         let idle_ms = self.maintenance.moved.1 + IDLE_MS;
         let is_partial = !self.config.replicate.is_empty() && self.config.url.is_some();
@@ -82,7 +105,12 @@ impl Replica {
             // The next round writes it.
             self.wish(now.mono_ms + 1);
         } else if unsealed.is_due() {
-            self.start_seal();
+            self.start_seal(now);
+        } else if now.mono_ms < self.maintenance.no_sweep_before_ms {
+            self.maintenance.looked = 0;
+            self.wish(self.maintenance.no_sweep_before_ms);
+        } else if self.maintenance.blind {
+            self.start_job(StoreOp::Load, Job::SweepLook);
         } else if self.maintenance.sweep.is_some() || (!looked && self.is_sweep_due()) {
             self.next_slice();
         }
@@ -95,10 +123,15 @@ impl Replica {
     }
 
     #[inline(never)]
-    fn start_seal(&mut self) {
+    fn start_seal(&mut self, now: Now) {
+        if !seal::pack_some(&mut self.state, SEAL_SLICE_BYTES) {
+            // The tab breathes between two slices.
+            self.maintenance.next_slice_ms = now.mono_ms + 1;
+            return self.wish(self.maintenance.next_slice_ms);
+        }
         let upto = self.state.last;
         let record = Record::Sealed(Sealed { upto }).encode();
-        let packed = pack(&seal::rows(&self.state), &self.state.partial);
+        let packed = seal::take_packed(&mut self.state);
         let directories = packed.iter().map(|packed| packed.directory).collect();
         let texts = self.state.texts.to_keep(&packed, self.config.memory_bytes);
         let op = StoreOp::Seal {
@@ -159,7 +192,10 @@ impl Replica {
         self.maintenance.is_sole = false;
         texts::stored(&mut self.state, texts, self.config.memory_bytes);
         self.maintenance.directories.extend(keys.into_iter().zip(directories));
+        self.maintenance.fence = self.state.fence;
+        let blind = self.maintenance.blind;
         self.fold_one(now, upto + 1, &record);
+        self.maintenance.blind = blind;
         self.output(Output::Broadcast(Message::Record { key: upto + 1, bytes: record }.encode()));
     }
 
@@ -182,7 +218,7 @@ impl Replica {
         }
     }
 
-    pub(crate) fn clean(&mut self, victims: Vec<u64>, found: Vec<(u64, Option<Vec<u8>>)>) {
+    pub(crate) fn clean(&mut self, now: Now, victims: Vec<u64>, found: Vec<(u64, Option<Vec<u8>>)>) {
         let mut rows = Vec::new();
         for (_, bytes) in found {
             match bytes.as_deref().map(clean::unpack) {
@@ -197,7 +233,7 @@ impl Replica {
                     return seal::seal_all(&mut self.state);
                 }
                 // Another holder swept it.
-                None => return self.sweep_refused(),
+                None => return self.sweep_refused(now),
             }
         }
         let read = rows.len();
@@ -211,7 +247,7 @@ impl Replica {
             return;
         }
         let directories = packed.iter().map(|packed| packed.directory).collect();
-        let op = StoreOp::Clean { fence: self.state.fence, victims: victims.clone(), segments: segments(packed) };
+        let op = StoreOp::Clean { fence: self.maintenance.fence, victims: victims.clone(), segments: segments(packed) };
         self.start_job(op, Job::CleanWrite { victims, directories });
     }
 
@@ -220,10 +256,43 @@ impl Replica {
         self.maintenance.directories.extend(keys.iter().copied().zip(directories));
     }
 
-    /// What we know of the segments is out of date: the next sweep starts from what a reload finds.
-    pub(crate) fn sweep_refused(&mut self) {
+    /// What this tab knows of the segments is out of date: it looks again before the next sweep.
+    pub(crate) fn sweep_refused(&mut self, now: Now) {
         self.maintenance.sweep = None;
-        self.maintenance.directories = Directories::new();
+        self.maintenance.blind = true;
+        self.maintenance.no_sweep_before_ms = now.mono_ms + self.config.bounds().initial_ms;
+    }
+
+    /// What the store says of its segments and of the log: this tab folds what it has missed, so that it knows of
+    /// nothing less than the segments do.
+    #[inline(never)]
+    pub(crate) fn look_at_store(
+        &mut self,
+        now: Now,
+        fence: u64,
+        directories: &[(u64, Vec<u8>)],
+        log: Vec<(u64, Vec<u8>)>,
+    ) -> Look {
+        let is_known = log.iter().any(|(key, _)| *key == self.state.last);
+        self.fold_all(now, log);
+        if !self.lane.is_idle() || self.state.moved {
+            return Look::Anew;
+        }
+        if !is_known {
+            return Look::Other;
+        }
+        let read = |(key, bytes): &(u64, Vec<u8>)| Directory::decode(bytes).ok().map(|directory| (*key, directory));
+        let Maintenance { directories: known, blind, fence: sealed, sweep, looked, .. } = &mut self.maintenance;
+        (*known, *blind, *sealed) = (directories.iter().filter_map(read).collect(), false, fence);
+        (*sweep, *looked) = (None, 0);
+        Look::Whole
+    }
+
+    /// Before a sweep: which segments there are.
+    pub(crate) fn looked(&mut self, now: Now, fence: u64, directories: &[(u64, Vec<u8>)], log: Vec<(u64, Vec<u8>)>) {
+        if let Look::Other = self.look_at_store(now, fence, directories, log) {
+            self.check_store();
+        }
     }
 
     /// Writes what is left, gives back the lock, and stops.

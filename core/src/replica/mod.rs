@@ -260,6 +260,11 @@ impl Replica {
         for (collection, id) in effects.echoed.iter().filter(|key| !few || !effects.touched.contains(key)) {
             self.touch(collection, id, false);
         }
+        if effects.settings {
+            for (collection, id) in self.writes.shown() {
+                self.touch(&collection, &id, false);
+            }
+        }
         if effects.reset {
             self.event(json!({"type": "reset"}));
         }

@@ -6,7 +6,7 @@ use crate::ids::CollectionName;
 use crate::io::{Durability, Fetch, Now, Output, Token};
 use crate::json;
 use crate::json::JsonLimits;
-use crate::limits::PUSH_BYTES_MAX;
+use crate::limits::{PULL_PUT_OFF_MS, PUSH_BYTES_MAX};
 use crate::log::record::Changes;
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
@@ -31,6 +31,8 @@ pub struct Pulling {
     pub(crate) landing: bool,
     /// More of some collections was asked for, because more is wanted than was kept.
     widening: bool,
+    /// Since when it waits for the queue.
+    put_off_ms: Option<u64>,
 }
 
 /// A pull under way.
@@ -109,6 +111,13 @@ impl Replica {
         if !self.pulling.wanted || self.lane.has_server_records() || self.session.ready().is_none() {
             return;
         }
+        // While a long queue goes up, each push is news for this device too: one pull reads of many at once.
+        if self.pulling.done.is_some() && self.pushes_more() {
+            let due = *self.pulling.put_off_ms.get_or_insert(now.mono_ms) + PULL_PUT_OFF_MS;
+            if now.mono_ms < due {
+                return self.wish(due);
+            }
+        }
         if self.pulling.backoff.is_ready(now.mono_ms) {
             self.start_pull(now);
         } else {
@@ -132,6 +141,7 @@ impl Replica {
         };
         let body = json::to_text(&pull);
         self.pulling.wanted = false;
+        self.pulling.put_off_ms = None;
         self.metrics.request_started(body.len());
         let token = self.token();
         let request = Fetch { path: "pull".to_owned(), body: Some(body), bearer: self.session.bearer() };

@@ -6,6 +6,13 @@
 //!   ▲                                        │ failure: backoff, smaller batch, suspect (rule 32)
 //!   └────────────────────────────────────────┘
 //! ```
+//!
+//! A small push travels on the live channel, where the server takes that. If the channel ends before the answer has
+//! come (unheard), the same numbers go by a request at once; so does what follows, until the server has answered one.
+//!
+//! One push is under way at a time. Of a long queue the next one is made ready meanwhile (its `Sent`), and leaves with
+//! the answer to the one before, whose `Acks` go into the log at the same time: until they are there, the floor stays
+//! where it was (rule 6).
 
 use crate::json;
 use crate::json::Raw;
@@ -13,7 +20,7 @@ use crate::json::Raw;
 use crate::error::Code;
 use crate::ids::MutationId;
 use crate::io::{Durability, Fetch, Now, Output, Token};
-use crate::limits::{HELD_MS_MAX, HELD_RETRY_MS, SUSPECT_FAILURES};
+use crate::limits::{HELD_MS_MAX, HELD_RETRY_MS, LEADER_SILENT_MS, SUSPECT_FAILURES};
 use crate::log::record::{Acks, Coalesce, Record, Sent};
 use crate::model::verdict::{Verdict, VerdictItem};
 use crate::protocol::message::{Push, PushItem, VERSION};
@@ -21,7 +28,7 @@ use crate::queue::backoff::Backoff;
 use crate::queue::{batch, coalesce};
 use crate::replica::Replica;
 use crate::replica::fork::Fork;
-use crate::small::SmallMap;
+use crate::small::{SmallMap, SmallSet};
 use crate::store::state::{Entry, Status};
 
 /// The push side.
@@ -42,8 +49,14 @@ pub struct Pushing {
     pub(crate) attempts: SmallMap<MutationId, u32>,
     /// The server knows this store's numbers with other content.
     pub(crate) fork: Option<Fork>,
+    /// A push on the live channel was not answered as it should: requests only, until one is.
+    pub(crate) by_request: bool,
+    /// So many in a row were not.
+    pub(crate) unheard: u32,
     /// The newest edit when it was last looked which of them can be joined.
     planned: Option<MutationId>,
+    /// Edits whose verdicts are on their way into the log: they are not sent again meanwhile.
+    pub(crate) decided: SmallSet<MutationId>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -61,11 +74,17 @@ pub(crate) enum Step {
     },
     InFlight(Flight),
     Acking,
+    /// The channel took an answer with it: the log is read before the same leaves again (rule 2).
+    Unheard,
 }
 
 #[derive(Debug)]
 pub(crate) struct Flight {
     pub(crate) token: Token,
+    /// It travels on the live channel, and its token is the push's number there.
+    pub(crate) live: bool,
+    /// It was looked whether the next one can be made ready.
+    looked: bool,
     pub(crate) ns: Vec<MutationId>,
     pub(crate) body: Vec<u8>,
     pub(crate) status: u16,
@@ -114,6 +133,9 @@ impl Pushing {
 
 impl Replica {
     pub(crate) fn advance_push(&mut self, now: Now) {
+        if !self.lane.is_behind() {
+            self.pushing.decided = SmallSet::new();
+        }
         match &self.pushing.step {
             Step::Idle => self.start_push(now),
             Step::Preparing { through } => {
@@ -125,18 +147,24 @@ impl Replica {
                 }
             }
             Step::InFlight(flight) => {
-                let (token, deadline) = (flight.token, flight.deadline_ms);
+                let (token, live, deadline) = (flight.token, flight.live, flight.deadline_ms);
                 if now.mono_ms >= deadline {
-                    self.output(Output::Abort { token });
-                    self.push_failed(now, 0, "no answer in time");
+                    if live {
+                        self.mute_channel();
+                        self.push_unheard();
+                    } else {
+                        self.output(Output::Abort { token });
+                        self.push_failed(now, 0, "no answer in time");
+                    }
                     // Nothing else may happen before the next try is due: ask to be woken for it.
                     self.advance_push(now);
                 } else {
                     self.wish(deadline);
+                    self.prepare_next(now);
                 }
             }
-            Step::Acking => {
-                if !self.lane.has_server_records() {
+            Step::Acking | Step::Unheard => {
+                if !self.lane.is_behind() {
                     self.pushing.step = Step::Idle;
                     self.start_push(now);
                 }
@@ -157,7 +185,7 @@ impl Replica {
         if self.expire_held(now) {
             return;
         }
-        let ns = self.choose(now);
+        let ns = self.choose(now, &[]);
         self.wish_for_later(now);
         let Some(through) = ns.last().copied() else { return };
         if through <= self.state.sent_through {
@@ -196,8 +224,57 @@ impl Replica {
         Some(Record::Sent(Sent { fence, through }))
     }
 
-    /// What may go now.
-    fn choose(&self, now: Now) -> Vec<MutationId> {
+    /// Of a long queue, what goes next is marked while the server decides what went before. Only a push that will not
+    /// become fuller: what was marked cannot be joined any more with what the user writes meanwhile.
+    fn prepare_next(&mut self, now: Now) {
+        let newest = self.state.queue.last_key().copied();
+        let is_free = !self.lane.has_server_records() && self.pushing.fork.is_none() && self.pushing.planned == newest;
+        if !is_free || self.state.fence != self.tabs.fence() {
+            return;
+        }
+        let Step::InFlight(flight) = &mut self.pushing.step else { return };
+        if std::mem::replace(&mut flight.looked, true) {
+            return;
+        }
+        let flying = flight.ns.clone();
+        let ns = self.choose(now, &flying);
+        let Some(through) = ns.last().copied() else { return };
+        let is_full =
+            ns.len() >= self.pushing.count_max.unwrap_or(self.config.limits().count) || Some(through) < newest;
+        if is_full && through > self.state.sent_through {
+            self.append(vec![Record::Sent(Sent { fence: self.tabs.fence(), through })], Durability::Strict);
+        }
+    }
+
+    /// The verdicts of a push, in which nothing has to wait, go into the log. The next push leaves at the same time, if
+    /// it is ready.
+    pub(crate) fn push_on(&mut self, now: Now, flight: &Flight, verdicts: Vec<VerdictItem>) {
+        let ns = &flight.ns;
+        // A tab that was frozen meanwhile may lead no more: the key of its `Acks` tells.
+        let is_awake = now.mono_ms < flight.started_ms + LEADER_SILENT_MS;
+        let is_clear = |item: &VerdictItem| !matches!(item.verdict, Verdict::Rejected { .. } | Verdict::Held { .. });
+        // What follows something that waits has to wait with it, and which that is the fold tells.
+        let is_whole = verdicts.len() == ns.len() && verdicts.iter().all(is_clear);
+        let goes_on = is_awake && is_whole && self.pushing.decided.is_empty();
+        self.acknowledge(now, verdicts);
+        if goes_on {
+            self.pushing.decided = ns.iter().map(|n| (*n, ())).collect();
+            self.send_push(now);
+            if !self.pushing.is_busy() {
+                self.pushing.step = Step::Acking;
+            }
+        }
+    }
+
+    /// Whether a push is under way and more of the queue follows it.
+    pub(crate) fn pushes_more(&self) -> bool {
+        let under_way = self.pushing.in_flight().len() + self.pushing.decided.len();
+        let waits = |(_, entry): &(&MutationId, &Entry)| entry.status == Status::Queued;
+        under_way > 0 && self.state.undecided().filter(waits).nth(under_way).is_some()
+    }
+
+    /// What may go now, but for what is under way.
+    fn choose(&self, now: Now, flying: &[MutationId]) -> Vec<MutationId> {
         let mut limits = self.config.limits();
         limits.count = self.pushing.count_max.unwrap_or(limits.count);
         if let Some(fork) = &self.pushing.fork {
@@ -208,7 +285,9 @@ impl Replica {
             Some(alone) if alone.failures >= SUSPECT_FAILURES => alone.not_before_ms > now.mono_ms,
             _ => matches!(entry.status, Status::Held { .. }) && pushing.held_retry_ms > now.mono_ms,
         };
-        let mut ns = batch::next(&self.state, limits, &waits);
+        let flying: SmallSet<MutationId> = flying.iter().map(|n| (*n, ())).collect();
+        let skips = |n: MutationId| flying.contains_key(&n) || pushing.decided.contains_key(&n);
+        let mut ns = batch::next(&self.state, limits, &skips, &waits);
         // A suspect goes alone, so that it cannot take others with it.
         if let Some(index) = ns.iter().position(|n| pushing.is_suspect(*n)) {
             let unit =
@@ -252,7 +331,7 @@ impl Replica {
     /// Builds the body from the fold as it stands and sends it. If another tab leads now, nothing leaves (rule 3).
     fn send_push(&mut self, now: Now) {
         self.pushing.step = Step::Idle;
-        let ns: Vec<MutationId> = self.choose(now).into_iter().filter(|n| self.state.was_sent(*n)).collect();
+        let ns: Vec<MutationId> = self.choose(now, &[]).into_iter().filter(|n| self.state.was_sent(*n)).collect();
         let (Some(replica), Some(bearer)) = (self.state.replica.clone(), self.session.ready()) else { return };
         if ns.is_empty() || self.state.fence != self.tabs.fence() {
             return;
@@ -280,11 +359,16 @@ impl Replica {
             self.pushing.held_retry_ms = now.mono_ms + HELD_RETRY_MS;
         }
         let token = self.token();
-        let request = Fetch { path: "push".to_owned(), body: Some(body), bearer: Some(bearer) };
-        self.output(Output::Fetch { token, request });
+        let live = !self.pushing.by_request && self.say_push(token, &body);
+        if !live {
+            let request = Fetch { path: "push".to_owned(), body: Some(body), bearer: Some(bearer) };
+            self.output(Output::Fetch { token, request });
+        }
         self.wish(now.mono_ms + self.config.timeout_ms);
         self.pushing.step = Step::InFlight(Flight {
             token,
+            live,
+            looked: false,
             ns,
             body: Vec::new(),
             status: 0,

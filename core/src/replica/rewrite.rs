@@ -1,8 +1,9 @@
 //! The store was replaced by a new one: what the old one had not got through, and what no server has, is written again.
 //!
 //! Every tab that had the old one open does so. The queue and the dead letters are adopted under their old numbers, so
-//! the fold takes each edit once; what a user claimed stays claimed. Local values are put back under the time of their
-//! own, so none takes the place of a later one.
+//! the fold takes each edit once; what a user claimed stays claimed. What was about to be tried again or given up is
+//! known by its stamp, which is the same in both. Local values are put back under the time of their own, so none takes
+//! the place of a later one.
 
 use crate::log::record::Record;
 use crate::replica::Replica;
@@ -13,6 +14,7 @@ impl Replica {
         let waits = |entry: &Entry| matches!(entry.status, Status::Queued | Status::Held { .. } | Status::Claimed(_));
         let records = self.adoptable(&waits, true);
         let later = std::mem::take(&mut self.writes.waiting);
+        let given_up = self.writes.given_up();
         for (record, edits) in records {
             let mut draft = self.writes.draft();
             for edit in edits {
@@ -28,5 +30,9 @@ impl Replica {
             self.writes.add(draft, false, None);
         }
         self.writes.waiting.extend(later);
+        // It is in the new store already, before what it is about.
+        for discard in given_up {
+            self.give_up(discard);
+        }
     }
 }

@@ -23,7 +23,7 @@ use crate::log::kept::Evict;
 use crate::log::record::Record;
 use crate::replica::Replica;
 use crate::replica::lane::Job;
-use crate::replica::maintain::segments;
+use crate::replica::maintain::{Look, segments};
 use crate::small::SmallMap;
 use crate::store::clean;
 use crate::store::directory::{Directory, abouts};
@@ -113,23 +113,18 @@ impl Replica {
     }
 
     fn room_looked(&mut self, now: Now, fence: u64, directories: Vec<(u64, Vec<u8>)>, log: Vec<(u64, Vec<u8>)>) {
-        let is_known = log.iter().any(|(key, _)| *key == self.state.last);
-        self.fold_all(now, log);
-        if !self.lane.is_idle() || self.state.moved {
-            // This tab did not know enough: it reads the store anew, and the write is tried again after that.
-            self.room.tried = false;
-            return;
-        }
-        if !is_known {
-            // Not the store that this tab knows: what looks dead may live.
-            return self.no_room(now);
+        match self.look_at_store(now, fence, &directories, log) {
+            Look::Whole => {}
+            Look::Anew => {
+                // The write is tried again after that.
+                self.room.tried = false;
+                return;
+            }
+            // What looks dead may live there.
+            Look::Other => return self.no_room(now),
         }
         let mut search = self.room.search.take().unwrap_or_default();
-        self.sweep_refused();
         for (key, bytes) in directories {
-            if let Ok(directory) = Directory::decode(&bytes) {
-                self.maintenance.directories.insert(key, directory);
-            }
             match abouts(&bytes) {
                 Some(abouts) => search.abouts.extend(abouts.into_iter().map(|about| (about, key))),
                 None => search.silent.push(key),

@@ -7,8 +7,10 @@ use crate::health::{Measures, judge};
 use crate::ids::MutationId;
 use crate::io::Now;
 use crate::model::mutation::Mutation;
+use crate::model::verdict::HeldReason;
+use crate::queue::batch::{self, Limits};
 use crate::replica::Replica;
-use crate::store::state::Status;
+use crate::store::state::{Entry, Status};
 
 /// The error of what there was no room for.
 pub(crate) fn no_room() -> Value {
@@ -56,16 +58,24 @@ impl Replica {
         if let Some((done, total)) = self.pulling.progress() {
             return json!({"state": "syncing", "progress": {"done": done, "total": total}});
         }
-        let mut undecided = self.state.undecided();
         let reading = self.pulling.done.is_none() || self.pulling.landing;
-        if reading
-            || self.pushing.is_busy()
-            || undecided.any(|(n, e)| !self.pushing.is_suspect(*n) && e.status == Status::Queued)
-            || !self.writes.is_empty()
-        {
+        if reading || self.pushing.is_busy() || self.has_something_to_send() || !self.writes.is_empty() {
             return json!({"state": "syncing"});
         }
         json!({"state": "synced", "at": session.reached.map(|at| at.wall_ms / 1000 * 1000)})
+    }
+
+    /// What waits for the user, or for a slow next try, is no work under way. Asked only where the server was reached.
+    fn has_something_to_send(&self) -> bool {
+        let mut undecided = self.state.undecided();
+        undecided.any(|(n, e)| !self.pushing.is_suspect(*n) && e.status == Status::Queued)
+            && !batch::next(&self.state, Limits { count: 1, bytes: 0 }, &|_| false, &|n, entry| self.is_slow(n, entry))
+                .is_empty()
+    }
+
+    /// It is tried again now and then.
+    fn is_slow(&self, n: MutationId, entry: &Entry) -> bool {
+        self.pushing.is_suspect(n) || matches!(entry.status, Status::Held { .. })
     }
 
     /// `db.sync.status`.
@@ -101,15 +111,22 @@ impl Replica {
     /// `db.sync.queue`.
     pub fn queue_view(&self) -> Value {
         let sent = self.pushing.in_flight();
+        let held = if self.whole { self.held() } else { Vec::new() };
+        let reason = |n: &MutationId| held.binary_search_by_key(n, |(n, _)| *n).ok().and_then(|at| held.get(at));
         let queued = self.state.queue.iter().filter(|(_, entry)| entry.status.is_shown()).map(|(n, entry)| {
             let status = match entry.status {
                 Status::Settled(_) => "settled",
                 Status::Held { .. } => "held",
                 _ if self.pushing.is_suspect(*n) => "suspect",
                 _ if sent.contains(n) => "sent",
+                _ if reason(n).is_some() => "held",
                 _ => "queued",
             };
-            self.entry_view(Some(*n), None, &entry.edit.mutation(), status)
+            let view = self.entry_view(Some(*n), None, &entry.edit.mutation(), status);
+            match reason(n).filter(|_| status == "held") {
+                Some((_, reason)) => with(view, "reason", *reason),
+                None => view,
+            }
         });
         let mut pending: Vec<Value> = queued.collect();
         for write in self.writes.unfolded() {
@@ -126,6 +143,24 @@ impl Replica {
             failed.push(with(entry, "error", no_room()));
         }
         json!({"pending": pending, "failed": failed})
+    }
+
+    /// What is held, here or by the server, and for want of what, in the order of the numbers.
+    #[inline(never)]
+    fn held(&self) -> Vec<(MutationId, &'static str)> {
+        let mut held = batch::behind(&self.state, &|n, entry| self.is_slow(n, entry));
+        let by_server = self.state.undecided().filter(|(_, entry)| matches!(entry.status, Status::Held { .. }));
+        held.extend(by_server.map(|(n, _)| *n));
+        held.sort_unstable();
+        let reason = |n: MutationId| {
+            let Entry { edit, status, .. } = self.state.queue.get(&n)?;
+            Some(match status {
+                _ if batch::is_refused(&self.state, (&edit.collection, &edit.id)) => "refused",
+                Status::Held { reason: HeldReason::Missing, .. } => "missing",
+                _ => "after",
+            })
+        };
+        held.into_iter().filter_map(|n| reason(n).map(|reason| (n, reason))).collect()
     }
 
     fn entry_view(&self, n: Option<MutationId>, write: Option<u64>, mutation: &Mutation, status: &str) -> Value {

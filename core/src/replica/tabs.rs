@@ -11,7 +11,7 @@ use crate::replica::fetch::{FETCH, REFUSED};
 use crate::replica::{Phase, Replica};
 
 /// What the app is told when a newer release has moved the data.
-pub(crate) const MOVED: &str = "a newer release has moved the data: reload the page";
+pub(crate) const MOVED: &str = "a newer release has written or moved the data: reload the page";
 
 /// Asks the other tabs to look whether the store is still the one that they know.
 pub(crate) const LOOK: &str = "look";

@@ -4,18 +4,31 @@ use crate::error::Code;
 use crate::ids::MutationId;
 use crate::io::{Now, Output, Token};
 use crate::json;
-use crate::json::JsonLimits;
+use crate::json::{JsonLimits, Value};
 use crate::limits::{
     DEPTH_MAX, HELD_RETRY_MS, PUSH_BYTES_MAX, PUSH_FAILURES_HALVE, RETRY_AFTER_MS_MAX, SUSPECT_FAILURES,
     SUSPECT_RETRY_MS,
 };
 use crate::model::verdict::{Verdict, VerdictItem};
 use crate::protocol::message::{ErrorBody, PushAnswer};
+use crate::protocol::read::Answer;
 use crate::replica::Replica;
 use crate::replica::push::{Flight, Step};
+use crate::small::SmallSet;
+
+/// So many pushes in a row that the live channel lost: something on the way does not let them through, and only
+/// requests go up while this tab is open.
+const UNHEARD_MAX: u32 = 3;
 
 /// What is said of an answer that no sync server gives.
 const STRANGE: &str = "the answer is not a sync server's: sign in to this network, or check `url`";
+
+impl Flight {
+    fn head(&mut self, status: u16, retry_after_ms: u64) {
+        self.status = status;
+        self.retry_after_ms = retry_after_ms.min(RETRY_AFTER_MS_MAX);
+    }
+}
 
 impl Replica {
     /// Says that something else answers in the server's place, once until the server is reached again.
@@ -36,8 +49,7 @@ impl Replica {
     ) -> bool {
         let timeout = self.config.timeout_ms;
         let Some(flight) = self.flight(token) else { return false };
-        flight.status = status;
-        flight.retry_after_ms = retry_after_ms.min(RETRY_AFTER_MS_MAX);
+        flight.head(status, retry_after_ms);
         flight.json = json;
         flight.deadline_ms = now.mono_ms + timeout;
         true
@@ -57,14 +69,31 @@ impl Replica {
     }
 
     pub(crate) fn push_finished(&mut self, now: Now, token: Token) -> bool {
-        if self.flight(token).is_none() {
-            return false;
-        }
-        let Step::InFlight(flight) = std::mem::take(&mut self.pushing.step) else { return false };
+        let Some(flight) = self.flight(token) else { return false };
         let limits = JsonLimits { bytes: PUSH_BYTES_MAX, depth: DEPTH_MAX + 8 };
         let body = if flight.json { json::parse(&flight.body, limits).ok() } else { None };
-        self.metrics.bytes_down += flight.body.len() as u64;
-        let answer = body.as_ref().and_then(|body| PushAnswer::read(body).ok());
+        let bytes = flight.body.len() as u64;
+        self.metrics.bytes_down += bytes;
+        self.push_ended(now, body.as_ref());
+        true
+    }
+
+    /// The answer of a push that went over the live channel; one that nobody waits for any more says nothing.
+    pub(crate) fn push_told(&mut self, now: Now, answer: &Answer) {
+        let Some(flight) = self.flight(answer.id).filter(|flight| flight.live) else { return };
+        flight.head(answer.status, answer.retry_after_ms);
+        // A request may carry more.
+        if answer.status == 413 {
+            self.push_unheard();
+            self.pushing.unheard = 0;
+            return;
+        }
+        self.push_ended(now, Some(&answer.body));
+    }
+
+    fn push_ended(&mut self, now: Now, body: Option<&Value>) {
+        let Step::InFlight(flight) = std::mem::take(&mut self.pushing.step) else { return };
+        let answer = body.and_then(|body| PushAnswer::read(body).ok());
         match (flight.status, answer) {
             (200, Some(answer)) => self.push_answered(now, &flight, answer),
             (200, None) => {
@@ -73,13 +102,12 @@ impl Replica {
                 self.push_failed(now, 0, STRANGE);
             }
             (status, _) => {
-                let error = body.as_ref().and_then(ErrorBody::read);
+                let error = body.and_then(ErrorBody::read);
                 let retry_after_ms = flight.retry_after_ms;
                 self.pushing.step = Step::InFlight(flight);
                 self.push_refused(now, status, retry_after_ms, error.as_ref());
             }
         }
-        true
     }
 
     fn push_answered(&mut self, now: Now, flight: &Flight, answer: PushAnswer) {
@@ -91,6 +119,10 @@ impl Replica {
             return self.forked(now, flight, items);
         }
         self.pushing.fork = None;
+        if flight.live {
+            self.pushing.unheard = 0;
+        }
+        self.pushing.by_request = self.pushing.unheard >= UNHEARD_MAX;
         self.pushing.backoff.reset();
         self.pushing.others_succeed = false;
         self.pushing.grow(self.config.batch.max_count);
@@ -98,8 +130,9 @@ impl Replica {
             self.pushing.alone.remove(n);
             self.pushing.attempts.remove(n);
         }
-        let asked = |item: &VerdictItem| flight.ns.contains(&item.n);
-        let verdicts: Vec<VerdictItem> = answer.verdicts.into_iter().filter(asked).collect();
+        let asked: SmallSet<MutationId> = flight.ns.iter().map(|n| (*n, ())).collect();
+        let verdicts: Vec<VerdictItem> =
+            answer.verdicts.into_iter().filter(|item| asked.contains_key(&item.n)).collect();
         self.metrics.push_done(now.mono_ms - flight.started_ms, &verdicts, &self.state);
         if verdicts.iter().any(|item| matches!(item.verdict, Verdict::Held { .. })) {
             self.pushing.held_retry_ms = now.mono_ms + HELD_RETRY_MS;
@@ -108,7 +141,7 @@ impl Replica {
             self.pushing.backoff.fail(now.mono_ms, self.config.bounds(), 0, &mut self.random);
             return;
         }
-        self.acknowledge(now, verdicts);
+        self.push_on(now, flight, verdicts);
         if !self.live.is_ready() {
             self.pulling.wanted = true;
         }
@@ -157,6 +190,7 @@ impl Replica {
     /// cannot bear (rule 32).
     pub(crate) fn push_failed(&mut self, now: Now, retry_after_ms: u64, _why: &str) {
         let Step::InFlight(flight) = std::mem::take(&mut self.pushing.step) else { return };
+        self.pushing.by_request |= flight.live;
         self.metrics.failures += 1;
         self.pushing.backoff.fail(now.mono_ms, self.config.bounds(), retry_after_ms, &mut self.random);
         for n in &flight.ns {
@@ -199,8 +233,22 @@ impl Replica {
     /// Forgets the push that is under way; the server will know it again by its numbers.
     pub(crate) fn abort_push(&mut self) {
         self.pushing.fork = None;
-        if let Step::InFlight(flight) = std::mem::take(&mut self.pushing.step) {
-            self.output(Output::Abort { token: flight.token });
+        self.pushing.decided = SmallSet::new();
+        if let Step::InFlight(Flight { token, live: false, .. }) = std::mem::take(&mut self.pushing.step) {
+            self.output(Output::Abort { token });
+        }
+    }
+
+    /// The live channel ended, or says nothing, with a push on it: nobody knows whether it arrived. It goes by a
+    /// request now, and the server knows it by its numbers. That is no failure of the server's. A tab that was frozen
+    /// meanwhile may lead no more, and hears of its socket first.
+    pub(crate) fn push_unheard(&mut self) {
+        if matches!(&self.pushing.step, Step::InFlight(flight) if flight.live) {
+            self.pushing.step = Step::Unheard;
+            self.pushing.by_request = true;
+            self.pushing.unheard += 1;
+            self.lane.wants_read = true;
+            self.queue_moved();
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::io::{Now, StoreError};
 use crate::json;
 use crate::limits::RECORD_BYTES;
-use crate::log::record::{Call, Record};
+use crate::log::record::{Call, Discard, Record};
 use crate::model::edit::Edit;
 use crate::replica::Replica;
 use crate::replica::group::{edits_of, frame_of, record_of};
@@ -134,7 +134,7 @@ impl Writes {
         self.add_saved(record, draft)
     }
 
-    /// What was saved from a store that was lost: nobody awaits it, and it is nowhere else.
+    /// What was saved from a store that was lost, or was given up: nobody awaits it, and it is nowhere else.
     pub(crate) fn add_saved(&mut self, record: Record, draft: Draft) -> u64 {
         let id = draft.id;
         self.waiting.push(Write { record: Some(record), locals: draft.locals, ..Write::of(id, draft.edits) });
@@ -179,6 +179,11 @@ impl Writes {
         if let Some(table) = self.overlay.get(collection.as_str()) {
             table.each(&mut |id, _| then(id));
         }
+    }
+
+    /// The entities with provisional edits.
+    pub(crate) fn shown(&self) -> Vec<(CollectionName, EntityId)> {
+        self.unfolded().flat_map(Write::all).map(Edit::target).collect()
     }
 
     /// Whether anything is not in the log yet.
@@ -238,9 +243,17 @@ impl Writes {
         group.iter().all(|write| write.record.is_none()).then(|| group.iter().map(|write| write.edits.len()).sum())
     }
 
-    /// Whether this tab's own writes stand in that record.
+    /// Whether edits of this tab's own stand in that record, which the view shows already.
     pub(crate) fn are_in(&self, key: u64) -> bool {
-        self.complete.contains_key(&key)
+        self.complete.get(&key).is_some_and(|group| group.iter().any(|write| write.all().next().is_some()))
+    }
+
+    /// What the user gave up that is in the log and not folded.
+    pub(crate) fn given_up(&self) -> Vec<Discard> {
+        let records = self.complete.values().flatten().filter_map(|write| write.record.as_ref());
+        records
+            .filter_map(|record| if let Record::Discard(discard) = record { Some(discard.clone()) } else { None })
+            .collect()
     }
 
     /// What this tab knows of a record of its own edits that is about to be folded.

@@ -18,6 +18,7 @@ use crate::error::CoreError;
 use crate::ids::MutationId;
 use crate::json::Raw;
 use crate::log::record::{Adopt, Claim, Commit};
+use crate::model::edit::Edit;
 use crate::store::commit::{Adopted, ReadCommit, fold_commit};
 use crate::store::effects::Effects;
 use crate::store::local;
@@ -64,7 +65,10 @@ pub(super) fn adopt(state: &mut State, key: u64, adopt: Adopt, effects: &mut Eff
     // A store that was lost between two steps offers under another name what was adopted from it: the bytes, with their
     // stamp, are the same.
     let is_old = |index: usize| from.get(index).is_none_or(|n| *n <= known);
-    let is_there = |(index, raw): (usize, &Raw)| is_old(index) || has(state, raw.get());
+    let is_letter = |index: usize| index < reasons.len();
+    let is_there = |(index, raw): (usize, &Raw)| {
+        is_old(index) || has(state, raw.get()) || is_letter(index) && is_tried_again(state, raw)
+    };
     let there: Vec<bool> = mutations.iter().enumerate().map(is_there).collect();
     let is_known = |index: usize| there.get(index) != Some(&false);
     let commit = ReadCommit::of(Commit { mutations, tx, call: None })?;
@@ -75,6 +79,15 @@ pub(super) fn adopt(state: &mut State, key: u64, adopt: Adopt, effects: &mut Eff
         state.adopted.insert(source, known.max(*last));
     }
     Ok(())
+}
+
+/// Whether a retry of this dead letter was on its way into the store that was lost, and found this one.
+fn is_tried_again(state: &State, raw: &Raw) -> bool {
+    let Ok(letter) = Edit::read(raw.clone()) else { return false };
+    let is_it = |edit: &Edit| edit.at == letter.at && edit.target() == letter.target();
+    state.queue.values().any(|entry| is_it(&entry.edit))
+        || state.letters.values().any(|other| is_it(&other.edit))
+        || state.journal.values().any(|kept| Edit::read(kept.raw.clone()).is_ok_and(|edit| is_it(&edit)))
 }
 
 /// Whether an edit with these bytes waits here, was refused, or has been answered lately.

@@ -82,7 +82,8 @@ pub(super) fn fold_commit(
             continue;
         }
         let n = MutationId(key, index);
-        if let Some(old) = edit.retry_of {
+        let is_it = |letter: &Edit| letter.at == edit.at && letter.target() == edit.target();
+        if let Some(old) = edit.retry_of.and_then(|old| state.letter(old, &is_it)) {
             state.letters.remove(&old);
             state.dirty.mutations.push(old);
         }

@@ -30,6 +30,10 @@ pub struct Effects {
     pub fetched: Vec<(CollectionName, EntityId)>,
     /// Entities that stay as they were, though the server changed them: an edit of theirs came between.
     pub stale: Vec<(CollectionName, EntityId)>,
+    /// The server's settings are others now: every edit that is not confirmed may show otherwise.
+    pub settings: bool,
+    /// There are new segments.
+    pub sealed: bool,
     /// The store has another replica id now.
     pub forked: bool,
 }

@@ -6,7 +6,7 @@ use crate::json::json;
 
 use crate::error::CoreError;
 use crate::ids::{CONFLICTS, CollectionName, EntityId, MutationId};
-use crate::log::record::{Acks, Changes, Coalesce, Record};
+use crate::log::record::{Acks, Changes, Coalesce, Discard, Record};
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
 use crate::model::edit::Edit;
@@ -46,9 +46,11 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
             // What was staged is not in the segments: the pull goes on from the cursor that is shown.
             state.staged = Staged::default();
             seal::sealed(state);
+            effects.sealed = true;
         }
         other => fold_rare(state, key, other, &mut effects)?,
     }
+    debug_assert!(state.is_decided_below(), "an undecided mutation would be overlooked");
     Ok(effects)
 }
 
@@ -56,7 +58,7 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
 fn fold_rare(state: &mut State, key: u64, record: Record, effects: &mut Effects) -> Result<(), CoreError> {
     match record {
         Record::Coalesce(coalesce) => fold_coalesce(state, key, coalesce)?,
-        Record::Discard(discard) => fold_discard(state, key, discard.n, effects),
+        Record::Discard(discard) => fold_discard(state, key, &discard, effects),
         Record::Fork(fork) => {
             state.replica = Some(fork.id);
             effects.forked = true;
@@ -103,11 +105,13 @@ fn void(state: &mut State, key: u64, n: MutationId) {
     entry.status = Status::Void;
     entry.position = key;
     let edit = entry.edit.clone();
+    state.decided_below = state.decided_below.min(n);
     state.dirty.mutations.push(n);
     state.hide(n, &edit);
 }
 
-fn fold_discard(state: &mut State, key: u64, n: MutationId, effects: &mut Effects) {
+fn fold_discard(state: &mut State, key: u64, discard: &Discard, effects: &mut Effects) {
+    let Some(n) = discarded(state, discard) else { return };
     if let Some(letter) = state.letters.remove(&n) {
         state.dirty.mutations.push(n);
         local::drop_unmade(state, &letter.edit);
@@ -131,6 +135,19 @@ fn fold_discard(state: &mut State, key: u64, n: MutationId, effects: &mut Effect
             local::drop_unmade(state, &edit);
         }
     }
+}
+
+/// As [`State::letter`], also of what waits. A second try has the stamp of the first, and is not what was given up.
+fn discarded(state: &State, Discard { n, at, c, id }: &Discard) -> Option<MutationId> {
+    let Some(at) = *at else { return Some(*n) };
+    let is_about = |edit: &Edit| c.iter().all(|c| *c == edit.collection) && id.iter().all(|id| *id == edit.id);
+    let is_it = |edit: &Edit| edit.at == at && is_about(edit);
+    if state.queue.get(n).is_some_and(|entry| is_it(&entry.edit)) {
+        return Some(*n);
+    }
+    let is_waiting = |entry: &Entry| is_it(&entry.edit) && entry.edit.retry_of != Some(*n);
+    let waiting = || state.queue.iter().find(|(_, entry)| is_waiting(entry)).map(|(n, _)| *n);
+    state.letter(*n, &is_it).or_else(waiting)
 }
 
 fn is_held(state: &State, n: MutationId) -> bool {
@@ -166,6 +183,7 @@ fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
                 };
                 entry.status = Status::Held { reason: *reason, since };
                 entry.position = key;
+                state.decided_below = state.decided_below.min(item.n);
             }
             Verdict::Void => {
                 state.unqueue(item.n);
@@ -173,6 +191,7 @@ fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
         }
         effects.verdicts.push(item);
     }
+    state.decided_below = state.floor();
     journal::prune(state, acks.at);
 }
 
@@ -208,6 +227,7 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
     let step = std::mem::take(&mut state.staged.step);
     if let Some(settings) = changes.settings.take() {
         state.settings = settings;
+        effects.settings = true;
         // They decide what an edit that waits shows.
         effects.touched.extend(state.queue.values().map(|entry| entry.edit.target()));
     }
@@ -253,19 +273,13 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
 
 /// The view moves to a cursor: settled mutations below it are now in the confirmed documents.
 fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
-    let settled: Vec<MutationId> = state
-        .queue
-        .iter()
-        .filter(|(_, entry)| matches!(entry.status, Status::Settled(rev) if rev <= cursor.seq))
-        // Of others no pull tells: they are asked for one by one.
-        .filter(|(_, entry)| cursor.scope.collections.contains(&entry.edit.collection))
-        .map(|(n, _)| *n)
-        .collect();
-    for n in settled {
-        if let Some(entry) = state.unqueue(n) {
-            journal::keep(state, n, &entry, entry.acked);
-            effects.echoed.push(entry.edit.target());
-        }
+    // Of others no pull tells: they are asked for one by one.
+    let is_told = |entry: &Entry| cursor.scope.collections.contains(&entry.edit.collection);
+    let is_in = |entry: &Entry| matches!(entry.status, Status::Settled(rev) if rev <= cursor.seq) && is_told(entry);
+    for (n, entry) in state.queue.take(&mut |_, entry| is_in(entry)) {
+        state.unqueued(n, &entry);
+        journal::keep(state, n, &entry, entry.acked);
+        effects.echoed.push(entry.edit.target());
     }
     if done {
         effects.pulled = true;

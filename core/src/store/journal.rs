@@ -67,6 +67,7 @@ pub(super) fn forget(state: &mut State) {
 /// more. A revision of the old history says nothing in the new one: it counts as 0, and `was` decides.
 #[inline(never)]
 pub(super) fn requeue(state: &mut State, key: u64) -> Vec<(CollectionName, EntityId)> {
+    state.decided_below = MutationId::default();
     for (n, kept) in std::mem::take(&mut state.journal) {
         let Kept { raw, tx, .. } = kept;
         let Ok(edit) = Edit::read(raw) else { continue };

@@ -19,7 +19,7 @@ use crate::model::schema::{Settings, read_settings};
 use crate::small::SmallMap;
 use crate::store::directory::{about_entity, about_gone};
 use crate::store::journal::Kept;
-use crate::store::segment::{Row, Space, put_number};
+use crate::store::segment::{Packed, Row, Space, pack, put_number, row_bytes};
 use crate::store::state::{Confirmed, Entry, Letter, Reason, State, Status, Unsealed};
 
 const STATE: u8 = 3;
@@ -193,17 +193,64 @@ impl Summary {
     }
 }
 
-/// The rows that a seal writes now. The state keeps its marks until [`sealed`] says that they are stored.
-pub fn rows(state: &State) -> Vec<Row> {
-    let (mut entities, mut mutations) = (state.dirty.entities.clone(), state.dirty.mutations.clone());
-    entities.sort_unstable();
-    entities.dedup();
-    mutations.sort_unstable();
-    mutations.dedup();
-    let mut once = Once::default();
-    let entities = entities.iter().map(|(collection, id)| entity_row(state, collection, id, &mut once));
-    let mutations = mutations.iter().map(|n| mutation_row(state, *n));
-    entities.chain(mutations).collect()
+/// Packs so many bytes of what changed since the last seal; says whether all of it is packed. What changes before the
+/// rest is packed comes once more, behind it: of one key the row with the highest position holds. So this never runs
+/// while a pull is staged, whose rows have the positions at which they came: a gone row of now would be above them.
+pub fn pack_some(state: &mut State, bytes_max: usize) -> bool {
+    if !state.dirty.is_packing() {
+        each_once(&mut state.dirty.entities);
+        state.dirty.mutations.sort_unstable();
+        state.dirty.mutations.dedup();
+    }
+    let (mut rows, mut bytes, mut once) = (Vec::new(), 0, Once::default());
+    let (mut entities, mut mutations) = state.dirty.done;
+    while bytes < bytes_max {
+        let row = if let Some((collection, id)) = state.dirty.entities.get(entities) {
+            entities += 1;
+            entity_row(state, collection, id, &mut once)
+        } else if let Some(n) = state.dirty.mutations.get(mutations) {
+            mutations += 1;
+            mutation_row(state, *n)
+        } else {
+            break;
+        };
+        bytes += row_bytes(&row);
+        rows.push(row);
+    }
+    // Those of collections of which a part is kept share no segment with others.
+    rows.sort_by_key(|row| (row.space, state.partial.contains_key(row.collection.as_str())));
+    state.dirty.done = (entities, mutations);
+    state.dirty.packed.extend(pack(&rows, &state.partial));
+    (entities, mutations) == (state.dirty.entities.len(), state.dirty.mutations.len())
+}
+
+/// Each once, in the order in which they came. (In the order of their ids fifty thousand take longer than a tab may be
+/// busy.)
+fn each_once(entities: &mut Vec<(CollectionName, EntityId)>) {
+    let mut places: Vec<(u32, usize)> = Vec::with_capacity(entities.len());
+    for (index, (collection, id)) in entities.iter().enumerate() {
+        places.push((about_entity(collection.as_str(), id.as_str()), index));
+    }
+    places.sort_unstable();
+    let mut again = vec![false; entities.len()];
+    for same in places.chunk_by(|a, b| a.0 == b.0) {
+        // Nearly always one entity; two may have the same hash.
+        let mut known: Vec<usize> = Vec::new();
+        for (_, index) in same {
+            match known.iter().any(|first| entities.get(*first) == entities.get(*index)) {
+                true => again.get_mut(*index).into_iter().for_each(|again| *again = true),
+                false => known.push(*index),
+            }
+        }
+    }
+    let mut again = again.into_iter();
+    entities.retain(|_| again.next() != Some(true));
+}
+
+/// What was packed. The state keeps its marks until [`sealed`] says that it is stored.
+pub fn take_packed(state: &mut State) -> Vec<Packed> {
+    state.dirty.done = (0, 0);
+    std::mem::take(&mut state.dirty.packed)
 }
 
 /// The rows are stored.

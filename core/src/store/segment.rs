@@ -145,7 +145,8 @@ fn pack_one(rows: &[Row]) -> Packed {
     Packed { stored: NewSegment { bytes, directory: directory.encode(&about) }, directory }
 }
 
-fn row_bytes(row: &Row) -> usize {
+/// About what a row adds to a segment before it is packed.
+pub(super) fn row_bytes(row: &Row) -> usize {
     18 + row.collection.len() + row.id.len() + row.body.as_ref().map_or(0, String::len)
 }
 

@@ -16,6 +16,7 @@ use crate::model::schema::Settings;
 use crate::model::verdict::HeldReason;
 use crate::small::{SmallMap, SmallSet};
 use crate::store::journal::Kept;
+use crate::store::segment::Packed;
 use crate::store::texts::Texts;
 use crate::table::Table;
 
@@ -56,13 +57,15 @@ pub struct State {
     pub calls: Vec<Call>,
     /// Mutations in the view, and those that must still be sent as `void`.
     pub queue: SmallMap<MutationId, Entry>,
+    /// Everything in the queue below this is decided: who looks for the rest begins here.
+    pub(super) decided_below: MutationId,
     /// Rejected mutations, kept with their reason until the user decides.
     pub letters: SmallMap<MutationId, Letter>,
     /// Acknowledged mutations, kept for a server that loses them.
     pub journal: SmallMap<MutationId, Kept>,
     /// Grows with every change of the queue and of the dead letters: what shows them follows it.
     pub queue_version: u64,
-    /// The data is in another database now.
+    /// The data is in another database now, or stands in a form that only a newer release reads.
     pub moved: bool,
     /// What the next seal has to write.
     pub dirty: Dirty,
@@ -91,6 +94,13 @@ pub struct Staged {
     pub step: Vec<(u64, Change)>,
 }
 
+impl Staged {
+    /// Whether there are rows that are folded and not shown.
+    pub(crate) fn is_open(&self) -> bool {
+        self.cursor.is_some() || !self.step.is_empty()
+    }
+}
+
 /// Keys that changed since the last seal; one may stand here more than once.
 #[derive(Debug, Default)]
 pub struct Dirty {
@@ -98,6 +108,17 @@ pub struct Dirty {
     pub entities: Vec<(CollectionName, EntityId)>,
     /// Queue entries and dead letters.
     pub mutations: Vec<MutationId>,
+    /// How many of each are packed for the next seal.
+    pub done: (usize, usize),
+    /// Their segments.
+    pub packed: Vec<Packed>,
+}
+
+impl Dirty {
+    /// Whether a seal is being prepared.
+    pub fn is_packing(&self) -> bool {
+        self.done != (0, 0)
+    }
 }
 
 /// How much of the log is not in segments.
@@ -190,6 +211,11 @@ impl Status {
         !matches!(self, Self::Void | Self::Claimed(_))
     }
 
+    /// Whether the server has yet to decide.
+    fn is_open(self) -> bool {
+        !matches!(self, Self::Settled(_) | Self::Claimed(_))
+    }
+
     /// Reads it from JSON, in the form of serde's enums.
     ///
     /// # Errors
@@ -258,7 +284,13 @@ impl State {
 
     /// Mutations that the server has not decided yet.
     pub fn undecided(&self) -> impl Iterator<Item = (&MutationId, &Entry)> {
-        self.queue.iter().filter(|(_, entry)| !matches!(entry.status, Status::Settled(_) | Status::Claimed(_)))
+        self.queue.from(&self.decided_below).filter(|(_, entry)| entry.status.is_open())
+    }
+
+    /// Whether nothing is undecided below where a look for it begins.
+    pub(super) fn is_decided_below(&self) -> bool {
+        let below = self.queue.iter().take_while(|(n, _)| **n < self.decided_below);
+        below.into_iter().all(|(_, entry)| !entry.status.is_open())
     }
 
     /// The number below which every verdict is in this fold (rule 6).
@@ -275,13 +307,27 @@ impl State {
         self.calls.push(call);
     }
 
+    /// The dead letter of this number, if it is the one that is meant, or of another. A number of a store that was lost
+    /// says something else here, or nothing; stamp and entity are the same.
+    pub(crate) fn letter(&self, n: MutationId, is_it: &dyn Fn(&Edit) -> bool) -> Option<MutationId> {
+        if self.letters.get(&n).is_some_and(|letter| is_it(&letter.edit)) {
+            return Some(n);
+        }
+        self.letters.iter().find(|(_, letter)| is_it(&letter.edit)).map(|(n, _)| *n)
+    }
+
     /// Takes a mutation out of the queue, and out of its entity's view.
     pub(crate) fn unqueue(&mut self, n: MutationId) -> Option<Entry> {
         let entry = self.queue.remove(&n)?;
+        self.unqueued(n, &entry);
+        Some(entry)
+    }
+
+    /// It has left the queue.
+    pub(super) fn unqueued(&mut self, n: MutationId, entry: &Entry) {
         self.queue_version += 1;
         self.hide(n, &entry.edit);
         self.dirty.mutations.push(n);
-        Some(entry)
     }
 
     /// Takes a mutation out of its entity's view.

@@ -73,6 +73,8 @@ pub struct Tab {
     pub socket: Option<(u64, Option<Value>)>,
     pub wake: Option<u64>,
     pub pushes: Vec<Value>,
+    /// Those that came on the live channel.
+    pub said: Vec<Value>,
     /// How long a request takes to the server, and its answer back. Time passes for all; nothing else happens.
     pub latency: (u64, u64),
     /// The next store operations fail so.
@@ -93,6 +95,8 @@ pub struct World {
     /// Faults for the next pushes and pulls, in order.
     pub push_faults: VecDeque<Fault>,
     pub pull_faults: VecDeque<Fault>,
+    /// ... and for the next pushes on the live channel. Where the answer is lost, so is the channel.
+    pub said_faults: VecDeque<Fault>,
     /// Answers that have not arrived yet.
     late: Vec<(usize, u64, u16, String)>,
     /// Without it every request fails and no socket opens.
@@ -116,6 +120,7 @@ pub fn world() -> World {
         now: Now { wall_ms: 1_700_000_000_000, mono_ms: 1_000 },
         push_faults: VecDeque::new(),
         pull_faults: VecDeque::new(),
+        said_faults: VecDeque::new(),
         late: Vec::new(),
         network: true,
         sockets: true,
@@ -206,6 +211,7 @@ impl World {
             socket: None,
             wake: None,
             pushes: Vec::new(),
+            said: Vec::new(),
             latency: (0, 0),
             store_faults: std::mem::take(&mut self.first_faults).into(),
         });

@@ -90,6 +90,9 @@ impl World {
 
     pub(super) fn socket_says(&mut self, tab: usize, token: u64, text: &str) {
         let message: Value = serde_json::from_str(text).unwrap();
+        if message["t"] == "push" {
+            return self.push_said(tab, token, &message, text);
+        }
         if message["t"] != "auth" {
             return;
         }
@@ -100,6 +103,38 @@ impl World {
         self.pass(down);
         self.tabs[tab].socket = Some((token, Some(json!({"auth": message, "at": ready["cursor"]}))));
         self.bring(tab, Stream::Socket(token), Input::SocketMessage { token, text: ready.to_string() });
+    }
+
+    fn push_said(&mut self, tab: usize, token: u64, message: &Value, text: &str) {
+        assert!(text.len() <= self.server.push_bytes, "a push that this server does not take there");
+        self.tabs[tab].said.push(message["body"].clone());
+        let Some((_, Some(subscription))) = self.tabs[tab].socket.clone() else { return };
+        let (status, retry_after, answer) = match self.said_faults.pop_front() {
+            Some(Fault::Lost) => return self.cut_socket(tab, token),
+            Some(Fault::Status(status, wait)) => (status, wait, r#"{"code":"server-error","message":""}"#.to_owned()),
+            fault => {
+                let (up, down) = self.tabs[tab].latency;
+                self.pass(up);
+                self.server.now = self.now.wall_ms + self.server.ahead_ms;
+                let body = &text[text.find("\"body\":").unwrap() + 7..text.len() - 1];
+                let (status, answer) = self.server.answer("push", subscription["auth"]["token"].as_str(), body);
+                self.pass(down);
+                match fault {
+                    Some(Fault::AnswerLost) => return self.cut_socket(tab, token),
+                    Some(Fault::Silent) => return,
+                    _ => (status, None, answer),
+                }
+            }
+        };
+        let wait = retry_after.map_or(String::new(), |ms| format!(r#""retry_after":{},"#, ms / 1_000));
+        let id = &message["id"];
+        let text = format!(r#"{{"t":"answer","id":{id},"status":{status},{wait}"body":{answer}}}"#);
+        self.bring(tab, Stream::Socket(token), Input::SocketMessage { token, text });
+    }
+
+    pub fn cut_socket(&mut self, tab: usize, token: u64) {
+        self.tabs[tab].socket = None;
+        self.bring(tab, Stream::Socket(token), Input::SocketClosed { token, code: 1006 });
     }
 
     /// One frame to one socket that is behind.

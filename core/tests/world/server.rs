@@ -41,6 +41,8 @@ pub(crate) struct Server {
     /// A push that holds this id makes the server fail.
     pub poison: Option<String>,
     pub body_max: usize,
+    /// Messages of so many bytes on the live channel may be pushes; 0: it takes none there.
+    pub push_bytes: usize,
     /// How often a body was refused for its size.
     pub refusals: usize,
     /// What entities were, and who held them, at revisions of theirs.
@@ -113,6 +115,7 @@ impl Default for Server {
             reject: None,
             poison: None,
             body_max: usize::MAX,
+            push_bytes: 0,
             refusals: 0,
             versions: Versions::new(),
             deltas: Cell::new(0),
@@ -291,7 +294,11 @@ impl Server {
     pub(crate) fn ready(&self, auth: &Value) -> Value {
         let (user, collections) = subscriber(auth);
         let cursor = self.cursor(&user, &collections, self.store.seq);
-        json!({"t": "ready", "now": self.now, "user": user, "cursor": cursor})
+        let mut ready = json!({"t": "ready", "now": self.now, "user": user, "cursor": cursor});
+        if self.push_bytes > 0 {
+            ready["push_bytes"] = json!(self.push_bytes);
+        }
+        ready
     }
 
     /// What a socket that stands at `at` has not seen.

@@ -195,8 +195,9 @@ async function pairs(store: IDBObjectStore, after = 0): Promise<Pair[]> {
   return (await keys).map((key, i) => [key as number, found[i]]);
 }
 
+/** Whether it is packed makes no difference. */
 function kindOf(record: unknown): number | undefined {
-  return record instanceof Uint8Array ? record[1] : undefined;
+  return record instanceof Uint8Array ? (record[1] as number) & 0x7f : undefined;
 }
 
 /** Tells the tabs of a database to read its log up to a key, in the form of `Message::Written`. */

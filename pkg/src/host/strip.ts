@@ -35,7 +35,19 @@ export function stripped(net: Net, fields: Fields): Net {
       const rest = lines.end();
       if (rest.length > 0) await answer.piece(rest);
     },
-    socket: (news) => net.socket({ ...news, text: (text) => news.text(safely(() => stripMessage(text, fields))) }),
+    socket: (news) => {
+      // One is under way at a time. The engine's messages begin with what they are.
+      let push: string | undefined;
+      const text = (text: string): void => news.text(safely(() => stripMessage(text, fields, push)));
+      const socket = net.socket({ ...news, text });
+      return {
+        send: (text) => {
+          if (text.startsWith('{"t":"push"')) push = text;
+          socket.send(text);
+        },
+        close: () => socket.close(),
+      };
+    },
   };
 }
 
@@ -70,13 +82,26 @@ function isTree(value: unknown): value is Tree {
 
 /** One line of a pull, or the whole answer to a push, whose body `asked` is. */
 function stripLine(line: string, fields: Fields, asked: string | undefined): string {
-  const said = JSON.parse(line) as Tree & { verdicts?: Item[]; forked?: (Item & { same?: Item })[] };
+  const said = JSON.parse(line) as Tree & Verdicts;
   if (typeof said["c"] === "string") return JSON.stringify(stripRow(said as unknown as Row, fields));
   for (const name of fields.keys()) drop(said, toPointer(["digests", name]));
-  const { verdicts = [], forked = [] } = said;
-  const told = [...verdicts, ...forked.map(({ n, same }) => ({ ...same, n }))];
-  if (told.length > 0) stripVerdicts(told, fields, asked);
+  stripAnswer(said, fields, () => JSON.parse(asked ?? "{}") as Push);
   return JSON.stringify(said);
+}
+
+/** What is said of the edits of a push. */
+interface Verdicts {
+  readonly verdicts?: readonly Item[];
+  readonly forked?: readonly (Item & { readonly same?: Item })[];
+}
+
+interface Push {
+  readonly mutations?: readonly { n: readonly number[]; m?: { c: string } }[];
+}
+
+function stripAnswer({ verdicts = [], forked = [] }: Verdicts, fields: Fields, asked: () => Push): void {
+  const told = [...verdicts, ...forked.map(({ n, same }) => ({ ...same, n }))];
+  if (told.length > 0) stripVerdicts(told, fields, asked());
 }
 
 /** What is said of an edit. */
@@ -87,8 +112,7 @@ interface Item {
 }
 
 /** An answer names no collection, the question does. */
-function stripVerdicts(verdicts: readonly Item[], fields: Fields, asked = "{}"): void {
-  const { mutations = [] } = JSON.parse(asked) as { mutations?: { n: readonly number[]; m?: { c: string } }[] };
+function stripVerdicts(verdicts: readonly Item[], fields: Fields, { mutations = [] }: Push): void {
   const collections = new Map(mutations.map(({ n, m }) => [`${n}`, m?.c]));
   for (const { n, overwritten = [], displaced = [] } of verdicts) {
     const collection = collections.get(`${n}`);
@@ -97,9 +121,14 @@ function stripVerdicts(verdicts: readonly Item[], fields: Fields, asked = "{}"):
   }
 }
 
-function stripMessage(text: string, fields: Fields): string {
-  const said = JSON.parse(text) as { changes?: Row[] };
+/** A message of the live channel, on which `push` was the last. */
+function stripMessage(text: string, fields: Fields, push: string | undefined): string {
+  const said = JSON.parse(text) as { id?: number; changes?: Row[]; body?: Verdicts };
   for (const row of said.changes ?? []) stripRow(row, fields);
+  stripAnswer(said.body ?? {}, fields, () => {
+    const { id, body } = JSON.parse(push ?? "{}") as { id?: number; body?: Push };
+    return (id === said.id && body) || {};
+  });
   return JSON.stringify(said);
 }
 

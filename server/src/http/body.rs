@@ -92,9 +92,14 @@ impl Sink {
 
 fn refused(error: &io::Error, most: usize) -> Error {
     if error.kind() == io::ErrorKind::StorageFull {
-        return Error::new(Code::TooLarge, format!("the body has more than {most} bytes: send less at a time"));
+        return over(most);
     }
     Error::new(Code::BadMessage, "the body is not the gzip that its content-encoding says")
+}
+
+/// A body has more than this.
+pub(super) fn over(most: usize) -> Error {
+    Error::new(Code::TooLarge, format!("the body has more than {most} bytes: send less at a time"))
 }
 
 /// Bytes up to a bound: a small body must not unpack to a large one.

@@ -7,7 +7,7 @@ mod cors;
 mod dev;
 mod operate;
 mod pull;
-mod push;
+pub(crate) mod push;
 mod site;
 
 use axum::Router;

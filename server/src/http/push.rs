@@ -1,16 +1,17 @@
-//! `POST push`: mutations in, a verdict for each out, after they are on the disk.
+//! `POST push`: mutations in, a verdict for each out, after they are on the disk. The live channel asks the same.
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Deserialize;
 use tidewire_core::error::Code;
+use tidewire_core::ids::Owner;
 use tidewire_core::protocol::message::{Push, PushAnswer};
 
 use super::body;
 use crate::error::Error;
 use crate::http::answer::Answer;
-use crate::state::{AppState, check_owner, check_version, now_ms};
+use crate::state::{AppState, State as Server, check_owner, check_version, now_ms};
 
 pub(super) async fn push(
     State(state): State<AppState>,
@@ -19,16 +20,24 @@ pub(super) async fn push(
 ) -> Result<Answer<PushAnswer>, Error> {
     let identity = state.identify(&headers)?;
     let bytes = body::read(&headers, body, state.config.max_push_bytes, state.timeouts.body).await?;
+    Ok(Answer(decide(&state, identity.owner, &bytes).await?))
+}
+
+/// What a user's push comes to, whichever way it came.
+pub(crate) async fn decide(state: &Server, user: Owner, bytes: &[u8]) -> Result<PushAnswer, Error> {
+    if bytes.len() > state.config.max_push_bytes {
+        return Err(body::over(state.config.max_push_bytes));
+    }
     // The server's clock at arrival: the sender's stamps are corrected by the difference (rule 20).
     let now = now_ms();
-    let push = parse(&bytes)?;
+    let push = parse(bytes)?;
     check(&push, state.config.max_push_mutations)?;
-    check_owner(push.owner.as_ref(), &identity.owner)?;
+    check_owner(push.owner.as_ref(), &user)?;
     if push.history.as_ref().is_some_and(|known| known != state.store.history()) {
         // Its revisions say nothing here; what this server lost has to come first (rule 24).
         return Err(Error::new(Code::HistoryChanged, "this server was restored from a backup: pull, then push again"));
     }
-    Ok(Answer(state.store.push(identity.owner, push, now).await?))
+    Ok(state.store.push(user, push, now).await?)
 }
 
 /// A message of another version may look otherwise, so its version is asked for first if it cannot be read.

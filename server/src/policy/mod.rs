@@ -164,8 +164,7 @@ fn group_of(rule: &GroupRule, doc: &Value) -> Option<Group> {
 }
 
 fn check_document(config: &CollectionConfig, doc: &Value) -> Result<(), CoreError> {
-    let size = json::write(doc).len();
-    if size > config.max_bytes {
+    if let Some(size) = json::length_over(doc, config.max_bytes) {
         let most = config.max_bytes;
         return Err(CoreError::new(
             Code::TooLarge,

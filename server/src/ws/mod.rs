@@ -1,8 +1,9 @@
-//! `GET live`: the channel that tells of changes as they happen. A hint: the truth is the pull (rule 21).
+//! `GET live`: the channel that tells of changes as they happen. A hint: the truth is the pull (rule 21). It takes
+//! pushes too, one at a time, which are decided and answered as those of `POST push`.
 //!
 //! ```text
-//! upgrade ──► auth (5 s) ──► ready ──► frames, pull, ping/pong, token ──► close
-//!   │ 403        │ 4400 4401 4403 4404 4408 4413 4426                      1012 1013 4400 4401 4403 4408
+//! upgrade ──► auth (5 s) ──► ready ──► frames, pull, ping/pong, token, push/answer ──► close
+//!   │ 403        │ 4400 4401 4403 4404 4408 4413 4426                                   1012 1013 4400 4401 4403 4408
 //! ```
 
 mod frames;
@@ -13,13 +14,11 @@ use axum::extract::{State, WebSocketUpgrade};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use tidewire_core::error::Code;
+use tidewire_core::limits::LIVE_MESSAGE_BYTES_MAX;
 
 use crate::error::Error;
 use crate::state::AppState;
 use crate::store::StoreError;
-
-/// A client's message: the largest holds a token and names.
-const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 
 /// The upgrade. A page of another origin gets no socket, although it would have no token either.
 pub(crate) async fn live(
@@ -34,7 +33,7 @@ pub(crate) async fn live(
     }
     let guard = state.socket_guard().ok_or(StoreError::Overloaded)?;
     Ok(upgrade
-        .max_message_size(MESSAGE_BYTES_MAX)
-        .max_frame_size(MESSAGE_BYTES_MAX)
+        .max_message_size(LIVE_MESSAGE_BYTES_MAX)
+        .max_frame_size(LIVE_MESSAGE_BYTES_MAX)
         .on_upgrade(move |socket| session::run(state, guard, socket)))
 }

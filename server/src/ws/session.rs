@@ -2,17 +2,24 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
+use axum::http::StatusCode;
 use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, pending};
 use futures_util::stream::SplitStream;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tidewire_core::error::{Code, CoreError};
 use tidewire_core::ids::Owner;
-use tidewire_core::protocol::message::{ClientMessage, ServerMessage};
+use tidewire_core::json::Raw;
+use tidewire_core::limits::LIVE_MESSAGE_BYTES_MAX;
+use tidewire_core::protocol::message::{AnswerBody, ClientMessage, ServerMessage};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::frames::Reader;
 use super::outbox::{Full, Outbox};
-use crate::error::Error;
+use crate::error::{Error, retry_after};
+use crate::http::push::decide;
 use crate::state::{AppState, SocketGuard, check_owner, check_version, now_ms};
 use crate::store::StoreError;
 
@@ -86,6 +93,18 @@ fn close_code(code: Code) -> u16 {
     }
 }
 
+/// What the client said, where more than an answer at once follows.
+enum Heard {
+    Nothing,
+    /// Its new token expires then.
+    Expires(u64),
+    /// A push, by its number.
+    Push(u64, Raw),
+}
+
+/// The answer to a push that is being decided.
+type Deciding = BoxFuture<'static, ServerMessage>;
+
 struct Session {
     state: AppState,
     outbox: Outbox,
@@ -102,18 +121,27 @@ impl Session {
         // Subscribed before the first look, so that no commit falls between.
         let (mut commits, versions) = state.store.subscribe(&reader.user.tenant);
         reader.versions = Some(versions);
-        let ready = ServerMessage::Ready { now: now_ms(), user: reader.user.clone(), cursor: reader.told().clone() };
-        self.outbox.send(&ready)?;
+        self.outbox.send(&self.ready(&reader))?;
         self.look(&mut reader).await?;
         let mut heartbeat = tokio::time::interval(state.timeouts.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.tick().await;
+        let mut deciding = None;
         loop {
             tokio::select! {
-                message = self.stream.next() => {
-                    if let Some(expires) = self.heard(message, &reader.user)? {
-                        expires_ms = expires;
+                // While a push is decided nothing more is read: so many wait for the writer as there are sockets.
+                message = self.stream.next(), if deciding.is_none() => {
+                    match self.heard(message, &reader.user)? {
+                        Heard::Nothing => {}
+                        Heard::Expires(expires) => expires_ms = expires,
+                        // The timer below may be late, after a sleep of the machine.
+                        Heard::Push(..) if expires_ms <= now_ms() => return Err(expired().into()),
+                        Heard::Push(id, body) => deciding = Some(self.decide(id, reader.user.clone(), body)),
                     }
+                }
+                answer = decided(&mut deciding) => {
+                    deciding = None;
+                    self.outbox.send(&answer)?;
                 }
                 Ok(()) = commits.changed() => self.look(&mut reader).await?,
                 _ = heartbeat.tick() => {
@@ -128,10 +156,19 @@ impl Session {
         }
     }
 
+    fn ready(&self, reader: &Reader) -> ServerMessage {
+        ServerMessage::Ready {
+            now: now_ms(),
+            user: reader.user.clone(),
+            cursor: reader.told().clone(),
+            push_bytes: Some(LIVE_MESSAGE_BYTES_MAX.min(self.state.config.max_push_bytes)),
+        }
+    }
+
     async fn authenticate(&mut self) -> Result<(Reader, u64), End> {
         let message = loop {
-            match parse(self.stream.next().await)? {
-                Some(message) => break message,
+            match text_of(self.stream.next().await)? {
+                Some(text) => break parse(&text)?,
                 None => continue,
             }
         };
@@ -154,38 +191,72 @@ impl Session {
         Ok(())
     }
 
-    /// Handles what the client said. Returns the new expiry after a token refresh.
-    fn heard(&mut self, message: Option<Result<Message, axum::Error>>, user: &Owner) -> Result<Option<u64>, End> {
-        let message = parse(message)?;
+    /// Handles what the client said.
+    fn heard(&mut self, message: Option<Result<Message, axum::Error>>, user: &Owner) -> Result<Heard, End> {
+        let text = text_of(message)?;
         self.heard = Instant::now();
-        match message {
-            None | Some(ClientMessage::Pong) => Ok(None),
-            Some(ClientMessage::Ping) => {
+        let Some(text) = text else { return Ok(Heard::Nothing) };
+        match parse(&text)? {
+            ClientMessage::Pong => Ok(Heard::Nothing),
+            ClientMessage::Ping => {
                 self.outbox.send(&ServerMessage::Pong)?;
-                Ok(None)
+                Ok(Heard::Nothing)
             }
-            Some(ClientMessage::Token { token }) => {
+            ClientMessage::Token { token } => {
                 let identity = self.state.auth.check(&token, now_ms())?;
                 check_owner(Some(user), &identity.owner)?;
-                Ok(Some(identity.expires_ms))
+                Ok(Heard::Expires(identity.expires_ms))
             }
-            Some(ClientMessage::Auth { .. }) => {
+            ClientMessage::Push { id } => {
+                let Carried { body } = parse(&text)?;
+                Ok(Heard::Push(id, body))
+            }
+            ClientMessage::Auth { .. } => {
                 Err(CoreError::new(Code::BadMessage, "`auth` was said already: open another socket").into())
             }
         }
     }
+
+    fn decide(&self, id: u64, user: Owner, body: Raw) -> Deciding {
+        let state = self.state.clone();
+        Box::pin(async move {
+            let (status, retry_after, body) = match decide(&state, user, body.get().as_bytes()).await {
+                Ok(answer) => (StatusCode::OK, None, AnswerBody::Push(answer)),
+                Err(error) => {
+                    let status = error.status();
+                    (status, retry_after(status), AnswerBody::Error(error.body()))
+                }
+            };
+            ServerMessage::Answer { id, status: status.as_u16(), retry_after, body }
+        })
+    }
 }
 
-/// A client's message; nothing for those of the WebSocket protocol itself.
-fn parse(message: Option<Result<Message, axum::Error>>) -> Result<Option<ClientMessage>, End> {
+async fn decided(deciding: &mut Option<Deciding>) -> ServerMessage {
+    match deciding {
+        Some(deciding) => deciding.await,
+        None => pending().await,
+    }
+}
+
+/// The part of a push's message that is taken as the text that it is.
+#[derive(Deserialize)]
+struct Carried {
+    body: Raw,
+}
+
+/// What the client wrote; nothing for the messages of the WebSocket protocol itself.
+fn text_of(message: Option<Result<Message, axum::Error>>) -> Result<Option<Utf8Bytes>, End> {
     match message {
         None | Some(Err(_) | Ok(Message::Close(_))) => Err(End::Gone),
         Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
         Some(Ok(Message::Binary(_))) => Err(CoreError::new(Code::BadMessage, "messages are text").into()),
-        Some(Ok(Message::Text(text))) => serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|error| CoreError::new(Code::BadMessage, format!("no such message: {error}")).into()),
+        Some(Ok(Message::Text(text))) => Ok(Some(text)),
     }
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, CoreError> {
+    serde_json::from_str(text).map_err(|error| CoreError::new(Code::BadMessage, format!("no such message: {error}")))
 }
 
 async fn until(time_ms: u64) {

@@ -2,11 +2,12 @@
 //! done about a field that two have changed, and local fields and collections kept in part, which few apps have.
 
 /// Paths of functions, types and modules of `core`.
-pub const MOVED: [&str; 51] = [
+pub const MOVED: [&str; 54] = [
     "alloc::rc::Rc<wasm_bindgen::__rt::WasmRefCell<tidewire::client::Client>>::drop_slow",
     "engine::Engine::command",
     "engine::Engine::export",
     "engine::Engine::undo",
+    "log::codec::squeeze",
     "log::record::Record::read_rare",
     "log::record::Record::write_rare",
     "merge::arrays::",
@@ -17,6 +18,7 @@ pub const MOVED: [&str; 51] = [
     "merge::weave::Weave::wins",
     "model::verdict::Overwritten",
     "protocol::",
+    "queue::batch::next",
     "replica::Replica::advance_maintenance",
     "replica::Replica::advance_network",
     "replica::Replica::block",
@@ -28,6 +30,7 @@ pub const MOVED: [&str; 51] = [
     "replica::Replica::fail_writes",
     "replica::Replica::fetch_landed",
     "replica::Replica::hear_network",
+    "replica::Replica::held",
     "replica::Replica::insert_local",
     "replica::Replica::job_failed",
     "replica::Replica::lay_local",

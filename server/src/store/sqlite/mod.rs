@@ -3,6 +3,7 @@
 //! Readers see one snapshot each and never wait for the writer. The writer takes what has come in meanwhile into one
 //! database transaction, so that many pushes share one sync of the disk.
 
+mod columns;
 mod conflicts;
 mod lock;
 mod prune;
@@ -180,6 +181,7 @@ impl Store {
         let connection = Connection::open_with_flags(&self.inner.path, flags)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.pragma_update(None, "trusted_schema", "off")?;
+        schema::planned_once(&connection)?;
         Ok(connection)
     }
 }
@@ -255,5 +257,12 @@ fn savepoint<T>(
 
 /// Random text of 16 hexadecimal digits per word.
 fn random_text(words: usize) -> String {
-    (0..words).map(|_| format!("{:016x}", rand::random::<u64>())).collect()
+    // By hand: each commit has such a mark.
+    let digit = |word: u64, at: u32| char::from_digit((word >> (60 - 4 * at)) as u32 & 15, 16).unwrap_or('0');
+    let mut text = String::with_capacity(16 * words);
+    for _ in 0..words {
+        let word = rand::random::<u64>();
+        text.extend((0..16).map(|at| digit(word, at)));
+    }
+    text
 }

@@ -1,15 +1,17 @@
 //! What the authority asks of a store, inside one transaction of one tenant and for one push.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use serde::de::DeserializeOwned;
 use tidewire_core::authority::{Rows, Stored};
 use tidewire_core::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
 use tidewire_core::json;
 use tidewire_core::protocol::message::Verdict;
 
+use super::columns::paths_text;
 use super::random_text;
 use super::versions::{Replaced, Version};
 use crate::store::StoreError;
+
+pub(super) use super::columns::{behind, from_json, int};
 
 /// The rows of one tenant as one replica's push sees them. The connection is inside a transaction.
 pub struct SqliteRows<'a> {
@@ -17,15 +19,30 @@ pub struct SqliteRows<'a> {
     user: &'a Owner,
     replica: &'a ReplicaId,
     now_ms: u64,
-    /// The entity that was read last; kept for somebody who listens.
-    read: Option<(CollectionName, EntityId, Seq, String)>,
+    /// The entity that was read last: what is put is read before.
+    read: Option<Read>,
     replaced: Option<Vec<Replaced>>,
+    /// The replica's newest decided number, once somebody asked: above it nothing is known.
+    newest: Option<MutationId>,
+    /// Whether the tenant has conflicts, once somebody asked.
+    conflicts: Option<bool>,
+    /// The tenant's newest `seq`, if this push made it.
+    seq: Option<Seq>,
+}
+
+/// An entity before a push.
+struct Read {
+    key: (CollectionName, EntityId),
+    /// As stored; empty: there is none.
+    groups: String,
+    /// The document that it had, if somebody listens.
+    live: Option<(Seq, String)>,
 }
 
 impl<'a> SqliteRows<'a> {
     /// Rows for one push. The caller has begun a transaction and commits it.
     pub fn new(connection: &'a Connection, user: &'a Owner, replica: &'a ReplicaId, now_ms: u64) -> Self {
-        Self { connection, user, replica, now_ms, read: None, replaced: None }
+        Self { connection, user, replica, now_ms, read: None, replaced: None, newest: None, conflicts: None, seq: None }
     }
 
     /// The same, which keeps what entities were before this push.
@@ -38,22 +55,58 @@ impl<'a> SqliteRows<'a> {
         self.replaced.unwrap_or_default()
     }
 
-    fn note(&mut self, collection: &CollectionName, id: &EntityId, stored: &Stored, groups: Vec<Group>) {
-        // A conflict of the entity may be stored before it.
-        let is_it = |(c, key, ..): &mut (CollectionName, EntityId, Seq, String)| (&*c, &*key) == (collection, id);
-        let (Some(replaced), Some((c, key, was, doc))) = (&mut self.replaced, self.read.take_if(is_it)) else { return };
+    /// Keeps what stood there before, for those who listen.
+    fn note(&mut self, before: Read, stored: &Stored, groups: Vec<Group>) {
+        let (Some(replaced), Some((was, doc))) = (&mut self.replaced, before.live) else { return };
         if was != stored.rev && !stored.deleted {
-            replaced.push(Replaced { key: (c, key), rev: stored.rev, version: Version::new(was, doc, groups) });
+            replaced.push(Replaced { key: before.key, rev: stored.rev, version: Version::new(was, doc, groups) });
         }
     }
 
-    fn groups_of(&self, collection: &CollectionName, id: &EntityId) -> Result<Vec<Group>, StoreError> {
-        let text: Option<String> = self
+    /// What stood there before, as far as it is to be compared with what comes.
+    fn before(&mut self, collection: &CollectionName, id: &EntityId) -> Result<Read, StoreError> {
+        if let Some(read) = self.read.take_if(|read| (&read.key.0, &read.key.1) == (collection, id)) {
+            return Ok(read);
+        }
+        let groups: Option<String> = self
             .connection
             .prepare_cached("SELECT groups FROM entities WHERE tenant = ?1 AND collection = ?2 AND id = ?3")?
             .query_row(params![self.user.tenant, collection.as_str(), id.as_str()], |row| row.get(0))
             .optional()?;
-        text.map_or(Ok(Vec::new()), |text| from_json(&text))
+        Ok(Read { key: (collection.clone(), id.clone()), groups: groups.unwrap_or_default(), live: None })
+    }
+
+    /// Devices number their edits upwards, so most numbers of a push are above this.
+    fn newest(&mut self) -> Result<MutationId, StoreError> {
+        if let Some(newest) = self.newest {
+            return Ok(newest);
+        }
+        let row: Option<(i64, u32)> = self
+            .connection
+            .prepare_cached(
+                "SELECT key, idx FROM verdicts WHERE tenant = ?1 AND subject = ?2 AND replica = ?3
+                 ORDER BY key DESC, idx DESC LIMIT 1",
+            )?
+            .query_row(params![self.user.tenant, self.user.subject, self.replica.as_str()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let newest = row.map_or_else(MutationId::default, |(key, index)| MutationId(key.cast_unsigned(), index));
+        Ok(*self.newest.insert(newest))
+    }
+
+    fn has_conflicts(&mut self) -> Result<bool, StoreError> {
+        if let Some(known) = self.conflicts {
+            return Ok(known);
+        }
+        let found = self
+            .connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM entities
+                   WHERE tenant = ?1 AND collection = '$conflicts' AND deleted = 0)",
+            )?
+            .query_row([&self.user.tenant], |row| row.get(0))?;
+        Ok(*self.conflicts.insert(found))
     }
 
     fn set_member(
@@ -81,7 +134,7 @@ impl Rows for SqliteRows<'_> {
         let row = self
             .connection
             .prepare_cached(
-                "SELECT rev, at, by, deleted, doc, paths FROM entities
+                "SELECT rev, at, by, deleted, doc, paths, groups FROM entities
                  WHERE tenant = ?1 AND collection = ?2 AND id = ?3",
             )?
             .query_row(params![self.user.tenant, collection.as_str(), id.as_str()], |row| {
@@ -92,14 +145,20 @@ impl Rows for SqliteRows<'_> {
                     row.get::<_, bool>(3)?,
                     row.get::<_, String>(4)?,
                     row.get::<_, String>(5)?,
+                    row.get::<_, String>(6)?,
                 ))
             })
             .optional()?;
-        let Some((rev, at, by, deleted, doc, paths)) = row else { return Ok(None) };
-        if self.replaced.is_some() && !collection.is_conflicts() {
-            let live = (!deleted).then(|| (collection.clone(), id.clone(), rev.cast_unsigned(), doc.clone()));
-            self.read = live;
+        let live = match &row {
+            Some((rev, .., false, doc, _, _)) if self.replaced.is_some() => Some((rev.cast_unsigned(), doc.clone())),
+            _ => None,
+        };
+        let groups = row.as_ref().map(|row| row.6.clone()).unwrap_or_default();
+        // A conflict of the entity may be read and stored between.
+        if !collection.is_conflicts() {
+            self.read = Some(Read { key: (collection.clone(), id.clone()), groups, live });
         }
+        let Some((rev, at, by, deleted, doc, paths, _)) = row else { return Ok(None) };
         Ok(Some(Stored {
             rev: rev.cast_unsigned(),
             at: at.cast_unsigned(),
@@ -117,11 +176,15 @@ impl Rows for SqliteRows<'_> {
         stored: &Stored,
         groups: &[Group],
     ) -> Result<(), StoreError> {
-        let held = self.groups_of(collection, id)?;
+        let before = self.before(collection, id)?;
+        let held: Vec<Group> = if before.groups.is_empty() { Vec::new() } else { from_json(&before.groups)? };
         for left in held.iter().filter(|group| !groups.contains(group)) {
             self.set_member(left, collection, id, stored.rev, true)?;
         }
-        self.note(collection, id, stored, held);
+        self.note(before, stored, held);
+        if collection.is_conflicts() {
+            self.conflicts = Some(true);
+        }
         for group in groups {
             self.set_member(group, collection, id, stored.rev, false)?;
         }
@@ -140,8 +203,8 @@ impl Rows for SqliteRows<'_> {
                 int(stored.at),
                 stored.by.as_str(),
                 stored.deleted,
-                document(&stored.doc)?,
-                json::to_text(&stored.paths),
+                json::write_text(&stored.doc),
+                paths_text(&stored.paths),
                 json::to_text(&groups),
             ])?;
         Ok(())
@@ -149,7 +212,9 @@ impl Rows for SqliteRows<'_> {
 
     fn next_seq(&mut self) -> Result<Seq, StoreError> {
         let by = (self.replica.as_str(), Some(self.user.subject.as_str()));
-        begin_commit(self.connection, &self.user.tenant, by, self.now_ms)
+        let seq = begin_commit(self.connection, &self.user.tenant, self.seq, by, self.now_ms)?;
+        self.seq = Some(seq);
+        Ok(seq)
     }
 
     fn author(&mut self, seq: Seq) -> Result<Option<String>, StoreError> {
@@ -166,6 +231,10 @@ impl Rows for SqliteRows<'_> {
         collection: &CollectionName,
         prefix: &str,
     ) -> Result<Vec<(EntityId, Stored)>, StoreError> {
+        // Asked for each edit; most tenants have none.
+        if collection.is_conflicts() && !self.has_conflicts()? {
+            return Ok(Vec::new());
+        }
         let ids: Vec<String> = self
             .connection
             .prepare_cached(
@@ -203,6 +272,9 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn verdict(&mut self, n: MutationId) -> Result<Option<(Option<u64>, Verdict)>, StoreError> {
+        if n > self.newest()? {
+            return Ok(None);
+        }
         let row: Option<(Option<i64>, String)> = self
             .connection
             .prepare_cached(
@@ -218,6 +290,7 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn put_verdict(&mut self, n: MutationId, digest: Option<u64>, verdict: &Verdict) -> Result<(), StoreError> {
+        self.newest = self.newest.map(|newest| newest.max(n));
         self.connection
             .prepare_cached(
                 "INSERT INTO verdicts (tenant, subject, replica, key, idx, digest, verdict, at)
@@ -284,49 +357,38 @@ impl Rows for SqliteRows<'_> {
         let connection = self.connection;
         super::savepoint(connection, || {
             let keep = work(self)?;
+            if !keep {
+                (self.read, self.seq) = (None, None);
+            }
             Ok((keep, keep))
         })
     }
 }
 
-/// The next `seq` of a tenant, made by a replica of a user (nobody: by the server itself).
+/// The next `seq` of a tenant, after `seq` if that is known, made by a replica of a user (nobody: by the server
+/// itself).
 pub(super) fn begin_commit(
     connection: &Connection,
     tenant: &str,
+    seq: Option<Seq>,
     (replica, subject): (&str, Option<&str>),
     now_ms: u64,
 ) -> Result<Seq, StoreError> {
-    let seq: i64 = connection
+    let seq = match seq {
+        Some(seq) => int(seq) + 1,
+        None => connection
+            .prepare_cached("SELECT seq + 1 FROM tenants WHERE tenant = ?1")?
+            .query_row([tenant], |row| row.get(0))
+            .optional()?
+            .unwrap_or(1),
+    };
+    connection
         .prepare_cached(
-            "INSERT INTO tenants (tenant, seq) VALUES (?1, 1)
-             ON CONFLICT DO UPDATE SET seq = seq + 1 RETURNING seq",
+            "INSERT INTO tenants (tenant, seq) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET seq = excluded.seq",
         )?
-        .query_row([tenant], |row| row.get(0))?;
+        .execute(params![tenant, seq])?;
     connection
         .prepare_cached("INSERT INTO commits (tenant, seq, mark, at, by, subject) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
         .execute(params![tenant, seq, random_text(1), int(now_ms), replica, subject])?;
     Ok(seq.cast_unsigned())
-}
-
-/// The first text behind all that begin so.
-pub(super) fn behind(prefix: &str) -> String {
-    let mut text = prefix.to_owned();
-    let last = text.pop().and_then(|last| char::from_u32(last as u32 + 1));
-    text.push(last.unwrap_or(char::MAX));
-    text
-}
-
-/// A number as SQLite has it. Those that come from a client are checked at the door.
-pub(super) fn int(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// Stored JSON.
-pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|e| StoreError::Unreadable(e.to_string()))
-}
-
-/// A document in its canonical form, as it travels.
-fn document(doc: &json::Value) -> Result<String, StoreError> {
-    String::from_utf8(json::write(doc)).map_err(|e| StoreError::Unreadable(e.to_string()))
 }

@@ -16,9 +16,10 @@ use tidewire_core::protocol::message::{Push, PushAnswer};
 use tokio::sync::oneshot;
 
 use super::lock::DirectoryLock;
+use super::prune::{Pass, Slice};
 use super::rows::SqliteRows;
 use super::versions::Replaced;
-use super::{Wakers, prune, savepoint, schema};
+use super::{Wakers, savepoint, schema};
 use crate::policy::ServerPolicy;
 use crate::store::StoreError;
 
@@ -28,7 +29,7 @@ const QUEUE_MAX: usize = 1_024;
 const BATCH_MAX: usize = 64;
 /// Mutations in one database transaction, for the same reason.
 const BATCH_MUTATIONS_MAX: usize = 4_000;
-/// Without a push for so long, the writer is idle.
+/// After so long without a push the writer looks whether something else is due.
 const IDLE: Duration = Duration::from_secs(30);
 /// What is past the horizon is removed this often, and as often as the horizon is long.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
@@ -61,8 +62,17 @@ impl Writer {
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         let waiting = Arc::new(AtomicUsize::new(0));
         let waits = Arc::clone(&waiting);
-        let mut thread =
-            Thread { connection, _lock: lock, policy, wakers, queue, waiting: waits, horizon, pruned: Instant::now() };
+        let mut thread = Thread {
+            connection,
+            _lock: lock,
+            policy,
+            wakers,
+            queue,
+            waiting: waits,
+            horizon,
+            pruned: Instant::now(),
+            pass: None,
+        };
         let thread = std::thread::spawn(move || {
             let stopped = thread.run();
             // Who is told that it has stopped may open the directory again.
@@ -106,6 +116,8 @@ struct Thread {
     waiting: Arc<AtomicUsize>,
     horizon: Duration,
     pruned: Instant,
+    /// What is past the horizon is being removed: a slice after each batch of pushes, and the rest when none waits.
+    pass: Option<Pass>,
 }
 
 struct Pending {
@@ -119,12 +131,10 @@ impl Thread {
     /// Works until it is told to stop, or nobody is left to ask; returns whom to tell.
     fn run(&mut self) -> Option<oneshot::Sender<()>> {
         loop {
-            let mut next = match self.queue.recv_timeout(IDLE.min(self.horizon)) {
+            let wait = if self.pass.is_some() { Duration::ZERO } else { IDLE.min(self.horizon) };
+            let mut next = match self.queue.recv_timeout(wait) {
                 Ok(job) => Some(job),
-                Err(RecvTimeoutError::Timeout) => {
-                    self.prune_if_due();
-                    continue;
-                }
+                Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return None,
             };
             // A push collects those behind it; the job that ends the batch is done after it.
@@ -149,6 +159,7 @@ impl Thread {
                     }
                 }
             }
+            self.prune_if_due();
         }
     }
 
@@ -219,20 +230,38 @@ impl Thread {
         Ok(answers)
     }
 
+    /// The next slice of a pass, or the first of one that is due.
     fn prune_if_due(&mut self) {
-        if self.pruned.elapsed() < PRUNE_EVERY.min(self.horizon) {
+        if self.pass.is_none() && self.pruned.elapsed() < PRUNE_EVERY.min(self.horizon) {
             return;
         }
-        self.pruned = Instant::now();
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
-        if let Err(error) = self.prune(now_ms) {
-            tracing::error!(%error, "what is past the horizon could not be removed");
+        let pass = self.pass.take().map_or_else(|| self.begin_pass(now_ms), Ok);
+        match pass.and_then(|pass| self.prune_slice(pass)) {
+            Ok(rest) => self.pass = rest,
+            Err(error) => tracing::error!(%error, "what is past the horizon could not be removed"),
         }
     }
 
-    fn prune(&mut self, now_ms: u64) -> Result<(), StoreError> {
-        for (tenant, seq) in prune::run(&mut self.connection, now_ms, self.horizon)? {
+    fn begin_pass(&mut self, now_ms: u64) -> Result<Pass, StoreError> {
+        self.pruned = Instant::now();
+        Pass::begin(&self.connection, now_ms, self.horizon)
+    }
+
+    /// Gives the pass back if something is left of it.
+    fn prune_slice(&mut self, mut pass: Pass) -> Result<Option<Pass>, StoreError> {
+        let Slice { is_last, news } = pass.go_on(&mut self.connection)?;
+        if let Some((tenant, seq)) = news {
             self.wakers.wake(&tenant, seq, Vec::new());
+        }
+        Ok(if is_last { None } else { Some(pass) })
+    }
+
+    /// All that is past the horizon at this time.
+    fn prune(&mut self, now_ms: u64) -> Result<(), StoreError> {
+        let mut left = Some(self.begin_pass(now_ms)?);
+        while let Some(pass) = left {
+            left = self.prune_slice(pass)?;
         }
         Ok(())
     }
