@@ -127,6 +127,7 @@ fn compile(workspace: &Workspace, mode: Mode) -> Result<PathBuf> {
     if mode == Mode::Release {
         // A panic is a trap without text, and the standard library is built for size: a third less to download. Both
         // are unstable flags of the pinned toolchain (docs/decisions/0004).
+        workspace.have_std_sources()?;
         cargo.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"]);
         cargo.env("RUSTC_BOOTSTRAP", "1");
         flags.push_str(" -Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Zfmt-debug=none");

@@ -44,6 +44,16 @@ impl Workspace {
         Ok(PathBuf::from(dir))
     }
 
+    /// Has the sources of the standard library. A toolchain that was there before does not get the components that
+    /// `rust-toolchain.toml` names.
+    pub fn have_std_sources(&self) -> Result<()> {
+        let sysroot = output(Command::new("rustc").current_dir(&self.root).args(["--print", "sysroot"]))?;
+        if Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/Cargo.lock").exists() {
+            return Ok(());
+        }
+        run(Command::new("rustup").current_dir(&self.root).args(["component", "add", "rust-src"]))
+    }
+
     /// Wasm-opt of the npm package `binaryen`.
     pub fn wasm_opt(&self) -> Result<PathBuf> {
         let path = self.path("node_modules/.bin/wasm-opt");
