@@ -147,6 +147,25 @@ test("a watched query learns of a change by its size, not by that of the result"
   assert.equal(heard[0].at(-1), now, "nothing changed");
 });
 
+test("a row that comes into an answer and goes before somebody looks moves no other", async (t) => {
+  const db = openReal(t, { things: numbers });
+  await db.things.insertMany(Array.from({ length: 9 }, (_, n) => ({ id: `t${n}`, n })));
+  const query = db.things.where().orderBy("n");
+  const lists = [query, query.limit(3), query.limit(3).offset(1)];
+  for (const live of lists) live.subscribe(() => undefined);
+  const now = () => lists.map((live) => ids(live.peek()));
+  now();
+  // While one goes, the next one takes its place in the window; then that one goes.
+  for (const id of ["t1", "t3", "t4", "t0"]) db.things.delete(id);
+  assert.deepEqual(now(), [["t2", "t5", "t6", "t7", "t8"], ["t2", "t5", "t6"], ["t5", "t6", "t7"]]);
+  // Another query looks after each edit: the lists learn of a row that has gone since.
+  told(query.count());
+  db.things.update("t5", { n: 5.5 });
+  db.things.delete("t5");
+  db.things.update("t7", { n: 1 });
+  assert.deepEqual(now(), [["t7", "t2", "t6", "t8"], ["t7", "t2", "t6"], ["t2", "t6", "t8"]]);
+});
+
 test("what nobody watches is let go", async (t) => {
   const asked = [];
   const db = openReal(t, { things: numbers }, (name, text) => name === "query" && asked.push(text));
