@@ -132,8 +132,7 @@ export class DbCollection<I, T, N = {}> implements Collection<I, T, N> {
 
   async getMany(ids: readonly string[]): Promise<readonly (Row<T> | undefined)[]> {
     await this.session.whenOpen();
-    const rows = new Map(this.session.rows.list(this.name, ids).map((row) => [row.id, row]));
-    return ids.map((id) => rows.get(id) as Row<T> | undefined);
+    return this.session.rows.list(this.name, ids) as readonly (Row<T> | undefined)[];
   }
 
   async fetch(id: string, options: WaitOptions = {}): Promise<Row<T> | undefined> {

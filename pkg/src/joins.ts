@@ -75,9 +75,9 @@ class One implements Side {
   of(rows: readonly AnyRow[]): (row: AnyRow) => AnyRow | null {
     const { to, path } = this.include;
     const idOf = (row: AnyRow): string => String(readPointer(row, path) ?? "");
-    const ids = new Set(rows.map(idOf));
-    ids.delete("");
-    const found = new Map(this.session.rows.list(to, [...ids]).map((row) => [row.id, row]));
+    const ids = [...new Set(rows.map(idOf))].filter((id) => id !== "");
+    const list = this.session.rows.list(to, ids);
+    const found = new Map(ids.map((id, index) => [id, list[index]]));
     return (row) => found.get(idOf(row)) ?? null;
   }
 

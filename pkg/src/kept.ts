@@ -21,15 +21,15 @@ export class Kept<T> {
   constructor(
     private readonly session: Session,
     private readonly request: WireQuery,
-    /** Makes items of what the core calls them, in that order. */
-    private readonly make: (names: readonly Json[]) => readonly T[],
+    /** Makes items of what the core calls them, one for each name, in that order. */
+    private readonly make: (names: readonly Json[]) => readonly (T | undefined)[],
   ) {}
 
   /** Brings the items up to date. `watched`: the core shall keep the query. */
   read(watched: boolean): this {
     const answer = this.#ask(watched);
     const { steps } = answer;
-    const fresh = steps === undefined ? this.make(answer.items ?? []) : this.#follow(steps);
+    const fresh = steps === undefined ? present(this.make(answer.items ?? [])) : this.#follow(steps);
     if (!sameItems(this.items, fresh)) this.items = Object.freeze(fresh);
     if (answer.total !== undefined) {
       this.total = answer.total;
@@ -59,10 +59,15 @@ export class Kept<T> {
 
   #follow(steps: NonNullable<WireAnswer["steps"]>): readonly T[] {
     if (steps.length === 0) return this.items;
+    // What a step brings a later one may take away; then it is not there any more, and holds a place until then.
     const made = this.make(steps.flatMap((step) => step.slice(2)));
-    const items = [...this.items];
+    const items: (T | undefined)[] = [...this.items];
     let used = 0;
     for (const [at, gone, ...come] of steps) items.splice(at, gone, ...made.slice(used, (used += come.length)));
-    return items;
+    return present(items);
   }
+}
+
+function present<T>(items: readonly (T | undefined)[]): readonly T[] {
+  return items.filter((item) => item !== undefined);
 }

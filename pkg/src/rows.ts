@@ -67,8 +67,8 @@ export class RowCache {
     return this.#keep(collection, id, JSON.parse(text) as AnyRow, undefined);
   }
 
-  /** Several rows in order; ids without a row are left out. */
-  list(collection: string, ids: readonly string[]): readonly AnyRow[] {
+  /** Several rows in the order of their ids; `undefined` where there is none. */
+  list(collection: string, ids: readonly string[]): readonly (AnyRow | undefined)[] {
     const entries = this.#collection(collection);
     const fresh = (id: string): AnyRow | undefined => {
       const entry = entries.get(id);
@@ -89,7 +89,7 @@ export class RowCache {
         if (row !== undefined) read.set(id, row);
       }
     }
-    return ids.map((id, index) => held[index] ?? read.get(id)).filter((row) => row !== undefined);
+    return ids.map((id, index) => held[index] ?? read.get(id));
   }
 
   /** How often rows of a collection were changed by the server's word. */
