@@ -7,9 +7,12 @@ import { guarded, write } from "./guarded.mjs";
 const DELETE = { op: "delete", c: "people", id: "p" };
 const PERSON = { name: "Ada", ssn: "1", address: { city: "Oslo", street: "a" } };
 
-/** An entity that is there, deleted by `ops`. */
-function deleted(ops, { stored = { name: "Ada", address: { city: "Oslo" } }, secret = PERSON } = {}) {
-  const made = guarded({ timeoutMs: 20 });
+/** An entity that is there, deleted by `ops`. A write that waits for what it needs fails after `timeoutMs`. */
+function deleted(
+  ops,
+  { stored = { name: "Ada", address: { city: "Oslo" } }, secret = PERSON, timeoutMs = 10_000 } = {},
+) {
+  const made = guarded({ timeoutMs });
   const { guard, main, aside } = made;
   main.entities.set("people/p", stored);
   if (secret) aside.entities.set("people/p", secret);
@@ -43,7 +46,7 @@ test("a delete that is taken back brings the sensitive fields back, when it is o
 });
 
 test("a delete that is taken back without a connection is refused, and may be tried again", async () => {
-  const { guard, aside, told, undo } = deleted([DELETE]);
+  const { guard, aside, told, undo } = deleted([DELETE], { timeoutMs: 20 });
   const { status } = aside;
   aside.entities.clear();
   aside.status = { ...status, loaded: [] };
