@@ -130,11 +130,16 @@ impl Engine {
     }
 
     /// The app waits for a row while the store is being opened: an event `row` brings it, if it can be known before
-    /// everything is read.
+    /// everything is read. Without a collection it waits for the first rows of a query, and `id` is the query: an
+    /// event `page` brings them.
     ///
     /// # Errors
     /// `bad-name`.
     pub fn want(&mut self, collection: &str, id: &str) -> Result<(), CoreError> {
+        if collection.is_empty() {
+            self.replica.want_page(id);
+            return Ok(());
+        }
         self.replica.want(CollectionName::parse(collection)?, EntityId::parse(id)?);
         Ok(())
     }

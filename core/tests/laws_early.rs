@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tidewire_core::engine::Engine;
 use tidewire_core::io::{Event, Input, Now, Output};
 use tidewire_core::json;
-use tidewire_core::json::Value;
+use tidewire_core::json::{JsonLimits, Value};
 use tidewire_core::log::codec;
 use tidewire_core::model::schema::Strategy as Merge;
 use tidewire_core::store::directory::Directory;
@@ -19,30 +19,65 @@ use world::{World, delete, insert, set};
 const IDS: u64 = 8;
 const NOW: Now = Now { wall_ms: 1_800_000_000_000, mono_ms: 1 };
 
-/// What a tab says of a row before its store is open, if anything, and what it shows once it is.
-fn early(disk: &Disk, id: &str) -> (Option<Value>, Option<String>) {
+/// A tab of this store that is open, and the events of a kind that came before it was.
+fn open(disk: &Disk, kind: &str, wants: (&str, &str)) -> (Engine, Vec<Value>) {
     let mut disk = disk.clone();
     let config = r#"{"name": "test", "url": "http://localhost", "collections": {"deals": {}, "people": {}}}"#;
     let mut engine = Engine::new(config, [77; 16]).unwrap();
     engine.open(NOW);
-    engine.want("deals", id).unwrap();
-    let mut answer = None;
+    engine.want(wants.0, wants.1).unwrap();
+    let mut events = Vec::new();
     while let Some(output) = engine.poll() {
         match output {
             Output::Store { token, op } => {
                 let result = disk.carry_out(op);
                 engine.handle(NOW, Input::Stored { token, result });
             }
-            Output::Event(Event::Json(event)) if event["type"] == "row" => {
-                assert!(answer.is_none(), "answered once");
-                assert_eq!((&event["collection"], &event["id"]), (&json!("deals"), &json!(id)));
-                answer = Some(event["row"].clone());
-            }
+            Output::Event(Event::Json(event)) if event["type"] == kind => events.push(event),
             Output::Event(Event::Opened) => break,
             _ => {}
         }
     }
+    assert!(events.len() < 2, "answered once");
+    (engine, events)
+}
+
+/// What a tab says of a row before its store is open, if anything, and what it shows once it is.
+fn early(disk: &Disk, id: &str) -> (Option<Value>, Option<String>) {
+    let (engine, events) = open(disk, "row", ("deals", id));
+    let answer = events.first().map(|event| {
+        assert_eq!((&event["collection"], &event["id"]), (&json!("deals"), &json!(id)));
+        event["row"].clone()
+    });
     (answer, engine.row("deals", id).unwrap())
+}
+
+/// The same of the first rows of a query; says whether they were answered early.
+fn early_page(disk: &Disk, query: &Value) -> bool {
+    let text = query.to_string();
+    let (mut engine, events) = open(disk, "page", ("", &text));
+    let whole = json::parse(engine.query(&text).unwrap().as_bytes(), JsonLimits::MESSAGE).unwrap();
+    let Some(event) = events.first() else { return false };
+    let ids = json!(event["items"]).to_string();
+    let rows: Vec<Value> = event["rows"].as_array().unwrap().to_vec();
+    for key in ["items", "total", "next"] {
+        assert_eq!(event.get(key), whole.get(key), "{key} of {text}");
+    }
+    let texts: Vec<&str> = rows.iter().map(|row| row.as_str().unwrap()).collect();
+    assert_eq!(format!("[{}]", texts.join(",")), engine.rows(query["c"].as_str().unwrap(), &ids).unwrap(), "{text}");
+    true
+}
+
+/// Queries that a first page may answer.
+fn queries() -> Vec<Value> {
+    let f = |op: &str, n: u64| json!({"path": "/f", "op": op, "value": n});
+    vec![
+        json!({"c": "deals", "orderBy": [["/f", "desc"]], "limit": 3}),
+        json!({"c": "deals", "where": f("gt", 300), "orderBy": [["/g", "asc"], ["/f", "asc"]], "limit": 2}),
+        json!({"c": "deals", "where": f("lte", 700), "limit": 1, "offset": 1}),
+        json!({"c": "deals", "orderBy": [["/g", "asc"]], "limit": 0}),
+        json!({"c": "people", "orderBy": [["/f", "asc"]], "limit": 3}),
+    ]
 }
 
 /// Compares every row; returns how many were answered early.
@@ -57,6 +92,18 @@ fn check(disk: &Disk) -> usize {
     answered
 }
 
+/// Compares the first rows of every query; returns how many were answered early.
+fn check_pages(disk: &Disk) -> usize {
+    queries().iter().filter(|query| early_page(disk, query)).count()
+}
+
+/// Has the fields of the queries stored in columns from now on.
+fn ask(world: &mut World, tabs: &[usize]) {
+    for (tab, query) in tabs.iter().flat_map(|tab| queries().into_iter().map(|query| (*tab, query))) {
+        world.tabs[tab].engine.query(&query.to_string()).unwrap();
+    }
+}
+
 fn pad(n: u64) -> String {
     format!("{n} ").repeat(2_000)
 }
@@ -69,9 +116,14 @@ fn edit(world: &mut World, tab: usize, (kind, id, n): (u8, u64, u64)) {
         4..8 => json!([set(&name, "/f", n)]),
         8 => json!([set(&name, "/g", n), set(&name, "/text", pad(n))]),
         9 => json!([delete(&name)]),
+        10 => {
+            let mut person = insert(&name, json!({"f": n}));
+            person["c"] = "people".into();
+            json!([person])
+        }
         _ => json!([set(&name, "/f", n), set(&other, "/g", n)]),
     };
-    let request = json!({"atomic": kind > 9, "ops": ops}).to_string();
+    let request = json!({"atomic": kind > 10, "ops": ops}).to_string();
     let _refused = world.tabs[tab].engine.write(world.now, &request, "");
     world.settle();
 }
@@ -118,11 +170,30 @@ proptest! {
             check(&world.disks[profile]);
         }
     }
+
+    #[test]
+    fn an_early_page_is_the_page_of_the_open_store(phases in prop::collection::vec(phase(), 3..9)) {
+        let Three { mut world, ada, also_ada, bob } = three(Merge::Manual);
+        let profile = world.tabs[ada].profile;
+        ask(&mut world, &[ada, also_ada, bob]);
+        for Phase { edits, online, discards, pause_ms } in phases {
+            world.set_network(online);
+            for (device, kind, id, n) in edits {
+                edit(&mut world, [ada, also_ada, bob][usize::from(device)], (kind, id, n));
+            }
+            if discards {
+                discard(&mut world, ada);
+            }
+            world.run(pause_ms);
+            check_pages(&world.disks[profile]);
+        }
+    }
 }
 
 /// A store of many segments: edits that went up and came back, in several seals, and some that wait.
 fn store() -> Disk {
     let Three { mut world, ada, .. } = three(Merge::Manual);
+    ask(&mut world, &[ada]);
     for round in 0..6 {
         world.set_network(round < 5);
         for id in 0..IDS {
@@ -144,6 +215,41 @@ fn rows_are_answered_before_everything_is_read() {
     assert!(row.unwrap().contains("\"f\":777"));
     assert!(answer.unwrap().as_str().unwrap().contains("\"pending\""));
     assert_eq!(early(&disk, "e8"), (Some(Value::Null), None));
+}
+
+#[test]
+fn first_pages_are_answered_before_everything_is_read() {
+    let disk = store();
+    assert_eq!(check_pages(&disk), queries().len());
+    // A query that nobody asked before has no columns.
+    assert!(!early_page(&disk, &json!({"c": "deals", "orderBy": [["/text", "asc"]], "limit": 3})));
+    assert!(!early_page(&disk, &json!({"c": "deals", "orderBy": [["/f", "asc"]]})));
+}
+
+#[test]
+fn columns_are_added_to_segments_that_have_none() {
+    let mut world = world::world();
+    let tab = world.device();
+    let mut state = 1_u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        format!("{state:x}")
+    };
+    for n in 0..120 {
+        let text: String = (0..1_000).map(|_| noise()).collect();
+        world.write(tab, insert(&format!("e{n}"), json!({"f": n * 37 % 120, "g": n % 3, "text": text})));
+    }
+    world.run(10_000);
+    let profile = world.tabs[tab].profile;
+    let before = world.disks[profile].clone();
+    assert!(before.segments.len() > 10, "{} segments", before.segments.len());
+    assert_eq!(check_pages(&before), 0);
+    ask(&mut world, &[tab]);
+    world.run(5_000);
+    assert_eq!(check_pages(&world.disks[profile]), queries().len());
+    let written = world.disks[profile].clone();
+    world.run(5_000);
+    assert_eq!(world.disks[profile].segments, written.segments, "once is enough");
 }
 
 #[test]
@@ -172,7 +278,7 @@ fn an_edit_that_a_later_segment_calls_gone_is_not_shown() {
 fn where_directories_say_less_rows_are_the_same() {
     let mut disk = store();
     for record in disk.directories.values_mut() {
-        let Directory { rows, bytes, lowest, highest } = Directory::decode(record).unwrap();
+        let Directory { rows, bytes, lowest, highest, .. } = Directory::decode(record).unwrap();
         let plain = json!({"rows": rows, "bytes": bytes, "lowest": lowest, "highest": highest});
         *record = codec::encode(2, plain.to_string().as_bytes());
     }
@@ -188,9 +294,10 @@ fn where_something_is_damaged_nothing_is_answered_early() {
         let mut disk = whole.clone();
         *disk.segments.get_mut(key).unwrap().last_mut().unwrap() ^= 1;
         check(&disk);
+        check_pages(&disk);
         let mut disk = whole.clone();
         *disk.directories.get_mut(key).unwrap().last_mut().unwrap() ^= 1;
-        assert_eq!(check(&disk), 0);
+        assert_eq!((check(&disk), check_pages(&disk)), (0, 0));
     }
     let mut disk = whole;
     *disk.log.values_mut().last().unwrap().last_mut().unwrap() ^= 1;

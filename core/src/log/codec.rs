@@ -91,6 +91,12 @@ pub fn decode(bytes: &[u8]) -> Result<(u8, &[u8]), CoreError> {
     Ok((kind, body))
 }
 
+/// Unwraps bytes that were checked before.
+pub fn checked(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let (&[_, kind, ..], body) = bytes.split_first_chunk::<HEADER_BYTES>()?;
+    Some((kind, body))
+}
+
 /// Packs a large record, if that makes it smaller. It is in the module's second part.
 #[inline(never)]
 pub fn squeeze(bytes: Vec<u8>) -> Vec<u8> {

@@ -10,6 +10,7 @@ use crate::json::{Span, Value, Wanted};
 use crate::model::document;
 use crate::model::edit::Edit;
 use crate::model::insert::path_in_insert;
+use crate::model::path::Path;
 use crate::query::ast::{Columns, Field, Filter, Op};
 use crate::query::cell::Cell;
 use crate::query::column::{Column, retain};
@@ -66,6 +67,21 @@ pub struct Grid {
 }
 
 impl Grid {
+    /// So many rows without ids, of which the cells are put one by one.
+    pub fn of(columns: &Columns, rows: usize) -> Self {
+        let mut grid = Self { fields: columns.fields.clone(), ids: vec![None; rows], ..Self::default() };
+        grid.empty(0);
+        grid.filled = true;
+        grid
+    }
+
+    /// A cell of such a row.
+    pub fn put_cell(&mut self, slot: usize, column: usize, cell: Cell<'_>) {
+        if let Some(column) = self.columns.get_mut(column) {
+            column.put(slot, cell);
+        }
+    }
+
     /// Takes in the columns of a query. Says whether every row has to be put in again; each keeps its slot.
     pub fn want(&mut self, columns: &Columns) -> bool {
         if !self.has(columns) {
@@ -81,6 +97,12 @@ impl Grid {
             self.empty(known);
         }
         !self.filled
+    }
+
+    /// The fields of documents that have columns.
+    pub fn paths(&self) -> Vec<&Path> {
+        let paths = self.fields.iter().map(|field| if let Field::Path(path) = field { Some(path) } else { None });
+        paths.flatten().collect()
     }
 
     /// Whether the columns of a query are here.

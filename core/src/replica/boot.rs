@@ -19,7 +19,7 @@ use crate::store::segment::Block;
 use crate::store::state::State;
 
 /// Bytes of segments read at once: parallel gets are fastest, but their buffers should not pile up.
-const WAVE_BYTES: u64 = 4 * 1024 * 1024;
+const WAVE_BYTES: u64 = 1024 * 1024;
 
 /// A segment may be cleaned away between the directories and its read; then everything is read again, so often at
 /// the most.
@@ -30,7 +30,7 @@ const RELOADS_MAX: u32 = 5;
 pub struct Boot {
     pub(crate) summary: Summary,
     loading: Loading,
-    directories: Directories,
+    pub(crate) directories: Directories,
     /// The records of the directories.
     pub(crate) records: Vec<(u64, Vec<u8>)>,
     pub(crate) log: Vec<(u64, Vec<u8>)>,
@@ -38,6 +38,8 @@ pub struct Boot {
     pub(crate) wanted: Vec<u64>,
     /// Answers before the end.
     pub(crate) round: Option<Round>,
+    /// Segments that were read for a page, which is answered before they are taken in.
+    later: Vec<(Block, Vec<u8>)>,
     /// Something cannot be read, so nobody knows what it held.
     pub(crate) damaged: bool,
 }
@@ -139,29 +141,48 @@ impl Replica {
     }
 
     pub(crate) fn segments_loaded(&mut self, now: Now, mut boot: Boot, segments: Vec<(u64, Option<Vec<u8>>)>) {
+        for (block, bytes) in std::mem::take(&mut boot.later) {
+            self.take_in(&mut boot, &block, &bytes);
+        }
         for (key, bytes) in segments {
             let Some(bytes) = bytes else { return self.reload() };
-            let budget = self.config.memory_bytes;
-            match Block::unpack(&bytes).and_then(|block| boot.loading.take(&block, &bytes, budget).map(|()| block)) {
+            match Block::unpack(&bytes) {
                 Ok(block) => {
+                    let is_page = boot.round.as_ref().is_some_and(Round::is_page);
+                    if !is_page {
+                        self.take_in(&mut boot, &block, &bytes);
+                    }
                     if let Some(round) = &mut boot.round {
-                        round.take(key, block);
+                        round.take(key, block.clone());
+                    }
+                    if is_page {
+                        boot.later.push((block, bytes));
                     }
                 }
-                Err(error) => {
-                    self.set_aside(&error);
-                    // What it held of the server's is fetched again.
-                    boot.summary.cursor = None;
-                    self.maintenance.damaged = true;
-                    boot.damaged = true;
-                }
+                Err(error) => self.unread(&mut boot, &error),
             }
         }
-        if boot.wanted.is_empty() && boot.round.is_none() { self.opened(now, boot) } else { self.next_wave(boot) }
+        let is_done = boot.wanted.is_empty() && boot.round.is_none() && boot.later.is_empty();
+        if is_done { self.opened(now, boot) } else { self.next_wave(boot) }
+    }
+
+    fn take_in(&mut self, boot: &mut Boot, block: &Block, bytes: &[u8]) {
+        if let Err(error) = boot.loading.take(block, bytes, self.config.memory_bytes) {
+            self.unread(boot, &error);
+        }
+    }
+
+    fn unread(&mut self, boot: &mut Boot, error: &CoreError) {
+        self.set_aside(error);
+        // What it held of the server's is fetched again.
+        boot.summary.cursor = None;
+        self.maintenance.damaged = true;
+        boot.damaged = true;
     }
 
     fn opened(&mut self, now: Now, boot: Boot) {
         self.wanted_early = Vec::new();
+        self.wanted_pages = Vec::new();
         let reopened = self.maintenance.opened;
         let (state, errors) = boot.loading.finish(boot.summary);
         self.state = state;
@@ -170,6 +191,7 @@ impl Replica {
             self.set_aside(error);
         }
         self.maintenance.directories = boot.directories;
+        self.maintenance.summary_read();
         self.phase = Phase::Open;
         for (key, bytes) in boot.log {
             if key != self.state.last + 1 && key > self.state.last {

@@ -9,6 +9,7 @@ use crate::table::Table;
 impl Replica {
     /// Behind `db.sync.conflicts`: one by one as they stand, in the order of entity and time. Those that the server
     /// will drop for their age are among them.
+    #[inline(never)]
     pub fn conflicts_view(&self) -> Value {
         let mut all = Vec::new();
         let mut of_one: Vec<Known> = Vec::new();

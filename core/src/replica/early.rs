@@ -11,6 +11,7 @@ use crate::json;
 use crate::log::codec::raw_len;
 use crate::log::record::Record;
 use crate::replica::boot::Boot;
+use crate::replica::early_page::Page;
 use crate::replica::{Phase, Replica};
 use crate::store::directory::{about_entity, about_gone, may_hold};
 use crate::store::fold::fold;
@@ -28,19 +29,29 @@ const LOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 type Key = (CollectionName, EntityId);
 
 /// A round of answers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Round {
     asked: Vec<Key>,
+    /// A page, instead of rows.
+    page: Option<Page>,
     /// The segments that were read for it.
-    keys: Vec<u64>,
-    blocks: Vec<Block>,
+    blocks: Vec<(u64, Block)>,
 }
 
 impl Round {
+    /// The segments of a page are not read yet.
+    pub(super) fn of(page: Page) -> Self {
+        Self { page: Some(page), ..Self::default() }
+    }
+
     /// A segment that was asked for is here.
     pub(crate) fn take(&mut self, key: u64, block: Block) {
-        self.keys.push(key);
-        self.blocks.push(block);
+        self.blocks.push((key, block));
+    }
+
+    /// Whether its segments wait for the answer before they are taken in for the whole store.
+    pub(crate) fn is_page(&self) -> bool {
+        self.page.is_some()
     }
 }
 
@@ -60,13 +71,22 @@ impl Replica {
             boot.round = None;
             return None;
         }
-        // Where nothing is left to read, or much to fold, the open store is not far.
-        let pays = !boot.wanted.is_empty() && boot.log.iter().map(|(_, r)| raw_len(r)).sum::<usize>() <= LOG_BYTES_MAX;
-        if boot.round.is_none() && pays && !self.wanted_early.is_empty() {
+        if boot.round.is_none() && !self.wanted_early.is_empty() && pays(boot) {
             let asked = std::mem::take(&mut self.wanted_early);
-            boot.round = Some(Round { asked, keys: Vec::new(), blocks: Vec::new() });
+            boot.round = Some(Round { asked, ..Round::default() });
+        }
+        if boot.round.is_none() && !self.wanted_pages.is_empty() && self.whole {
+            boot.round = self.begin_page(boot);
         }
         let mut round = boot.round.take()?;
+        if let Some(page) = round.page.take() {
+            let keys = page.keys();
+            if round.blocks.len() < keys.len() {
+                return Some(read_next(boot, Round { page: Some(page), ..round }, keys));
+            }
+            self.answer_page(boot, &page, &round.blocks);
+            return None;
+        }
         let mut about: Vec<u32> = round.asked.iter().map(|(c, id)| about_entity(c.as_str(), id.as_str())).collect();
         let mut keys = missing(boot, &round, &about);
         if keys.is_empty() {
@@ -79,14 +99,10 @@ impl Replica {
                 return None;
             }
         }
-        if round.keys.len() + keys.len() > SEGMENTS_MAX {
+        if round.blocks.len() + keys.len() > SEGMENTS_MAX {
             return None;
         }
-        // The wave that reads them takes them in for the whole store as well.
-        boot.wanted.retain(|key| !keys.contains(key));
-        round.blocks.reserve(keys.len());
-        boot.round = Some(round);
-        Some(keys)
+        Some(read_next(boot, round, keys))
     }
 
     fn answer(&mut self, boot: &Boot, mut state: State, asked: &[Key]) {
@@ -102,17 +118,30 @@ impl Replica {
     }
 }
 
+/// The wave that reads them takes them in for the whole store as well.
+fn read_next(boot: &mut Boot, round: Round, keys: Vec<u64>) -> Vec<u64> {
+    boot.wanted.retain(|key| !keys.contains(key));
+    boot.round = Some(round);
+    keys
+}
+
+/// Where nothing is left to read, or much to fold, the open store is not far.
+pub(super) fn pays(boot: &Boot) -> bool {
+    !boot.wanted.is_empty() && boot.log.iter().map(|(_, r)| raw_len(r)).sum::<usize>() <= LOG_BYTES_MAX
+}
+
 /// The segments that may hold a row about any of these, and are not read yet.
 fn missing(boot: &Boot, round: &Round, about: &[u32]) -> Vec<u64> {
     let may = |record: &[u8]| about.iter().any(|hash| may_hold(record, *hash));
-    let records = boot.records.iter().filter(|(key, record)| !round.keys.contains(key) && may(record));
+    let records =
+        boot.records.iter().filter(|(key, record)| !round.blocks.iter().any(|(read, _)| read == key) && may(record));
     records.map(|(key, _)| *key).collect()
 }
 
 /// What the segments say.
 fn state_of(boot: &Boot, round: &Round) -> Option<State> {
     let mut loading = Loading::default();
-    for block in &round.blocks {
+    for (_, block) in &round.blocks {
         loading.take(block, &[], usize::MAX).ok()?;
     }
     let (state, errors) = loading.finish(boot.summary.clone());
@@ -132,7 +161,7 @@ fn gone_numbers(state: &State, asked: &[Key]) -> Vec<u32> {
 }
 
 /// Folds the log as the open does. Nothing, if a record of it cannot be read, or looks at more than its own entities.
-fn fold_log(state: &mut State, boot: &Boot) -> Option<()> {
+pub(super) fn fold_log(state: &mut State, boot: &Boot) -> Option<()> {
     for (key, bytes) in &boot.log {
         if *key <= state.last {
             continue;

@@ -7,6 +7,7 @@ use crate::log::record::{Record, Sealed, Sent};
 use crate::replica::lane::Job;
 use crate::replica::tabs::Message;
 use crate::replica::{Phase, Replica};
+use crate::store::asked;
 use crate::store::clean::{self, Amount, Directories};
 use crate::store::directory::Directory;
 use crate::store::seal::{self, Summary};
@@ -46,6 +47,10 @@ pub struct Maintenance {
     moved: (u64, u64),
     /// The state that needs no sweep, as far as anybody looked.
     looked: u64,
+    /// The fields that have columns, as the stored summary has them, once somebody looked; as the seal under way will.
+    asked: (Option<u64>, u64),
+    /// How many fields queries had looked at when somebody last looked at those.
+    fields: usize,
 }
 
 /// What came of a look at the store.
@@ -59,6 +64,11 @@ pub(crate) enum Look {
 }
 
 impl Maintenance {
+    /// The store was read: its summary says which fields have columns.
+    pub(crate) fn summary_read(&mut self) {
+        self.asked.0 = None;
+    }
+
     /// Seals in a row that the store did not carry out. One or two are another tab's appends in between.
     pub(crate) fn refusals(&self) -> u32 {
         self.refusals
@@ -113,7 +123,32 @@ impl Replica {
             self.start_job(StoreOp::Load, Job::SweepLook);
         } else if self.maintenance.sweep.is_some() || (!looked && self.is_sweep_due()) {
             self.next_slice();
+        } else {
+            self.add_columns(now);
         }
+    }
+
+    /// Writes segments again that have no columns yet for the fields that queries look at. Which these are is stored
+    /// first: who opens the store next does not begin anew.
+    #[inline(never)]
+    fn add_columns(&mut self, now: Now) {
+        let stored = *self.maintenance.asked.0.get_or_insert_with(|| asked::stamp(&self.state.asked));
+        let fields = self.watches.fields();
+        let count = fields.iter().map(|(_, paths)| paths.len()).sum();
+        if std::mem::replace(&mut self.maintenance.fields, count) != count {
+            for (collection, paths) in fields {
+                asked::ask(&mut self.state.asked, collection, &paths);
+            }
+        }
+        let stamp = asked::stamp(&self.state.asked);
+        let keys = clean::without_columns(&self.maintenance.directories, stamp);
+        if keys.is_empty() {
+            return;
+        }
+        if stored != stamp {
+            return self.start_seal(now);
+        }
+        self.start_job(StoreOp::ReadSegments { keys: keys.clone() }, Job::CleanRead { victims: keys });
     }
 
     fn is_sweep_due(&self) -> bool {
@@ -131,6 +166,7 @@ impl Replica {
         }
         let upto = self.state.last;
         let record = Record::Sealed(Sealed { upto }).encode();
+        self.maintenance.asked.1 = asked::stamp(&self.state.asked);
         let packed = seal::take_packed(&mut self.state);
         let directories = packed.iter().map(|packed| packed.directory).collect();
         let texts = self.state.texts.to_keep(&packed, self.config.memory_bytes);
@@ -189,6 +225,7 @@ impl Replica {
         texts: Vec<Vec<u8>>,
     ) {
         self.upkeep_works();
+        self.maintenance.asked.0 = Some(self.maintenance.asked.1);
         self.maintenance.is_sole = false;
         texts::stored(&mut self.state, texts, self.config.memory_bytes);
         self.maintenance.directories.extend(keys.into_iter().zip(directories));
@@ -239,10 +276,16 @@ impl Replica {
         let read = rows.len();
         let living = clean::survivors(&self.state, &self.maintenance.directories, &victims, rows);
         let stored = |directory: &Directory| directory.bytes;
-        let packed = pack(&living, &self.state.partial);
+        let packed = pack(&living, &self.state.partial, &self.state.asked);
         let before: u64 = victims.iter().filter_map(|key| self.maintenance.directories.get(key)).map(stored).sum();
         let after: u64 = packed.iter().map(|packed| packed.directory.bytes).sum();
-        if living.len() == read && after * 10 > before * 9 && packed.len() >= victims.len() {
+        let stamp = asked::stamp(&self.state.asked);
+        let has_columns = |key: &u64| self.maintenance.directories.get(key).is_none_or(|d| d.stamp == stamp);
+        if victims.iter().all(has_columns)
+            && living.len() == read
+            && after * 10 > before * 9
+            && packed.len() >= victims.len()
+        {
             // Nothing to gain here.
             return;
         }

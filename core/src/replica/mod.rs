@@ -19,6 +19,7 @@ pub mod conflicts;
 mod delta;
 pub mod draft;
 pub mod early;
+pub mod early_page;
 pub mod evict;
 pub mod fetch;
 pub mod fork;
@@ -30,6 +31,7 @@ mod local;
 pub mod maintain;
 pub mod metrics;
 pub mod op;
+pub mod page_plan;
 pub mod pull;
 pub mod push;
 pub mod query;
@@ -102,6 +104,8 @@ pub struct Replica {
     tokens: Token,
     /// Rows that the app waits for while the store is being read.
     wanted_early: Vec<(CollectionName, EntityId)>,
+    /// First pages, too.
+    wanted_pages: Vec<String>,
     changed: Vec<(CollectionName, bool, EntityId)>,
     wake_at_ms: Option<u64>,
     wishes: Vec<u64>,
@@ -151,6 +155,7 @@ impl Replica {
             out: Vec::new(),
             tokens: 0,
             wanted_early: Vec::new(),
+            wanted_pages: Vec::new(),
             changed: Vec::new(),
             wake_at_ms: None,
             wishes: Vec::new(),
@@ -187,7 +192,11 @@ impl Replica {
         self.schedule();
     }
 
+    /// What was unpacked to be read, once the code for that is there.
     pub(crate) fn pack_again(&mut self) {
+        if !self.whole {
+            return;
+        }
         texts::close(&mut self.state, self.config.memory_bytes);
     }
 
@@ -321,7 +330,7 @@ impl Replica {
         }
     }
 
-    fn schedule(&mut self) {
+    pub(crate) fn schedule(&mut self) {
         let Some(at) = self.wishes.iter().min().copied() else { return };
         if self.wake_at_ms != Some(at) {
             self.wake_at_ms = Some(at);

@@ -10,6 +10,7 @@ use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId};
 use crate::json;
 use crate::json::{Fields, Once, Value};
+use crate::model::path::Path;
 use crate::query::ast::Query;
 use crate::query::grid::{Doc, Grid, Row};
 use crate::query::kept::Kept;
@@ -17,7 +18,7 @@ use crate::replica::Replica;
 use crate::replica::rows::Plain;
 use crate::small::SmallMap;
 use crate::store::state::{Confirmed, Entity};
-use crate::store::texts::{self, visit};
+use crate::store::texts::visit;
 use crate::table::Table;
 use crate::view::Seen;
 
@@ -69,6 +70,11 @@ impl Watches {
     /// Whether somebody asked about a collection.
     pub(crate) fn asks_about(&self, collection: &CollectionName) -> bool {
         self.sheets.get(collection.as_str()).is_some()
+    }
+
+    /// The fields of documents that queries have looked at.
+    pub(crate) fn fields(&self) -> Vec<(&CollectionName, Vec<&Path>)> {
+        self.sheets.iter().map(|(collection, sheet)| (collection, sheet.grid.paths())).collect()
     }
 
     /// The rows are others now.
@@ -149,7 +155,7 @@ impl Replica {
     /// Brings the columns of a query up to date, and with them the queries that are kept.
     fn look(&mut self, query: &Query) {
         let name = &query.collection;
-        let Sheet { mut grid, mut changed } = self.watches.sheets.remove(name.as_str()).unwrap_or_default();
+        let Sheet { mut grid, changed } = self.watches.sheets.remove(name.as_str()).unwrap_or_default();
         let mut list = std::mem::take(&mut self.watches.list);
         let mut followers = about(&mut list, name);
         let view = View { replica: self, collection: name };
@@ -158,10 +164,8 @@ impl Replica {
         }
         if grid.is_filled() {
             let mut once = Once::default();
-            if self.state.texts.has_packed() {
-                changed.sort_by_cached_key(|id| texts::place(&self.state, name.as_str(), id.as_str()));
-            }
-            for id in &changed {
+            let order = self.in_order(name, &changed);
+            for id in order.iter().filter_map(|at| changed.get(*at)) {
                 followers.iter_mut().for_each(|kept| kept.before(&grid, id));
                 if !view.one(id, grid.shows_status(), &mut once, &mut |row| grid.put(row)) {
                     grid.remove(id);
@@ -175,6 +179,9 @@ impl Replica {
             grid.fill();
             let gone = |kept: &&mut &mut Kept| !grid.has(&kept.query.columns);
             followers.iter_mut().filter(gone).for_each(|kept| kept.look_again());
+            // Upkeep looks at the new columns, when nothing else is to do.
+            self.wish(0);
+            self.schedule();
         }
         self.watches.list = list;
         self.watches.sheets.insert(name.clone(), Sheet { grid, changed: Vec::new() });
@@ -182,9 +189,9 @@ impl Replica {
 }
 
 /// The rows of a collection as the app sees them.
-struct View<'a> {
-    replica: &'a Replica,
-    collection: &'a CollectionName,
+pub(super) struct View<'a> {
+    pub(super) replica: &'a Replica,
+    pub(super) collection: &'a CollectionName,
 }
 
 impl View<'_> {
@@ -226,7 +233,7 @@ impl View<'_> {
         });
     }
 
-    fn one(&self, id: &EntityId, status: bool, once: &mut Once, then: &mut dyn FnMut(&Row<'_>)) -> bool {
+    pub(super) fn one(&self, id: &EntityId, status: bool, once: &mut Once, then: &mut dyn FnMut(&Row<'_>)) -> bool {
         let entity = self.replica.state.entity(self.collection.as_str(), id.as_str());
         self.show((id, entity), status, once, then)
     }

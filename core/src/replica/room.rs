@@ -153,7 +153,7 @@ impl Replica {
         if search.victims.is_empty() {
             search.victims = std::mem::take(&mut search.mixed);
             search.going = std::mem::take(&mut search.mixed_going);
-            packed = pack(&search.staying, &self.state.partial);
+            packed = pack(&search.staying, &self.state.partial, &self.state.asked);
         }
         if search.victims.is_empty() {
             return self.no_room(now);

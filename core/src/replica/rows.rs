@@ -56,20 +56,23 @@ impl Replica {
 
     /// Rows in the order of `ids`. Those of one packed text are read one after the other.
     pub fn rows(&mut self, collection: &CollectionName, ids: &[EntityId]) -> Vec<Option<String>> {
-        if !self.state.texts.has_packed() {
-            return ids.iter().map(|id| self.row(collection, id)).collect();
-        }
-        let mut places: Vec<usize> = (0..ids.len()).collect();
-        let place = |at: &usize| ids.get(*at).map(|id| texts::place(&self.state, collection.as_str(), id.as_str()));
-        places.sort_by_cached_key(place);
+        let order = self.in_order(collection, ids);
         let mut rows: Vec<Option<String>> = ids.iter().map(|_| None).collect();
-        for at in places {
+        for at in order {
             if let (Some(row), Some(id)) = (rows.get_mut(at), ids.get(at)) {
                 *row = self.row(collection, id);
                 self.pack_again();
             }
         }
         rows
+    }
+
+    /// The places of ids, those of one packed text one after the other, once the code for that is there.
+    pub(crate) fn in_order(&self, collection: &CollectionName, ids: &[EntityId]) -> Vec<usize> {
+        if self.whole && self.state.texts.has_packed() {
+            return texts::in_order(&self.state, collection, ids);
+        }
+        (0..ids.len()).collect()
     }
 
     fn seen_row(&self, collection: &CollectionName, id: &EntityId) -> Option<String> {

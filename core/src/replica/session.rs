@@ -223,6 +223,14 @@ impl Replica {
 
     /// Stops every request; what they carried is asked again later.
     pub(crate) fn stop_network(&mut self, now: Now) {
+        // Before all of the code is there nothing is asked.
+        if self.whole {
+            self.stop_requests(now);
+        }
+    }
+
+    #[inline(never)]
+    fn stop_requests(&mut self, now: Now) {
         self.abort_push();
         self.abort_pull(now);
         self.abort_fetches();

@@ -47,6 +47,16 @@ pub fn is_due(state: &State, directories: &Directories, left: Amount) -> bool {
     (bytes > WORTH_BYTES && dead && rows > left.rows + left.rows / 8) || small > left.small + 4 * CLEAN_SEGMENTS_SLICE
 }
 
+/// Segments without the columns that `stamp` stands for, if so much is stored that a first page is worth them.
+pub fn without_columns(directories: &Directories, stamp: u64) -> Vec<u64> {
+    let bytes: u64 = directories.values().map(|d| d.bytes).sum();
+    if stamp == 0 || bytes < WORTH_BYTES {
+        return Vec::new();
+    }
+    let lacking = directories.iter().filter(|(_, directory)| directory.stamp != stamp);
+    lacking.map(|(key, _)| *key).take(CLEAN_SEGMENTS_SLICE).collect()
+}
+
 /// The next slice of a sweep: keys above `after`, oldest first.
 pub fn slice(directories: &Directories, after: u64, through: u64) -> Vec<u64> {
     let keys = directories.keys().copied().filter(|key| *key > after && *key <= through);

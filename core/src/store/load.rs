@@ -33,13 +33,30 @@ impl Loading {
     /// `corrupt`.
     pub fn take(&mut self, block: &Block, stored: &[u8], budget: usize) -> Result<(), CoreError> {
         let packed = self.state.texts.admit(block, stored, budget);
+        block.each(&mut |row| self.row(block, packed.as_ref(), &row))
+    }
+
+    /// Takes in some rows of a segment, by their places, in order.
+    ///
+    /// # Errors
+    /// `corrupt`.
+    pub fn take_rows(&mut self, block: &Block, rows: &[usize]) -> Result<(), CoreError> {
+        let mut rows = rows.iter().copied().peekable();
+        let mut place = 0;
         block.each(&mut |row| {
-            let read = match row.space {
-                Space::Entity => self.entity(block, packed.as_ref(), &row),
-                Space::Mutation => self.mutation(block, &row),
-            };
-            self.errors.extend(read.err());
+            if rows.next_if_eq(&place).is_some() {
+                self.row(block, None, &row);
+            }
+            place += 1;
         })
+    }
+
+    fn row(&mut self, block: &Block, packed: Option<&Arc<Packed>>, row: &Found<'_>) {
+        let read = match row.space {
+            Space::Entity => self.entity(block, packed, row),
+            Space::Mutation => self.mutation(block, row),
+        };
+        self.errors.extend(read.err());
     }
 
     /// The state at the last seal. Rows that cannot be read are returned beside it: they are set aside, not hidden.
@@ -75,6 +92,7 @@ impl Loading {
             partial_at: summary.partial_at,
             calls: summary.calls,
             adopted: summary.adopted,
+            asked: summary.asked,
             ..self.state
         };
         for (_, table) in state.entities.iter_mut() {

@@ -9,7 +9,9 @@
 //! The invariant: folding the same segments and the same log gives the same state in every tab.
 
 pub mod adopt;
+pub mod asked;
 pub mod clean;
+pub mod columns;
 pub mod commit;
 pub mod conflicts;
 pub mod directory;
@@ -19,6 +21,7 @@ pub mod fold;
 pub mod journal;
 pub mod load;
 pub mod local;
+pub mod project;
 pub mod seal;
 pub mod segment;
 pub mod state;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Hlc;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev};
-use crate::json::{self, Fields, JsonLimits, Once, Raw};
+use crate::json::{self, Fields, JsonLimits, Once, Raw, Value};
 use crate::limits::{SEAL_BYTES, SEAL_BYTES_FORCED, SEAL_RECORDS, SEAL_RECORDS_FORCED};
 use crate::log::codec;
 use crate::log::kept::{Partial, read_partial};
@@ -57,6 +57,9 @@ pub struct Summary {
     /// What was adopted.
     #[serde(default, skip_serializing_if = "SmallMap::is_empty")]
     pub adopted: SmallMap<ReplicaId, MutationId>,
+    /// The fields that have columns in segments.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub asked: Value,
 }
 
 /// An entity's row: everything but the document, which follows as it is.
@@ -89,6 +92,11 @@ impl EntityHead {
 /// What stands around nearly every mutation: it waits to be sent.
 const QUEUED: (&str, &str) = ("{\"Queued\":{\"m\":", ",\"tx\":null,\"status\":\"queued\",\"old\":false,\"acked\":0}}");
 
+/// The edit in a row that says no more than that it waits.
+pub(super) fn waiting_edit(row: &str) -> Option<&str> {
+    row.strip_prefix(QUEUED.0)?.strip_suffix(QUEUED.1)
+}
+
 impl MutationRow {
     /// The bytes of the edit.
     pub(crate) fn into_edit(self) -> Raw {
@@ -100,7 +108,7 @@ impl MutationRow {
     /// The mutation shares the text of the row.
     pub(crate) fn read(row: &Raw) -> Result<Self, CoreError> {
         let text = row.get();
-        if let Some(m) = text.strip_prefix(QUEUED.0).and_then(|rest| rest.strip_suffix(QUEUED.1)) {
+        if let Some(m) = waiting_edit(text) {
             return Ok(Self::Queued { m: row.within(m), tx: None, status: Status::Queued, old: false, acked: 0 });
         }
         for key in ["Queued", "Kept"] {
@@ -151,6 +159,7 @@ impl Summary {
             hlc: state.hlc,
             calls: state.calls.clone(),
             adopted: state.adopted.clone(),
+            asked: state.asked.clone(),
         }
     }
 
@@ -189,6 +198,7 @@ impl Summary {
             hlc: Hlc::read(fields.need("hlc")?)?,
             calls: fields.list("calls", Call::read)?,
             adopted,
+            asked: fields.get("asked").cloned().unwrap_or_default(),
         })
     }
 }
@@ -220,7 +230,7 @@ pub fn pack_some(state: &mut State, bytes_max: usize) -> bool {
     // Those of collections of which a part is kept share no segment with others.
     rows.sort_by_key(|row| (row.space, state.partial.contains_key(row.collection.as_str())));
     state.dirty.done = (entities, mutations);
-    state.dirty.packed.extend(pack(&rows, &state.partial));
+    state.dirty.packed.extend(pack(&rows, &state.partial, &state.asked));
     (entities, mutations) == (state.dirty.entities.len(), state.dirty.mutations.len())
 }
 

@@ -17,11 +17,13 @@ use std::sync::Arc;
 
 use crate::error::{Code, CoreError};
 use crate::io::NewSegment;
-use crate::json::{Meter, Packed as Lz4};
+use crate::json::{Meter, Packed as Lz4, Value};
 use crate::limits::SEGMENT_RAW_BYTES;
 use crate::log::codec;
 use crate::log::kept::Partial;
+use crate::store::asked;
 use crate::store::directory::Directory;
+use crate::store::project;
 
 const SEGMENT_OF_BYTES: u8 = 1;
 const SEGMENT: u8 = 4;
@@ -98,8 +100,9 @@ pub fn len(bytes: &[u8]) -> Option<usize> {
 
 /// Rows as segments, each with its directory record, none over the limit unless one row alone is. Entities and
 /// mutations share none: damage to what the server has must not take with it what it has not. Nor do collections of
-/// which a part is kept, `parts`, and others: whole segments of theirs are given up for room.
-pub fn pack(rows: &[Row], parts: &Partial) -> Vec<Packed> {
+/// which a part is kept, `parts`, and others: whole segments of theirs are given up for room. The fields that are
+/// `asked` for have columns.
+pub fn pack(rows: &[Row], parts: &Partial, asked: &Value) -> Vec<Packed> {
     let mut segments = Vec::new();
     let mut start = 0;
     let mut bytes = 0;
@@ -111,19 +114,19 @@ pub fn pack(rows: &[Row], parts: &Partial) -> Vec<Packed> {
         let other = kind != new;
         kind = new;
         if bytes > 0 && (other || bytes + size > SEGMENT_RAW_BYTES) {
-            segments.extend(rows.get(start..index).map(pack_one));
+            segments.extend(rows.get(start..index).map(|rows| pack_one(rows, asked)));
             start = index;
             bytes = 0;
         }
         bytes += size;
     }
     if bytes > 0 {
-        segments.extend(rows.get(start..).map(pack_one));
+        segments.extend(rows.get(start..).map(|rows| pack_one(rows, asked)));
     }
     segments
 }
 
-fn pack_one(rows: &[Row]) -> Packed {
+fn pack_one(rows: &[Row], asked: &Value) -> Packed {
     let mut raw = String::with_capacity(rows.iter().map(row_bytes).sum());
     for row in rows {
         let head = (row.space, row.body.is_none(), row.position);
@@ -135,14 +138,17 @@ fn pack_one(rows: &[Row]) -> Packed {
     body.extend_from_slice(&packed);
     let bytes = codec::encode(SEGMENT, &body);
     let positions = || rows.iter().map(|row| row.position);
+    let lowest = positions().min().unwrap_or_default();
+    let columns = if asked.is_null() { None } else { project::encode(rows, lowest, &asked::read(asked)) };
     let directory = Directory {
         rows: rows.len() as u64,
         bytes: bytes.len() as u64,
-        lowest: positions().min().unwrap_or_default(),
+        lowest,
         highest: positions().max().unwrap_or_default(),
+        stamp: asked::stamp(asked),
     };
     let about: Vec<u32> = rows.iter().map(|row| row.about).collect();
-    Packed { stored: NewSegment { bytes, directory: directory.encode(&about) }, directory }
+    Packed { stored: NewSegment { bytes, directory: directory.encode(&about, columns.as_deref()) }, directory }
 }
 
 /// About what a row adds to a segment before it is packed.
@@ -327,7 +333,7 @@ mod tests {
     fn rows_come_back_and_segments_stay_small() {
         let mut rows: Vec<Row> = (1..2_000).map(|id| row(id, 400)).collect();
         rows.push(Row { body: None, ..row(2_000, 0) });
-        let segments = pack(&rows, &Partial::new());
+        let segments = pack(&rows, &Partial::new(), &Value::Null);
         assert!(segments.len() > 4);
         let back: Vec<Row> = segments.iter().flat_map(|packed| unpack(&packed.stored.bytes).unwrap()).collect();
         assert_eq!(back, rows);
@@ -375,7 +381,7 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_is_noticed() {
-        let bytes = pack(&[row(1, 40)], &Partial::new()).remove(0).stored.bytes;
+        let bytes = pack(&[row(1, 40)], &Partial::new(), &Value::Null).remove(0).stored.bytes;
         for index in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[index] ^= 1;

@@ -73,6 +73,8 @@ pub struct State {
     pub unsealed: Unsealed,
     /// The memory that documents take.
     pub texts: Texts,
+    /// The fields that have columns in segments.
+    pub asked: Value,
 }
 
 /// A pull in progress.

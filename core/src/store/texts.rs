@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::ids::EntityId;
+use crate::ids::{CollectionName, EntityId};
 use crate::json::{Meter, Once, Packed, Raw};
 use crate::limits::{OPEN_TEXT_BYTES_MAX, OPEN_TEXT_BYTES_MIN};
 use crate::store::load::document;
@@ -182,8 +182,16 @@ pub fn visit<'a>(table: &'a Table<EntityId, Entity>, then: &mut dyn FnMut(&'a En
     packed.into_iter().for_each(|(_, _, id, entity)| then(id, entity));
 }
 
+/// The places of ids, those of which the documents lie in one packed text one after the other.
+#[inline(never)]
+pub fn in_order(state: &State, collection: &CollectionName, ids: &[EntityId]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..ids.len()).collect();
+    places.sort_by_cached_key(|at| ids.get(*at).map(|id| place(state, collection.as_str(), id.as_str())));
+    places
+}
+
 /// Where the document of an entity lies: those of one packed text stand together in this order.
-pub fn place(state: &State, collection: &str, id: &str) -> (usize, u32) {
+fn place(state: &State, collection: &str, id: &str) -> (usize, u32) {
     let confirmed = state.entity(collection, id).and_then(|entity| entity.confirmed.as_ref());
     let packed = confirmed.and_then(|row| Some((row.doc.block()?, row.doc.place())));
     packed.map_or((0, 0), |(block, place)| (Arc::as_ptr(block) as usize, place))

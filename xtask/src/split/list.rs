@@ -2,7 +2,7 @@
 //! done about a field that two have changed, and local fields and collections kept in part, which few apps have.
 
 /// Paths of functions, types and modules of `core`.
-pub const MOVED: [&str; 54] = [
+pub const MOVED: [&str; 64] = [
     "alloc::rc::Rc<wasm_bindgen::__rt::WasmRefCell<tidewire::client::Client>>::drop_slow",
     "engine::Engine::command",
     "engine::Engine::export",
@@ -21,8 +21,11 @@ pub const MOVED: [&str; 54] = [
     "queue::batch::next",
     "replica::Replica::advance_maintenance",
     "replica::Replica::advance_network",
+    "replica::Replica::answer_page",
+    "replica::Replica::begin_page",
     "replica::Replica::block",
     "replica::Replica::change_local",
+    "replica::Replica::conflicts_view",
     "replica::Replica::delete_local",
     "replica::Replica::divide",
     "replica::Replica::divide_insert",
@@ -40,6 +43,7 @@ pub const MOVED: [&str; 54] = [
     "replica::Replica::report",
     "replica::Replica::room_records",
     "replica::Replica::start_seal",
+    "replica::Replica::stop_requests",
     "replica::Replica::store_replaced",
     "replica::Replica::tell_uses",
     "replica::Replica::touch_everything",
@@ -47,6 +51,9 @@ pub const MOVED: [&str; 54] = [
     "replica::Replica::with_cache",
     "replica::Replica::with_local_inverse",
     "replica::verify::",
+    "replica::page_plan::",
+    "store::asked::",
+    "store::columns::",
     "store::commit::adopt_one",
     "store::conflicts::blind",
     "store::conflicts::target",
@@ -57,4 +64,7 @@ pub const MOVED: [&str; 54] = [
     "store::fold::forget_all_but",
     "store::journal::requeue",
     "store::local::",
+    "store::project::",
+    "store::texts::close_oldest",
+    "store::texts::in_order",
 ];
