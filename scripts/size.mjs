@@ -19,6 +19,8 @@ const LATER = [
   ["wasm-inline", NEVER, "instead of the .wasm files"],
   ["tidewire-more", BEHIND, "by every app, when the database is open; syncing begins with it"],
   ["assets/conflict-", SOME, "where conflicts are looked at, or a function decides"],
+  ["assets/adopt-", SOME, "where somebody signs in"],
+  ["assets/memory-", SOME, "where there is no IndexedDB"],
   ["assets/peer-", SOME, "where `backend` is given"],
   ["assets/vault-", SOME, "where `encrypt` is given"],
   ["assets/sensitive-", SOME, "where a collection has `sensitive` fields"],

@@ -93,8 +93,10 @@ export class LazyConflicts {
   ) {}
 
   load(): Promise<ConflictBook> {
-    this.#loading ??= import("./conflict-book.js")
-      .then((module) => (this.#book = new module.ConflictBook(this.session, this.target)))
+    // What it asks the module is in its second part; that the store does not open is told by the values.
+    const whole = (): Promise<void> => this.session.whenWhole().catch(() => undefined);
+    this.#loading ??= Promise.all([import("./conflict-book.js"), whole()])
+      .then(([module]) => (this.#book = new module.ConflictBook(this.session, this.target)))
       .catch((error: unknown) => {
         this.#loading = undefined;
         throw toTidewireError(error);

@@ -1,7 +1,7 @@
 /** Events: what happened, for those who want to know as it happens. State belongs to the live values, not here. */
 import { guarded } from "./errors.js";
 import type { Json } from "./json.js";
-import type { MutationName, WireError } from "./wasm/wire.js";
+import type { EarlyEvent, MutationName, WireError } from "./wasm/wire.js";
 
 /** A value that lost against another. `path` is a JSON Pointer. */
 export interface Overwritten {
@@ -56,7 +56,7 @@ type AllEvents = DbEvents & OwnEvents;
 export type WireEvent =
   | { type: "changed"; collection: string; ids: string[]; origin: "local" | "remote" }
   | { type: "loaded"; collection: string }
-  | { type: "row"; collection: string; id: string; row: string | null }
+  | EarlyEvent
   | { type: "status" }
   | { type: "queue" }
   | { type: "health" }

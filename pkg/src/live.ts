@@ -31,6 +31,8 @@ export interface Recipe<T> {
   readonly topics: readonly string[];
   /** `watched`: it will be asked again at each change. */
   compute(watched: boolean): T;
+  /** The value while the store opens, if it is known before. */
+  early?(signal?: AbortSignal): Promise<{ readonly value: T } | undefined>;
   /** Nobody watches it any more. */
   release?(): void;
   /** Whether a new value is the old one; then the old object stays. */
@@ -117,9 +119,10 @@ export class Source<T> {
   }
 
   async get(signal?: AbortSignal): Promise<T> {
-    await this.host.whenOpen(signal);
+    const early = this.host.ready ? undefined : await this.recipe.early?.(signal);
+    await (early ?? this.host.whenOpen(signal));
     if (signal?.aborted === true) throw abortedError(signal);
-    return this.current();
+    return early === undefined ? this.current() : early.value;
   }
 
   watch(
@@ -133,6 +136,7 @@ export class Source<T> {
     if (this.#watchers.size === 0) this.host.attach(this as Source<unknown>);
     this.#watchers.add(watcher);
     this.host.start();
+    if (!this.host.ready) void this.#hurry();
     if (flush === "sync") this.deliver("sync");
     else this.host.schedule(this as Source<unknown>);
     return () => {
@@ -164,6 +168,16 @@ export class Source<T> {
         guarded(() => watcher.changed(value as T));
       }
     }
+  }
+
+  /** Tells what is known before the store is open; the open store is asked all the same. */
+  async #hurry(): Promise<void> {
+    // That the store does not open is told otherwise.
+    const early = await this.recipe.early?.().catch(() => undefined);
+    if (early === undefined || this.#known || this.host.ready) return;
+    this.#value = early.value;
+    this.#known = true;
+    this.deliver();
   }
 
   #compute(watched: boolean): void {

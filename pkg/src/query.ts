@@ -196,6 +196,10 @@ export class CollectionQuery<T, R extends { readonly id: string }, N> implements
         rows = rowsSource<R>(session, question);
         return Object.freeze({ rows: rows.current(watched), status: loadState(session, name) });
       },
+      early: async () => {
+        const found = await rowsSource<R>(session, question).recipe.early?.();
+        return found && { value: Object.freeze({ rows: found.value, status: loadState(session, name) }) };
+      },
       same: (old, fresh) => old.rows === fresh.rows && old.status === fresh.status,
       release: () => rows?.release(),
     });

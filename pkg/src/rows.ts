@@ -64,7 +64,8 @@ export class RowCache {
 
   /** A row that is known before the store is open. */
   early(collection: string, id: string, text: string): AnyRow {
-    return this.#keep(collection, id, JSON.parse(text) as AnyRow, undefined);
+    const known = this.#collection(collection).get(id)?.ref.deref();
+    return this.#keep(collection, id, JSON.parse(text) as AnyRow, known);
   }
 
   /** Several rows in the order of their ids; `undefined` where there is none. */

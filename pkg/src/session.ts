@@ -350,11 +350,11 @@ export class Session implements SourceHost {
         touched.add(topics.status).add(topics.queue);
         return;
       case "row":
-        return void later.push(() => this.early.answer(event.collection, event.id, event.row));
+      case "page":
+        return void later.push(() => this.early.hear(event));
       case "queue":
       case "health":
-        touched.add(event.type);
-        return;
+        return void touched.add(event.type);
       case "durable":
         touched.add(topics.queue);
         later.push(() => (this.writes.durable(event.write, event.count), from.client.keep()));

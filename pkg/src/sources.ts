@@ -1,4 +1,5 @@
 /** The live values behind queries: rows, pages and what is made of rows. Queries that ask the same share one. */
+import type { EarlyPage } from "./early.js";
 import { canonicalJson, type Json } from "./json.js";
 import { Join } from "./joins.js";
 import { Kept } from "./kept.js";
@@ -30,17 +31,14 @@ export interface Question {
 
 /** The rows. */
 export function rowsSource<R>(session: Session, question: Question): Source<readonly R[]> {
-  const make = (kept: Kept<AnyRow>, join: Join, watched: boolean): readonly AnyRow[] =>
-    join.of(kept.read(watched).items, watched);
+  const make = ({ items }: EarlyPage, join: Join, watched: boolean): readonly AnyRow[] => join.of(items, watched);
   return source("rows", session, question, make, sameItems);
 }
 
 /** One page of the rows. */
 export function pageSource<R>(session: Session, question: Question): Source<Page<R>> {
-  const make = (kept: Kept<AnyRow>, join: Join, watched: boolean): Page<AnyRow> => {
-    const { items, total, next } = kept.read(watched);
-    return Object.freeze({ rows: join.of(items, watched), total, ...(next === undefined ? {} : { next }) });
-  };
+  const make = ({ items, total, next }: EarlyPage, join: Join, watched: boolean): Page<AnyRow> =>
+    Object.freeze({ rows: join.of(items, watched), total, ...(next === undefined ? {} : { next }) });
   const same = (old: Page<AnyRow>, fresh: Page<AnyRow>): boolean =>
     old.next === fresh.next && old.total === fresh.total && sameItems(old.rows, fresh.rows);
   return source("page", session, question, make, same);
@@ -94,15 +92,20 @@ function source<T>(
   what: string,
   session: Session,
   { request, includes }: Question,
-  make: (kept: Kept<AnyRow>, join: Join, watched: boolean) => unknown,
+  make: (answer: EarlyPage, join: Join, watched: boolean) => unknown,
   same: (old: never, fresh: never) => boolean,
 ): Source<T> {
   const kept = new Kept<AnyRow>(session, request, (ids) => session.rows.list(request.c, ids as readonly string[]));
   const join = new Join(session, includes);
+  const early = async (signal?: AbortSignal): Promise<{ readonly value: T } | undefined> => {
+    const page = await session.early.page(request, signal);
+    return page && { value: make(page, join, false) as T };
+  };
   return session.source<T>({
     key: `${what}/${textOf([request, includes.map(({ name }) => name)])}`,
     topics: [topics.collection(request.c), ...join.topics],
-    compute: (watched) => make(kept, join, watched) as T,
+    compute: (watched) => make(kept.read(watched), join, watched) as T,
+    ...(request.limit !== undefined && includes.length === 0 && { early }),
     same: same as (old: T, fresh: T) => boolean,
     release: () => {
       kept.release();

@@ -2,8 +2,8 @@
  * Users: each has a store of their own, named after the database and the user. What is queued there is pushed only
  * while that user is signed in, and waits as long as somebody else is.
  */
-import { adopt, type Adopt } from "./adopt.js";
-import { TidewireError } from "./errors.js";
+import type { Adopt } from "./adopt.js";
+import { TidewireError, toTidewireError } from "./errors.js";
 import type { Session } from "./session.js";
 import type { QueueView } from "./status.js";
 import type { WireClient } from "./wasm/wire.js";
@@ -45,6 +45,24 @@ export async function signIn(
   }
   const close = (client: WireClient): Promise<void> => client.close();
   return { pending: await session.switchTo(user, close, () => adopt(session, user, choice)) };
+}
+
+/** Its code is loaded here: few sign in with something to move. */
+async function adopt(session: Session, user: string, choice: Adopt): Promise<number> {
+  try {
+    const adoption = await import("./adopt.js");
+    return await adoption.adopt(session, user, choice);
+  } catch (thrown) {
+    notMoved(session, thrown);
+    return 0;
+  }
+}
+
+/** The user is signed in all the same, and nothing is lost. */
+export function notMoved(session: Session, thrown: unknown): void {
+  const { code } = toTidewireError(thrown);
+  const message = "What was written before signing in could not be moved yet; the next signIn() tries again.";
+  session.events.emit("watchdog", { code, message });
 }
 
 /** Goes on with the store of whoever has not signed in. `done` waits until the server has decided everything. */

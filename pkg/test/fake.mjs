@@ -213,7 +213,7 @@ export class FakeClient {
     return row === undefined ? undefined : JSON.stringify(row);
   }
 
-  want() {}
+  want = (...what) => void (this.wants ??= []).push(what);
 
   rows(collection, ids) {
     this.calls.rows += 1;

@@ -30,6 +30,10 @@ class Told {
     return row && JSON.stringify({ id, $rev: 1, ...row });
   }
 
+  want(collection, id) {
+    this.ask("want", id);
+  }
+
   write(request, lines) {
     this.ask("write", JSON.parse(request), lines);
     return JSON.stringify({ write: (this.writes += 1), count: JSON.parse(request).ops.length });

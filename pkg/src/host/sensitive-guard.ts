@@ -15,7 +15,7 @@
  */
 import { isTrap } from "../errors.js";
 import type { AnyRow } from "../rows.js";
-import type { MutationName, WireClient, WireHost } from "../wasm/wire.js";
+import type { MutationName, WireClient, WireHost, WireQuery } from "../wasm/wire.js";
 import { asksFor, editsSecret, isAsNew, isCut, isNow, pausedByApp, queueOf, statusOf } from "./sensitive-reads.js";
 import { wholeRow, withValues, type Entry, type Row, type Said, type Verdict } from "./sensitive-reads.js";
 import { Deletes } from "./sensitive-undo.js";
@@ -122,7 +122,7 @@ export class Guard implements WireClient {
 
   want(collection: string, id: string): void {
     // What is not stored is put in when both are open.
-    if (!this.fields.has(collection)) this.#main.want(collection, id);
+    if (!this.fields.has(collection || (JSON.parse(id) as WireQuery).c)) this.#main.want(collection, id);
   }
 
   rows(collection: string, ids: string): string {

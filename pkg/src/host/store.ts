@@ -2,7 +2,7 @@
 import { TidewireError } from "../errors.js";
 import { databaseName } from "./connection.js";
 import { IndexedDb } from "./indexeddb.js";
-import { Memory } from "./memory.js";
+import type { Memory } from "./memory.js";
 import { Failure } from "./request.js";
 import type { Encrypt } from "./vault-key.js";
 
@@ -101,7 +101,9 @@ export function forgetMemory(name: string): void {
   memories.delete(name);
 }
 
-function memory(name: string): Memory {
+/** Its code is loaded here: nearly every page has IndexedDB. */
+async function memory(name: string): Promise<Memory> {
+  const { Memory } = await import("./memory.js");
   const store = memories.get(name) ?? new Memory();
   memories.set(name, store);
   return store;

@@ -12,7 +12,10 @@ export interface WireClient {
   write(request: string, lines: string): string;
   undo(write: number): string;
   row(collection: string, id: string): string | undefined;
-  /** Asks for a row while the store opens; an event `row` brings it, if that is sooner. */
+  /**
+   * Asks for a row while the store opens; an event `row` brings it, if that is sooner. Without a collection, for the
+   * first rows of the query that `id` is; an event `page` brings them.
+   */
   want(collection: string, id: string): void;
   rows(collection: string, ids: string): string;
   query(request: string): string;
@@ -127,6 +130,27 @@ export interface WireAnswer {
   readonly total?: number;
   readonly next?: string;
 }
+
+/** A row that is known before the store is open. */
+export interface WireRow {
+  readonly type: "row";
+  readonly collection: string;
+  readonly id: string;
+  readonly row: string | null;
+}
+
+/** The first rows of a query, known before the store is open: what an answer says, and the texts of its rows. */
+export interface WirePage {
+  readonly type: "page";
+  readonly query: string;
+  readonly items: readonly string[];
+  readonly rows: readonly string[];
+  readonly total: number;
+  readonly next?: string;
+}
+
+/** What is known early. */
+export type EarlyEvent = WireRow | WirePage;
 
 /** One field of an entity that met a concurrent write, as `view("conflicts")` gives it. */
 export interface WireConflict {
