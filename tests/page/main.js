@@ -73,6 +73,13 @@ const peer = settings.rest ? { backend: restBackend(settings.url, settings.rest)
 tw.db = openDb({ name: settings.name, ...peer, auth, collections, ...settings.options, ...keys });
 // A row that is asked for with the first breath, and whether the store was open when it came.
 const asked = sessionStorage.getItem("early");
+tw.firstPage = (db) => db.todos.where({ n: { gt: 100 } }).orderBy("n", "desc").limit(3);
+if (sessionStorage.getItem("earlyPage")) {
+  const page = tw.firstPage(tw.db);
+  let watched;
+  page.subscribe((rows) => (watched ??= rows.map(({ title }) => title)), { flush: "sync" });
+  tw.earlyPage = page.get().then((rows) => ({ rows, open: tw.db.todos.peek("todo-1") !== undefined, watched }));
+}
 if (asked) tw.early = tw.db.todos.get(asked).then((row) => ({ row, open: tw.db.todos.peek(asked) !== undefined }));
 for (const type of EVENTS) tw.db.on(type, (event) => tw.events.push({ type, ...event }));
 tw.db.sync.status.subscribe((status) => tw.states.push(status.state + (status.reason ? `:${status.reason}` : "")));

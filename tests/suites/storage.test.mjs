@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe } from "node:test";
 
 import { scenario, useStack } from "../lib/stack.mjs";
-import { countOf } from "../lib/stored.mjs";
+import { columnsInAll, countOf } from "../lib/stored.mjs";
 
 /** Waits until a write of a new row is durable, and says what the log, read by the test itself, holds. */
 async function insertAndReadLog(title) {
@@ -180,6 +180,33 @@ describe("storage", () => {
       return { title, status: $sync.status, open, same: row === db.todos.peek("todo-4711") };
     });
     assert.deepEqual(outcome, { title: "patched", status: "pending", open: false, same: true });
+  });
+
+  scenario(stack, "a first page is answered before the store is read, and stays the same", async (world) => {
+    const device = await calmDevice(world);
+    await device.run(async () => {
+      const note = () => Array.from({ length: 30 }, () => Math.random().toString(36)).join(" ");
+      const todo = (_, i) => ({ id: `todo-${i}`, title: `todo ${i}`, n: i, note: note() });
+      const todos = Array.from({ length: 15_000 }, todo);
+      await window.tw.db.todos.insertMany(todos);
+    });
+    await device.until("rows in segments", countOf, "segs");
+    await device.run(async () => void (await window.tw.firstPage(window.tw.db).get()));
+    await device.until("columns in all of them", columnsInAll);
+    await device.run(async () => {
+      await window.tw.db.todos.update("todo-14998", { title: "patched" });
+      sessionStorage.setItem("earlyPage", "yes");
+    });
+    await device.reload();
+    const outcome = await device.run(async () => {
+      const { db, earlyPage, firstPage } = window.tw;
+      const { rows, open, watched } = await earlyPage;
+      await db.todos.getMany([]);
+      const now = firstPage(db).peek();
+      return { titles: rows.map((row) => row.title), open, watched, same: rows.every((row, i) => row === now[i]) };
+    });
+    const titles = ["todo 14999", "patched", "todo 14997"];
+    assert.deepEqual(outcome, { titles, open: false, watched: titles, same: true });
   });
 
   for (const [store, sealed] of /** @type {const} */ ([
