@@ -131,7 +131,7 @@ function upkeepOf(db, name) {
   };
 }
 
-/** The idle work of the store is done when its log is short and has stayed the same for a while. */
+/** The idle work of the store is done when log and segments have stayed the same for a while. */
 async function sealed(name) {
   const found = (await indexedDB.databases()).find((one) => one.name.includes(name));
   if (found === undefined) return;
@@ -140,16 +140,16 @@ async function sealed(name) {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
-  const count = () =>
+  const keys = (store) =>
     new Promise((resolve, reject) => {
-      const request = database.transaction("log").objectStore("log").count();
+      const request = database.transaction(store).objectStore(store).getAllKeys();
       request.onsuccess = () => resolve(request.result);
       request.onerror = () => reject(request.error);
     });
-  let last = -1;
+  let last = "";
   let same = 0;
   for (const until = performance.now() + 30_000; performance.now() < until && same < 5;) {
-    const now = await count();
+    const now = `${await keys("log")} ${await keys("segs")}`;
     same = now === last ? same + 1 : 0;
     last = now;
     await new Promise((resolve) => setTimeout(resolve, 200));
