@@ -226,9 +226,8 @@ fn first_pages_are_answered_before_everything_is_read() {
     assert!(!early_page(&disk, &json!({"c": "deals", "orderBy": [["/f", "asc"]]})));
 }
 
-#[test]
-fn columns_are_added_to_segments_that_have_none() {
-    let mut world = world::world();
+/// A tab with rows in many segments.
+fn filled(world: &mut World) -> usize {
     let tab = world.device();
     let mut state = 1_u64;
     let mut noise = || {
@@ -240,16 +239,46 @@ fn columns_are_added_to_segments_that_have_none() {
         world.write(tab, insert(&format!("e{n}"), json!({"f": n * 37 % 120, "g": n % 3, "text": text})));
     }
     world.run(10_000);
+    let disk = &world.disks[world.tabs[tab].profile];
+    assert!(disk.segments.len() > 10, "{} segments", disk.segments.len());
+    tab
+}
+
+#[test]
+fn columns_are_added_to_segments_that_have_none() {
+    let mut world = world::world();
+    let tab = filled(&mut world);
     let profile = world.tabs[tab].profile;
-    let before = world.disks[profile].clone();
-    assert!(before.segments.len() > 10, "{} segments", before.segments.len());
-    assert_eq!(check_pages(&before), 0);
+    assert_eq!(check_pages(&world.disks[profile]), 0);
     ask(&mut world, &[tab]);
     world.run(5_000);
     assert_eq!(check_pages(&world.disks[profile]), queries().len());
     let written = world.disks[profile].clone();
     world.run(5_000);
     assert_eq!(world.disks[profile].segments, written.segments, "once is enough");
+}
+
+#[test]
+fn who_leads_next_keeps_the_columns_of_the_one_before() {
+    let mut world = world::world();
+    let tab = filled(&mut world);
+    let profile = world.tabs[tab].profile;
+    let other = world.tab(profile);
+    world.run(1_000);
+    ask(&mut world, &[tab]);
+    world.run(5_000);
+    let written = world.disks[profile].clone();
+    assert_eq!(check_pages(&written), queries().len());
+    world.kill(tab);
+    // It looks at a field of its own that has columns already.
+    world.tabs[other].engine.query(&queries()[0].to_string()).unwrap();
+    world.run(60_000);
+    assert_eq!(world.view(other, "status")["leader"], true);
+    world.write(other, set("e1", "/f", 7));
+    world.run(60_000);
+    assert_eq!(check_pages(&world.disks[profile]), queries().len());
+    let same = written.segments.iter().filter(|(key, bytes)| world.disks[profile].segments.get(key) == Some(bytes));
+    assert_eq!(same.count(), written.segments.len(), "nothing is written again");
 }
 
 #[test]
