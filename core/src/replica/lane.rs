@@ -229,8 +229,8 @@ impl Replica {
                 self.cleaned(&victims, &keys, directories);
             }
             (Job::CleanWrite { .. }, StoreReply::Refused) => self.sweep_refused(now),
-            (Job::SweepLook, StoreReply::Loaded { fence, directories, log, .. }) => {
-                self.looked(now, fence, &directories, log);
+            (Job::SweepLook, StoreReply::Loaded { state, fence, directories, log }) => {
+                self.looked(now, state.as_deref(), (fence, &directories, log));
             }
             (job @ (Job::RoomLook | Job::RoomRead | Job::RoomWrite), reply) => self.room_done(now, &job, reply),
             (Job::Erase, StoreReply::Erased) => self.erased(),

@@ -53,6 +53,9 @@ pub struct Maintenance {
     fields: usize,
 }
 
+/// What a look at the store found: the fence, directories and the log.
+type Found<'a> = (u64, &'a [(u64, Vec<u8>)], Vec<(u64, Vec<u8>)>);
+
 /// What came of a look at the store.
 pub(crate) enum Look {
     /// Where its segments are is known.
@@ -331,8 +334,18 @@ impl Replica {
         Look::Whole
     }
 
+    /// Another tab may have written columns of fields that nobody looked at here: they are kept.
+    fn learn_asked(&mut self, summary: Option<&[u8]>) {
+        let Some(Ok(summary)) = summary.map(Summary::decode) else { return };
+        self.maintenance.asked.0 = Some(asked::stamp(&summary.asked));
+        for (collection, paths) in asked::read(&summary.asked).iter() {
+            asked::ask(&mut self.state.asked, collection, &paths.iter().collect::<Vec<_>>());
+        }
+    }
+
     /// Before a sweep: which segments there are.
-    pub(crate) fn looked(&mut self, now: Now, fence: u64, directories: &[(u64, Vec<u8>)], log: Vec<(u64, Vec<u8>)>) {
+    pub(crate) fn looked(&mut self, now: Now, summary: Option<&[u8]>, (fence, directories, log): Found<'_>) {
+        self.learn_asked(summary);
         if let Look::Other = self.look_at_store(now, fence, directories, log) {
             self.check_store();
         }
