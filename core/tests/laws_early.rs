@@ -224,6 +224,8 @@ fn first_pages_are_answered_before_everything_is_read() {
     // A query that nobody asked before has no columns.
     assert!(!early_page(&disk, &json!({"c": "deals", "orderBy": [["/text", "asc"]], "limit": 3})));
     assert!(!early_page(&disk, &json!({"c": "deals", "orderBy": [["/f", "asc"]]})));
+    assert!(!early_page(&disk, &json!({"c": "deals", "limit": 3})));
+    assert!(!early_page(&disk, &json!({"c": "people", "limit": 3})));
 }
 
 /// A tab with rows in many segments.

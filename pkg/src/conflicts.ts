@@ -93,10 +93,8 @@ export class LazyConflicts {
   ) {}
 
   load(): Promise<ConflictBook> {
-    // What it asks the module is in its second part; that the store does not open is told by the values.
-    const whole = (): Promise<void> => this.session.whenWhole().catch(() => undefined);
-    this.#loading ??= Promise.all([import("./conflict-book.js"), whole()])
-      .then(([module]) => (this.#book = new module.ConflictBook(this.session, this.target)))
+    this.#loading ??= import("./conflict-book.js")
+      .then((module) => (this.#book = new module.ConflictBook(this.session, this.target)))
       .catch((error: unknown) => {
         this.#loading = undefined;
         throw toTidewireError(error);

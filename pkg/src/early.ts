@@ -18,6 +18,8 @@ export interface EarlyPage {
   readonly items: readonly AnyRow[];
   readonly total: number;
   readonly next?: string | undefined;
+  /** Whether the first full pull of the collection is done. */
+  readonly loaded: boolean;
 }
 
 /** What this needs of a session. */
@@ -55,7 +57,9 @@ export class EarlyRows {
   async during(opening: Promise<unknown>, client: WireClient): Promise<void> {
     this.#client = client;
     for (const { collection, id } of this.#asked) client.want(collection, id);
-    await opening.finally(() => (this.#client = undefined));
+    await opening.finally(() => {
+      if (this.#client === client) this.#client = undefined;
+    });
   }
 
   /** The engine knows a row (null: that there is none), or a page. */
@@ -66,10 +70,10 @@ export class EarlyRows {
       this.#answer(collection, id, () => ({ row: text === null ? undefined : rows.early(collection, id, text) }));
       return;
     }
-    const { query, items, total, next } = event;
+    const { query, items, total, next, loaded } = event;
     const { c } = JSON.parse(query) as WireQuery;
     const row = (id: string, at: number): AnyRow => rows.early(c, id, event.rows[at] as string);
-    this.#answer("", query, () => ({ items: Object.freeze(items.map(row)), total, next }));
+    this.#answer("", query, () => ({ items: Object.freeze(items.map(row)), total, next, loaded }));
   }
 
   #ask<T>(collection: string, id: string, signal?: AbortSignal): Promise<T | undefined> {

@@ -29,15 +29,23 @@ export interface Question {
   readonly includes: readonly Include[];
 }
 
+/** What is made into a value. */
+type Answer = Pick<EarlyPage, "items" | "total" | "next">;
+
+/** Whether it may be answered before the store is open. */
+export function isFirstPage({ request, includes }: Question): boolean {
+  return request.limit !== undefined && includes.length === 0;
+}
+
 /** The rows. */
 export function rowsSource<R>(session: Session, question: Question): Source<readonly R[]> {
-  const make = ({ items }: EarlyPage, join: Join, watched: boolean): readonly AnyRow[] => join.of(items, watched);
+  const make = ({ items }: Answer, join: Join, watched: boolean): readonly AnyRow[] => join.of(items, watched);
   return source("rows", session, question, make, sameItems);
 }
 
 /** One page of the rows. */
 export function pageSource<R>(session: Session, question: Question): Source<Page<R>> {
-  const make = ({ items, total, next }: EarlyPage, join: Join, watched: boolean): Page<AnyRow> =>
+  const make = ({ items, total, next }: Answer, join: Join, watched: boolean): Page<AnyRow> =>
     Object.freeze({ rows: join.of(items, watched), total, ...(next === undefined ? {} : { next }) });
   const same = (old: Page<AnyRow>, fresh: Page<AnyRow>): boolean =>
     old.next === fresh.next && old.total === fresh.total && sameItems(old.rows, fresh.rows);
@@ -92,7 +100,7 @@ function source<T>(
   what: string,
   session: Session,
   { request, includes }: Question,
-  make: (answer: EarlyPage, join: Join, watched: boolean) => unknown,
+  make: (answer: Answer, join: Join, watched: boolean) => unknown,
   same: (old: never, fresh: never) => boolean,
 ): Source<T> {
   const kept = new Kept<AnyRow>(session, request, (ids) => session.rows.list(request.c, ids as readonly string[]));
@@ -105,7 +113,7 @@ function source<T>(
     key: `${what}/${textOf([request, includes.map(({ name }) => name)])}`,
     topics: [topics.collection(request.c), ...join.topics],
     compute: (watched) => make(kept.read(watched), join, watched) as T,
-    ...(request.limit !== undefined && includes.length === 0 && { early }),
+    ...(isFirstPage({ request, includes }) && { early }),
     same: same as (old: T, fresh: T) => boolean,
     release: () => {
       kept.release();

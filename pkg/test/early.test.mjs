@@ -1,6 +1,7 @@
 /** First pages that are known before the store is open. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SOURCE } from "../dist/query.js";
 import { settled } from "./fake.mjs";
 import { guarded } from "./guarded.mjs";
 import { open } from "./open.mjs";
@@ -9,18 +10,18 @@ const row = (id, title) => ({ id, title, $sync: { status: "synced" }, $rev: 1, $
 const ROWS = [row("a", "first"), row("b", "second")];
 
 /** A database that opens when it is let, over a store with these rows, and its first page. */
-function opening() {
+function opening(config = {}) {
   let letOpen;
   const openGate = new Promise((resolve) => (letOpen = resolve));
   const store = { rows: new Map(ROWS.map((row) => [`todos/${row.id}`, row])), queue: [], key: 0 };
-  const { db, factory } = open({ openGate, store });
+  const { db, factory } = open({ openGate, store }, config);
   const page = db.todos.where({ title: { ne: "third" } }).orderBy("title").limit(2);
   /** The engine knows the page that was asked for. */
   const answer = () => {
     const [[collection, query]] = factory.client.wants;
     assert.equal(collection, "");
     const [items, rows] = [ROWS.map(({ id }) => id), ROWS.map((row) => JSON.stringify(row))];
-    factory.client.emit([{ type: "page", query, items, rows, total: 2 }]);
+    factory.client.emit([{ type: "page", query, items, rows, total: 2, loaded: true }]);
   };
   return { db, factory, page, answer, letOpen };
 }
@@ -95,5 +96,18 @@ test("what two ask for at the same time is the same, however often it is answere
   assert.ok(rows.every((row, at) => row === told[0][at]));
   letOpen();
   assert.ok((await page.get()).every((row, at) => row === rows[at]));
+  await db.close();
+});
+
+test("the hooks' source is told of an early page, and whether the collection is complete", async () => {
+  const { db, page, answer, letOpen } = opening({ url: "http://localhost:9", auth: () => "token" });
+  const told = [];
+  page[SOURCE]().watch(({ rows, status }) => told.push([rows.length, status]), "sync");
+  await settled();
+  answer();
+  await settled();
+  assert.deepEqual(told, [[2, "complete"]]);
+  letOpen();
+  await page.get();
   await db.close();
 });

@@ -40,6 +40,8 @@ pub struct Boot {
     pub(crate) round: Option<Round>,
     /// Segments that were read for a page, which is answered before they are taken in.
     later: Vec<(Block, Vec<u8>)>,
+    /// So many of the pages that are wanted were looked at.
+    pub(crate) pages: usize,
     /// Something cannot be read, so nobody knows what it held.
     pub(crate) damaged: bool,
 }
@@ -202,6 +204,7 @@ impl Replica {
             }
         }
         self.maintenance.opened = true;
+        self.maintenance.reloads = 0;
         self.maintenance.blind = false;
         if self.state.moved {
             if !reopened {

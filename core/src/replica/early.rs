@@ -75,7 +75,7 @@ impl Replica {
             let asked = std::mem::take(&mut self.wanted_early);
             boot.round = Some(Round { asked, ..Round::default() });
         }
-        if boot.round.is_none() && !self.wanted_pages.is_empty() && self.whole {
+        if boot.round.is_none() && boot.pages < self.wanted_pages.len() && self.whole {
             boot.round = self.begin_page(boot);
         }
         let mut round = boot.round.take()?;

@@ -24,6 +24,8 @@ use crate::replica::{Phase, Replica};
 use crate::store::load::Loading;
 use crate::store::segment::Block;
 
+/// More pages than this are not made before the store is open: each takes time from that.
+const PAGES_MAX: usize = 3;
 /// Longer pages are no first pages.
 const LIMIT_MAX: usize = 1_000;
 
@@ -39,15 +41,17 @@ pub(crate) struct Page {
 impl Replica {
     /// The app waits for the first rows of a query. An event `page` answers, if that is sooner than the open store.
     pub(crate) fn want_page(&mut self, query: &str) {
-        if self.phase == Phase::Opening && !self.maintenance.opened {
+        let is_new = self.wanted_pages.len() < PAGES_MAX && self.wanted_pages.iter().all(|known| known != query);
+        if self.phase == Phase::Opening && !self.maintenance.opened && is_new {
             self.wanted_pages.push(query.to_owned());
         }
     }
 
     /// Begins to make a page: a round with the segments that it needs.
     #[inline(never)]
-    pub(crate) fn begin_page(&mut self, boot: &Boot) -> Option<Round> {
-        while let Some(text) = self.wanted_pages.pop() {
+    pub(crate) fn begin_page(&mut self, boot: &mut Boot) -> Option<Round> {
+        while let Some(text) = self.wanted_pages.get(boot.pages).cloned() {
+            boot.pages += 1;
             if pays(boot)
                 && let Some(query) = self.first_page(&text)
                 && let Some(plan) = plan(boot, &query)
@@ -65,7 +69,8 @@ impl Replica {
         let columns = query.columns.fields.iter().all(|field| matches!(field, Field::Path(_)));
         let is_first = query.fold.is_none() && query.after.is_none() && query.limit.is_some_and(|n| n <= LIMIT_MAX);
         let is_whole = self.local(&query.collection).is_none() && self.declared.contains_key(&query.collection);
-        (columns && is_first && is_whole).then_some(query)
+        // Without a field there is nothing to order by, and no column to say which rows are the collection's.
+        (columns && is_first && is_whole && !query.columns.fields.is_empty()).then_some(query)
     }
 
     #[inline(never)]
@@ -97,7 +102,9 @@ impl Replica {
         let total = answer.get("total").and_then(Value::as_u64).unwrap_or_default() + page.plan.beyond as u64;
         let ids = answer.get("items").map_or(Ok(Vec::new()), |items| json::list(items, EntityId::read));
         let rows = self.rows(&query.collection, &ids.unwrap_or_default());
+        let loaded = self.state.loaded.contains_key(query.collection.as_str());
         self.state = whole;
+        answer.insert("loaded".into(), loaded.into());
         answer.insert("total".into(), total.into());
         answer.insert("rows".into(), json!(rows));
         answer.insert("type".into(), "page".into());

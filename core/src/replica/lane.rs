@@ -377,7 +377,7 @@ impl Replica {
                 }
             }
             Job::Read | Job::Check => self.lane.wants_read = true,
-            Job::CleanRead { .. } | Job::CleanWrite { .. } | Job::SweepLook => self.sweep_refused(now),
+            Job::CleanRead { .. } | Job::CleanWrite { .. } | Job::SweepLook => self.sweep_failed(now, error),
             Job::RoomLook | Job::RoomRead | Job::RoomWrite => {}
             // The log is whole without it, and writes need not wait for it.
             Job::Seal { .. } if error != StoreError::Wiped => return self.pause_upkeep(now),

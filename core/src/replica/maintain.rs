@@ -1,7 +1,7 @@
 //! Upkeep of the store in idle time: sealing the log into segments and sweeping out dead rows, in bounded slices.
 
 use crate::ids::MutationId;
-use crate::io::{Durability, NewSegment, Now, Output, StoreOp};
+use crate::io::{Durability, NewSegment, Now, Output, StoreError, StoreOp};
 use crate::limits::SEAL_SLICE_BYTES;
 use crate::log::record::{Record, Sealed, Sent};
 use crate::replica::lane::Job;
@@ -51,6 +51,8 @@ pub struct Maintenance {
     asked: (Option<u64>, u64),
     /// How many fields queries had looked at when somebody last looked at those.
     fields: usize,
+    /// There was no room to write segments again: columns are not worth that.
+    pub(crate) full: bool,
 }
 
 /// What a look at the store found: the fence, directories and the log.
@@ -69,7 +71,7 @@ pub(crate) enum Look {
 impl Maintenance {
     /// The store was read: its summary says which fields have columns.
     pub(crate) fn summary_read(&mut self) {
-        self.asked.0 = None;
+        (self.asked.0, self.fields) = (None, 0);
     }
 
     /// Seals in a row that the store did not carry out. One or two are another tab's appends in between.
@@ -135,6 +137,10 @@ impl Replica {
     /// first: who opens the store next does not begin anew.
     #[inline(never)]
     fn add_columns(&mut self, now: Now) {
+        // Where something is damaged a sweep comes first, once all is stored elsewhere; and it writes columns, too.
+        if self.maintenance.damaged || self.maintenance.full {
+            return;
+        }
         let stored = *self.maintenance.asked.0.get_or_insert_with(|| asked::stamp(&self.state.asked));
         let fields = self.watches.fields();
         let count = fields.iter().map(|(_, paths)| paths.len()).sum();
@@ -254,6 +260,8 @@ impl Replica {
                 self.maintenance.sweep = None;
                 self.maintenance.damaged = false;
                 self.maintenance.left = Amount::of(&self.maintenance.directories);
+                // Columns may be next.
+                self.wish(0);
             }
         }
     }
@@ -300,6 +308,11 @@ impl Replica {
     pub(crate) fn cleaned(&mut self, victims: &[u64], keys: &[u64], directories: Vec<Directory>) {
         self.maintenance.directories.retain(|key, _| !victims.contains(key));
         self.maintenance.directories.extend(keys.iter().copied().zip(directories));
+    }
+
+    pub(crate) fn sweep_failed(&mut self, now: Now, error: StoreError) {
+        self.maintenance.full |= error == StoreError::Quota;
+        self.sweep_refused(now);
     }
 
     /// What this tab knows of the segments is out of date: it looks again before the next sweep.

@@ -310,7 +310,7 @@ fn first_rows(grid: &Grid, tight: &[Option<u64>], query: &Query) -> Option<(Vec<
     let looking = Looking::new(query, grid);
     // One more tells whether there is a next page.
     let wanted = query.offset.saturating_add(query.limit?).saturating_add(1);
-    let (mut matching, mut all, mut many) = (Vec::new(), 0, 2 * wanted + BLOCK);
+    let (mut matching, mut all, mut many) = (Vec::new(), 0, wanted.saturating_mul(2).saturating_add(BLOCK));
     let mut last = None;
     looking.each(&mut |mut slots| {
         slots.retain(|slot| tight.get(*slot).is_some_and(Option::is_some));

@@ -8,7 +8,7 @@ use crate::json::{Map, Value};
 use crate::model::path::Path;
 use crate::small::SmallMap;
 
-/// The fields, those asked for last at the end, by collection.
+/// The fields, those asked for first at the beginning, by collection.
 pub type Asked = SmallMap<CollectionName, Vec<Path>>;
 
 /// Reads what a state or a summary has of them; null: there are none. In between they stay as JSON: few look at them.
@@ -22,7 +22,7 @@ pub fn read(json: &Value) -> Asked {
     asked
 }
 
-/// Fields of one collection that have columns, at most: those asked for last.
+/// Fields of one collection that have columns, at most: those asked for first.
 const FIELDS_MAX: usize = 8;
 /// Collections that have columns.
 const COLLECTIONS_MAX: usize = 64;
@@ -34,15 +34,13 @@ pub fn ask(json: &mut Value, collection: &CollectionName, fields: &[&Path]) -> b
     let mut asked = read(json);
     let known = asked.get(collection.as_str()).map_or(&[][..], Vec::as_slice);
     let is_new = |path: &&&Path| path.as_str().len() <= PATH_BYTES_MAX && !known.contains(path);
-    let new: Vec<Path> = fields.iter().filter(is_new).map(|path| (*path).clone()).collect();
+    let mut new: Vec<Path> = fields.iter().filter(is_new).map(|path| (*path).clone()).collect();
+    // What has columns keeps them: to write all segments again costs more than a page is worth.
+    new.truncate(FIELDS_MAX.saturating_sub(known.len()));
     if new.is_empty() || (known.is_empty() && asked.len() == COLLECTIONS_MAX) {
         return false;
     }
-    let list = asked.or_default(collection.clone());
-    // Those that somebody asks for now stay.
-    list.sort_by_key(|path| fields.contains(&path));
-    list.extend(new);
-    list.drain(..list.len().saturating_sub(FIELDS_MAX));
+    asked.or_default(collection.clone()).extend(new);
     *json = json!(asked);
     true
 }
@@ -62,18 +60,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fields_that_were_asked_for_last_have_columns() {
+    fn the_fields_that_were_asked_for_first_have_columns() {
         let (mut asked, deals) = (Value::Null, CollectionName::parse("deals").unwrap());
         let n = Path::parse("/n").unwrap();
         assert!(ask(&mut asked, &deals, &[&n]) && !ask(&mut asked, &deals, &[&n]));
         let before = stamp(&asked);
-        for n in 0..FIELDS_MAX {
-            assert!(ask(&mut asked, &deals, &[&Path::parse(&format!("/f{n}")).unwrap()]));
-        }
+        let paths: Vec<Path> = (0..FIELDS_MAX).map(|n| Path::parse(&format!("/f{n}")).unwrap()).collect();
+        assert!(ask(&mut asked, &deals, &paths.iter().collect::<Vec<_>>()));
+        assert!(!ask(&mut asked, &deals, &paths.iter().rev().collect::<Vec<_>>()), "nothing is pushed out");
         let read = read(&asked);
         let fields = read.get("deals").unwrap();
-        assert_eq!(fields.len(), FIELDS_MAX);
-        assert!(fields.iter().all(|path| path.as_str().starts_with("/f")));
+        assert_eq!((fields.len(), fields.first()), (FIELDS_MAX, Some(&n)));
         assert!(before != stamp(&asked) && stamp(&Value::Null) == 0);
     }
 }
