@@ -184,7 +184,7 @@ impl Engine {
             "health" => self.replica.health_view(now),
             "metrics" => self.replica.metrics_view(),
             "calls" => json::to_value(&self.replica.state.calls),
-            // An event tells that more is known.
+            // The shell says when more is known.
             "conflicts" if !self.replica.whole => json!([]),
             "conflicts" => self.replica.conflicts_view(),
             _ => return Err(CoreError::new(Code::BadMessage, format!("there is no view `{what}`"))),

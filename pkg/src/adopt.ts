@@ -5,7 +5,6 @@
  */
 import { failingCoreError, isTrap, toTidewireError, type TidewireError } from "./errors.js";
 import type { Session } from "./session.js";
-import { notMoved } from "./users.js";
 import type { ClientFactory, LoadedClient } from "./wasm/client.js";
 import type { ClientConfig, MutationName, WireError, WireHost } from "./wasm/wire.js";
 import { Submission } from "./writes.js";
@@ -47,7 +46,10 @@ export async function adopt(session: Session, user: string, choice: Adopt): Prom
       await source.close();
     }
   } catch (thrown) {
-    notMoved(session, thrown);
+    // The user is signed in all the same, and nothing is lost.
+    const { code } = toTidewireError(thrown);
+    const message = "What was written before signing in could not be moved yet; the next signIn() tries again.";
+    session.events.emit("watchdog", { code, message });
   }
   return pending;
 }

@@ -18,8 +18,6 @@ export interface EarlyPage {
   readonly items: readonly AnyRow[];
   readonly total: number;
   readonly next?: string | undefined;
-  /** Whether the first full pull of the collection is done. */
-  readonly loaded: boolean;
 }
 
 /** What this needs of a session. */
@@ -70,10 +68,10 @@ export class EarlyRows {
       this.#answer(collection, id, () => ({ row: text === null ? undefined : rows.early(collection, id, text) }));
       return;
     }
-    const { query, items, total, next, loaded } = event;
+    const { query, items, total, next } = event;
     const { c } = JSON.parse(query) as WireQuery;
     const row = (id: string, at: number): AnyRow => rows.early(c, id, event.rows[at] as string);
-    this.#answer("", query, () => ({ items: Object.freeze(items.map(row)), total, next, loaded }));
+    this.#answer("", query, () => ({ items: Object.freeze(items.map(row)), total, next }));
   }
 
   #ask<T>(collection: string, id: string, signal?: AbortSignal): Promise<T | undefined> {

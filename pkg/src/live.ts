@@ -136,7 +136,6 @@ export class Source<T> {
     if (this.#watchers.size === 0) this.host.attach(this as Source<unknown>);
     this.#watchers.add(watcher);
     this.host.start();
-    if (!this.host.ready) void this.#hurry();
     if (flush === "sync") this.deliver("sync");
     else this.host.schedule(this as Source<unknown>);
     return () => {
@@ -168,16 +167,6 @@ export class Source<T> {
         guarded(() => watcher.changed(value as T));
       }
     }
-  }
-
-  /** Tells what is known before the store is open; the open store is asked all the same. */
-  async #hurry(): Promise<void> {
-    // That the store does not open is told otherwise.
-    const early = await this.recipe.early?.().catch(() => undefined);
-    if (early === undefined || this.#known || this.host.ready) return;
-    this.#value = early.value;
-    this.#known = true;
-    this.deliver();
   }
 
   #compute(watched: boolean): void {

@@ -9,7 +9,7 @@ import { liveOf, type Live, type Source, type SubscribeOptions } from "./live.js
 import type { PathValue } from "./path.js";
 import type { Include } from "./refs.js";
 import type { Session } from "./session.js";
-import { idsNow, isFirstPage, pageSource, rowsSource, textOf, type Page, type Question } from "./sources.js";
+import { idsNow, pageSource, rowsSource, textOf, type Page, type Question } from "./sources.js";
 import { topics } from "./topics.js";
 import type { FieldPath, NumberPath, OrderPath, Patch, PatchEntries, Row, Where } from "./types.js";
 import type { WireQuery } from "./wasm/wire.js";
@@ -196,14 +196,6 @@ export class CollectionQuery<T, R extends { readonly id: string }, N> implements
         rows = rowsSource<R>(session, question);
         return Object.freeze({ rows: rows.current(watched), status: loadState(session, name) });
       },
-      ...(isFirstPage(question) && {
-        early: async () => {
-          const page = await session.early.page(question.request);
-          const complete = page?.loaded === true || session.config.url === null;
-          const rows = page?.items as unknown as readonly R[];
-          return page && { value: Object.freeze({ rows, status: complete ? "complete" : "partial" } as const) };
-        },
-      }),
       same: (old, fresh) => old.rows === fresh.rows && old.status === fresh.status,
       release: () => rows?.release(),
     });

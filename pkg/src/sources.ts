@@ -32,11 +32,6 @@ export interface Question {
 /** What is made into a value. */
 type Answer = Pick<EarlyPage, "items" | "total" | "next">;
 
-/** Whether it may be answered before the store is open. */
-export function isFirstPage({ request, includes }: Question): boolean {
-  return request.limit !== undefined && includes.length === 0;
-}
-
 /** The rows. */
 export function rowsSource<R>(session: Session, question: Question): Source<readonly R[]> {
   const make = ({ items }: Answer, join: Join, watched: boolean): readonly AnyRow[] => join.of(items, watched);
@@ -113,7 +108,7 @@ function source<T>(
     key: `${what}/${textOf([request, includes.map(({ name }) => name)])}`,
     topics: [topics.collection(request.c), ...join.topics],
     compute: (watched) => make(kept.read(watched), join, watched) as T,
-    ...(isFirstPage({ request, includes }) && { early }),
+    ...(request.limit !== undefined && includes.length === 0 && { early }),
     same: same as (old: T, fresh: T) => boolean,
     release: () => {
       kept.release();

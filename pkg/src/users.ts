@@ -47,22 +47,15 @@ export async function signIn(
   return { pending: await session.switchTo(user, close, () => adopt(session, user, choice)) };
 }
 
-/** Its code is loaded here: few sign in with something to move. */
+/** Its code is loaded here. Where that fails the user is signed in all the same, and the next `signIn` tries again. */
 async function adopt(session: Session, user: string, choice: Adopt): Promise<number> {
   try {
     const adoption = await import("./adopt.js");
     return await adoption.adopt(session, user, choice);
   } catch (thrown) {
-    notMoved(session, thrown);
+    session.events.emit("watchdog", toTidewireError(thrown));
     return 0;
   }
-}
-
-/** The user is signed in all the same, and nothing is lost. */
-export function notMoved(session: Session, thrown: unknown): void {
-  const { code } = toTidewireError(thrown);
-  const message = "What was written before signing in could not be moved yet; the next signIn() tries again.";
-  session.events.emit("watchdog", { code, message });
 }
 
 /** Goes on with the store of whoever has not signed in. `done` waits until the server has decided everything. */

@@ -1,7 +1,6 @@
 /** First pages that are known before the store is open. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SOURCE } from "../dist/query.js";
 import { settled } from "./fake.mjs";
 import { guarded } from "./guarded.mjs";
 import { open } from "./open.mjs";
@@ -10,11 +9,11 @@ const row = (id, title) => ({ id, title, $sync: { status: "synced" }, $rev: 1, $
 const ROWS = [row("a", "first"), row("b", "second")];
 
 /** A database that opens when it is let, over a store with these rows, and its first page. */
-function opening(config = {}) {
+function opening() {
   let letOpen;
   const openGate = new Promise((resolve) => (letOpen = resolve));
   const store = { rows: new Map(ROWS.map((row) => [`todos/${row.id}`, row])), queue: [], key: 0 };
-  const { db, factory } = open({ openGate, store }, config);
+  const { db, factory } = open({ openGate, store });
   const page = db.todos.where({ title: { ne: "third" } }).orderBy("title").limit(2);
   /** The engine knows the page that was asked for. */
   const answer = () => {
@@ -38,22 +37,6 @@ test("a page that is known early is given before the store is open, and its rows
   const now = await page.get();
   assert.deepEqual(now, ROWS);
   assert.ok(now.every((row, at) => row === rows[at]), "the same objects");
-  await db.close();
-});
-
-test("who watches is told of an early page, and then of what the open store has", async () => {
-  const { db, factory, page, answer, letOpen } = opening();
-  const told = [];
-  page.subscribe((rows) => told.push(rows.map(({ title }) => title)), { flush: "sync" });
-  await settled();
-  answer();
-  await settled();
-  assert.deepEqual(told, [["first", "second"]]);
-  factory.store.rows.set("todos/b", row("b", "changed"));
-  letOpen();
-  await page.get();
-  await settled();
-  assert.deepEqual(told, [["first", "second"], ["changed", "first"]]);
   await db.close();
 });
 
@@ -81,33 +64,4 @@ test("only first pages are asked for early, and none of rows that are not whole 
   guard.want("", JSON.stringify({ c: "deals", limit: 3 }));
   assert.deepEqual(main.asked, [["want", JSON.stringify({ c: "deals", limit: 3 })]]);
   await guard.close();
-});
-
-test("what two ask for at the same time is the same, however often it is answered", async () => {
-  const { db, page, answer, letOpen } = opening();
-  const told = [];
-  page.subscribe((rows) => told.push(rows), { flush: "sync" });
-  const asked = page.get();
-  await settled();
-  answer();
-  answer();
-  const rows = await asked;
-  await settled();
-  assert.ok(rows.every((row, at) => row === told[0][at]));
-  letOpen();
-  assert.ok((await page.get()).every((row, at) => row === rows[at]));
-  await db.close();
-});
-
-test("the hooks' source is told of an early page, and whether the collection is complete", async () => {
-  const { db, page, answer, letOpen } = opening({ url: "http://localhost:9", auth: () => "token" });
-  const told = [];
-  page[SOURCE]().watch(({ rows, status }) => told.push([rows.length, status]), "sync");
-  await settled();
-  answer();
-  await settled();
-  assert.deepEqual(told, [[2, "complete"]]);
-  letOpen();
-  await page.get();
-  await db.close();
 });

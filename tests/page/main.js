@@ -76,9 +76,7 @@ const asked = sessionStorage.getItem("early");
 tw.firstPage = (db) => db.todos.where({ n: { gt: 100 } }).orderBy("n", "desc").limit(3);
 if (sessionStorage.getItem("earlyPage")) {
   const page = tw.firstPage(tw.db);
-  let watched;
-  page.subscribe((rows) => (watched ??= rows.map(({ title }) => title)), { flush: "sync" });
-  tw.earlyPage = page.get().then((rows) => ({ rows, open: tw.db.todos.peek("todo-1") !== undefined, watched }));
+  tw.earlyPage = page.get().then((rows) => ({ rows, open: tw.db.todos.peek("todo-1") !== undefined }));
 }
 if (asked) tw.early = tw.db.todos.get(asked).then((row) => ({ row, open: tw.db.todos.peek(asked) !== undefined }));
 for (const type of EVENTS) tw.db.on(type, (event) => tw.events.push({ type, ...event }));

@@ -41,8 +41,7 @@ pub(crate) struct Page {
 impl Replica {
     /// The app waits for the first rows of a query. An event `page` answers, if that is sooner than the open store.
     pub(crate) fn want_page(&mut self, query: &str) {
-        let is_new = self.wanted_pages.len() < PAGES_MAX && self.wanted_pages.iter().all(|known| known != query);
-        if self.phase == Phase::Opening && !self.maintenance.opened && is_new {
+        if self.phase == Phase::Opening && !self.maintenance.opened {
             self.wanted_pages.push(query.to_owned());
         }
     }
@@ -51,8 +50,11 @@ impl Replica {
     #[inline(never)]
     pub(crate) fn begin_page(&mut self, boot: &mut Boot) -> Option<Round> {
         while let Some(text) = self.wanted_pages.get(boot.pages).cloned() {
+            let is_new = self.wanted_pages.iter().take(boot.pages).all(|known| *known != text);
             boot.pages += 1;
-            if pays(boot)
+            if is_new
+                && boot.pages <= PAGES_MAX
+                && pays(boot)
                 && let Some(query) = self.first_page(&text)
                 && let Some(plan) = plan(boot, &query)
             {

@@ -2,7 +2,6 @@
 //! is the truth.
 
 use crate::error::Code;
-use crate::ids::CONFLICTS;
 use crate::io::{Durability, Now, Output, StoreError};
 use crate::json;
 use crate::json::{JsonLimits, Value};
@@ -112,10 +111,6 @@ impl Replica {
     /// All of the code is there now.
     pub(crate) fn be_whole(&mut self) {
         let was_whole = std::mem::replace(&mut self.whole, true);
-        if !was_whole && self.state.entities.contains_key(CONFLICTS) {
-            // Until now none were shown.
-            self.event(json!({"type": "changed", "collection": CONFLICTS, "ids": [], "origin": "local"}));
-        }
         if !was_whole && self.maintenance.opened && self.config.url.is_some() {
             self.ask_to_lead();
         }

@@ -90,6 +90,8 @@ export class Effects implements ModuleHost {
   /** The module's second part is there. */
   whole(): void {
     this.#say(module.WHOLE);
+    // Until now none were shown.
+    this.eventSoon({ type: "changed", collection: "$conflicts", ids: [] });
   }
 
   /** Lets the engine write down what it has, and waits for the store. */

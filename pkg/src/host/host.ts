@@ -20,8 +20,8 @@ export interface HostLife {
   trapped(): void;
   /** Everything was let go. */
   over(): void;
-  /** Loads the second part of the module; resolves when it is there. `now`: somebody waits for it. */
-  whole(now?: boolean): Promise<void>;
+  /** Loads the second part of the module; resolves when it is there. */
+  whole(): Promise<void>;
 }
 
 /** How long to wait before the second part of the module is asked for again; doubled each time. */
@@ -94,7 +94,7 @@ export class Host implements WireClient {
   want(collection: string, id: string): void {
     this.#effects.ask((client) => client.call(module.WANT, collection, id));
     // What finds a page is in the second part, and who asks for a row now will ask for more.
-    void quiet(this.life.whole(true).then(() => this.#effects.whole()));
+    void quiet(this.life.whole().then(() => this.#effects.whole()));
   }
 
   rows(collection: string, ids: string): string {

@@ -49,7 +49,7 @@ const hosts = new Set<Host>();
 
 /** The real factory. */
 export function wasmFactory(source: WasmOption | undefined): ClientFactory {
-  const whole = (): Promise<void> => complete(instance, source, "low");
+  const whole = (): Promise<void> => complete(instance, source);
   const make = async (config: string, owner: WireHost): Promise<LoadedClient> => {
     const settings = JSON.parse(config) as ClientConfig;
     const { name, storage } = settings;
@@ -70,8 +70,7 @@ export function wasmFactory(source: WasmOption | undefined): ClientFactory {
         hosts.delete(host);
         owner.over?.();
       },
-      // While a page loads browsers put off what has a low priority.
-      whole: (now) => (now ? complete(instance, source) : whole()),
+      whole,
     });
     hosts.add(host);
     return { client: host, generation: mine };
@@ -136,13 +135,9 @@ async function loadWhole(source: WasmOption | undefined): Promise<Instance> {
 }
 
 /** Gives an instance the second part, which is loaded once per page. */
-async function complete(
-  to: Instance | undefined,
-  source: WasmOption | undefined,
-  priority?: RequestPriority,
-): Promise<void> {
+async function complete(to: Instance | undefined, source: WasmOption | undefined): Promise<void> {
   if (to?.whole === true) return;
-  loadingMore ??= loadModule(source, "more", priority);
+  loadingMore ??= loadModule(source, "more");
   try {
     more = await loadingMore;
     to?.complete(more);

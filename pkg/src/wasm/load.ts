@@ -22,15 +22,11 @@ export type Part = "main" | "more";
 const shared: { [part in Part]?: Promise<WebAssembly.Module> | undefined } = {};
 
 /** A part, compiled; once per page unless another source is named. */
-export async function loadModule(
-  option: WasmOption | undefined,
-  part: Part = "main",
-  priority: RequestPriority = "auto",
-): Promise<WebAssembly.Module> {
+export async function loadModule(option: WasmOption | undefined, part: Part = "main"): Promise<WebAssembly.Module> {
   const source = sourceOf(option, part);
   if (source instanceof WebAssembly.Module) return source;
   if (source !== undefined) return compile(await explicitBytes(source as WasmBytes));
-  shared[part] ??= compileDefault(part, priority);
+  shared[part] ??= compileDefault(part);
   try {
     return await (shared[part] as Promise<WebAssembly.Module>);
   } catch (error) {
@@ -73,13 +69,13 @@ async function explicitBytes(source: WasmBytes): Promise<BufferSource> {
   }
 }
 
-async function compileDefault(part: Part, priority: RequestPriority): Promise<WebAssembly.Module> {
+async function compileDefault(part: Part): Promise<WebAssembly.Module> {
   let found: BufferSource | undefined;
   try {
-    // Bundlers look for exactly this, with the text in place.
+    // Bundlers look for exactly this, with the text in place. Not with a low priority: pages that load put that off.
     const response = await (part === "main"
       ? fetch(new URL("../tidewire.wasm", import.meta.url))
-      : fetch(new URL("../tidewire-more.wasm", import.meta.url), { priority }));
+      : fetch(new URL("../tidewire-more.wasm", import.meta.url)));
     // While it comes; and browsers keep the code of what they compile so.
     if (response.headers.get("content-type") === WASM) return await WebAssembly.compileStreaming(response);
     const bytes = await response.arrayBuffer();
