@@ -11,7 +11,7 @@ use tidewire_core::json;
 use tidewire_core::json::{JsonLimits, Value};
 use tidewire_core::log::codec;
 use tidewire_core::model::schema::Strategy as Merge;
-use tidewire_core::store::directory::Directory;
+use tidewire_core::store::directory::{Directory, abouts};
 use world::disk::Disk;
 use world::parked::{Three, three};
 use world::{World, delete, insert, set};
@@ -156,37 +156,31 @@ proptest! {
 
     #[test]
     fn an_early_row_is_the_row_of_the_open_store(phases in prop::collection::vec(phase(), 3..9)) {
-        let Three { mut world, ada, also_ada, bob } = three(Merge::Manual);
-        let profile = world.tabs[ada].profile;
-        for Phase { edits, online, discards, pause_ms } in phases {
-            world.set_network(online);
-            for (device, kind, id, n) in edits {
-                edit(&mut world, [ada, also_ada, bob][usize::from(device)], (kind, id, n));
-            }
-            if discards {
-                discard(&mut world, ada);
-            }
-            world.run(pause_ms);
-            check(&world.disks[profile]);
-        }
+        live_through(three(Merge::Manual), phases, &|disk| drop(check(disk)));
     }
 
     #[test]
     fn an_early_page_is_the_page_of_the_open_store(phases in prop::collection::vec(phase(), 3..9)) {
-        let Three { mut world, ada, also_ada, bob } = three(Merge::Manual);
-        let profile = world.tabs[ada].profile;
-        ask(&mut world, &[ada, also_ada, bob]);
-        for Phase { edits, online, discards, pause_ms } in phases {
-            world.set_network(online);
-            for (device, kind, id, n) in edits {
-                edit(&mut world, [ada, also_ada, bob][usize::from(device)], (kind, id, n));
-            }
-            if discards {
-                discard(&mut world, ada);
-            }
-            world.run(pause_ms);
-            check_pages(&world.disks[profile]);
+        let mut three = three(Merge::Manual);
+        ask(&mut three.world, &[three.ada, three.also_ada, three.bob]);
+        live_through(three, phases, &|disk| drop(check_pages(disk)));
+    }
+}
+
+/// Compares what one of three devices has stored, after each phase.
+fn live_through(three: Three, phases: Vec<Phase>, check: &dyn Fn(&Disk)) {
+    let Three { mut world, ada, also_ada, bob } = three;
+    let profile = world.tabs[ada].profile;
+    for Phase { edits, online, discards, pause_ms } in phases {
+        world.set_network(online);
+        for (device, kind, id, n) in edits {
+            edit(&mut world, [ada, also_ada, bob][usize::from(device)], (kind, id, n));
         }
+        if discards {
+            discard(&mut world, ada);
+        }
+        world.run(pause_ms);
+        check(&world.disks[profile]);
     }
 }
 
@@ -281,6 +275,48 @@ fn who_leads_next_keeps_the_columns_of_the_one_before() {
     assert_eq!(check_pages(&world.disks[profile]), queries().len());
     let same = written.segments.iter().filter(|(key, bytes)| world.disks[profile].segments.get(key) == Some(bytes));
     assert_eq!(same.count(), written.segments.len(), "nothing is written again");
+}
+
+#[test]
+fn a_damaged_segment_is_not_written_again_for_columns() {
+    let mut world = world::world();
+    let tab = filled(&mut world);
+    let profile = world.tabs[tab].profile;
+    ask(&mut world, &[tab]);
+    world.run(5_000);
+    world.kill(tab);
+    world.set_network(false);
+    // As a tab leaves it that was ended halfway, and then a bit of it flips.
+    let disk = &mut world.disks[profile];
+    let key = *disk.segments.keys().next().unwrap();
+    let record = disk.directories.get_mut(&key).unwrap();
+    let (directory, abouts) = (Directory::decode(record).unwrap(), abouts(record).unwrap());
+    *record = Directory { stamp: 0, ..directory }.encode(&abouts, None);
+    *disk.segments.get_mut(&key).unwrap().last_mut().unwrap() ^= 1;
+    let other = world.tab(profile);
+    world.run(1_000);
+    ask(&mut world, &[other]);
+    world.run(60_000);
+    assert!(world.disks[profile].segments.contains_key(&key), "what is missing is only known by it");
+}
+
+#[test]
+fn where_there_is_no_room_for_columns_the_store_is_left_alone() {
+    let mut world = world::world();
+    let tab = filled(&mut world);
+    let profile = world.tabs[tab].profile;
+    let disk = &mut world.disks[profile];
+    disk.bytes_max = Some(disk.bytes() + 100_000);
+    ask(&mut world, &[tab]);
+    world.run(10_000);
+    let before = world.disks[profile].operations;
+    world.run(60_000);
+    let asked = world.disks[profile].operations - before;
+    assert!(asked < 30, "{asked} operations in a minute");
+    assert!(world.events(tab, "quota").len() < 2);
+    world.write(tab, set("e1", "/f", 7));
+    world.settle();
+    assert_eq!(world.view(tab, "health")["reasons"], json!([]));
 }
 
 #[test]
