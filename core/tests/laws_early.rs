@@ -156,14 +156,14 @@ proptest! {
 
     #[test]
     fn an_early_row_is_the_row_of_the_open_store(phases in prop::collection::vec(phase(), 3..9)) {
-        live_through(three(Merge::Manual), phases, &|disk| drop(check(disk)));
+        live_through(three(Merge::Manual), phases, &|disk| _ = check(disk));
     }
 
     #[test]
     fn an_early_page_is_the_page_of_the_open_store(phases in prop::collection::vec(phase(), 3..9)) {
         let mut three = three(Merge::Manual);
         ask(&mut three.world, &[three.ada, three.also_ada, three.bob]);
-        live_through(three, phases, &|disk| drop(check_pages(disk)));
+        live_through(three, phases, &|disk| _ = check_pages(disk));
     }
 }
 

@@ -20,7 +20,7 @@ function opening() {
     const [[collection, query]] = factory.client.wants;
     assert.equal(collection, "");
     const [items, rows] = [ROWS.map(({ id }) => id), ROWS.map((row) => JSON.stringify(row))];
-    factory.client.emit([{ type: "page", query, items, rows, total: 2, loaded: true }]);
+    factory.client.emit([{ type: "page", query, items, rows, total: 2 }]);
   };
   return { db, factory, page, answer, letOpen };
 }

@@ -104,9 +104,7 @@ impl Replica {
         let total = answer.get("total").and_then(Value::as_u64).unwrap_or_default() + page.plan.beyond as u64;
         let ids = answer.get("items").map_or(Ok(Vec::new()), |items| json::list(items, EntityId::read));
         let rows = self.rows(&query.collection, &ids.unwrap_or_default());
-        let loaded = self.state.loaded.contains_key(query.collection.as_str());
         self.state = whole;
-        answer.insert("loaded".into(), loaded.into());
         answer.insert("total".into(), total.into());
         answer.insert("rows".into(), json!(rows));
         answer.insert("type".into(), "page".into());

@@ -163,7 +163,8 @@ impl Replica {
     fn is_sweep_due(&self) -> bool {
         let Maintenance { directories, left, damaged, .. } = &self.maintenance;
         let is_whole = self.state.cursor.is_some() || self.config.url.is_none();
-        (*damaged && is_whole) || clean::is_due(&self.state, directories, *left)
+        // It drops what is damaged, so it waits until that is stored elsewhere, whatever else there is to sweep.
+        if *damaged { is_whole } else { clean::is_due(&self.state, directories, *left) }
     }
 
     #[inline(never)]

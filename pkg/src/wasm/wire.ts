@@ -145,8 +145,6 @@ export interface WirePage {
   readonly query: string;
   readonly items: readonly string[];
   readonly rows: readonly string[];
-  /** Whether the first full pull of the collection is done. */
-  readonly loaded: boolean;
   readonly total: number;
   readonly next?: string;
 }
