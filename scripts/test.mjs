@@ -5,7 +5,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { howToGet, install, missingPrograms, wantedBrowsers } from "./lib/browsers.mjs";
 import { countTests } from "./lib/counts.mjs";
-import { build, withoutBars } from "./lib/parts.mjs";
+import { build, withoutBars, withoutCrates } from "./lib/parts.mjs";
 import { cargoBar, progress, seconds } from "./lib/progress.mjs";
 import { root, start, stopOnSignals } from "./lib/shell.mjs";
 import { steps } from "./lib/steps.mjs";
@@ -64,7 +64,7 @@ async function runStep(step) {
   result.failed += failed;
   bar.end(failed === 0 ? "ok" : "FAIL", passed + failed > 1 ? `${passed} passed, ${failed} failed` : "");
   if (verbose) return;
-  if (failed > 0) console.log(failures.split("\n").slice(-FAILURE_LINES).join("\n"));
+  if (failed > 0) console.log(withoutCrates(failures).split("\n").slice(-FAILURE_LINES).join("\n"));
   else if (step.name === "size") console.log(withoutBars(output));
 }
 

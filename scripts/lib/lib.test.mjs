@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { missingPrograms, wantedBrowsers } from "./browsers.mjs";
 import { countTests } from "./counts.mjs";
-import { withoutBars } from "./parts.mjs";
+import { withoutBars, withoutCrates } from "./parts.mjs";
 import { cargoCounter, seconds } from "./progress.mjs";
 import { ask, start } from "./shell.mjs";
 import { nodeIsSupported } from "./toolchain.mjs";
@@ -38,6 +38,11 @@ test("times and cargo's counter are readable", () => {
   assert.deepEqual([seconds(1_234), seconds(125_000)], ["1.2 s", "2 min 05 s"]);
   assert.equal(cargoCounter("Building [==>  ] 1/9: a\r   Building [===> ] 23/120: b"), "23/120 crates");
   assert.equal(withoutBars("\u001b[1mCompiling\u001b[0m a\r    Building [=> ] 1/2: a\rdone\n"), "Compiling a\ndone");
+});
+
+test("a failure is shown without the crates that cargo went through", () => {
+  const text = "$ cargo clippy\n    Checking serde v1.0.0\n   Compiling rustix v1.1.6\nerror: unused\n  --> a.rs:1";
+  assert.equal(withoutCrates(text), "$ cargo clippy\nerror: unused\n  --> a.rs:1");
 });
 
 test("children are run in a group of their own and their exit code is kept", async () => {

@@ -85,12 +85,17 @@ async function buildPart(name, verbose) {
   const missing = part.outputs.filter((file) => !existsSync(isAbsolute(file) ? file : join(root, file)));
   if (code !== 0 || missing.length > 0) {
     bar.end("FAIL", `exit code ${code}${missing.length > 0 ? `, did not make ${missing.join(", ")}` : ""}`);
-    console.log(withoutBars(tail));
+    console.log(withoutCrates(withoutBars(tail)));
     return false;
   }
   bar.end("ok");
   stamp(name, inputsOf(name));
   return true;
+}
+
+/** What says why something failed: without the names of the crates that cargo went through. */
+export function withoutCrates(text) {
+  return text.split("\n").filter((line) => !/^ +(Checking|Compiling|Downloaded|Downloading) /.test(line)).join("\n");
 }
 
 /** Cargo's progress bars are of no use in a log. */
