@@ -185,3 +185,16 @@ fn rule_11_a_decision_whose_transaction_waits_is_asked_for_again() {
     assert!(told.contains(&json!(["/f"])) && told.contains(&json!(["/g"])), "{told:?}");
     assert_eq!(three.world.view(ada, "status")["pending"], 0);
 }
+
+#[test]
+fn a_tab_without_all_of_its_code_tells_of_conflicts_when_it_has_it() {
+    let mut three = parked(&["/f"]);
+    let Three { world, ada, .. } = &mut three;
+    let tab = world.tab_in_part(world.tabs[*ada].profile);
+    world.run(1_000);
+    assert_eq!(world.row(tab, "d1").unwrap()["f"], "ada's");
+    assert_eq!(world.view(tab, "conflicts"), json!([]));
+
+    world.complete(tab);
+    assert_eq!(world.view(tab, "conflicts"), world.view(*ada, "conflicts"));
+}

@@ -201,18 +201,36 @@ fn write_slowly(world: &mut World, tab: usize) {
     assert!(world.events(tab, "storage").is_empty(), "it is under way");
 }
 
+/// How many other tabs there are, and whether something is written between the wipe and what the user does.
+const AFTER_A_WIPE: [(usize, bool); 4] = [(0, false), (0, true), (1, false), (1, true)];
+
+struct Wiped {
+    world: World,
+    tabs: Vec<usize>,
+    a: usize,
+    b: usize,
+    /// What waited and what was refused when the store was lost.
+    queue: Value,
+}
+
+fn refused_then_wiped(others: usize, written_before: bool) -> Wiped {
+    let (mut world, a, b) = pair();
+    let profile = world.tabs[a].profile;
+    let tabs = [a].into_iter().chain((0..others).map(|_| world.tab(profile))).collect();
+    refused_and_waiting(&mut world, a);
+    let queue = world.view(a, "queue");
+    wipe(&mut world, a);
+    if written_before {
+        write_slowly(&mut world, a);
+    }
+    Wiped { world, tabs, a, b, queue }
+}
+
 #[test]
 fn a_retry_on_its_way_into_a_store_that_was_lost_leaves_no_dead_letter() {
-    for (others, written_before) in [(0, false), (0, true), (1, false), (1, true)] {
-        let (mut world, a, b) = pair();
-        let profile = world.tabs[a].profile;
-        let tabs: Vec<usize> = [a].into_iter().chain((0..others).map(|_| world.tab(profile))).collect();
-        refused_and_waiting(&mut world, a);
-        let n = world.view(a, "queue")["failed"][0]["n"].clone();
-        wipe(&mut world, a);
-        if written_before {
-            write_slowly(&mut world, a);
-        }
+    for (others, written_before) in AFTER_A_WIPE {
+        let Wiped { mut world, tabs, a, b, queue } = refused_then_wiped(others, written_before);
+        let n = queue["failed"][0]["n"].clone();
         world.command(a, json!({"do": "retry", "n": n}));
         world.run(10_000);
         for tab in &tabs {
@@ -230,16 +248,8 @@ fn a_retry_on_its_way_into_a_store_that_was_lost_leaves_no_dead_letter() {
 
 #[test]
 fn what_is_given_up_while_its_store_is_lost_does_not_come_back() {
-    for (others, written_before) in [(0, false), (0, true), (1, false), (1, true)] {
-        let (mut world, a, b) = pair();
-        let profile = world.tabs[a].profile;
-        let tabs: Vec<usize> = [a].into_iter().chain((0..others).map(|_| world.tab(profile))).collect();
-        refused_and_waiting(&mut world, a);
-        let queue = world.view(a, "queue");
-        wipe(&mut world, a);
-        if written_before {
-            write_slowly(&mut world, a);
-        }
+    for (others, written_before) in AFTER_A_WIPE {
+        let Wiped { mut world, tabs, a, b, queue } = refused_then_wiped(others, written_before);
         for n in [&queue["failed"][0]["n"], &queue["pending"][0]["n"]] {
             world.command(a, json!({"do": "discard", "n": n}));
         }

@@ -180,6 +180,12 @@ impl World {
         self.device()
     }
 
+    /// Another tab of a profile, and this one has part of the code.
+    pub fn tab_in_part(&mut self, profile: usize) -> usize {
+        self.in_part = true;
+        self.tab(profile)
+    }
+
     pub fn complete(&mut self, tab: usize) {
         self.tabs[tab].engine.handle(self.now, Input::Whole);
         self.settle();
