@@ -215,6 +215,9 @@ fn rule_03_edits_join_only_where_the_second_saw_what_the_first_had_left() {
     assert!(joined(first(), json!({"set": {"/tags": ["b"]}, "was": {"/tags": ["a", "b"]}})));
     // Somebody's `x` came in between, and the second edit removes it: joined, nobody would hear of that.
     assert!(!joined(first(), json!({"set": {"/tags": ["a", "b"]}, "was": {"/tags": ["a", "b", "x"]}})));
+    // Another tab removes the field, and has not seen the first value yet.
+    assert!(joined(json!({"set": {"/f": 1}}), json!({"unset": ["/f"], "was": {"/f": 1}})));
+    assert!(!joined(json!({"set": {"/f": 1}, "was": {"/f": 0}}), json!({"unset": ["/f"], "was": {"/f": 0}})));
     let counted = || json!({"inc": {"/n": 1}, "was": {"/n": 3}});
     assert!(joined(counted(), json!({"set": {"/n": 9}, "was": {"/n": 4}})));
     assert!(!joined(counted(), json!({"set": {"/n": 9}, "was": {"/n": 14}})));

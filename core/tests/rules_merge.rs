@@ -319,6 +319,14 @@ fn update_wins_over_a_concurrent_delete_in_both_orders() {
 }
 
 #[test]
+fn rule_24_an_update_brings_nothing_back_where_only_the_deletion_is_known() {
+    let mut server = server(update_wins(), json!({"f": 0}));
+    server.one("ben", 1, delete("2", 1).was("/f", 0).text());
+    let verdict = server.one("anna", 1, patch("2", 1).set("/g", 1).text());
+    assert_eq!(code(&verdict).0, Code::Deleted, "an entity of one field is none");
+}
+
+#[test]
 fn rule_30_an_old_insert_never_revives_a_tombstone() {
     let mut server = server(CollectionSettings::default(), json!({"f": 0, "gone": 1}));
     server.one("ben", 1, delete("1", 1).at(50).text());
