@@ -94,7 +94,7 @@ fn join(first: &Mutation, second: &Mutation) -> Option<Mutation> {
     if second.unset.iter().any(makes_parents) {
         return None;
     }
-    if second.set.keys().any(|path| earlier.contains(&path) && !follows(first, second, path)) {
+    if second.set.keys().chain(&second.unset).any(|path| earlier.contains(&path) && !follows(first, second, path)) {
         return None;
     }
     let mut all = first.clone();
