@@ -120,7 +120,8 @@ fn patch(
     parking: &Parking,
     steps: &TextSteps,
 ) -> Result<Outcome, Refusal> {
-    if stored.deleted && settings.on_delete_conflict == DeleteConflict::DeleteWins {
+    // A tombstone that was written for an unknown id holds nothing that could come back: there would be one field only.
+    if stored.deleted && (settings.on_delete_conflict == DeleteConflict::DeleteWins || stored.paths.is_empty()) {
         return Err(deleted());
     }
     let mut outcome =
