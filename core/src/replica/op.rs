@@ -259,6 +259,18 @@ pub(crate) fn shape_patch(
             (Some(amount), Some(_)) => {
                 inverse.inc.insert(path.clone(), -amount);
             }
+            (_, Some(Value::Array(before))) if !mutation.set.contains_key(&path) && !mutation.unset.contains(&path) => {
+                // What others put in or took out since stays so.
+                let put_back = |of: &SmallMap<Path, Vec<Value>>, was: bool, into: &mut SmallMap<Path, Vec<Value>>| {
+                    let items = of.get(&path).into_iter().flatten().filter(|item| before.contains(item) == was);
+                    let items: Vec<Value> = items.cloned().collect();
+                    if !items.is_empty() {
+                        into.insert(path.clone(), items);
+                    }
+                };
+                put_back(&mutation.add, false, &mut inverse.remove);
+                put_back(&mutation.remove, true, &mut inverse.add);
+            }
             (_, Some(value)) => {
                 inverse.set.insert(path.clone(), value.clone());
             }
