@@ -130,7 +130,11 @@ impl Replica {
                 self.hurry();
             }
             "now" => self.hurry(),
-            "hello" => self.say_status_again(),
+            "hello" => {
+                self.say_status_again();
+                // Who has missed a record reads on.
+                self.output(Output::Broadcast(Message::Written { key: self.state.last }.encode()));
+            }
             LOOK => self.lane.wants_check = self.state.last > 0,
             other => self.take_declaration(other),
         }
