@@ -8,6 +8,7 @@ mod decide;
 mod fork;
 mod item;
 pub mod memory;
+pub mod plan;
 mod transaction;
 
 use crate::json::Value;

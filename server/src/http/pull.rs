@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
+use tidewire_core::authority::plan::{Plan, Top};
 use tidewire_core::ids::{Owner, Seq};
 use tidewire_core::limits::PULL_CHECKPOINT_ROWS;
 use tidewire_core::protocol::message::{Change, Checkpoint, Cursor, Pull, PullHeader, Scope, VERSION};
@@ -22,9 +23,8 @@ use super::body;
 use super::compress::SMALL_BYTES;
 use crate::error::Error;
 use crate::state::{AppState, check_owner, check_version, now_ms};
-use crate::store::plan::Plan;
+use crate::store::StoreError;
 use crate::store::sqlite::Snapshot;
-use crate::store::{StoreError, Top};
 use tidewire_core::json::{self, Map};
 
 /// A pull's request is names and one cursor.

@@ -3,7 +3,6 @@
 //! Invariant: data, verdicts and counters of a push become durable in one database transaction, before the answer
 //! leaves.
 
-pub mod plan;
 pub mod sqlite;
 
 use thiserror::Error;
@@ -42,15 +41,4 @@ pub enum StoreError {
     /// The data directory cannot be used.
     #[error("{0}")]
     Directory(String),
-}
-
-/// What a tenant's log looks like in one snapshot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Top {
-    /// The newest `seq`; 0 for a tenant without data.
-    pub seq: u64,
-    /// Its mark; empty at 0.
-    pub mark: String,
-    /// Tombstones, leave markers and marks up to this `seq` are gone.
-    pub horizon: u64,
 }

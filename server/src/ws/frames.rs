@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tidewire_core::authority::plan::{Plan, Top};
 use tidewire_core::ids::{CollectionName, EntityId, Owner, ReplicaId};
 use tidewire_core::limits::LIVE_FRAME_BYTES_MAX;
 use tidewire_core::model::change::{Change, Delta};
 use tidewire_core::protocol::message::{Cursor, Scope, ServerMessage};
 
-use crate::store::plan::Plan;
 use crate::store::sqlite::{Snapshot, Versions};
-use crate::store::{Store, StoreError, Top};
+use crate::store::{Store, StoreError};
 use tidewire_core::json;
 
 /// A mark that no commit has: the frames of a socket that asked for some ids only do not add up to a cursor.

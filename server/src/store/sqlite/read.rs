@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
 use rusqlite::{Connection, OptionalExtension, Row, Rows, Statement, ToSql, params};
+use tidewire_core::authority::plan::{Plan, Top};
 use tidewire_core::ids::{CONFLICTS, CollectionName, EntityId, Group, ReplicaId, Seq};
 use tidewire_core::model::digest::Digest;
 use tidewire_core::protocol::message::Change;
 
 use super::rows::{from_json, int};
-use crate::store::plan::Plan;
-use crate::store::{StoreError, Top};
+use crate::store::StoreError;
 use tidewire_core::json;
 use tidewire_core::json::{Map, Raw};
 

@@ -5,10 +5,19 @@
 
 use std::collections::BTreeSet;
 
-use tidewire_core::ids::{CollectionName, Group, Seq};
-use tidewire_core::protocol::message::{Cursor, Scope};
+use crate::ids::{CollectionName, Group, Seq};
+use crate::protocol::message::{Cursor, Scope};
 
-use super::Top;
+/// What a tenant's log looks like in one snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Top {
+    /// The newest `seq`; 0 for a tenant without data.
+    pub seq: Seq,
+    /// Its mark; empty at 0.
+    pub mark: String,
+    /// Tombstones, leave markers and marks up to this `seq` are gone.
+    pub horizon: Seq,
+}
 
 /// What to read for one reader, and from where.
 #[derive(Debug, Clone)]
@@ -31,6 +40,9 @@ pub struct Plan {
 
 impl Plan {
     /// Plans a pull. `known_mark` is asked for the mark of a `seq`.
+    ///
+    /// # Errors
+    /// Those of `known_mark`.
     pub fn new<E>(
         cursor: Option<&Cursor>,
         scope: Scope,
