@@ -34,6 +34,12 @@ export const steps = [
   },
   { name: "rust", label: "Rust tests", commands: [["cargo", "test", "--workspace", "--no-fail-fast"]], parts: [] },
   {
+    name: "sim",
+    label: "simulator, 700 seeds",
+    commands: [["cargo", "xtask", "sim", "--seeds", "700"]],
+    parts: [],
+  },
+  {
     name: "work",
     label: "instructions and bytes",
     commands: [["cargo", "xtask", "work"]],

@@ -6,6 +6,7 @@
 mod build;
 mod inputs;
 mod order;
+mod sim;
 mod size;
 mod split;
 mod tidy;
@@ -21,6 +22,7 @@ cargo xtask build [--release|--dev]   the browser module into pkg/dist
 cargo xtask tidy                      the house rules
 cargo xtask size [--functions|--json] what takes room in the browser module, by crate or by function
 cargo xtask work [--bless]            instructions and bytes of fixed work, against core/benches/work.txt
+cargo xtask sim --seeds N | --seed S  the simulator (docs/TESTING.md); --start S, --trace
 ";
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         ["size", "--json"] => size::run(&workspace, size::Format::Json).map(|()| true),
         ["work"] => work::run(&workspace, false),
         ["work", "--bless"] => work::run(&workspace, true),
+        ["sim", words @ ..] => sim::run(&workspace, words),
         _ => {
             eprint!("{USAGE}");
             Ok(false)

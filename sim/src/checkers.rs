@@ -1,0 +1,326 @@
+//! What has to hold, checked from outside: by what users wrote, what they are shown, and what the server holds.
+//!
+//! The numbers are those of the invariants in `docs/TESTING.md`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidewire_core::authority::memory::MemoryRow;
+use tidewire_core::json::{self, Value};
+use tidewire_core::model::schema::DeleteConflict;
+
+use crate::oracle::{Move, State, Token};
+use crate::server::COLLECTIONS;
+use crate::users::token_in;
+use crate::world::World;
+
+/// More unknown moves than this cannot be told apart by their sums; such a run is not checked for them.
+const UNKNOWN_MOVES_MAX: usize = 16;
+
+type Rows = BTreeMap<String, Value>;
+
+impl World {
+    /// What the engine of a tab tells its app.
+    pub(crate) fn hear(&mut self, tab: usize) {
+        for event in std::mem::take(&mut self.tabs[tab].told) {
+            let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
+            let write = event.get("write").and_then(Value::as_u64).unwrap_or_default();
+            match text("type") {
+                "durable" => self.oracle.told(tab, write, State::Durable),
+                "write-failed" => {
+                    self.labels.see("write failed");
+                    let misled = self.tabs[tab].misled;
+                    self.oracle.told(tab, write, if misled { State::Unknown } else { State::Failed });
+                }
+                "changed" if text("collection") == "accounts" => self.check_accounts(tab),
+                "watchdog" if text("code") == "internal" => self.fail(30, format!("tab {tab}: {event}")),
+                "watchdog" if text("code") == "diverged" => {
+                    let differs = self.differs(tab).unwrap_or_default();
+                    self.fail(29, format!("tab {tab}: {event}; {differs}"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Invariant 6: no tab ever shows a part of a transaction.
+    fn check_accounts(&mut self, tab: usize) {
+        let sum = |account| Some(self.row(tab, "accounts", account)?.get("sum")?.as_f64().unwrap_or(f64::NAN));
+        let sums: Vec<f64> = ["a0", "a1", "a2", "a3"].into_iter().filter_map(sum).collect();
+        if sums.len() == 4 && sums.iter().sum::<f64>() != 0.0 && self.has_loaded(tab) {
+            self.fail(6, format!("tab {tab} shows accounts that do not add up: {sums:?}"));
+        }
+    }
+
+    /// A first sync shows rows as they come.
+    fn has_loaded(&self, tab: usize) -> bool {
+        let status = self.view(tab, "status");
+        let loaded = status.get("loaded").and_then(Value::as_array);
+        loaded.is_some_and(|all| all.iter().any(|name| name.as_str() == Some("accounts")))
+    }
+
+    /// Invariant 11: nothing of another user's is ever delivered.
+    pub(crate) fn check_canaries(&mut self, device: usize, text: &str) {
+        let own = self.devices[device].user;
+        let mut rest = text;
+        while let Some((_, behind)) = rest.split_once("canary-u") {
+            let user: String = behind.chars().take_while(char::is_ascii_digit).collect();
+            if user.parse() != Ok(own) {
+                return self.fail(11, format!("device {device} of u{own} is sent what is u{user}'s: {text}"));
+            }
+            rest = behind;
+        }
+    }
+
+    /// Whether everybody has everything, and nobody has anything left to send.
+    pub(crate) fn is_calm(&self) -> bool {
+        (0..self.tabs.len()).filter(|tab| self.tabs[*tab].alive).all(|tab| {
+            let status = self.view(tab, "status");
+            let is_synced = status.get("state").and_then(Value::as_str) == Some("synced");
+            let pending = status.get("pending").and_then(Value::as_u64).unwrap_or(1);
+            self.tabs[tab].opened && is_synced && (pending == 0 || self.only_held(tab)) && self.differs(tab).is_none()
+        })
+    }
+
+    pub(crate) fn holds_anything(&self) -> bool {
+        (0..self.tabs.len()).any(|tab| self.tabs[tab].alive && !self.held_ids(tab).is_empty())
+    }
+
+    fn held_ids(&self, tab: usize) -> Vec<String> {
+        let queue = self.view(tab, "queue");
+        let pending = queue.get("pending").and_then(Value::as_array).into_iter().flatten();
+        pending.filter_map(|entry| Some(entry.get("id")?.as_str()?.to_owned())).collect()
+    }
+
+    /// What waits for an entity that is gone waits for days; what follows a refused insert, for the user.
+    fn only_held(&self, tab: usize) -> bool {
+        let queue = self.view(tab, "queue");
+        let status = |entry: &Value| entry.get("status").and_then(Value::as_str) == Some("held");
+        queue.get("pending").and_then(Value::as_array).is_some_and(|pending| pending.iter().all(status))
+    }
+
+    /// Invariant 3, its second half: what did not come to rest in time, and why.
+    pub(crate) fn not_calm(&mut self) {
+        for tab in (0..self.tabs.len()).filter(|tab| self.tabs[*tab].alive) {
+            let status = self.view(tab, "status");
+            let refused = self.tabs[tab].refused;
+            let why = self.differs(tab).unwrap_or_else(|| format!("tab {tab}: {status}, refused {refused:?}"));
+            let is_synced = status.get("state").and_then(Value::as_str) == Some("synced");
+            let pending = status.get("pending").and_then(Value::as_u64).unwrap_or(1);
+            if !is_synced || pending > 0 || self.differs(tab).is_some() {
+                let queue = self.view(tab, "queue");
+                return self.fail(3, format!("not at rest: {why}; {status}; queue {queue}"));
+            }
+        }
+        self.fail(3, "not at rest, and nobody says why".into());
+    }
+
+    fn shown(&self, tab: usize, collection: &str) -> Rows {
+        let rows = self.ids(collection).into_iter();
+        rows.filter_map(|id| self.row(tab, collection, &id).map(|row| (id, row))).collect()
+    }
+
+    fn ids(&self, collection: &str) -> Vec<String> {
+        match collection {
+            "notes" => self.oracle.notes.clone(),
+            _ => (0..4).map(|account| format!("a{account}")).collect(),
+        }
+    }
+
+    /// Invariant 3: where what a tab shows is not what the server has for its user.
+    pub(crate) fn differs(&self, tab: usize) -> Option<String> {
+        let user = self.devices[self.tabs[tab].device].user;
+        let there = self.server.seen_by(user);
+        for collection in COLLECTIONS {
+            let (shown, held) = (self.shown(tab, collection), self.held_ids(tab));
+            // What is held shows what its author wrote.
+            for id in self.ids(collection).into_iter().filter(|id| !held.contains(id)) {
+                let row: Option<&&MemoryRow> = there.get(&(collection, id.as_str()));
+                if let Some(what) = self.row_differs(tab, &id, shown.get(&id), row.map(|row| &row.stored.doc)) {
+                    return Some(format!("tab {tab} of device {} in {collection}: {what}", self.tabs[tab].device));
+                }
+            }
+        }
+        None
+    }
+
+    /// Fields that wait for the user's decision show his value.
+    fn row_differs(&self, tab: usize, id: &str, shown: Option<&Value>, stored: Option<&Value>) -> Option<String> {
+        let bare = |doc: &Value, waiting: &[String]| {
+            let fields = doc.as_object().into_iter().flat_map(json::Map::iter);
+            let own = |key: &str| key == "id" || key.starts_with('$') || waiting.iter().any(|path| path == key);
+            fields.filter(|(key, _)| !own(key)).map(|(key, value)| (key.clone(), value.clone())).collect::<Rows>()
+        };
+        let both = |waiting: &[String]| (shown.map(|row| bare(row, waiting)), stored.map(|doc| bare(doc, waiting)));
+        let (mut shown_fields, mut stored_fields) = both(&[]);
+        if shown_fields != stored_fields {
+            (shown_fields, stored_fields) = both(&self.waiting_paths(tab, id));
+        }
+        let (shown, stored) = (shown_fields, stored_fields);
+        let text = |rows: Option<Rows>| rows.map_or("nothing".to_owned(), text_of);
+        (shown != stored).then(|| format!("{id} is shown as {}, and the server has {}", text(shown), text(stored)))
+    }
+
+    fn waiting_paths(&self, tab: usize, id: &str) -> Vec<String> {
+        let conflicts = self.view(tab, "conflicts");
+        let of = |one: &&Value| one.get("e").and_then(Value::as_str) == Some(id);
+        let path =
+            |one: &Value| one.get("path")?.as_str()?.trim_start_matches('/').split('/').next().map(str::to_owned);
+        conflicts.as_array().into_iter().flatten().filter(of).filter_map(path).collect()
+    }
+
+    /// What is checked when everything has come to rest.
+    pub(crate) fn check_end(&mut self) {
+        self.check_sums();
+        self.check_values();
+    }
+
+    /// Invariants 1 and 2: every move that the app was told is stored counts once, and no other.
+    fn check_sums(&mut self) {
+        let sum = |account: usize| {
+            let row = self.server.entity("accounts", &format!("a{account}"));
+            row.and_then(|row| row.stored.doc.get("sum")?.as_f64()).unwrap_or(f64::NAN)
+        };
+        let mut expected = [0_i64; 4];
+        let mut unknown: Vec<&Move> = Vec::new();
+        for one in &self.oracle.moves {
+            match one.state {
+                State::Durable => {
+                    expected[one.from] -= one.amount;
+                    expected[one.to] += one.amount;
+                }
+                State::Failed => {}
+                State::Provisional | State::Unknown => unknown.push(one),
+            }
+        }
+        if unknown.len() > UNKNOWN_MOVES_MAX {
+            return self.labels.see("too many unknown moves to tell");
+        }
+        let found = [0, 1, 2, 3].map(sum);
+        let is_subset = (0..1_u32 << unknown.len()).any(|chosen| {
+            let mut sums = expected;
+            for (bit, one) in unknown.iter().enumerate() {
+                if chosen >> bit & 1 == 1 {
+                    sums[one.from] -= one.amount;
+                    sums[one.to] += one.amount;
+                }
+            }
+            sums.map(|sum| sum as f64) == found
+        });
+        if !is_subset {
+            let unknown = unknown.len();
+            self.fail(
+                2,
+                format!("accounts are {found:?}, by what was written {expected:?} and some of {unknown} more"),
+            );
+        }
+    }
+
+    /// Invariants 1 and 7: every value that the app was told is stored is there, or somebody who saw it wrote over it,
+    /// or it is told as a conflict, a dead letter, or as held.
+    fn check_values(&mut self) {
+        let known = self.known_tokens();
+        let mut accounted = BTreeMap::new();
+        for number in 0..self.oracle.tokens.len() as u32 {
+            let token = &self.oracle.tokens[number as usize];
+            // An update may win over a deletion. And a deletion, or a removal, may come back to a restored server
+            // before what it removed, and then removes nothing.
+            let is_deletion = token.path.is_empty();
+            let may_lose = (is_deletion && self.setup.deletes == DeleteConflict::UpdateWins)
+                || ((is_deletion || token.path.starts_with('-')) && self.labels.count("restored") > 0);
+            let is_asked = token.state == State::Durable && !may_lose;
+            if is_asked && !self.is_accounted(number, &known, &mut accounted) {
+                let Token { tab, collection, id, path, replaced_by, .. } = token;
+                let row = self.server.entity(collection, id).map(|row| &row.stored);
+                let row = row.map(|stored| format!("deleted {}, {}", stored.deleted, stored.doc));
+                let what = format!(
+                    "t{number}, written by tab {tab} to {collection} {id}{path}, is nowhere; written over by \
+                     {replaced_by:?}; the server has {row:?}"
+                );
+                return self.fail(7, what);
+            }
+        }
+    }
+
+    fn is_accounted(&self, number: u32, known: &BTreeSet<u32>, done: &mut BTreeMap<u32, bool>) -> bool {
+        if let Some(known) = done.get(&number) {
+            return *known;
+        }
+        done.insert(number, false);
+        let Some(token) = self.oracle.tokens.get(number as usize) else { return false };
+        let is = token.taken_back
+            || known.contains(&number)
+            || self.is_wish_granted(token)
+            || token.replaced_by.iter().any(|next| self.is_accounted(*next, known, done))
+            || self.written_over_nothing(token).into_iter().any(|next| self.is_accounted(next, known, done));
+        done.insert(number, is);
+        is
+    }
+
+    /// A deletion, or the removal of a field, has no text.
+    fn is_wish_granted(&self, token: &Token) -> bool {
+        let holds = |tab: usize| self.tabs[tab].alive && self.held_ids(tab).contains(&token.id);
+        if (token.path.is_empty() || token.path.starts_with('-')) && (0..self.tabs.len()).any(holds) {
+            return true;
+        }
+        let live = self.server.entity(token.collection, &token.id).filter(|row| !row.stored.deleted);
+        match (live, token.path.strip_prefix("-/")) {
+            (live, _) if token.path.is_empty() => live.is_none(),
+            (None, Some(_)) => true,
+            (Some(row), Some(field)) => row.stored.doc.get(field).is_none() || self.is_removal_told(token),
+            _ => false,
+        }
+    }
+
+    /// What somebody wrote where he saw nothing.
+    fn written_over_nothing(&self, removal: &Token) -> Vec<u32> {
+        let Some(path) = removal.path.strip_prefix('-') else { return Vec::new() };
+        let all = self.oracle.tokens.iter().enumerate();
+        let over = all.filter(|(_, one)| one.over_nothing && one.id == removal.id && one.path == path);
+        over.map(|(number, _)| number as u32).collect()
+    }
+
+    fn is_removal_told(&self, token: &Token) -> bool {
+        let is_it = |one: &Value| {
+            one.get("e").and_then(Value::as_str) == Some(token.id.as_str())
+                && one.get("path").and_then(Value::as_str) == Some(token.path.trim_start_matches('-'))
+                && one.get("yours").is_none()
+        };
+        self.server.conflicts().any(is_it)
+    }
+
+    /// Every token whose text stands somewhere where a user finds it.
+    fn known_tokens(&self) -> BTreeSet<u32> {
+        let mut known = BTreeSet::new();
+        for row in self.server.store.entities.values() {
+            collect(&row.stored.doc, &mut known);
+        }
+        for tab in (0..self.tabs.len()).filter(|tab| self.tabs[*tab].alive) {
+            collect(&self.view(tab, "queue"), &mut known);
+        }
+        known
+    }
+
+    /// The effects of calls that nobody was told about yet are as unknown as those of a tab that died.
+    pub(crate) fn forget_untold(&mut self) {
+        for tab in 0..self.tabs.len() {
+            self.oracle.tab_died(tab);
+        }
+    }
+}
+
+fn text_of(rows: Rows) -> String {
+    let mut map = json::Map::new();
+    for (key, value) in rows {
+        map.insert(key, value);
+    }
+    Value::Object(map).to_string()
+}
+
+/// Tokens anywhere in a value, `kept` of a conflict included: it is the value that stands.
+fn collect(value: &Value, into: &mut BTreeSet<u32>) {
+    match value {
+        Value::Array(all) => all.iter().for_each(|one| collect(one, into)),
+        Value::Object(fields) => fields.iter().for_each(|(_, one)| collect(one, into)),
+        _ => into.extend(token_in(value)),
+    }
+}

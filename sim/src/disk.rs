@@ -1,0 +1,95 @@
+//! One device's store, as IndexedDB behaves: autoincrement keys that an abort gives back, transactions whole or not at
+//! all.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use tidewire_core::io::{NewSegment, StoreError, StoreOp, StoreReply};
+
+/// A store.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Disk {
+    log: BTreeMap<u64, Rc<Vec<u8>>>,
+    next_key: u64,
+    segments: BTreeMap<u64, Vec<u8>>,
+    directories: BTreeMap<u64, Vec<u8>>,
+    next_segment: u64,
+    state: Option<Vec<u8>>,
+    upto: u64,
+    fence: u64,
+}
+
+impl Disk {
+    /// Carries out one transaction.
+    ///
+    /// # Errors
+    /// None of its own: who injects one does not ask.
+    pub(crate) fn carry_out(&mut self, op: StoreOp) -> Result<StoreReply, StoreError> {
+        Ok(match op {
+            StoreOp::Load => StoreReply::Loaded {
+                state: self.state.clone(),
+                fence: self.fence,
+                directories: self.directories.iter().map(|(key, bytes)| (*key, bytes.clone())).collect(),
+                log: self.above(self.upto),
+            },
+            StoreOp::ReadSegments { keys } => {
+                StoreReply::Segments(keys.iter().map(|key| (*key, self.segments.get(key).cloned())).collect())
+            }
+            StoreOp::ReadLog { after } => StoreReply::Log(self.above(after)),
+            StoreOp::Append { records, .. } => {
+                let first_key = self.next_key + 1;
+                for record in records.iter() {
+                    self.next_key += 1;
+                    self.log.insert(self.next_key, Rc::new(record.clone()));
+                }
+                StoreReply::Appended { first_key }
+            }
+            StoreOp::Seal { expect, record, segments, state, upto, fence } => {
+                if self.next_key + 1 != expect {
+                    return Ok(StoreReply::Refused);
+                }
+                self.next_key = expect;
+                self.log.insert(expect, Rc::new(record));
+                self.log = self.log.split_off(&(upto + 1));
+                self.state = Some(state);
+                self.upto = upto;
+                self.fence = fence;
+                StoreReply::Written { keys: self.add(segments) }
+            }
+            StoreOp::Clean { fence, victims, segments } => {
+                if fence != self.fence || victims.iter().any(|key| !self.segments.contains_key(key)) {
+                    return Ok(StoreReply::Refused);
+                }
+                for key in victims {
+                    self.segments.remove(&key);
+                    self.directories.remove(&key);
+                }
+                StoreReply::Written { keys: self.add(segments) }
+            }
+            StoreOp::Erase => {
+                *self = Self::default();
+                StoreReply::Erased
+            }
+            _ => return Err(StoreError::Failed),
+        })
+    }
+
+    /// Nothing is stored.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.log.is_empty() && self.state.is_none()
+    }
+
+    fn above(&self, after: u64) -> Vec<(u64, Vec<u8>)> {
+        self.log.range(after + 1..).map(|(key, bytes)| (*key, bytes.to_vec())).collect()
+    }
+
+    fn add(&mut self, segments: Vec<NewSegment>) -> Vec<u64> {
+        let one = |segment: NewSegment| {
+            self.next_segment += 1;
+            self.segments.insert(self.next_segment, segment.bytes);
+            self.directories.insert(self.next_segment, segment.directory);
+            self.next_segment
+        };
+        segments.into_iter().map(one).collect()
+    }
+}

@@ -1,0 +1,227 @@
+//! What goes against the system, by the scenario. The rates of single requests and operations are where those are
+//! carried out.
+
+use tidewire_core::io::Input;
+
+use crate::device::Device;
+use crate::scenario::{Action, DeviceSetup};
+use crate::world::{Event, Lasting, World};
+
+/// Devices that a clone may bring it to.
+const DEVICES_MAX: usize = 7;
+
+impl World {
+    pub(crate) fn act(&mut self, index: usize) {
+        let Some(timed) = self.scenario.actions.get(index) else { return };
+        let action = timed.action.clone();
+        if action.is_fault() { self.inject(&action) } else { self.use_it(&action) }
+    }
+
+    fn inject(&mut self, action: &Action) {
+        let count = self.devices.len();
+        match *action {
+            Action::OpenTab { device } => self.open_another(device % count),
+            Action::CloseTab { device, tab } => self.leave(device % count, tab),
+            Action::KillTab { device, tab } => self.kill_one(device % count, tab),
+            Action::KillBrowser { device, for_ms } => {
+                for tab in self.live_tabs(device % count) {
+                    self.kill(tab);
+                }
+                self.last(for_ms, Lasting::Browser(device % count));
+            }
+            Action::Freeze { device, tab, for_ms } => self.freeze(device % count, tab, for_ms),
+            Action::Offline { device, for_ms } => self.go_offline(device % count, for_ms),
+            Action::BlackHole { device, up, down, for_ms } => {
+                let index = device % count;
+                let device = &mut self.devices[index];
+                (device.hole_up, device.hole_down) = (device.hole_up || up, device.hole_down || down);
+                device.spells += 1;
+                let spell = Lasting::Hole(index, device.spells);
+                self.last(for_ms, spell);
+            }
+            Action::CutChannel { device } => {
+                for tab in self.live_tabs(device % count) {
+                    self.cut_socket(tab, 1006);
+                }
+            }
+            Action::Jump { device, by_ms } => self.devices[device % count].offset_ms += by_ms,
+            Action::Wipe { device } => self.wipe(device % count),
+            Action::Clone { device } => self.clone_device(device % count),
+            _ => self.inject_at_server(action),
+        }
+        self.labels.see(label(action));
+    }
+
+    fn inject_at_server(&mut self, action: &Action) {
+        match action {
+            Action::ServerDown { for_ms } => {
+                let until = self.now_us + for_ms * 1_000;
+                self.server_down = Some(self.server_down.unwrap_or_default().max(until));
+                self.cut_all();
+                self.last(*for_ms, Lasting::Server(until));
+            }
+            Action::Prune => self.server.prune(),
+            Action::Backup => self.server.back_up(),
+            Action::Restore if self.server.restore() => {
+                self.labels.see("restored");
+                self.oracle.restored();
+                self.cut_all();
+            }
+            Action::Policy => {
+                self.server.change_policy();
+                self.cut_all();
+            }
+            _ => {}
+        }
+    }
+
+    fn last(&mut self, for_ms: u64, what: Lasting) {
+        self.queue.plan(self.now_us + for_ms * 1_000, Event::Over(what));
+    }
+
+    /// What lasted some time is over.
+    pub(crate) fn end(&mut self, what: Lasting) {
+        match what {
+            Lasting::Freeze(tab) => self.thaw(tab),
+            Lasting::Browser(device) if self.live_tabs(device).is_empty() => self.open_tab(device),
+            Lasting::Offline(device, spell) if self.devices[device].spells == spell => self.go_online(device),
+            Lasting::Hole(device, spell) if self.devices[device].spells == spell => {
+                (self.devices[device].hole_up, self.devices[device].hole_down) = (false, false);
+            }
+            Lasting::Server(until) if self.server_down == Some(until) => self.server_down = None,
+            _ => {}
+        }
+    }
+
+    /// All faults are over, for good.
+    pub(crate) fn heal(&mut self) {
+        self.healed = true;
+        self.server_down = None;
+        for device in 0..self.devices.len() {
+            (self.devices[device].hole_up, self.devices[device].hole_down) = (false, false);
+            if !self.devices[device].online {
+                self.go_online(device);
+            }
+            for tab in self.live_tabs(device) {
+                self.thaw(tab);
+                if self.tabs[tab].refused.is_some() {
+                    self.kill(tab);
+                }
+            }
+            if self.live_tabs(device).is_empty() {
+                self.open_tab(device);
+            }
+        }
+    }
+
+    fn open_another(&mut self, device: usize) {
+        if self.live_tabs(device).len() < 3 {
+            self.open_tab(device);
+        }
+    }
+
+    /// A device whose last tab is gone is opened again some time later.
+    fn come_back(&mut self, device: usize) {
+        if self.live_tabs(device).is_empty() {
+            let after = self.devices[device].random.between(10, 5_000);
+            self.last(after, Lasting::Browser(device));
+        }
+    }
+
+    fn kill_one(&mut self, device: usize, tab: usize) {
+        let tabs = self.live_tabs(device);
+        if let Some(tab) = tabs.get(tab % tabs.len().max(1)) {
+            self.kill(*tab);
+            self.come_back(device);
+        }
+    }
+
+    fn leave(&mut self, device: usize, tab: usize) {
+        let tabs = self.ready_tabs(device);
+        if let Some(tab) = tabs.get(tab % tabs.len().max(1)) {
+            self.close(*tab);
+            let after = self.devices[device].random.between(100, 5_000);
+            self.last(after, Lasting::Browser(device));
+        }
+    }
+
+    fn freeze(&mut self, device: usize, tab: usize, for_ms: u64) {
+        let tabs: Vec<usize> = self.live_tabs(device).into_iter().filter(|tab| self.tabs[*tab].runs()).collect();
+        let Some(tab) = tabs.get(tab % tabs.len().max(1)).copied() else { return };
+        // The browser closes the channel of a frozen tab, which hears of it when it runs again.
+        let closed = self.tabs[tab].socket.take().map(|socket| Input::SocketClosed { token: socket.token, code: 1006 });
+        self.tabs[tab].frozen = Some(closed.into_iter().collect());
+        self.last(for_ms, Lasting::Freeze(tab));
+    }
+
+    fn go_offline(&mut self, device: usize, for_ms: u64) {
+        self.devices[device].online = false;
+        self.devices[device].spells += 1;
+        for tab in self.live_tabs(device) {
+            self.cut_socket(tab, 1006);
+            self.tell(tab, Input::Online(false));
+        }
+        self.last(for_ms, Lasting::Offline(device, self.devices[device].spells));
+    }
+
+    fn go_online(&mut self, device: usize) {
+        self.devices[device].online = true;
+        for tab in self.live_tabs(device) {
+            self.tell(tab, Input::Online(true));
+        }
+    }
+
+    fn cut_all(&mut self) {
+        for tab in 0..self.tabs.len() {
+            if self.tabs[tab].alive {
+                self.cut_socket(tab, 1012);
+            }
+        }
+    }
+
+    fn wipe(&mut self, device: usize) {
+        // Of a store that nobody has open nothing is left anywhere.
+        if self.ready_tabs(device).is_empty() {
+            return;
+        }
+        self.devices[device].disk = crate::disk::Disk::default();
+        self.devices[device].wiped_us = Some(self.now_us);
+        self.oracle.wiped(&self.tabs_of(device));
+    }
+
+    fn clone_device(&mut self, device: usize) {
+        if self.devices.len() >= DEVICES_MAX || self.devices[device].disk.is_empty() {
+            return;
+        }
+        let Device { user, offset_ms, drift_ppm, ref disk, .. } = self.devices[device];
+        let disk = disk.clone();
+        let setup = DeviceSetup { user, tabs: 1, offset_ms, drift_ppm };
+        let index = self.devices.len();
+        let mut copy = Device::new(&setup, self.scenario.seed, index);
+        copy.disk = disk;
+        self.devices.push(copy);
+        self.open_tab(index);
+    }
+}
+
+fn label(action: &Action) -> &'static str {
+    match action {
+        Action::OpenTab { .. } => "tab opened",
+        Action::CloseTab { .. } => "tab closed",
+        Action::KillTab { .. } => "tab killed",
+        Action::KillBrowser { .. } => "browser killed",
+        Action::Freeze { .. } => "tab frozen",
+        Action::Offline { .. } => "offline",
+        Action::BlackHole { .. } => "black hole",
+        Action::CutChannel { .. } => "channel of a device cut",
+        Action::Jump { .. } => "clock jumped",
+        Action::ServerDown { .. } => "server down",
+        Action::Prune => "pruned",
+        Action::Backup => "backed up",
+        Action::Restore => "restore",
+        Action::Wipe { .. } => "wiped",
+        Action::Clone { .. } => "cloned",
+        Action::Policy => "policy changed",
+        _ => "use",
+    }
+}

@@ -1,0 +1,136 @@
+//! `cargo xtask sim`: campaigns of many seeds, and one seed in detail.
+#![allow(clippy::print_stdout, reason = "what it finds is for people")]
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use tidewire_sim::report::Report;
+use tidewire_sim::run::run;
+use tidewire_sim::scenario::{Scenario, UNSETTLED};
+use tidewire_sim::shrink::shrink;
+
+const USAGE: &str = "\
+cargo xtask sim --seeds N [--start S]   N seeds from S on (1): stops at the first that fails, and makes it smaller
+cargo xtask sim --seed S [--trace]      one seed; with every event; --small: of the smaller scenario
+       --without offline,prune          leaves out such actions
+       --all                            with those that still break something (docs/TESTING.md)
+";
+
+/// What was asked for.
+struct Wish {
+    start: u64,
+    seeds: u64,
+    one: bool,
+    trace: bool,
+    /// The trace of the smaller scenario.
+    small: bool,
+    without: Vec<String>,
+}
+
+impl Wish {
+    fn scenario(&self, seed: u64) -> Scenario {
+        let mut scenario = Scenario::of(seed);
+        scenario.actions.retain(|timed| !self.without.contains(&timed.action.kind()));
+        scenario
+    }
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let Some(wish) = read(&words) else {
+        eprint!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    // A panic is a finding; its text is part of the report.
+    std::panic::set_hook(Box::new(|_| {}));
+    if wish.one { show(&wish) } else { campaign(&wish) }
+}
+
+fn read(words: &[String]) -> Option<Wish> {
+    let mut wish = Wish {
+        start: 1,
+        seeds: 0,
+        one: false,
+        trace: false,
+        small: false,
+        without: UNSETTLED.map(str::to_owned).into(),
+    };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--trace" => wish.trace = true,
+            "--small" => wish.small = true,
+            "--without" => wish.without.extend(words.next()?.split(',').map(str::to_owned)),
+            "--all" => wish.without.clear(),
+            "--seeds" => wish.seeds = words.next()?.parse().ok()?,
+            "--start" => wish.start = words.next()?.parse().ok()?,
+            "--seed" => {
+                wish.start = words.next()?.parse().ok()?;
+                wish.one = true;
+            }
+            _ => return None,
+        }
+    }
+    (wish.one || wish.seeds > 0).then_some(wish)
+}
+
+fn campaign(wish: &Wish) -> ExitCode {
+    let began = Instant::now();
+    let mut said = began;
+    let mut report = Report::default();
+    for seed in wish.start..wish.start.saturating_add(wish.seeds) {
+        let scenario = wish.scenario(seed);
+        let outcome = run(&scenario, false);
+        if let Some(broken) = &outcome.broken {
+            println!("seed {seed} breaks invariant {}: {}", broken.invariant, broken.what);
+            print_shrunk(&scenario, broken.invariant);
+            return ExitCode::FAILURE;
+        }
+        report.add(&scenario, &outcome);
+        if said.elapsed() > Duration::from_secs(10) {
+            said = Instant::now();
+            println!("… {} of {} seeds", report.seeds(), wish.seeds);
+        }
+    }
+    print!("{}", report.text(began.elapsed()));
+    let missing = report.missing(&wish.without);
+    if !missing.is_empty() {
+        println!("\nnever happened: {}", missing.join(", "));
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn show(wish: &Wish) -> ExitCode {
+    let scenario = wish.scenario(wish.start);
+    let outcome = run(&scenario, wish.trace);
+    let Some(broken) = outcome.broken else {
+        println!("{:#?}", scenario.setup);
+        outcome.trace.iter().for_each(|line| println!("{line}"));
+        println!("seed {}: green, {} events, trace hash {:016x}", wish.start, outcome.events, outcome.hash);
+        return ExitCode::SUCCESS;
+    };
+    println!("seed {} breaks invariant {}: {}", wish.start, broken.invariant, broken.what);
+    if wish.trace && !wish.small {
+        outcome.trace.iter().for_each(|line| println!("{line}"));
+        return ExitCode::FAILURE;
+    }
+    let smallest = print_shrunk(&scenario, broken.invariant);
+    if wish.trace {
+        run(&smallest, true).trace.iter().for_each(|line| println!("{line}"));
+    }
+    ExitCode::FAILURE
+}
+
+fn print_shrunk(scenario: &Scenario, invariant: u32) -> Scenario {
+    let smallest = shrink(scenario, invariant);
+    println!("the smallest scenario that was found:");
+    println!("{:?}", smallest.setup);
+    for timed in &smallest.actions {
+        println!("{timed}");
+    }
+    if let Some(broken) = run(&smallest, false).broken {
+        println!("there: {}", broken.what);
+    }
+    smallest
+}

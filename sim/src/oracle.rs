@@ -1,0 +1,194 @@
+//! What the users did, kept apart from everything that the system says of it.
+//!
+//! Every value that a user writes is a token of its own. Of each it is known what the author saw in its place: who
+//! writes over a value that he sees gives it up, and who does not see it must not make it vanish without a trace.
+
+use std::collections::BTreeMap;
+
+/// A value that a user wrote.
+#[derive(Debug)]
+pub(crate) struct Token {
+    pub(crate) tab: usize,
+    pub(crate) collection: &'static str,
+    pub(crate) id: String,
+    /// The field; empty: the entity was deleted.
+    pub(crate) path: String,
+    pub(crate) state: State,
+    /// Tokens that were written by someone who saw this one.
+    pub(crate) replaced_by: Vec<u32>,
+    /// The user took it back.
+    pub(crate) taken_back: bool,
+    /// Its author saw no value there: to the rules a value that came and went in between is none (rule 13).
+    pub(crate) over_nothing: bool,
+}
+
+/// What became of a write on its device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Shown, and not yet known to be stored.
+    Provisional,
+    /// The app was told that it is stored.
+    Durable,
+    /// The app was told that it is not.
+    Failed,
+    /// Its tab was gone before: either may be.
+    Unknown,
+}
+
+/// An amount that moved between accounts.
+#[derive(Debug)]
+pub(crate) struct Move {
+    pub(crate) tab: usize,
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    pub(crate) amount: i64,
+    pub(crate) state: State,
+}
+
+/// What a call wrote.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Effect {
+    Token(u32),
+    Move(usize),
+    /// The undo of a value.
+    Back(u32),
+}
+
+/// Everything that was written.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    pub(crate) tokens: Vec<Token>,
+    pub(crate) moves: Vec<Move>,
+    /// By tab and number of the write.
+    calls: BTreeMap<(usize, u64), Vec<Effect>>,
+    /// Ids of notes, in the order in which they were made.
+    pub(crate) notes: Vec<String>,
+    /// Calls that the app was told are stored.
+    pub(crate) acked: u64,
+    /// Tabs of stores that were wiped: what their devices remember of what they sent went with it.
+    wiped: Vec<usize>,
+}
+
+impl Oracle {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// A new token in a field in which the author sees `saw`.
+    pub(crate) fn token(&mut self, tab: usize, collection: &'static str, id: &str, path: &str, saw: &[u32]) -> u32 {
+        let number = self.tokens.len() as u32;
+        for seen in saw {
+            if let Some(seen) = self.tokens.get_mut(*seen as usize) {
+                seen.replaced_by.push(number);
+            }
+        }
+        self.tokens.push(Token {
+            tab,
+            collection,
+            id: id.to_owned(),
+            path: path.to_owned(),
+            state: State::Provisional,
+            replaced_by: Vec::new(),
+            taken_back: false,
+            over_nothing: false,
+        });
+        number
+    }
+
+    /// Who writes where he sees nothing sees that others removed what was there.
+    pub(crate) fn removals(&self, id: &str, path: &str) -> Vec<u32> {
+        let is_one = |token: &Token| token.id == id && token.path.strip_prefix('-') == Some(path);
+        let all = self.tokens.iter().enumerate().filter(|(_, token)| is_one(token));
+        all.map(|(number, _)| number as u32).collect()
+    }
+
+    /// Who makes an entity again sees that others deleted it.
+    pub(crate) fn deletions(&self, id: &str) -> Vec<u32> {
+        let all = self.tokens.iter().enumerate().filter(|(_, token)| token.id == id && token.path.is_empty());
+        all.map(|(number, _)| number as u32).collect()
+    }
+
+    /// What a call of a tab wrote.
+    pub(crate) fn call(&mut self, tab: usize, write: u64, effects: Vec<Effect>) {
+        self.calls.insert((tab, write), effects);
+    }
+
+    /// What a call wrote.
+    pub(crate) fn effects(&self, tab: usize, write: u64) -> Vec<Effect> {
+        self.calls.get(&(tab, write)).cloned().unwrap_or_default()
+    }
+
+    /// The app was told what became of a call.
+    pub(crate) fn told(&mut self, tab: usize, write: u64, state: State) {
+        if state == State::Durable {
+            self.acked += 1;
+        }
+        for effect in self.effects(tab, write) {
+            self.set(effect, state);
+        }
+    }
+
+    /// The tab is gone: of what it had not been told nothing is known.
+    pub(crate) fn tab_died(&mut self, tab: usize) {
+        let unknown: Vec<Effect> =
+            self.calls.iter().filter(|((of, _), _)| *of == tab).flat_map(|(_, effects)| effects.clone()).collect();
+        for effect in unknown {
+            let is_open = match effect {
+                Effect::Token(token) => self.tokens[token as usize].state == State::Provisional,
+                Effect::Move(at) => self.moves[at].state == State::Provisional,
+                Effect::Back(_) => false,
+            };
+            if is_open {
+                self.set(effect, State::Unknown);
+            }
+        }
+    }
+
+    /// The engine refused the call: nothing was written.
+    pub(crate) fn refuse(&mut self, effect: Effect) {
+        self.set(effect, State::Failed);
+    }
+
+    /// The store of these tabs was deleted.
+    pub(crate) fn wiped(&mut self, tabs: &[usize]) {
+        self.wiped.extend_from_slice(tabs);
+    }
+
+    /// The server went back to a copy. Devices bring back what they sent since; those whose store was deleted in the
+    /// meantime do not know of it any more.
+    pub(crate) fn restored(&mut self) {
+        let wiped = std::mem::take(&mut self.wiped);
+        self.forget(&wiped);
+    }
+
+    /// Nobody can know any more what these tabs wrote.
+    pub(crate) fn forget(&mut self, tabs: &[usize]) {
+        for token in self.tokens.iter_mut().filter(|token| tabs.contains(&token.tab)) {
+            token.state = State::Unknown;
+        }
+        for one in self.moves.iter_mut().filter(|one| tabs.contains(&one.tab)) {
+            one.state = State::Unknown;
+        }
+    }
+
+    fn set(&mut self, effect: Effect, state: State) {
+        match effect {
+            Effect::Token(token) => self.tokens[token as usize].state = state,
+            Effect::Move(at) => self.moves[at].state = state,
+            Effect::Back(_) => {}
+        }
+    }
+}
+
+/// The text of a token, as it stands in a document.
+pub(crate) fn text_of(token: u32, canary: Option<usize>) -> String {
+    match canary {
+        Some(user) => format!("t{token} canary-u{user}"),
+        None => format!("t{token}"),
+    }
+}
+
+/// The token of a text.
+pub(crate) fn token_of(text: &str) -> Option<u32> {
+    text.strip_prefix('t')?.split(' ').next()?.parse().ok()
+}

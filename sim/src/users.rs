@@ -1,0 +1,314 @@
+//! What users do on their devices: they read what is shown, and write.
+
+use tidewire_core::json;
+use tidewire_core::json::{JsonLimits, Value};
+
+use crate::oracle::{Effect, Move, State, Token, text_of, token_of};
+use crate::scenario::Action;
+use crate::world::World;
+
+/// The fields of a note that hold tokens.
+pub(crate) const FIELDS: [&str; 4] = ["f0", "f1", "f2", "f3"];
+
+pub(crate) fn parse(text: &str) -> Value {
+    json::parse(text.as_bytes(), JsonLimits::MESSAGE).unwrap_or(Value::Null)
+}
+
+impl World {
+    /// One row as a tab shows it.
+    pub(crate) fn row(&self, tab: usize, collection: &str, id: &str) -> Option<Value> {
+        self.tabs[tab].engine.row(collection, id).ok().flatten().map(|row| parse(&row))
+    }
+
+    pub(crate) fn view(&self, tab: usize, what: &str) -> Value {
+        let now = self.clocks(self.tabs[tab].device);
+        self.tabs[tab].engine.view(now, what).map_or(Value::Null, |view| parse(&view))
+    }
+
+    /// A tab that somebody can use.
+    fn usable(&self, device: usize, tab: usize) -> Option<usize> {
+        let tabs = self.ready_tabs(device % self.devices.len());
+        tabs.get(tab % tabs.len().max(1)).copied()
+    }
+
+    /// A note that a tab shows.
+    fn note_at(&self, tab: usize, pick: usize) -> Option<(String, Value)> {
+        let id = self.oracle.notes.get(pick % self.oracle.notes.len().max(1))?;
+        Some((id.clone(), self.row(tab, "notes", id)?))
+    }
+
+    /// What a user does.
+    pub(crate) fn use_it(&mut self, action: &Action) {
+        match *action {
+            Action::Insert { device, tab, private } => self.insert(device, tab, private),
+            Action::Set { device, tab, pick, fields } => {
+                let Some(tab) = self.usable(device, tab) else { return };
+                let bits = FIELDS.into_iter().enumerate().filter(|(bit, _)| fields >> bit & 1 == 1);
+                self.set(tab, &[pick], &bits.map(|(_, field)| field).collect::<Vec<_>>());
+            }
+            Action::Pair { device, tab, picks: (one, other), field } => {
+                let Some(tab) = self.usable(device, tab) else { return };
+                self.set(tab, &[one, other], &[FIELDS[usize::from(field) % FIELDS.len()]]);
+            }
+            Action::Unset { device, tab, pick, field } => self.unset(device, tab, pick, field),
+            Action::Tag { device, tab, pick } => self.tag(device, tab, pick),
+            Action::Delete { device, tab, pick } => self.delete(device, tab, pick),
+            Action::Transfer { device, tab, from, to, amount } => self.transfer(device, tab, (from, to), amount),
+            Action::Undo { device, tab } => self.undo(device, tab),
+            Action::Decide { device, tab, mine } => self.decide(device, tab, mine),
+            Action::Now { device, tab } => {
+                let Some(tab) = self.usable(device, tab) else { return };
+                let now = self.clocks(self.tabs[tab].device);
+                let _ = self.tabs[tab].engine.command(now, r#"{"do":"now"}"#);
+                self.drain(tab);
+            }
+            _ => {}
+        }
+    }
+
+    /// Calls the engine. What it refuses was not written.
+    fn write(&mut self, tab: usize, atomic: bool, ops: Vec<Value>, effects: Vec<Effect>) {
+        let now = self.clocks(self.tabs[tab].device);
+        let request = json::write_text(&json!({"atomic": atomic, "ops": ops}));
+        self.remark(|| format!("tab {tab} writes {request}"));
+        match self.tabs[tab].engine.write(now, &request, "") {
+            Ok(done) => self.written(tab, &done, effects),
+            Err(_) => {
+                self.labels.see("write refused");
+                for effect in effects {
+                    self.oracle.refuse(effect);
+                }
+            }
+        }
+    }
+
+    fn written(&mut self, tab: usize, done: &str, effects: Vec<Effect>) {
+        let write = parse(done).get("write").and_then(Value::as_u64).unwrap_or_default();
+        self.labels.see("write");
+        self.oracle.call(tab, write, effects.clone());
+        self.tabs[tab].writes.push(write);
+        self.read_your_writes(tab, &effects);
+        self.drain(tab);
+    }
+
+    fn read_your_writes(&mut self, tab: usize, effects: &[Effect]) {
+        for effect in effects {
+            let Effect::Token(number) = effect else { continue };
+            let token = &self.oracle.tokens[*number as usize];
+            let row = self.row(tab, token.collection, &token.id);
+            let shown = row.as_ref().and_then(|row| row.get(token.path.trim_start_matches('/')));
+            let is_there = match (shown, token.path.as_str()) {
+                (_, "") => row.is_none(),
+                (Some(Value::Array(all)), _) => all.iter().any(|one| is_token(one, *number)),
+                (shown, path) => shown.is_some_and(|shown| is_token(shown, *number)) || path.starts_with('-'),
+            };
+            if !is_there {
+                let what = format!(
+                    "tab {tab} wrote t{number} to {}{} and reads {}",
+                    token.id,
+                    token.path,
+                    row.unwrap_or(Value::Null)
+                );
+                return self.fail(4, what);
+            }
+        }
+    }
+
+    fn insert(&mut self, device: usize, tab: usize, private: bool) {
+        let Some(tab) = self.usable(device, tab) else { return };
+        let user = self.devices[self.tabs[tab].device].user;
+        let id = format!("n{}", self.oracle.notes.len());
+        self.oracle.notes.push(id.clone());
+        let mut doc = json!({"tags": []});
+        let mut effects = Vec::new();
+        for field in &FIELDS[..2] {
+            let token = self.oracle.token(tab, "notes", &id, &format!("/{field}"), &[]);
+            effects.push(Effect::Token(token));
+            put(&mut doc, field, text_of(token, private.then_some(user)).into());
+        }
+        if private {
+            put(&mut doc, "private", format!("u{user}").into());
+        }
+        self.write(tab, false, vec![json!({"op": "insert", "c": "notes", "id": id, "value": doc})], effects);
+    }
+
+    /// Fields of one note, or of several in one transaction.
+    fn set(&mut self, tab: usize, picks: &[usize], fields: &[&str]) {
+        let (mut ops, mut effects) = (Vec::new(), Vec::new());
+        let mut seen: Vec<String> = Vec::new();
+        for pick in picks {
+            let Some((id, row)) = self.note_at(tab, *pick) else { continue };
+            if seen.contains(&id) {
+                continue;
+            }
+            let canary = row.get("private").is_some().then(|| self.devices[self.tabs[tab].device].user);
+            let mut set = json!({});
+            for field in fields {
+                let path = format!("/{field}");
+                let saw = match row.get(field) {
+                    Some(value) => token_in(value).into_iter().collect(),
+                    None => self.oracle.removals(&id, &path),
+                };
+                let token = self.oracle.token(tab, "notes", &id, &path, &saw);
+                self.oracle.tokens[token as usize].over_nothing = row.get(field).is_none();
+                put(&mut set, &path, text_of(token, canary).into());
+                effects.push(Effect::Token(token));
+            }
+            ops.push(json!({"op": "patch", "c": "notes", "id": id, "set": set}));
+            seen.push(id);
+        }
+        if !ops.is_empty() {
+            self.write(tab, picks.len() > 1, ops, effects);
+        }
+    }
+
+    fn unset(&mut self, device: usize, tab: usize, pick: usize, field: u8) {
+        let Some(tab) = self.usable(device, tab) else { return };
+        let Some((id, row)) = self.note_at(tab, pick) else { return };
+        let field = FIELDS[usize::from(field) % FIELDS.len()];
+        let Some(saw) = row.get(field).and_then(token_in) else { return };
+        let path = format!("/{field}");
+        // What is not there any more has no text; the token stands for its author's wish.
+        let token = self.oracle.token(tab, "notes", &id, &format!("-{path}"), &[saw]);
+        let ops = vec![json!({"op": "patch", "c": "notes", "id": id, "unset": [path]})];
+        self.write(tab, false, ops, vec![Effect::Token(token)]);
+    }
+
+    fn tag(&mut self, device: usize, tab: usize, pick: usize) {
+        let Some(tab) = self.usable(device, tab) else { return };
+        let Some((id, row)) = self.note_at(tab, pick) else { return };
+        let canary = row.get("private").is_some().then(|| self.devices[self.tabs[tab].device].user);
+        let token = self.oracle.token(tab, "notes", &id, "/tags", &[]);
+        let add = json!({"/tags": [text_of(token, canary)]});
+        let ops = vec![json!({"op": "patch", "c": "notes", "id": id, "add": add})];
+        self.write(tab, false, ops, vec![Effect::Token(token)]);
+    }
+
+    fn delete(&mut self, device: usize, tab: usize, pick: usize) {
+        let Some(tab) = self.usable(device, tab) else { return };
+        let Some((id, row)) = self.note_at(tab, pick) else { return };
+        let token = self.oracle.token(tab, "notes", &id, "", &tokens_of(&row));
+        let ops = vec![json!({"op": "delete", "c": "notes", "id": id})];
+        self.write(tab, false, ops, vec![Effect::Token(token)]);
+    }
+
+    fn transfer(&mut self, device: usize, tab: usize, (from, to): (usize, usize), amount: u64) {
+        let Some(tab) = self.usable(device, tab) else { return };
+        let is_there = |account: usize| self.row(tab, "accounts", &format!("a{account}")).is_some();
+        if from == to || !is_there(from) || !is_there(to) {
+            return;
+        }
+        let amount = amount.cast_signed();
+        self.oracle.moves.push(Move { tab, from, to, amount, state: State::Provisional });
+        let effects = vec![Effect::Move(self.oracle.moves.len() - 1)];
+        let one = |account: usize, by: i64| {
+            let id = format!("a{account}");
+            json!({"op": "patch", "c": "accounts", "id": id, "inc": {"/sum": by}})
+        };
+        self.write(tab, true, vec![one(from, -amount), one(to, amount)], effects);
+    }
+
+    fn undo(&mut self, device: usize, tab: usize) {
+        let Some(tab) = self.usable(device, tab) else { return };
+        let Some(write) = self.tabs[tab].writes.pop() else { return };
+        let now = self.clocks(self.tabs[tab].device);
+        let undone = self.oracle.effects(tab, write);
+        let seen: Vec<u32> = undone.iter().flat_map(|effect| self.shown_at(tab, *effect)).collect();
+        let Ok(done) = self.tabs[tab].engine.undo(now, write) else { return };
+        self.labels.see("undo");
+        self.remark(|| format!("tab {tab} undoes its write {write}: {done}"));
+        // What is shown there goes with it, whoever wrote it.
+        for token in seen {
+            self.oracle.tokens[token as usize].taken_back = true;
+        }
+        let mut effects = Vec::new();
+        for effect in undone {
+            match effect {
+                Effect::Token(token) => {
+                    self.oracle.tokens[token as usize].taken_back = true;
+                    effects.push(Effect::Back(token));
+                }
+                Effect::Move(at) => {
+                    let Move { from, to, amount, .. } = self.oracle.moves[at];
+                    self.oracle.moves.push(Move { tab, from: to, to: from, amount, state: State::Provisional });
+                    effects.push(Effect::Move(self.oracle.moves.len() - 1));
+                }
+                Effect::Back(token) => effects.push(Effect::Back(token)),
+            }
+        }
+        self.written(tab, &done, effects);
+    }
+
+    /// The tokens that are shown where a write wrote: of an insert and of a deletion, the whole note.
+    fn shown_at(&self, tab: usize, effect: Effect) -> Vec<u32> {
+        let (Effect::Token(number) | Effect::Back(number)) = effect else { return Vec::new() };
+        let Token { collection, id, path, .. } = &self.oracle.tokens[number as usize];
+        let Some(row) = self.row(tab, collection, id) else { return self.oracle.deletions(id) };
+        let made = self.oracle.tokens.iter().position(|token| &token.id == id);
+        let is_insert = made.is_some_and(|first| (number as usize).wrapping_sub(first) < 2);
+        if is_insert || path.is_empty() {
+            return tokens_of(&row);
+        }
+        let path = path.trim_start_matches('-');
+        let shown: Vec<u32> = at(&row, path).into_iter().collect();
+        if shown.is_empty() { self.oracle.removals(id, path) } else { shown }
+    }
+
+    fn decide(&mut self, device: usize, tab: usize, mine: bool) {
+        let Some(tab) = self.usable(device, tab) else { return };
+        let conflicts = self.view(tab, "conflicts");
+        let open = |one: &&Value| one.get("state").and_then(Value::as_str) == Some("open");
+        let Some(one) = conflicts.as_array().into_iter().flatten().find(open) else { return };
+        let text = |key: &str| one.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (id, entity, path, collection) = (text("id"), text("e"), text("path"), text("c"));
+        if self.row(tab, &collection, &entity).is_none() {
+            return;
+        }
+        let (yours, kept) = (one.get("yours"), one.get("kept"));
+        let mut op = json!({"op": "patch", "c": collection, "id": entity, "resolves": [id]});
+        match (mine, yours) {
+            (true, Some(value)) => {
+                let mut set = json!({});
+                put(&mut set, &path, value.clone());
+                put(&mut op, "set", set);
+                if let (Some(kept), Some(yours)) = (kept.and_then(token_in), token_in(value)) {
+                    self.oracle.tokens[kept as usize].replaced_by.push(yours);
+                }
+            }
+            (true, None) => put(&mut op, "unset", json!([path])),
+            (false, yours) => {
+                if let Some(given_up) = yours.and_then(token_in) {
+                    self.oracle.tokens[given_up as usize].taken_back = true;
+                }
+            }
+        }
+        self.labels.see("conflict decided");
+        self.write(tab, false, vec![op], Vec::new());
+    }
+}
+
+/// The token of a value that is one.
+pub(crate) fn token_in(value: &Value) -> Option<u32> {
+    value.as_str().and_then(token_of)
+}
+
+/// The tokens of a note.
+fn tokens_of(row: &Value) -> Vec<u32> {
+    let fields = FIELDS.iter().filter_map(|field| row.get(field)).filter_map(token_in);
+    let tags = row.get("tags").and_then(Value::as_array).into_iter().flatten().filter_map(token_in);
+    fields.chain(tags).collect()
+}
+
+fn at(row: &Value, path: &str) -> Option<u32> {
+    row.get(path.trim_start_matches('/')).and_then(token_in)
+}
+
+fn is_token(value: &Value, token: u32) -> bool {
+    token_in(value) == Some(token)
+}
+
+fn put(object: &mut Value, key: &str, value: Value) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(key.to_owned(), value);
+    }
+}
