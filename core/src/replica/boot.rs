@@ -266,7 +266,7 @@ impl Replica {
     /// Who reads and writes nothing has not noticed that the store is another one: it may have been lost before this
     /// tab was open.
     pub(crate) fn ask_to_look(&mut self) {
-        self.output(Output::Broadcast(Message::Do(LOOK.into()).encode()));
+        self.tell_tabs(&Message::Do(LOOK.into()));
     }
 
     pub(crate) fn open_failed(&mut self, error: StoreError) {

@@ -2,7 +2,7 @@
 
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, MutationId};
-use crate::io::{Input, Now, Output};
+use crate::io::{Input, Now};
 use crate::json;
 use crate::json::{Fields, Value};
 use crate::log::record::{Discard, Record};
@@ -117,7 +117,7 @@ impl Replica {
 
     pub(crate) fn tell_all(&mut self, what: &str) -> Value {
         self.act(what);
-        self.output(Output::Broadcast(Message::Do(what.to_owned()).encode()));
+        self.tell_tabs(&Message::Do(what.to_owned()));
         json!({})
     }
 
@@ -130,11 +130,7 @@ impl Replica {
                 self.hurry();
             }
             "now" => self.hurry(),
-            "hello" => {
-                self.say_status_again();
-                // Who has missed a record reads on.
-                self.output(Output::Broadcast(Message::Written { key: self.state.last }.encode()));
-            }
+            "hello" => self.say_status_again(),
             LOOK => self.lane.wants_check = self.state.last > 0,
             other => self.take_declaration(other),
         }

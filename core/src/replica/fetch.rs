@@ -102,13 +102,14 @@ impl Replica {
             self.wish_for(now, collection.clone(), id.clone());
             if !self.tabs.leads() {
                 let text = json::write_text(&json!({"c": collection, "id": id}));
-                self.output(Output::Broadcast(Message::Do(format!("{FETCH}{text}")).encode()));
+                self.tell_tabs(&Message::Do(format!("{FETCH}{text}")));
             }
         }
         json!({"hit": hit})
     }
 
     /// Another tab wants one.
+    #[inline(never)]
     pub(crate) fn take_wish(&mut self, now: Now, text: &str) {
         let value = json::parse(text.as_bytes(), JsonLimits::MESSAGE).unwrap_or_default();
         let Ok(fields) = Fields::of(&value) else { return };
@@ -289,7 +290,7 @@ impl Replica {
         if self.fetching.wanted.len() < before {
             let error = json!({"code": code, "message": message, "retryable": false});
             let event = json!({"type": "fetch-refused", "collection": collection, "id": id, "error": error});
-            self.output(Output::Broadcast(Message::Do(format!("{REFUSED}{}", json::write_text(&event))).encode()));
+            self.tell_tabs(&Message::Do(format!("{REFUSED}{}", json::write_text(&event))));
             self.event(event);
         } else {
             self.event(json!({"type": "watchdog", "code": code, "message": message, "collection": collection}));

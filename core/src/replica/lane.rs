@@ -269,7 +269,7 @@ impl Replica {
         } else {
             Message::Written { key }
         };
-        self.output(Output::Broadcast(message.encode()));
+        self.tell_tabs(&message);
     }
 
     /// Reads on from the record that was folded last, which shows whether this is the store that it was.

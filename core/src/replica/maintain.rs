@@ -243,7 +243,7 @@ impl Replica {
         let blind = self.maintenance.blind;
         self.fold_one(now, upto + 1, &record);
         self.maintenance.blind = blind;
-        self.output(Output::Broadcast(Message::Record { key: upto + 1, bytes: record }.encode()));
+        self.tell_tabs(&Message::Record { key: upto + 1, bytes: record });
     }
 
     /// The next few segments of a sweep, the oldest first.

@@ -255,21 +255,15 @@ pub(crate) fn shape_patch(
     mutation.reopens = fields.reopens;
     for path in touched {
         let before = now(&path);
+        let put = mutation.add.get(&path);
+        let (is_put, items) = (put.is_some(), put.or(mutation.remove.get(&path)));
         match (mutation.inc.get(&path), &before) {
             (Some(amount), Some(_)) => {
                 inverse.inc.insert(path.clone(), -amount);
             }
-            (_, Some(Value::Array(before))) if !mutation.set.contains_key(&path) && !mutation.unset.contains(&path) => {
-                // What others put in or took out since stays so.
-                let put_back = |of: &SmallMap<Path, Vec<Value>>, was: bool, into: &mut SmallMap<Path, Vec<Value>>| {
-                    let items = of.get(&path).into_iter().flatten().filter(|item| before.contains(item) == was);
-                    let items: Vec<Value> = items.cloned().collect();
-                    if !items.is_empty() {
-                        into.insert(path.clone(), items);
-                    }
-                };
-                put_back(&mutation.add, false, &mut inverse.remove);
-                put_back(&mutation.remove, true, &mut inverse.add);
+            (None, Some(Value::Array(before))) if items.is_some() => {
+                let into = if is_put { &mut inverse.remove } else { &mut inverse.add };
+                into.insert(path.clone(), those(before, !is_put, items));
             }
             (_, Some(value)) => {
                 inverse.set.insert(path.clone(), value.clone());
@@ -281,4 +275,11 @@ pub(crate) fn shape_patch(
         }
     }
     Ok(Op::Patch { c: mutation.collection.clone(), id: mutation.id.clone(), fields: Box::new(inverse) })
+}
+
+/// Those items that were there before, or were not: an undo takes out or puts back no others.
+fn those(before: &[Value], were: bool, items: Option<&Vec<Value>>) -> Vec<Value> {
+    let mut those = items.cloned().unwrap_or_default();
+    those.retain(|item| before.contains(item) == were);
+    those
 }

@@ -150,9 +150,14 @@ impl Replica {
         }
     }
 
+    #[inline(never)]
+    pub(crate) fn tell_tabs(&mut self, message: &Message) {
+        self.output(Output::Broadcast(message.encode()));
+    }
+
     /// A new tab asks the leader how things stand.
     pub(crate) fn greet(&mut self) {
-        self.output(Output::Broadcast(Message::Do("hello".to_owned()).encode()));
+        self.tell_tabs(&Message::Do("hello".to_owned()));
     }
 
     /// A follower sees to it that somebody leads: a frozen tab keeps its lock and does nothing. What it still sends
@@ -183,9 +188,10 @@ impl Replica {
         self.tabs.asked_ms = None;
     }
 
-    /// The next round tells the other tabs the status again.
+    /// The next round tells the other tabs the status again; who has missed a record reads on.
     pub(crate) fn say_status_again(&mut self) {
         self.tabs.last_said = None;
+        self.tell_tabs(&Message::Written { key: self.state.last });
     }
 
     /// Somebody took the lock: nothing of ours leaves any more.
@@ -249,10 +255,11 @@ impl Replica {
             Some(Message::Written { key }) => self.lane.wants_read |= key > self.state.last,
             Some(Message::Status { fence, status }) => self.leader_says(now, fence, status),
             Some(Message::Do(what)) => match (what.strip_prefix(FETCH), what.strip_prefix(REFUSED)) {
+                // Who is not whole neither leads nor has asked.
+                (None, None) => self.act(&what),
+                _ if !self.whole => {}
                 (Some(wish), _) => self.take_wish(now, wish),
-                // Who is not whole has not asked.
-                (_, Some(event)) if self.whole => self.take_refusal(event),
-                _ => self.act(&what),
+                (_, Some(event)) => self.take_refusal(event),
             },
             None => {}
         }
@@ -284,7 +291,7 @@ impl Replica {
         if status_moved {
             if self.tabs.leads() {
                 let said = Message::Status { fence: self.tabs.fence(), status: status.clone() };
-                self.output(Output::Broadcast(said.encode()));
+                self.tell_tabs(&said);
             }
             self.tabs.last_said = Some(status);
         }

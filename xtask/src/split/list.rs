@@ -2,7 +2,7 @@
 //! done about a field that two have changed, and local fields and collections kept in part, which few apps have.
 
 /// Paths of functions, types and modules of `core`.
-pub const MOVED: [&str; 64] = [
+pub const MOVED: [&str; 65] = [
     "alloc::rc::Rc<wasm_bindgen::__rt::WasmRefCell<tidewire::client::Client>>::drop_slow",
     "engine::Engine::command",
     "engine::Engine::export",
@@ -45,6 +45,7 @@ pub const MOVED: [&str; 64] = [
     "replica::Replica::start_seal",
     "replica::Replica::stop_requests",
     "replica::Replica::store_replaced",
+    "replica::Replica::take_wish",
     "replica::Replica::tell_uses",
     "replica::Replica::touch_everything",
     "replica::Replica::upkeep_done",
