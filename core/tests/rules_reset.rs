@@ -7,7 +7,7 @@ mod world;
 
 use tidewire_core::json;
 use tidewire_core::limits::JOURNAL_MS;
-use world::{World, delete, inc, insert, pair, set};
+use world::{Fault, World, delete, inc, insert, pair, set};
 
 /// The server goes down and comes back from a backup.
 fn restore(world: &mut World, backup: &tidewire_core::authority::memory::MemoryStore, history: &str) {
@@ -140,4 +140,29 @@ fn rule_24_the_journal_ends_after_seven_days() {
     world.run(30_000);
     let row = world.row(a, "d1").unwrap();
     assert_eq!((&row["f"], &row["g"]), (&json!(0), &json!("new")));
+}
+
+#[test]
+fn rule_22_a_reset_drops_what_a_pull_before_it_had_staged() {
+    let (mut world, a, b) = pair();
+    world.server.page = 1;
+    world.sockets = false;
+    world.freeze(a);
+    for n in 0..6 {
+        world.write(b, insert(&format!("x{n}"), json!({})));
+        world.run(100);
+    }
+    world.pull_faults.push_back(Fault::Cut(1_800));
+    world.thaw(a);
+    world.run(100);
+    world.freeze(a);
+    assert!(world.pull_faults.is_empty() && world.row(a, "x0").is_none(), "some of it is staged, and not shown");
+    world.write(b, delete("x0"));
+    world.run(2_000);
+    world.server.prune();
+    world.thaw(a);
+    world.run(10_000);
+    assert_eq!(world.events(a, "reset").len(), 1);
+    assert!(world.row(a, "x5").is_some());
+    assert!(world.row(a, "x0").is_none(), "no tombstone tells of it");
 }
