@@ -231,7 +231,11 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
         // They decide what an edit that waits shows.
         effects.touched.extend(state.queue.values().map(|entry| entry.edit.target()));
     }
-    state.staged.reset |= changes.reset;
+    if changes.reset {
+        // It sends everything again: what an interrupted pull had staged may be gone since.
+        state.staged.rows.clear();
+        state.staged.reset = true;
+    }
     state.staged.forget_groups.append(&mut changes.forget_groups);
     state.staged.forget_collections.append(&mut changes.forget_collections);
     state.staged.reread.append(&mut changes.reread);
