@@ -264,7 +264,7 @@ impl World {
         }
         let live = self.server.entity(token.collection, &token.id).filter(|row| !row.stored.deleted);
         match (live, token.path.strip_prefix("-/")) {
-            (live, _) if token.path.is_empty() => live.is_none(),
+            (live, _) if token.path.is_empty() => live.is_none() || self.oracle.made_again.contains(&token.id),
             (None, Some(_)) => true,
             (Some(row), Some(field)) => row.stored.doc.get(field).is_none() || self.is_removal_told(token),
             _ => false,

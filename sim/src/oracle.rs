@@ -3,7 +3,7 @@
 //! Every value that a user writes is a token of its own. Of each it is known what the author saw in its place: who
 //! writes over a value that he sees gives it up, and who does not see it must not make it vanish without a trace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A value that a user wrote.
 #[derive(Debug)]
@@ -63,6 +63,8 @@ pub(crate) struct Oracle {
     calls: BTreeMap<(usize, u64), Vec<Effect>>,
     /// Ids of notes, in the order in which they were made.
     pub(crate) notes: Vec<String>,
+    /// Notes whose deletion somebody took back: he saw them gone, and makes them anew.
+    pub(crate) made_again: BTreeSet<String>,
     /// Calls that the app was told are stored.
     pub(crate) acked: u64,
     /// Tabs of stores that were wiped: what their devices remember of what they sent went with it.
@@ -99,12 +101,6 @@ impl Oracle {
     pub(crate) fn removals(&self, id: &str, path: &str) -> Vec<u32> {
         let is_one = |token: &Token| token.id == id && token.path.strip_prefix('-') == Some(path);
         let all = self.tokens.iter().enumerate().filter(|(_, token)| is_one(token));
-        all.map(|(number, _)| number as u32).collect()
-    }
-
-    /// Who makes an entity again sees that others deleted it.
-    pub(crate) fn deletions(&self, id: &str) -> Vec<u32> {
-        let all = self.tokens.iter().enumerate().filter(|(_, token)| token.id == id && token.path.is_empty());
         all.map(|(number, _)| number as u32).collect()
     }
 

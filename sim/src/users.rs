@@ -217,6 +217,14 @@ impl World {
         let Ok(done) = self.tabs[tab].engine.undo(now, write) else { return };
         self.labels.see("undo");
         self.remark(|| format!("tab {tab} undoes its write {write}: {done}"));
+        for effect in &undone {
+            if let Effect::Token(number) | Effect::Back(number) = effect
+                && let Token { path, id, .. } = &self.oracle.tokens[*number as usize]
+                && path.is_empty()
+            {
+                self.oracle.made_again.insert(id.clone());
+            }
+        }
         // What is shown there goes with it, whoever wrote it.
         for token in seen {
             self.oracle.tokens[token as usize].taken_back = true;
@@ -243,7 +251,7 @@ impl World {
     fn shown_at(&self, tab: usize, effect: Effect) -> Vec<u32> {
         let (Effect::Token(number) | Effect::Back(number)) = effect else { return Vec::new() };
         let Token { collection, id, path, .. } = &self.oracle.tokens[number as usize];
-        let Some(row) = self.row(tab, collection, id) else { return self.oracle.deletions(id) };
+        let Some(row) = self.row(tab, collection, id) else { return Vec::new() };
         let made = self.oracle.tokens.iter().position(|token| &token.id == id);
         let is_insert = made.is_some_and(|first| (number as usize).wrapping_sub(first) < 2);
         if is_insert || path.is_empty() {
@@ -265,6 +273,7 @@ impl World {
             return;
         }
         let (yours, kept) = (one.get("yours"), one.get("kept"));
+        let yours_token = yours.and_then(token_in);
         let mut op = json!({"op": "patch", "c": collection, "id": entity, "resolves": [id]});
         match (mine, yours) {
             (true, Some(value)) => {
@@ -283,7 +292,8 @@ impl World {
             }
         }
         self.labels.see("conflict decided");
-        self.write(tab, false, vec![op], Vec::new());
+        let effects = yours_token.map(Effect::Back).into_iter().collect();
+        self.write(tab, false, vec![op], effects);
     }
 }
 
