@@ -55,9 +55,8 @@ export class Effects implements ModuleHost {
   #wake: ReturnType<typeof setTimeout> | undefined;
   #lock: Lock | undefined;
   #channel: BroadcastChannel | undefined;
-  /** Whether another tab was heard of, and the newest news of the log that was told to none. */
+  /** Whether another tab was heard of. */
   #company = false;
-  #untold: Uint8Array | undefined;
   /** Ends all listeners at once. */
   readonly #alive = new AbortController();
 
@@ -253,10 +252,9 @@ export class Effects implements ModuleHost {
       );
   }
 
-  /** Tells the other tabs. While there are none, news of the log wait for the first: it reads what came before. */
+  /** Tells the other tabs. While there are none, no news of the log: who comes asks how far it is. */
   broadcast(bytes: Uint8Array): void {
     if (this.#company || (bytes[0] as number) >= NEWS_END) this.#post(bytes);
-    else this.#untold = bytes;
   }
 
   lock(what: "ask" | "steal" | "leave"): void {
@@ -289,9 +287,7 @@ export class Effects implements ModuleHost {
     this.#channel = new BroadcastChannel(name);
     this.#channel.onmessage = ({ data }) => {
       this.#company = true;
-      if (this.#untold !== undefined) this.#post(this.#untold);
-      else if (data === WHO) this.#post(HERE);
-      this.#untold = undefined;
+      if (data === WHO) this.#post(HERE);
       if (data instanceof Uint8Array) this.#say(module.MESSAGE, 0, 0, undefined, data);
     };
     this.#post(WHO);
