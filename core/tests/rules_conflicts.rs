@@ -11,7 +11,7 @@ use tidewire_core::ids::{CollectionName, EntityId};
 use tidewire_core::json;
 use tidewire_core::json::Value;
 use tidewire_core::model::conflict::{Conflict, State, prefix};
-use tidewire_core::model::schema::{CollectionSettings, FieldStrategy, Strategy};
+use tidewire_core::model::schema::{CollectionSettings, DeleteConflict, FieldStrategy, Strategy};
 use tidewire_core::protocol::message::Verdict;
 
 #[test]
@@ -271,6 +271,20 @@ fn rule_17_the_author_decides_and_takes_it_back() {
     theirs.one("ben", 4, patch("1", 2).set("/f", "newer").was("/f", "anna").text());
     theirs.one("ben", 5, patch("1", 2).field("reopens", json!([id])).text());
     assert_eq!(in_state(&theirs, State::Open), [told("/f", "ben", "newer")]);
+}
+
+#[test]
+fn rule_17_a_decision_for_what_stands_brings_no_deleted_entity_back() {
+    for on_delete_conflict in [DeleteConflict::UpdateWins, DeleteConflict::DeleteWins] {
+        let mut server = server(CollectionSettings { on_delete_conflict, ..manual() }, json!({"f": "old"}));
+        server.one("anna", 1, patch("1", 1).set("/f", "anna").was("/f", "old").text());
+        server.one("ben", 1, patch("1", 1).set("/f", "ben").was("/f", "old").text());
+        let (id, _) = only(&server);
+        assert_eq!(server.one("anna", 2, delete("1", 2).was("/f", "anna").text()), Verdict::Applied { rev: 4 });
+        let theirs = patch("1", 2).field("resolves", json!([id])).text();
+        assert_eq!(server.one("ben", 2, theirs), Verdict::Applied { rev: 4 });
+        assert!(server.stored("1").unwrap().deleted, "{on_delete_conflict:?}");
+    }
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn rule_08_what_was_decided_before_the_copy_keeps_its_verdict() {
 }
 
 #[test]
-fn rule_08_a_fork_asks_about_what_the_push_did_not_hold() {
+fn rule_08_what_was_decided_and_was_not_in_the_push_counts_once_after_a_fork() {
     let mut world = world();
     let a = world.device();
     world.server.reject = Some(("/f".into(), json!("bad")));
@@ -97,7 +97,7 @@ fn rule_08_a_fork_asks_about_what_the_push_did_not_hold() {
         world.run(15_000);
     }
     assert_eq!(replicas(&world, copy).len(), 2);
-    assert_eq!(world.row(copy, "d1").unwrap()["n"], 1, "it was decided, so it is not sent under the new name");
+    assert_eq!(world.row(copy, "d1").unwrap()["n"], 1, "it was decided under the old name");
     assert_eq!(world.view(copy, "status")["pending"], 0);
     goes_on(&mut world, copy, "after");
 }
@@ -147,4 +147,62 @@ fn rule_08_all_tabs_of_the_copy_take_the_new_name() {
     let names: Value = json!(replicas(&world, other));
     assert_eq!(replicas(&world, other).len(), 1, "{names}");
     assert!(replicas(&world, copy).contains(&replicas(&world, other)[0]));
+}
+
+#[test]
+fn rule_08_what_one_copy_gave_up_under_a_number_costs_the_other_nothing() {
+    let (mut world, a, b) = pair();
+    world.set_network(false);
+    let copy = world.copy_of(a);
+    // Each joins its edits, so that numbers are void in one copy under which the other has an edit of its own.
+    for _ in 0..5 {
+        world.write(a, inc("d1", "/f", 10));
+        world.write(copy, inc("d1", "/f", 100));
+        world.run(100);
+    }
+    world.kill(a);
+    world.set_network(true);
+    world.run(30_000);
+    let a = world.reload(a);
+    world.run(30_000);
+    for tab in [a, b, copy] {
+        assert_eq!(world.row(tab, "d1").unwrap()["f"], 550);
+    }
+    goes_on(&mut world, a, "after-a");
+    goes_on(&mut world, copy, "after-copy");
+}
+
+#[test]
+fn rule_24_what_was_acknowledged_before_a_fork_counts_once_when_it_goes_up_again() {
+    for is_lost in [false, true] {
+        let (mut world, a, b) = pair();
+        let backup = world.server.store.clone();
+        world.write(a, inc("d1", "/f", 1));
+        world.write_all(a, true, json!([inc("d1", "/g", 1), insert("both", json!({}))]));
+        world.run(1_000);
+        world.set_network(false);
+        let copy = world.copy_of(a);
+        for _ in 0..5 {
+            world.write(a, inc("d1", "/f", 2));
+            world.write(copy, inc("d1", "/f", 20));
+            world.run(100);
+        }
+        world.set_network(true);
+        world.run(30_000);
+        assert_eq!(replicas(&world, a).len() + replicas(&world, copy).len(), 3, "one of the two took a new name");
+        // Another history: everybody sends again what was acknowledged.
+        world.set_network(false);
+        world.server.history = "h2".into();
+        if is_lost {
+            world.server.store = backup;
+        }
+        let copy = world.reload(copy);
+        world.set_network(true);
+        world.run(60_000);
+        for tab in [a, b, copy] {
+            let row = world.row(tab, "d1").unwrap();
+            assert_eq!((&row["f"], &row["g"]), (&json!(111), &json!(1)), "lost: {is_lost}");
+        }
+        goes_on(&mut world, copy, "after");
+    }
 }

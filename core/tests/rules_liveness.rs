@@ -5,7 +5,7 @@ mod world;
 
 use tidewire_core::io::Input;
 use tidewire_core::json;
-use world::{Fault, delete, inc, insert, pair, set, world};
+use world::{Fault, World, delete, inc, insert, pair, set, world};
 
 #[test]
 fn rule_32_a_poison_mutation_becomes_suspect_and_the_rest_goes_on() {
@@ -235,4 +235,23 @@ fn an_edit_behind_a_refused_insert_is_held_for_a_reason_and_syncing_has_an_end()
     world.run(60_000);
     assert_eq!(world.view(a, "queue"), json!({"pending": [], "failed": []}));
     assert_eq!((&world.row(a, "d1").unwrap()["g"], &world.row(a, "d2").unwrap()["n"]), (&json!(2), &json!(2)));
+}
+
+#[test]
+fn rule_21_a_frame_that_was_lost_on_an_open_channel_is_missed_at_the_next_heartbeat() {
+    let (mut world, a, b) = pair();
+    world.loses_frames = true;
+    world.write(a, set("d1", "/f", "lost on the way"));
+    world.run(1_000);
+    world.loses_frames = false;
+    assert_eq!(world.row(b, "d1").unwrap()["f"], 0);
+    // But for those that ask for digests.
+    let pulls = |world: &World| world.server.pulls - world.server.verified;
+    let before = pulls(&world);
+    world.run(25_000);
+    assert_eq!(world.row(b, "d1").unwrap()["f"], "lost on the way");
+    let after_one = pulls(&world);
+    assert!(after_one > before);
+    world.run(60_000);
+    assert_eq!(pulls(&world), after_one, "who has missed nothing does not pull");
 }

@@ -5,7 +5,7 @@
 mod common;
 
 use common::conflicts::{code, in_state, manual, only, parked, told, waiting, with};
-use common::{DEALS, NOW, Server, delete, patch, server};
+use common::{DEALS, NOW, Server, delete, insert, patch, server};
 use tidewire_core::error::Code;
 use tidewire_core::ids::{CollectionName, EntityId};
 use tidewire_core::json;
@@ -63,11 +63,50 @@ fn rule_19_delete_against_update_tells_who_lost_both_ways() {
     deleted.one("ben", 1, gone());
     assert_eq!(in_state(&deleted, State::Lost), [told("/f", "anna", 1)]);
     let wins = CollectionSettings { on_delete_conflict: DeleteConflict::UpdateWins, ..CollectionSettings::default() };
-    let mut kept = server(wins, json!({"f": 0}));
-    kept.one("anna", 1, update());
-    kept.one("ben", 1, gone());
-    let (_, conflict) = only(&kept);
-    assert_eq!((conflict.subject.as_str(), conflict.yours, conflict.kept), ("ben", None, Some(json!(1))));
+    for update_first in [true, false] {
+        let mut kept = server(wins.clone(), json!({"f": 0}));
+        let first = if update_first { ("anna", update()) } else { ("ben", gone()) };
+        let second = if update_first { ("ben", gone()) } else { ("anna", update()) };
+        kept.one(first.0, 1, first.1);
+        kept.one(second.0, 1, second.1);
+        assert_eq!(kept.doc("1"), json!({"f": 1}));
+        let (_, conflict) = only(&kept);
+        assert_eq!((conflict.subject.as_str(), conflict.yours, conflict.kept), ("ben", None, Some(json!(1))));
+        assert_eq!(
+            (conflict.path.as_str(), conflict.base, conflict.by.unwrap().as_str()),
+            ("/f", Some(json!(0)), "anna")
+        );
+    }
+}
+
+#[test]
+fn rule_19_who_deletes_is_told_of_the_removal_of_a_field_that_wins() {
+    let wins = CollectionSettings { on_delete_conflict: DeleteConflict::UpdateWins, ..CollectionSettings::default() };
+    for removal_first in [true, false] {
+        let removal = ("anna", patch("1", 1).unset("/f").was("/f", 0).at(20).text());
+        let gone = ("ben", delete("1", 1).was("/f", 0).was("/g", 0).at(30).text());
+        let mut server = server(wins.clone(), json!({"f": 0, "g": 0}));
+        for (who, edit) in if removal_first { [removal, gone] } else { [gone, removal] } {
+            server.one(who, 1, edit);
+        }
+        assert_eq!(server.doc("1"), json!({"g": 0}));
+        let (_, conflict) = only(&server);
+        assert_eq!((conflict.subject.as_str(), conflict.path.as_str(), conflict.yours), ("ben", "/f", None));
+    }
+}
+
+#[test]
+fn rule_19_who_removed_a_field_is_told_when_a_deletion_that_is_taken_back_brings_it_back() {
+    let mut server = server(CollectionSettings::default(), json!({"f": 0, "g": 0}));
+    server.one("anna", 1, patch("1", 1).unset("/f").was("/f", 0).text());
+    server.one("ben", 1, delete("1", 1).was("/f", 0).was("/g", 0).text());
+    assert_eq!(server.conflicts("1"), vec![], "it is gone, as she wanted");
+    let back = insert("1", json!({"f": 0, "g": 0})).replace(r#""base":0"#, r#""base":1"#);
+    server.one("ben", 2, back);
+    assert_eq!(server.doc("1"), json!({"f": 0, "g": 0}));
+    let (_, conflict) = only(&server);
+    assert_eq!((conflict.subject.as_str(), conflict.path.as_str()), ("anna", "/f"));
+    assert_eq!((conflict.yours, conflict.kept), (None, Some(json!(0))));
 }
 
 #[test]

@@ -324,3 +324,30 @@ fn who_gives_up_what_another_tab_tries_again_does_not_take_that_back() {
     fold(&mut state, 8, Record::Discard(serde_json::from_str(&discard).unwrap()), 0).unwrap();
     assert_eq!(state.queue.get(&MutationId(7, 0)).map(|entry| entry.status), Some(Status::Queued));
 }
+
+#[test]
+fn rule_06_what_a_lost_store_had_sent_counts_once() {
+    for fault in [Fault::AnswerLost, Fault::Lost] {
+        let (mut world, a, b) = pair();
+        world.push_faults.extend([fault.clone(), fault.clone()]);
+        world.write(a, inc("d1", "/f", 1));
+        world.write_all(a, true, json!([inc("d1", "/g", 1), insert("both", json!({}))]));
+        world.settle();
+        let sent = world.tabs[a].bodies.last().unwrap().clone();
+        for _ in 0..2 {
+            // It is sent from the store in the place of the first one, which is lost as well.
+            wipe(&mut world, a);
+            world.write(a, set("d1", "/h", "after the wipe"));
+            world.run(3_000);
+        }
+        // What had left comes in the end.
+        world.server.answer("push", Some("ada"), &sent);
+        world.run(60_000);
+        for tab in [a, b] {
+            let row = world.row(tab, "d1").unwrap();
+            assert_eq!((&row["f"], &row["g"]), (&json!(1), &json!(1)), "{fault:?}");
+            assert_eq!(world.view(tab, "status")["pending"], 0);
+        }
+        assert_eq!(world.view(a, "queue"), json!({"pending": [], "failed": []}));
+    }
+}

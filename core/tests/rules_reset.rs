@@ -7,7 +7,7 @@ mod world;
 
 use tidewire_core::json;
 use tidewire_core::limits::JOURNAL_MS;
-use world::{Fault, World, delete, inc, insert, pair, set};
+use world::{Fault, World, delete, inc, insert, pair, set, world};
 
 /// The server goes down and comes back from a backup.
 fn restore(world: &mut World, backup: &tidewire_core::authority::memory::MemoryStore, history: &str) {
@@ -165,4 +165,48 @@ fn rule_22_a_reset_drops_what_a_pull_before_it_had_staged() {
     assert_eq!(world.events(a, "reset").len(), 1);
     assert!(world.row(a, "x5").is_some());
     assert!(world.row(a, "x0").is_none(), "no tombstone tells of it");
+}
+
+#[test]
+fn rule_24_what_was_acknowledged_before_the_first_pull_is_pushed_again_to_a_restored_server() {
+    let mut world = world();
+    let backup = world.server.store.clone();
+    world.pull_faults.extend(vec![Fault::Lost; 20]);
+    world.sockets = false;
+    let a = world.device();
+    world.write(a, insert("d1", json!({"f": 0})));
+    world.write(a, inc("d1", "/f", 1));
+    world.run(3_000);
+    assert!(!world.server.store.entities.is_empty() && world.view(a, "status")["pending"] == 0);
+    // Nobody has told the device of which history its verdicts are.
+    assert!(!world.pull_faults.is_empty());
+    restore(&mut world, &backup, "h2");
+    world.pull_faults.clear();
+    world.run(60_000);
+    let b = world.device();
+    world.run(3_000);
+    for tab in [a, b] {
+        assert_eq!(world.row(tab, "d1").unwrap()["f"], 1);
+        assert_eq!(world.view(tab, "status")["pending"], 0);
+    }
+}
+
+#[test]
+fn rule_24_an_answer_of_before_the_restore_that_comes_after_it_settles_nothing() {
+    let (mut world, a, b) = pair();
+    let backup = world.server.store.clone();
+    world.push_faults.push_back(Fault::Late);
+    world.write(a, inc("d1", "/f", 1));
+    world.run(1_000);
+    world.server.store = backup;
+    world.server.history = "h2".into();
+    let token = world.tabs[a].socket.clone().map(|(token, _)| token).unwrap();
+    world.cut_socket(a, token);
+    world.run(2_000);
+    world.deliver_late();
+    world.run(60_000);
+    for tab in [a, b] {
+        assert_eq!(world.row(tab, "d1").unwrap()["f"], 1);
+        assert_eq!(world.view(tab, "status")["pending"], 0);
+    }
 }

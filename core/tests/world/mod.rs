@@ -73,6 +73,8 @@ pub struct Tab {
     pub socket: Option<(u64, Option<Value>)>,
     pub wake: Option<u64>,
     pub pushes: Vec<Value>,
+    /// Their very bytes.
+    pub bodies: Vec<String>,
     /// Those that came on the live channel.
     pub said: Vec<Value>,
     /// How long a request takes to the server, and its answer back. Time passes for all; nothing else happens.
@@ -102,6 +104,8 @@ pub struct World {
     /// Without it every request fails and no socket opens.
     pub network: bool,
     pub sockets: bool,
+    /// Frames go and never arrive, while the socket stays open.
+    pub loses_frames: bool,
     /// Who signs in to new tabs.
     pub user: String,
     /// Faults for the next tab.
@@ -124,6 +128,7 @@ pub fn world() -> World {
         late: Vec::new(),
         network: true,
         sockets: true,
+        loses_frames: false,
         user: "ada".into(),
         first_faults: Vec::new(),
         in_part: false,
@@ -217,6 +222,7 @@ impl World {
             socket: None,
             wake: None,
             pushes: Vec::new(),
+            bodies: Vec::new(),
             said: Vec::new(),
             latency: (0, 0),
             store_faults: std::mem::take(&mut self.first_faults).into(),

@@ -15,6 +15,7 @@ impl World {
         let fault = if self.network { faults.pop_front() } else { Some(Fault::Lost) };
         if is_push {
             self.tabs[tab].pushes.push(body.clone());
+            self.tabs[tab].bodies.extend(request.body.clone());
         }
         let lost = || Input::NetFailed { token, message: "gone".into() };
         let (up, down) = self.tabs[tab].latency;
@@ -93,6 +94,11 @@ impl World {
         if message["t"] == "push" {
             return self.push_said(tab, token, &message, text);
         }
+        if message["t"] == "ping" {
+            let Some((_, Some(subscription))) = &self.tabs[tab].socket else { return };
+            let text = json!({"t": "pong", "seq": subscription["at"]["seq"]}).to_string();
+            return self.bring(tab, Stream::Socket(token), Input::SocketMessage { token, text });
+        }
         if message["t"] != "auth" {
             return;
         }
@@ -147,6 +153,9 @@ impl World {
             if let Some(frame) = self.server.frame(&subscription["auth"], &subscription["at"]) {
                 self.tabs[tab].socket =
                     Some((token, Some(json!({"auth": subscription["auth"], "at": frame["cursor"]}))));
+                if self.loses_frames {
+                    return true;
+                }
                 self.bring(tab, Stream::Socket(token), Input::SocketMessage { token, text: frame.to_string() });
                 return true;
             }
