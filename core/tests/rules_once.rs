@@ -8,6 +8,8 @@ use common::{Item, Server, delete, insert, patch, user};
 use tidewire_core::error::Code;
 use tidewire_core::ids::{MutationId, ReplicaId};
 use tidewire_core::json;
+use tidewire_core::json::Raw;
+use tidewire_core::model::former::Former;
 use tidewire_core::protocol::message::{HeldReason, Verdict};
 
 const MISSING: Verdict = Verdict::Held { reason: HeldReason::Missing };
@@ -167,4 +169,61 @@ fn rule_09_knowing_a_replica_id_gives_nobody_anything() {
     assert_eq!(answer.verdicts[0].verdict, applied(3));
     assert!(server.push("anna", &[((1, 0), edit)]).verdicts[0].duplicate);
     assert_eq!(server.one("anna", 2, patch("1", 1).inc("/n", 1.0).text()), applied(4), "mallory's void is not anna's");
+}
+
+/// An edit with the name under which it may have gone up before.
+fn renamed(edit: &str, replica: &str, (key, index): (u64, u32)) -> String {
+    let former = Former { replica: ReplicaId::parse(replica).unwrap(), n: MutationId(key, index) };
+    former.name(&Raw::parse(edit).unwrap()).get().to_owned()
+}
+
+#[test]
+fn rule_06_a_mutation_that_comes_under_another_name_counts_once_whichever_arrives_first() {
+    let edit = patch("1", 1).inc("/n", 2.0).text();
+    let lost = ("lost", 5, edit.clone());
+    let first = ("first", 7, renamed(&edit, "lost", (5, 0)));
+    let second = ("second", 9, renamed(&first.2, "first", (7, 0)));
+    assert_eq!(second.2, first.2, "the first name stays");
+    for order in
+        [[&lost, &first, &second], [&first, &lost, &second], [&second, &first, &lost], [&first, &second, &lost]]
+    {
+        let mut server = with_one();
+        for (at, (replica, n, text)) in order.into_iter().enumerate() {
+            let mut push = || server.push_as(&user("anna"), replica, &[((*n, 0), None, Some(text))]).verdicts.remove(0);
+            let (answer, again) = (push(), push());
+            assert_eq!((&answer.verdict, answer.duplicate), (&applied(2), at > 0), "{replica} of {order:?}");
+            assert_eq!((&again.verdict, again.duplicate), (&applied(2), true));
+        }
+        assert_eq!(server.doc("1"), json!({"n": 3}));
+    }
+}
+
+#[test]
+fn rule_06_a_transaction_that_comes_under_another_name_counts_once() {
+    let members = [patch("1", 1).inc("/n", 2.0).text(), insert("2", json!({}))];
+    let named = |at: u32| renamed(&members[at as usize], "lost", (7, at));
+    let mut server = with_one();
+    for (replica, texts) in [("lost", members.clone()), ("next", [named(0), named(1)])] {
+        let items: Vec<Item<'_>> =
+            (0..).zip(&texts).map(|(at, text)| ((7, at), Some((7, 0)), Some(text.as_str()))).collect();
+        let answer = server.push_as(&user("anna"), replica, &items);
+        assert!(answer.verdicts.iter().all(|item| item.verdict == applied(2)), "{answer:?}");
+    }
+    assert_eq!(server.doc("1"), json!({"n": 3}));
+}
+
+#[test]
+fn rule_08_what_a_copy_says_of_its_former_name_is_no_fork_and_only_its_own_content_and_users() {
+    let mut server = with_one();
+    let edit = patch("1", 1).inc("/n", 2.0).text();
+    let mut push = |who: &str, replica: &str, n: u64, text: &str| {
+        server.push_as(&user(who), replica, &[((n, 0), None, Some(text))])
+    };
+    push("anna", "copy", 9, &renamed(&edit, "store", (5, 0)));
+    // The other copy goes on under the old name, with an edit of its own.
+    let other = push("anna", "store", 5, &patch("1", 1).inc("/n", 10.0).text());
+    assert_eq!((other.forked, other.verdicts[0].duplicate), (None, false));
+    push("anna", "third", 9, &renamed(&patch("1", 1).inc("/n", 100.0).text(), "store", (5, 0)));
+    push("bea", "hers", 9, &renamed(&edit, "store", (5, 0)));
+    assert_eq!(server.doc("1"), json!({"n": 115}));
 }

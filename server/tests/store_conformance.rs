@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use tempfile::TempDir;
 use tidewire_core::authority::memory::{MemoryRows, MemoryStore};
-use tidewire_core::authority::{Rows, Stored};
+use tidewire_core::authority::{Rows, Stored, claims};
 use tidewire_core::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId};
 use tidewire_core::json;
 use tidewire_core::protocol::message::{HeldReason, Verdict};
@@ -117,27 +117,29 @@ fn verdicts_are_kept_by_number(store: &mut impl Fixture) {
     let (owner, replica) = (owner(), replica("r"));
     let mut rows = store.rows(&owner, &replica);
     let n = MutationId(1 << 53, u32::MAX);
-    assert_eq!(rows.verdict(n).expect("read"), None);
+    assert_eq!(rows.verdict("r", n).expect("read"), None);
     for (digest, verdict) in [
         (Some(u64::MAX), Verdict::Applied { rev: 7 }),
         (None, Verdict::Void),
         (Some(0), Verdict::Held { reason: HeldReason::After }),
     ] {
-        rows.put_verdict(n, digest, &verdict).expect("put");
-        assert_eq!(rows.verdict(n).expect("read"), Some((digest, verdict)));
+        rows.put_verdict("r", n, digest, &verdict).expect("put");
+        assert_eq!(rows.verdict("r", n).expect("read"), Some((digest, verdict)));
     }
-    assert_eq!(rows.verdict(MutationId(1 << 53, 0)).expect("read"), None);
+    assert_eq!(rows.verdict("r", MutationId(1 << 53, 0)).expect("read"), None);
 }
 
 fn verdicts_are_each_users_and_each_replicas_own(store: &mut impl Fixture) {
     let (alice, r) = (owner(), replica("r"));
     let n = MutationId(1, 0);
-    store.rows(&alice, &r).put_verdict(n, None, &Verdict::Void).expect("put");
+    store.rows(&alice, &r).put_verdict("r", n, None, &Verdict::Void).expect("put");
     store.rows(&alice, &r).raise_floor(n).expect("raise");
     let bob = Owner { subject: "bob".into(), ..alice.clone() };
+    for (owner, name) in [(&bob, "r"), (&alice, "q"), (&alice, claims("r").as_str())] {
+        assert_eq!(store.rows(owner, &r).verdict(name, n).expect("read"), None);
+    }
     for (owner, replica) in [(&bob, &r), (&alice, &replica("q"))] {
         let mut rows = store.rows(owner, replica);
-        assert_eq!(rows.verdict(n).expect("read"), None);
         assert_eq!(rows.floor().expect("read"), MutationId::default());
     }
 }
@@ -176,14 +178,14 @@ fn what_is_taken_back_leaves_no_trace(store: &mut impl Fixture) {
     let kept = rows.atomically(&mut |rows| {
         rows.next_seq()?;
         rows.put(&c, &id, &Stored { deleted: true, ..stored(9) }, &[])?;
-        rows.put_verdict(n, Some(1), &Verdict::Void)?;
+        rows.put_verdict("r", n, Some(1), &Verdict::Void)?;
         rows.raise_floor(n)?;
         Ok(false)
     });
     assert!(!kept.expect("taken back"));
     assert_eq!(rows.seq().expect("read"), 0);
     assert_eq!(rows.entity(&c, &id).expect("read"), Some(stored(1)));
-    assert_eq!(rows.verdict(n).expect("read"), None);
+    assert_eq!(rows.verdict("r", n).expect("read"), None);
     assert_eq!(rows.floor().expect("read"), MutationId::default());
     assert!(rows.atomically(&mut |rows| rows.next_seq().map(|_| true)).expect("kept"));
     assert_eq!(rows.seq().expect("read"), 1);

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use crate::authority::conflicts::Ledger;
 use crate::authority::item::{self, Content, Item};
 use crate::authority::transaction::{cannot_wait, fail_all, refused_as_a_whole, stopped, wait_at};
-use crate::authority::{Policy, Rows, Stored};
+use crate::authority::{Policy, Rows, Stored, claims};
 use crate::clock::{Exchange, Stamp};
 use crate::error::{Code, CoreError, Failure};
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
 use crate::json::{self, Value};
 use crate::limits::DOCUMENT_BYTES_MAX;
 use crate::merge::{self, Outcome, Refusal, TextSteps};
+use crate::model::former::Former;
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 use crate::protocol::message::{HeldReason, Verdict, VerdictItem};
@@ -73,7 +74,7 @@ impl<'a, P: Policy> Decider<'a, P> {
     pub(super) fn unit<R: Rows>(&mut self, rows: &mut R, unit: &[Item]) -> Result<Vec<VerdictItem>, R::Error> {
         let mut known = Vec::with_capacity(unit.len());
         for item in unit {
-            known.push(known_verdict(rows, item)?);
+            known.push(known_verdict(rows, self.replica.as_str(), item)?);
         }
         if known.iter().all(Option::is_some) {
             return Ok(known.into_iter().flatten().collect());
@@ -94,7 +95,7 @@ impl<'a, P: Policy> Decider<'a, P> {
 
     fn single<R: Rows>(&mut self, rows: &mut R, item: &Item) -> Result<Decision, R::Error> {
         match &item.content {
-            Content::Void => Ok(Decision::Done(Verdict::Void)),
+            Content::Void(_) => Ok(Decision::Done(Verdict::Void)),
             Content::Clash => Ok(Decision::Refused(item::clash())),
             Content::Bad { error, .. } => Ok(Decision::Refused(error.clone())),
             Content::Edit { edit, .. } => self.edit(rows, item.n, edit, &mut Unit::default()),
@@ -108,7 +109,7 @@ impl<'a, P: Policy> Decider<'a, P> {
         members: &[Item],
         partly_decided: bool,
     ) -> Result<Vec<Decision>, R::Error> {
-        if members.iter().all(|member| matches!(member.content, Content::Void)) {
+        if members.iter().all(|member| matches!(member.content, Content::Void(_))) {
             return Ok(members.iter().map(|_| Decision::Done(Verdict::Void)).collect());
         }
         if let Some((at, error)) = refused_as_a_whole(members, partly_decided) {
@@ -199,7 +200,11 @@ impl<'a, P: Policy> Decider<'a, P> {
             }
         };
         if !matches!(item.content, Content::Clash) {
-            rows.put_verdict(item.n, item.digest(), &verdict)?;
+            rows.put_verdict(self.replica.as_str(), item.n, item.digest(), &verdict)?;
+            // Should it arrive under its former name, too.
+            if let Some((former, digest)) = &item.former {
+                rows.put_verdict(&claims(former.replica.as_str()), former.n, Some(*digest), &verdict)?;
+            }
         }
         Ok(VerdictItem { n: item.n, duplicate: false, verdict })
     }
@@ -329,12 +334,34 @@ impl<'a, P: Policy> Decider<'a, P> {
 }
 
 /// The verdict of a number that was decided before (rule 6). Content under a number that was voided is void (rule 8).
-fn known_verdict<R: Rows>(rows: &mut R, item: &Item) -> Result<Option<VerdictItem>, R::Error> {
+fn known_verdict<R: Rows>(rows: &mut R, replica: &str, item: &Item) -> Result<Option<VerdictItem>, R::Error> {
     if let Content::Clash = item.content {
         return Ok(None);
     }
-    let known = rows.verdict(item.n)?;
-    Ok(known.map(|(digest, verdict)| VerdictItem { n: item.n, duplicate: digest == item.digest(), verdict }))
+    if let Some((digest, verdict)) = rows.verdict(replica, item.n)? {
+        return Ok(Some(VerdictItem { n: item.n, duplicate: digest == item.digest(), verdict }));
+    }
+    let Some(verdict) = known_otherwise(rows, replica, item)? else { return Ok(None) };
+    rows.put_verdict(replica, item.n, item.digest(), &verdict)?;
+    Ok(Some(VerdictItem { n: item.n, duplicate: true, verdict }))
+}
+
+/// What was decided of the same content under its former name or, where it comes under that, under a later one.
+fn known_otherwise<R: Rows>(rows: &mut R, replica: &str, item: &Item) -> Result<Option<Verdict>, R::Error> {
+    let Some(digest) = item.digest() else { return Ok(None) };
+    let mut names = vec![(claims(replica), item.n, digest)];
+    if let Some((Former { replica, n }, digest)) = &item.former {
+        names.push((replica.to_string(), *n, *digest));
+        names.push((claims(replica.as_str()), *n, *digest));
+    }
+    for (replica, n, digest) in names {
+        if let Some((known, verdict)) = rows.verdict(&replica, n)?
+            && (known == Some(digest) || verdict == Verdict::Void && item.is_what(known, &verdict))
+        {
+            return Ok(Some(verdict));
+        }
+    }
+    Ok(None)
 }
 
 fn refuse(code: Code, message: &'static str) -> Decision {

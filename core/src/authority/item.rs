@@ -2,22 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use crate::clock::Hlc;
 use crate::error::{Code, CoreError};
 use crate::ids::MutationId;
+use crate::model::former::Former;
 use crate::model::mutation::Mutation;
-use crate::protocol::message::PushItem;
+use crate::protocol::message::{PushItem, Verdict};
 
 /// One item.
 pub(super) struct Item {
     pub(super) n: MutationId,
     pub(super) tx: Option<MutationId>,
+    /// The name under which it may have gone up before, with the digest of what it was there.
+    pub(super) former: Option<(Former, u64)>,
     pub(super) content: Content,
 }
 
 /// What an item carries.
 pub(super) enum Content {
-    /// This number will never carry content.
-    Void,
+    /// This number will never carry content. With the stamp of the edit that had it.
+    Void(Option<Hlc>),
     /// A checked mutation.
     Edit {
         digest: u64,
@@ -32,11 +36,20 @@ pub(super) enum Content {
 }
 
 impl Item {
-    /// The content's digest; `None` for a void.
+    /// The digest of what this number stands for: the content or, of a void, the stamp of what it gives up.
     pub(super) fn digest(&self) -> Option<u64> {
         match self.content {
             Content::Edit { digest, .. } | Content::Bad { digest, .. } => Some(digest),
-            Content::Void | Content::Clash => None,
+            Content::Void(at) => at.map(digest_of_stamp),
+            Content::Clash => None,
+        }
+    }
+
+    /// Whether this is what was decided: the same content or, where the number was given up, the edit that had it then.
+    pub(super) fn is_what(&self, digest: Option<u64>, verdict: &Verdict) -> bool {
+        match (&self.content, verdict) {
+            (Content::Edit { edit, .. }, Verdict::Void) => digest == Some(digest_of_stamp(edit.at)),
+            _ => digest == self.digest(),
         }
     }
 }
@@ -44,7 +57,7 @@ impl Item {
 pub(super) fn read(items: &[PushItem]) -> Vec<Item> {
     let mut seen: BTreeMap<MutationId, u64> = BTreeMap::new();
     let mut read_one = |item: &PushItem| {
-        let content = item.m.as_ref().map_or(Content::Void, |raw| {
+        let content = item.m.as_ref().map_or(Content::Void(item.at), |raw| {
             let bytes = raw.get().as_bytes();
             let digest = Mutation::digest(bytes);
             if *seen.entry(item.n).or_insert(digest) != digest {
@@ -60,9 +73,15 @@ pub(super) fn read(items: &[PushItem]) -> Vec<Item> {
                 Err(error) => Content::Bad { digest, error },
             }
         });
-        Item { n: item.n, tx: item.tx, content }
+        let former = item.m.as_ref().and_then(|raw| Former::read(raw.get()));
+        let former = former.map(|(former, bytes)| (former, Mutation::digest(bytes.as_bytes())));
+        Item { n: item.n, tx: item.tx, former, content }
     };
     items.iter().map(&mut read_one).collect()
+}
+
+fn digest_of_stamp(Hlc(ms, counter): Hlc) -> u64 {
+    Mutation::digest(format!("{ms},{counter}").as_bytes())
 }
 
 /// Why a [`Content::Clash`] is refused.

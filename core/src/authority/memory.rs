@@ -14,8 +14,8 @@ use crate::protocol::message::Verdict;
 
 /// An entity's name.
 pub type EntityKey = (CollectionName, EntityId);
-/// A decided number: of whom, by which replica.
-pub type VerdictKey = (Owner, ReplicaId, MutationId);
+/// A decided number: of whom, by which replica (or its claims).
+pub type VerdictKey = (Owner, String, MutationId);
 
 /// An entity and the groups that hold it.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,8 +99,8 @@ impl MemoryRows<'_> {
         }
     }
 
-    fn verdict_key(&self, n: MutationId) -> VerdictKey {
-        (self.owner.clone(), self.replica.clone(), n)
+    fn verdict_key(&self, replica: &str, n: MutationId) -> VerdictKey {
+        (self.owner.clone(), replica.to_owned(), n)
     }
 }
 
@@ -162,12 +162,18 @@ impl Rows for MemoryRows<'_> {
         Ok(self.store.horizon)
     }
 
-    fn verdict(&mut self, n: MutationId) -> Result<Option<(Option<u64>, Verdict)>, Infallible> {
-        Ok(self.store.verdicts.get(&self.verdict_key(n)).cloned())
+    fn verdict(&mut self, replica: &str, n: MutationId) -> Result<Option<(Option<u64>, Verdict)>, Infallible> {
+        Ok(self.store.verdicts.get(&self.verdict_key(replica, n)).cloned())
     }
 
-    fn put_verdict(&mut self, n: MutationId, digest: Option<u64>, verdict: &Verdict) -> Result<(), Infallible> {
-        let key = self.verdict_key(n);
+    fn put_verdict(
+        &mut self,
+        replica: &str,
+        n: MutationId,
+        digest: Option<u64>,
+        verdict: &Verdict,
+    ) -> Result<(), Infallible> {
+        let key = self.verdict_key(replica, n);
         let before = self.store.verdicts.insert(key.clone(), (digest, verdict.clone()));
         self.undo.push(Undo::Verdict(key, before.map(Box::new)));
         Ok(())

@@ -52,10 +52,18 @@ pub trait Rows {
     fn seq(&mut self) -> Result<Seq, Self::Error>;
     /// Everything up to this `seq` of the tenant is past the horizon (rule 30).
     fn horizon(&mut self) -> Result<Seq, Self::Error>;
-    /// What was decided under a number of this push's replica, with the content's digest (`None` for a void).
-    fn verdict(&mut self, n: MutationId) -> Result<Option<(Option<u64>, Verdict)>, Self::Error>;
+    /// What was decided of this user's under a number of a replica, with the digest of the content or, of a
+    /// void, of the stamp that it gives up (`None` where it does not say).
+    /// `replica`: a replica's id, or its [`claims`].
+    fn verdict(&mut self, replica: &str, n: MutationId) -> Result<Option<(Option<u64>, Verdict)>, Self::Error>;
     /// Remembers a decision.
-    fn put_verdict(&mut self, n: MutationId, digest: Option<u64>, verdict: &Verdict) -> Result<(), Self::Error>;
+    fn put_verdict(
+        &mut self,
+        replica: &str,
+        n: MutationId,
+        digest: Option<u64>,
+        verdict: &Verdict,
+    ) -> Result<(), Self::Error>;
     /// The replica's floor as last raised; `MutationId::default()` for a new replica.
     fn floor(&mut self) -> Result<MutationId, Self::Error>;
     /// The user of a replica whose floor was raised; `None` where it is several users' or nobody's.
@@ -106,6 +114,13 @@ pub trait Policy {
     fn reader_groups(&self, user: &Owner) -> Vec<Group>;
 }
 
+/// Where it stands what was decided of a replica's numbers under later names (`model::former`): beside its own
+/// verdicts, so that a copy that goes on under the old name with other content is not taken for a clone. No replica has
+/// such an id.
+pub fn claims(replica: &str) -> String {
+    format!("~{replica}")
+}
+
 /// The group of one user, if the subject can be part of a group's name.
 pub fn user_group(subject: &str) -> Option<Group> {
     if subject.is_empty() { None } else { Group::parse(&format!("user:{subject}")).ok() }
@@ -135,7 +150,7 @@ pub fn decide_push<R: Rows, P: Policy>(
         forked: None,
         verdicts: Vec::with_capacity(items.len()),
     };
-    answer.forked = fork::find(rows, &items)?;
+    answer.forked = fork::find(rows, push.replica.as_str(), &items)?;
     if answer.forked.is_some() {
         return Ok(answer);
     }

@@ -48,7 +48,7 @@ pub(super) fn refused_as_a_whole(members: &[Item], partly_decided: bool) -> Opti
             Content::Edit { bytes, .. } => total += bytes,
             Content::Bad { error, .. } => return Some((at, error.clone())),
             Content::Clash => return Some((at, item::clash())),
-            Content::Void => {
+            Content::Void(_) => {
                 return Some((at, CoreError::new(Code::BadMutation, "a member of this transaction is void")));
             }
         }

@@ -6,6 +6,7 @@ pub mod cursor;
 pub mod digest;
 pub mod document;
 pub mod edit;
+pub mod former;
 pub mod insert;
 pub mod local;
 pub mod mutation;

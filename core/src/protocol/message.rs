@@ -5,6 +5,7 @@
 use crate::json::{Map, Raw};
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Hlc;
 use crate::error::Code;
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId};
 use crate::model::schema::Settings;
@@ -54,6 +55,9 @@ pub struct PushItem {
     /// content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub m: Option<Raw>,
+    /// Of a `void`: when the edit was made that had this number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Hlc>,
     /// Its `base` is a revision of another history of the server, and counts as 0 (rule 24).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub old: bool,

@@ -16,6 +16,7 @@ use crate::json::{Fields, Raw, Value};
 use crate::limits::RECORD_BYTES;
 use crate::log::record::{Adopt, Claim, Record};
 use crate::model::edit::Edit;
+use crate::model::former::Former;
 use crate::replica::Replica;
 use crate::store::adopt::{is_nobodys, mark_of};
 use crate::store::state::{Entry, Reason, Status};
@@ -116,7 +117,10 @@ impl Replica {
             record.old.extend(entry.filter(|entry| entry.old).map(|_| u64::from(index)));
             record.reasons.extend(reason.cloned());
             record.from.push(n);
-            record.mutations.push(edit.raw.clone());
+            // What was sent from a store that is lost may have arrived.
+            let goes_again = next == (false, None) && replaced;
+            let former = goes_again.then(|| Former { replica: record.source.clone(), n });
+            record.mutations.push(former.map_or_else(|| edit.raw.clone(), |former| former.name(&edit.raw)));
             shown.extend(Some(edit).filter(|_| next == (false, None)).cloned());
         }
         records

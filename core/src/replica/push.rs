@@ -340,7 +340,8 @@ impl Replica {
         let item = |n: &MutationId| {
             let entry = self.state.queue.get(n)?;
             let m = (entry.status != Status::Void).then(|| entry.edit.raw.clone());
-            Some(PushItem { n: *n, tx: entry.tx.filter(|_| m.is_some()), m, old: entry.old })
+            let at = m.is_none().then_some(entry.edit.at);
+            Some(PushItem { n: *n, tx: entry.tx.filter(|_| m.is_some()), m, at, old: entry.old })
         };
         let push = Push {
             v: VERSION,

@@ -9,16 +9,17 @@
 //! The fold decides both halves, so that any number of tabs may do this at once and stop at any point: an edit is the
 //! first one's who claims it, and a store passes over what it has adopted before. Nothing is claimed that may have left
 //! under a token: it is that token's user's. A store in the place of a lost one is the same user's, and adopts what may
-//! have left, too: nobody knows any more whether it arrived, and under its new number it goes up again. So it may count
-//! twice, which is better than not at all.
+//! have left, too: nobody knows any more whether it arrived, and under its new number it goes up again, with the name
+//! that it had (`model::former`), so that it counts once.
 
 use xxhash_rust::xxh64::xxh64;
 
 use crate::error::CoreError;
-use crate::ids::MutationId;
+use crate::ids::{MutationId, ReplicaId};
 use crate::json::Raw;
 use crate::log::record::{Adopt, Claim, Commit};
 use crate::model::edit::Edit;
+use crate::model::former::{self, Former};
 use crate::store::commit::{Adopted, ReadCommit, fold_commit};
 use crate::store::effects::Effects;
 use crate::store::local;
@@ -92,7 +93,27 @@ fn is_tried_again(state: &State, raw: &Raw) -> bool {
 
 /// Whether an edit with these bytes waits here, was refused, or has been answered lately.
 fn has(state: &State, bytes: &str) -> bool {
-    state.queue.values().any(|entry| entry.edit.raw.get() == bytes)
-        || state.letters.values().any(|letter| letter.edit.raw.get() == bytes)
-        || state.journal.values().any(|kept| kept.raw.get() == bytes)
+    let bytes = former::without(bytes);
+    let is_it = |raw: &Raw| former::without(raw.get()) == bytes;
+    state.queue.values().any(|entry| is_it(&entry.edit.raw))
+        || state.letters.values().any(|letter| is_it(&letter.edit.raw))
+        || state.journal.values().any(|kept| is_it(&kept.raw))
+}
+
+/// This store is a copy, and goes on under a name of its own. What may have gone up under the name that it had says so.
+pub(super) fn rename(state: &mut State, key: u64, id: ReplicaId) {
+    let Some(replica) = state.replica.replace(id) else { return };
+    let named = |n: MutationId, raw: &Raw| Former { replica: replica.clone(), n }.name(raw);
+    let sent_through = state.sent_through;
+    for (n, entry) in state.queue.iter_mut().filter(|(n, entry)| **n <= sent_through && entry.status != Status::Void) {
+        let Ok(edit) = Edit::read(named(*n, &entry.edit.raw)) else { continue };
+        entry.edit = if entry.old { edit.rebased() } else { edit };
+        entry.position = key;
+        state.dirty.mutations.push(*n);
+    }
+    for (n, kept) in state.journal.iter_mut() {
+        kept.raw = named(*n, &kept.raw);
+        kept.position = key;
+        state.dirty.mutations.push(*n);
+    }
 }

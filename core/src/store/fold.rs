@@ -60,7 +60,7 @@ fn fold_rare(state: &mut State, key: u64, record: Record, effects: &mut Effects)
         Record::Coalesce(coalesce) => fold_coalesce(state, key, coalesce)?,
         Record::Discard(discard) => fold_discard(state, key, &discard, effects),
         Record::Fork(fork) => {
-            state.replica = Some(fork.id);
+            adopt::rename(state, key, fork.id);
             effects.forked = true;
         }
         Record::Claim(record) => adopt::claim(state, key, &record, effects),

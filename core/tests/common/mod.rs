@@ -166,6 +166,7 @@ impl Server {
             n: id(*n),
             tx: tx.map(id),
             m: text.map(|text| serde_json::from_str::<Raw>(text).unwrap()),
+            at: None,
             old: self.old,
         };
         let push = Push {

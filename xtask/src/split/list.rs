@@ -2,11 +2,12 @@
 //! done about a field that two have changed, and local fields and collections kept in part, which few apps have.
 
 /// Paths of functions, types and modules of `core`.
-pub const MOVED: [&str; 65] = [
+pub const MOVED: [&str; 66] = [
     "alloc::rc::Rc<wasm_bindgen::__rt::WasmRefCell<tidewire::client::Client>>::drop_slow",
     "engine::Engine::command",
     "engine::Engine::export",
     "engine::Engine::undo",
+    "log::adopt::",
     "log::codec::squeeze",
     "log::record::Record::read_rare",
     "log::record::Record::write_rare",

@@ -12,6 +12,7 @@ mod regroup;
 mod restore;
 mod rows;
 mod schema;
+mod verdicts;
 mod versions;
 mod writer;
 

@@ -68,13 +68,14 @@ impl Pass {
     }
 
     /// Those outlive a short horizon: a device sends again what it has acknowledged for `JOURNAL_MS` when it is reset.
+    /// Claims (`authority::claims`) have no floor.
     fn prune_verdicts(&mut self, tx: &Connection) -> Result<bool, StoreError> {
         let cutoff = int(self.now_ms.saturating_sub(self.horizon_ms.max(HORIZON_MS)));
         let (at, tenant, subject, replica, key, index) = &self.verdict;
         let found: Vec<(VerdictKey, bool)> = tx
             .prepare_cached(
                 "SELECT v.at, v.tenant, v.subject, v.replica, v.key, v.idx,
-                        coalesce((v.key, v.idx) < (r.floor_key, r.floor_index), 0)
+                        v.replica LIKE '~%' OR coalesce((v.key, v.idx) < (r.floor_key, r.floor_index), 0)
                  FROM verdicts v LEFT JOIN replicas r
                    ON r.tenant = v.tenant AND r.subject = v.subject AND r.replica = v.replica
                  WHERE v.at < ?1 AND (v.at, v.tenant, v.subject, v.replica, v.key, v.idx) > (?2, ?3, ?4, ?5, ?6, ?7)
@@ -207,7 +208,8 @@ mod tests {
               '{}', '[\"user\"]' FROM commits WHERE seq <= 1000;
             INSERT INTO members SELECT 'demo', 'user', '$conflicts', id, rev, 0 FROM entities WHERE deleted = 0;
             INSERT INTO replicas VALUES ('demo', 'ann', 'r', 501, 0, 1);
-            INSERT INTO verdicts SELECT 'demo', 'ann', 'r', seq, 0, NULL, '', 1 FROM commits WHERE seq <= 1000;";
+            INSERT INTO verdicts SELECT 'demo', 'ann', 'r', seq, 0, NULL, '', 1 FROM commits WHERE seq <= 1000;
+            INSERT INTO verdicts VALUES ('demo', 'ann', '~r', 900, 0, 1, '', 1);";
         connection.execute_batch(fill).unwrap();
         connection
     }

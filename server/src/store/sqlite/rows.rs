@@ -8,6 +8,7 @@ use tidewire_core::protocol::message::Verdict;
 
 use super::columns::paths_text;
 use super::random_text;
+use super::verdicts::Verdicts;
 use super::versions::{Replaced, Version};
 use crate::store::StoreError;
 
@@ -22,8 +23,7 @@ pub struct SqliteRows<'a> {
     /// The entity that was read last: what is put is read before.
     read: Option<Read>,
     replaced: Option<Vec<Replaced>>,
-    /// The replica's newest decided number, once somebody asked: above it nothing is known.
-    newest: Option<MutationId>,
+    verdicts: Verdicts<'a>,
     /// Whether the tenant has conflicts, once somebody asked.
     conflicts: Option<bool>,
     /// The tenant's newest `seq`, if this push made it.
@@ -42,7 +42,17 @@ struct Read {
 impl<'a> SqliteRows<'a> {
     /// Rows for one push. The caller has begun a transaction and commits it.
     pub fn new(connection: &'a Connection, user: &'a Owner, replica: &'a ReplicaId, now_ms: u64) -> Self {
-        Self { connection, user, replica, now_ms, read: None, replaced: None, newest: None, conflicts: None, seq: None }
+        Self {
+            connection,
+            user,
+            replica,
+            now_ms,
+            read: None,
+            replaced: None,
+            verdicts: Verdicts::new(connection, user),
+            conflicts: None,
+            seq: None,
+        }
     }
 
     /// The same, which keeps what entities were before this push.
@@ -74,25 +84,6 @@ impl<'a> SqliteRows<'a> {
             .query_row(params![self.user.tenant, collection.as_str(), id.as_str()], |row| row.get(0))
             .optional()?;
         Ok(Read { key: (collection.clone(), id.clone()), groups: groups.unwrap_or_default(), live: None })
-    }
-
-    /// Devices number their edits upwards, so most numbers of a push are above this.
-    fn newest(&mut self) -> Result<MutationId, StoreError> {
-        if let Some(newest) = self.newest {
-            return Ok(newest);
-        }
-        let row: Option<(i64, u32)> = self
-            .connection
-            .prepare_cached(
-                "SELECT key, idx FROM verdicts WHERE tenant = ?1 AND subject = ?2 AND replica = ?3
-                 ORDER BY key DESC, idx DESC LIMIT 1",
-            )?
-            .query_row(params![self.user.tenant, self.user.subject, self.replica.as_str()], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()?;
-        let newest = row.map_or_else(MutationId::default, |(key, index)| MutationId(key.cast_unsigned(), index));
-        Ok(*self.newest.insert(newest))
     }
 
     fn has_conflicts(&mut self) -> Result<bool, StoreError> {
@@ -271,43 +262,18 @@ impl Rows for SqliteRows<'_> {
         Ok(horizon.unwrap_or(0).cast_unsigned())
     }
 
-    fn verdict(&mut self, n: MutationId) -> Result<Option<(Option<u64>, Verdict)>, StoreError> {
-        if n > self.newest()? {
-            return Ok(None);
-        }
-        let row: Option<(Option<i64>, String)> = self
-            .connection
-            .prepare_cached(
-                "SELECT digest, verdict FROM verdicts
-                 WHERE tenant = ?1 AND subject = ?2 AND replica = ?3 AND key = ?4 AND idx = ?5",
-            )?
-            .query_row(params![self.user.tenant, self.user.subject, self.replica.as_str(), int(n.0), n.1], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()?;
-        let Some((digest, verdict)) = row else { return Ok(None) };
-        Ok(Some((digest.map(i64::cast_unsigned), from_json(&verdict)?)))
+    fn verdict(&mut self, replica: &str, n: MutationId) -> Result<Option<(Option<u64>, Verdict)>, StoreError> {
+        self.verdicts.get(replica, n)
     }
 
-    fn put_verdict(&mut self, n: MutationId, digest: Option<u64>, verdict: &Verdict) -> Result<(), StoreError> {
-        self.newest = self.newest.map(|newest| newest.max(n));
-        self.connection
-            .prepare_cached(
-                "INSERT INTO verdicts (tenant, subject, replica, key, idx, digest, verdict, at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                 ON CONFLICT DO UPDATE SET digest = excluded.digest, verdict = excluded.verdict, at = excluded.at",
-            )?
-            .execute(params![
-                self.user.tenant,
-                self.user.subject,
-                self.replica.as_str(),
-                int(n.0),
-                n.1,
-                digest.map(u64::cast_signed),
-                json::to_text(verdict),
-                int(self.now_ms),
-            ])?;
-        Ok(())
+    fn put_verdict(
+        &mut self,
+        replica: &str,
+        n: MutationId,
+        digest: Option<u64>,
+        verdict: &Verdict,
+    ) -> Result<(), StoreError> {
+        self.verdicts.put((replica, n), digest, verdict, self.now_ms)
     }
 
     fn floor(&mut self) -> Result<MutationId, StoreError> {
