@@ -139,7 +139,7 @@ fn log(steps: &[Step], moment: Moment, random: &mut Random) -> Vec<Record> {
             1 if decided < keys.len().min(moment.decided) => {
                 let n = MutationId(keys[decided], 0);
                 let verdicts = vec![VerdictItem { n, duplicate: false, verdict: own(steps)[decided].1.clone() }];
-                log.push(Record::Acks(Acks { fence: 0, at: 50, verdicts }));
+                log.push(Record::Acks(Acks { fence: 0, at: 50, verdicts, history: None }));
                 decided += 1;
             }
             2 if read != Some(moment.read) => {

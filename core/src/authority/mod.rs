@@ -149,6 +149,7 @@ pub fn decide_push<R: Rows, P: Policy>(
         user: user.clone(),
         forked: None,
         verdicts: Vec::with_capacity(items.len()),
+        history: None,
     };
     answer.forked = fork::find(rows, push.replica.as_str(), &items)?;
     if answer.forked.is_some() {

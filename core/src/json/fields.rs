@@ -92,6 +92,14 @@ impl<'a> Fields<'a> {
         self.get(key).map(read).transpose()
     }
 
+    /// A text of its own, if it is there.
+    ///
+    /// # Errors
+    /// `bad-message`.
+    pub fn opt_text(&self, key: &str) -> Result<Option<String>, CoreError> {
+        Ok(self.opt(key, text)?.map(str::to_owned))
+    }
+
     /// A list; absent is empty.
     ///
     /// # Errors

@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::CoreError;
 use crate::ids::{MutationId, ReplicaId};
-use crate::json::{self, Fields, Raw};
-use crate::log::record::read_tx;
+use crate::json::{self, Fields, Raw, Value};
 use crate::model::verdict::Reason;
 
 /// In the store of nobody: whose its edits are. The fold decides: each edit is the first one's who claims it.
@@ -49,7 +48,7 @@ impl Claim {
     /// # Errors
     /// `bad-message`.
     pub fn read(fields: &Fields<'_>) -> Result<Self, CoreError> {
-        let to = fields.opt("to", json::text)?.map(str::to_owned);
+        let to = fields.opt_text("to")?;
         Ok(Self { to, done: fields.opt("done", MutationId::read)? })
     }
 }
@@ -76,4 +75,10 @@ impl Adopt {
             claimed: fields.opt("claimed", json::number)?,
         })
     }
+}
+
+/// The start and the length of a transaction: a pair like a mutation's number.
+pub(super) fn read_tx(value: &Value) -> Result<(u32, u32), CoreError> {
+    let MutationId(start, len) = MutationId::read(value)?;
+    Ok((u32::try_from(start).unwrap_or(u32::MAX), len))
 }

@@ -10,6 +10,7 @@ use crate::clock::Hlc;
 use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId};
 use crate::json::{self, Fields, JsonLimits, Raw, Value};
+use crate::log::adopt::read_tx;
 pub use crate::log::adopt::{Adopt, Claim};
 use crate::log::codec;
 use crate::log::kept::{Evict, Fetched, Replicate, Used};
@@ -134,6 +135,9 @@ pub struct Acks {
     pub at: u64,
     /// What was decided.
     pub verdicts: Vec<VerdictItem>,
+    /// The server's history that they are of; none: they were made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<String>,
 }
 
 /// Server data. Several records of one transaction of the store form one step: all but the last have no cursor.
@@ -286,6 +290,7 @@ impl Record {
                 fence: fields.number("fence")?,
                 at: fields.number("at")?,
                 verdicts: fields.list("verdicts", VerdictItem::read)?,
+                history: fields.opt_text("history")?,
             }),
             6 => Self::Changes(Box::new(Changes::read(&fields, raw.unwrap_or_default())?)),
             7 => Self::Replica(Replica {
@@ -377,12 +382,6 @@ impl Changes {
             rows: Change::read_all(rows)?,
         })
     }
-}
-
-/// The start and the length of a transaction: a pair like a mutation's number.
-pub(super) fn read_tx(value: &Value) -> Result<(u32, u32), CoreError> {
-    let MutationId(start, len) = MutationId::read(value)?;
-    Ok((u32::try_from(start).unwrap_or(u32::MAX), len))
 }
 
 pub(crate) fn is_zero(number: &u64) -> bool {

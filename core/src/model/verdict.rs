@@ -134,7 +134,7 @@ impl Verdict {
             "rejected" => Self::Rejected {
                 code: Code::parse(fields.text("code")?),
                 path: fields.opt("path", Path::read)?,
-                message: fields.opt("message", json::text)?.unwrap_or_default().to_owned(),
+                message: fields.opt_text("message")?.unwrap_or_default(),
             },
             "held" => Self::Held { reason: HeldReason::read(fields.need("reason")?)? },
             "void" => Self::Void,

@@ -78,6 +78,9 @@ pub struct PushAnswer {
     /// In the order of the items.
     #[serde(default)]
     pub verdicts: Vec<VerdictItem>,
+    /// The server's history, where the push named none: the sender has no cursor yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<String>,
 }
 
 /// What the server knows of one number when a push is `forked`.

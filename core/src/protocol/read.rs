@@ -21,6 +21,7 @@ impl PushAnswer {
             user: Owner::read(fields.need("user")?)?,
             forked: fields.get("forked").map(|list| json::list(list, ForkedItem::read)).transpose()?,
             verdicts: fields.list("verdicts", VerdictItem::read)?,
+            history: fields.opt_text("history")?,
         })
     }
 }

@@ -188,8 +188,8 @@ impl Config {
     fn read(value: &Value) -> Result<Self, CoreError> {
         let fields = Fields::of(value)?;
         let mut config = Self {
-            name: fields.opt("name", json::text)?.unwrap_or_default().to_owned(),
-            url: fields.opt("url", json::text)?.map(str::to_owned),
+            name: fields.opt_text("name")?.unwrap_or_default(),
+            url: fields.opt_text("url")?,
             collections: read_settings(&fields, "collections")?,
             timeout_ms: fields.number_or("timeoutMs", limits::REQUEST_TIMEOUT_MS)?,
             verify_ms: fields.number_or("verifyMs", limits::VERIFY_MS)?,

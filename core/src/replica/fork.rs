@@ -74,7 +74,7 @@ impl Replica {
         }
         let Some(id) = self.new_id() else { return };
         let fence = self.tabs.fence();
-        let acks = Acks { fence, at: now.wall_ms, verdicts: fork.same };
+        let acks = Acks { fence, at: now.wall_ms, verdicts: fork.same, history: flight.history.clone() };
         self.append(vec![Record::Acks(acks), Record::Fork(Renaming { fence, id })], Durability::Strict);
         self.pushing.step = Step::Acking;
         let message = "this browser profile was copied: this copy goes on under a name of its own, nothing was lost";

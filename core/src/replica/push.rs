@@ -86,6 +86,8 @@ pub(crate) struct Flight {
     /// It was looked whether the next one can be made ready.
     looked: bool,
     pub(crate) ns: Vec<MutationId>,
+    /// The server's history, as far as it is known.
+    pub(crate) history: Option<String>,
     pub(crate) body: Vec<u8>,
     pub(crate) status: u16,
     pub(crate) retry_after_ms: u64,
@@ -256,7 +258,7 @@ impl Replica {
         // What follows something that waits has to wait with it, and which that is the fold tells.
         let is_whole = verdicts.len() == ns.len() && verdicts.iter().all(is_clear);
         let goes_on = is_awake && is_whole && self.pushing.decided.is_empty();
-        self.acknowledge(now, verdicts);
+        self.acknowledge(now, verdicts, flight.history.clone());
         if goes_on {
             self.pushing.decided = ns.iter().map(|n| (*n, ())).collect();
             self.send_push(now);
@@ -319,11 +321,11 @@ impl Replica {
     pub(crate) fn reject_here(&mut self, now: Now, ns: &[MutationId], code: Code, message: &str) {
         let verdict = Verdict::Rejected { code, path: None, message: message.to_owned() };
         let item = |n: &MutationId| VerdictItem { n: *n, duplicate: false, verdict: verdict.clone() };
-        self.acknowledge(now, ns.iter().map(item).collect());
+        self.acknowledge(now, ns.iter().map(item).collect(), None);
     }
 
-    pub(crate) fn acknowledge(&mut self, now: Now, verdicts: Vec<VerdictItem>) {
-        let acks = Acks { fence: self.tabs.fence(), at: now.wall_ms, verdicts };
+    pub(crate) fn acknowledge(&mut self, now: Now, verdicts: Vec<VerdictItem>, history: Option<String>) {
+        let acks = Acks { fence: self.tabs.fence(), at: now.wall_ms, verdicts, history };
         self.append(vec![Record::Acks(acks)], Durability::Strict);
         self.pushing.step = Step::Acking;
     }
@@ -337,6 +339,8 @@ impl Replica {
             return;
         }
         let bearer = bearer.to_owned();
+        let known = self.state.cursor.as_ref().map(|cursor| &cursor.history);
+        let history = known.or(self.state.verdicts_of.as_ref()).cloned();
         let item = |n: &MutationId| {
             let entry = self.state.queue.get(n)?;
             let m = (entry.status != Status::Void).then(|| entry.edit.raw.clone());
@@ -347,7 +351,7 @@ impl Replica {
             v: VERSION,
             replica,
             owner: self.state.owner.clone(),
-            history: self.state.cursor.as_ref().map(|cursor| cursor.history.clone()),
+            history: history.clone(),
             fence: self.tabs.fence(),
             floor: self.state.floor(),
             now: now.wall_ms,
@@ -371,6 +375,7 @@ impl Replica {
             live,
             looked: false,
             ns,
+            history,
             body: Vec::new(),
             status: 0,
             retry_after_ms: 0,

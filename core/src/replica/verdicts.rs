@@ -92,10 +92,13 @@ impl Replica {
     }
 
     fn push_ended(&mut self, now: Now, body: Option<&Value>) {
-        let Step::InFlight(flight) = std::mem::take(&mut self.pushing.step) else { return };
+        let Step::InFlight(mut flight) = std::mem::take(&mut self.pushing.step) else { return };
         let answer = body.and_then(|body| PushAnswer::read(body).ok());
         match (flight.status, answer) {
-            (200, Some(answer)) => self.push_answered(now, &flight, answer),
+            (200, Some(mut answer)) => {
+                flight.history = flight.history.or(answer.history.take());
+                self.push_answered(now, &flight, answer);
+            }
             (200, None) => {
                 self.pushing.step = Step::InFlight(flight);
                 self.strange_answer();

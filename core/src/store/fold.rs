@@ -156,6 +156,9 @@ fn is_held(state: &State, n: MutationId) -> bool {
 
 #[inline(never)]
 fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
+    if !journal::is_of_this_history(state, acks.history) {
+        return;
+    }
     for item in acks.verdicts {
         let Some(entry) = state.queue.get_mut(&item.n) else { continue };
         effects.touched.push(entry.edit.target());
@@ -254,12 +257,9 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
         forget_all_but(state, key, &staged, effects);
     }
     let gone = effects.touched.get(gone..).unwrap_or_default().to_vec();
-    if changes.done && staged.reset {
-        effects.reset = true;
-        // Another history, or a cursor that it does not know though the policy is the same: a backup was restored.
-        if state.cursor.as_ref().is_some_and(|c| c.history != cursor.history || c.scope.policy == cursor.scope.policy) {
-            effects.touched.append(&mut journal::requeue(state, key));
-        }
+    effects.reset = changes.done && staged.reset;
+    if journal::may_be_lost(state, &cursor, effects.reset) {
+        effects.touched.append(&mut journal::requeue(state, key));
     }
     for (collection, id) in gone {
         if state.entity(collection.as_str(), id.as_str()).is_none() {

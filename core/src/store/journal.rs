@@ -4,6 +4,7 @@
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::json::Raw;
 use crate::limits::{JOURNAL_BYTES_MAX, JOURNAL_MS};
+use crate::model::cursor::Cursor;
 use crate::model::edit::Edit;
 use crate::model::mutation::Mutation;
 use crate::store::state::{Entry, State, Status};
@@ -61,6 +62,27 @@ pub(super) fn forget(state: &mut State) {
         known
     });
     state.journal = journal;
+}
+
+/// Whether verdicts are of the server's present history: an answer of before it was restored may come when the new one
+/// is there. None: they were made here.
+pub(super) fn is_of_this_history(state: &mut State, history: Option<String>) -> bool {
+    match &state.cursor {
+        Some(cursor) => history.is_none_or(|of| of == cursor.history),
+        None => {
+            state.verdicts_of = state.verdicts_of.take().or(history);
+            true
+        }
+    }
+}
+
+/// Whether the server that the view moves to may not know what was acknowledged: it has another history, or does not
+/// know a cursor though the policy is the same, so that a backup was restored.
+pub(super) fn may_be_lost(state: &State, cursor: &Cursor, is_reset: bool) -> bool {
+    match &state.cursor {
+        Some(before) => is_reset && (before.history != cursor.history || before.scope.policy == cursor.scope.policy),
+        None => state.verdicts_of.as_ref().is_some_and(|known| *known != cursor.history),
+    }
 }
 
 /// The server has another history: all that is kept goes into the queue again, and what is there is not decided any

@@ -85,6 +85,7 @@ impl Loading {
             fence: summary.fence,
             sent_through: summary.sent_through,
             cursor: summary.cursor,
+            verdicts_of: summary.verdicts_of,
             settings: summary.settings,
             loaded: summary.loaded.into_iter().map(|collection| (collection, ())).collect(),
             hlc: summary.hlc,

@@ -39,6 +39,9 @@ pub struct Summary {
     pub sent_through: MutationId,
     /// What the view shows.
     pub cursor: Option<Cursor>,
+    /// As in the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdicts_of: Option<String>,
     /// The server's settings.
     pub settings: Settings,
     /// Collections whose first pull is complete.
@@ -152,6 +155,7 @@ impl Summary {
             fence: state.fence,
             sent_through: state.sent_through,
             cursor: state.cursor.clone(),
+            verdicts_of: state.verdicts_of.clone(),
             settings: state.settings.clone(),
             loaded: state.loaded.keys().cloned().collect(),
             partial: state.partial.clone(),
@@ -191,6 +195,7 @@ impl Summary {
             fence: fields.number("fence")?,
             sent_through: MutationId::read(fields.need("sent_through")?)?,
             cursor: fields.opt("cursor", Cursor::read)?,
+            verdicts_of: fields.opt_text("verdicts_of")?,
             settings: read_settings(&fields, "settings")?,
             loaded: fields.list("loaded", CollectionName::read)?,
             partial: read_partial(&fields, "partial")?,

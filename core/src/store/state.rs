@@ -37,6 +37,8 @@ pub struct State {
     pub sent_through: MutationId,
     /// What the view shows.
     pub cursor: Option<Cursor>,
+    /// Before there is one: the server's history that the first verdicts are of.
+    pub verdicts_of: Option<String>,
     /// What a pull in progress has made durable beyond it.
     pub staged: Staged,
     /// The server's settings.

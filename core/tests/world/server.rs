@@ -175,7 +175,8 @@ impl Server {
         }
         let policy = Strict(&self.policy, &self.reject);
         let mut rows = self.store.rows(&user, &push.replica);
-        let Ok(answer) = decide_push(&mut rows, &policy, &user, &push, self.now);
+        let Ok(mut answer) = decide_push(&mut rows, &policy, &user, &push, self.now);
+        answer.history = push.history.is_none().then(|| self.history.clone());
         for (key, row) in self.store.entities.iter().filter(|(_, row)| !row.stored.deleted) {
             let version = || (row.stored.doc.clone(), row.groups.clone());
             self.versions.entry(key.clone()).or_default().entry(row.stored.rev).or_insert_with(version);

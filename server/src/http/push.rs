@@ -37,7 +37,8 @@ pub(crate) async fn decide(state: &Server, user: Owner, bytes: &[u8]) -> Result<
         // Its revisions say nothing here; what this server lost has to come first (rule 24).
         return Err(Error::new(Code::HistoryChanged, "this server was restored from a backup: pull, then push again"));
     }
-    Ok(state.store.push(user, push, now).await?)
+    let history = push.history.is_none().then(|| state.store.history().to_owned());
+    Ok(PushAnswer { history, ..state.store.push(user, push, now).await? })
 }
 
 /// A message of another version may look otherwise, so its version is asked for first if it cannot be read.
