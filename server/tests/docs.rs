@@ -53,6 +53,7 @@ fn said(text: &str) -> (Value, Value) {
         id: Option<u64>,
         status: Option<u16>,
         retry_after: Option<u32>,
+        seq: Option<u64>,
     }
     let shown: Value = serde_json::from_str(text).expect("JSON");
     let parts: Parts = serde_json::from_str(text).expect("a message");
@@ -74,7 +75,7 @@ fn said(text: &str) -> (Value, Value) {
         ("error", Parts { code: Some(code), message: Some(message), .. }) => ServerMessage::Error { code, message },
         ("pull", _) => ServerMessage::Pull,
         ("ping", _) => ServerMessage::Ping,
-        ("pong", _) => ServerMessage::Pong,
+        ("pong", Parts { seq: Some(seq), .. }) => ServerMessage::Pong { seq },
         (other, _) => panic!("`{other}` lacks a part, or nobody says it"),
     };
     (shown, json::to_value(&message))

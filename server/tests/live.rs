@@ -222,7 +222,7 @@ async fn both_sides_ping_and_silence_ends_the_socket() {
     let live = Live::start(Timeouts { heartbeat: Duration::from_millis(150), ..Timeouts::default() }).await;
     let (mut socket, _) = live.ready(live.auth("alice")).await;
     socket.say(&json!({"t": "ping"})).await;
-    assert_eq!(socket.hear().await, json!({"t": "pong"}));
+    assert_eq!(socket.hear().await, json!({"t": "pong", "seq": 0}));
     for _ in 0..5 {
         assert_eq!(socket.hear().await, json!({"t": "ping"}));
         socket.say(&json!({"t": "pong"})).await;

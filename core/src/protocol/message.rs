@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Hlc;
 use crate::error::Code;
-use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId};
+use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
 use crate::model::schema::Settings;
 
 pub use crate::model::change::Change;
@@ -251,7 +251,10 @@ pub enum ServerMessage {
     /// Asks for a pong.
     Ping,
     /// Answers a ping.
-    Pong,
+    Pong {
+        /// Up to where frames were sent: who stands below it has missed one.
+        seq: Seq,
+    },
     /// The reason of the close that follows.
     Error {
         /// Why.

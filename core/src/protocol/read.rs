@@ -1,7 +1,7 @@
 //! How a client reads what a server says. The server's side, and the tests, read through serde.
 
 use crate::error::{Code, CoreError};
-use crate::ids::{CollectionName, Group, MutationId, Owner};
+use crate::ids::{CollectionName, Group, MutationId, Owner, Seq};
 use crate::json::{self, Fields, JsonLimits, Value};
 use crate::model::schema::read_settings;
 use crate::protocol::message::{
@@ -102,6 +102,8 @@ pub enum Live {
     Answer(Answer),
     /// To be answered.
     Ping,
+    /// Up to where frames were sent.
+    Pong(Seq),
     /// The reason of the close that follows.
     Error(ErrorBody),
     /// Something else: it was heard.
@@ -159,6 +161,7 @@ impl Live {
                 body: fields.need("body")?.clone(),
             }),
             "ping" => Self::Ping,
+            "pong" => Self::Pong(fields.number_or("seq", 0)?),
             "error" => ErrorBody::read(&value).map_or(Self::Other, Self::Error),
             _ => Self::Other,
         })

@@ -4,6 +4,7 @@
 use crate::json;
 
 use crate::error::Code;
+use crate::ids::Seq;
 use crate::io::{Durability, Now, Output, Token};
 use crate::limits::{LIVE_PUSH_BYTES_MAX, SOCKET_HEARTBEAT_MS};
 use crate::log::record::Changes;
@@ -211,7 +212,8 @@ impl Replica {
             Ok(Said::Pull) | Err(_) => self.pulling.wanted = true,
             Ok(Said::Ping) => self.say(&ClientMessage::Pong),
             Ok(Said::Error(body)) => self.live_refused(now, &body),
-            // Pongs count as heard; what a later release says is ignored.
+            Ok(Said::Pong(seq)) => self.frames_went_to(seq),
+            // What a later release says is ignored.
             Ok(Said::Other) => {}
         }
     }
@@ -275,6 +277,13 @@ impl Replica {
         // A row that is on its way into the log may have to go again.
         let changes = self.sift(changes, self.lane.has_server_records());
         self.append(changes_records(step, changes), Durability::Relaxed);
+    }
+
+    /// So far the server has sent frames, and they come in order: one that is not here was lost on the way.
+    fn frames_went_to(&mut self, seq: Seq) {
+        let at = self.live.tip.as_ref().or(self.state.cursor.as_ref());
+        let is_behind = at.is_some_and(|at| at.seq < seq) && self.live.held.is_empty();
+        self.pulling.wanted |= is_behind && !self.pulling.is_busy();
     }
 
     /// Takes the frames whose time has come, in their order.

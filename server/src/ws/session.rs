@@ -131,7 +131,7 @@ impl Session {
             tokio::select! {
                 // While a push is decided nothing more is read: so many wait for the writer as there are sockets.
                 message = self.stream.next(), if deciding.is_none() => {
-                    match self.heard(message, &reader.user)? {
+                    match self.heard(message, &reader)? {
                         Heard::Nothing => {}
                         Heard::Expires(expires) => expires_ms = expires,
                         // The timer below may be late, after a sleep of the machine.
@@ -192,19 +192,19 @@ impl Session {
     }
 
     /// Handles what the client said.
-    fn heard(&mut self, message: Option<Result<Message, axum::Error>>, user: &Owner) -> Result<Heard, End> {
+    fn heard(&mut self, message: Option<Result<Message, axum::Error>>, reader: &Reader) -> Result<Heard, End> {
         let text = text_of(message)?;
         self.heard = Instant::now();
         let Some(text) = text else { return Ok(Heard::Nothing) };
         match parse(&text)? {
             ClientMessage::Pong => Ok(Heard::Nothing),
             ClientMessage::Ping => {
-                self.outbox.send(&ServerMessage::Pong)?;
+                self.outbox.send(&ServerMessage::Pong { seq: reader.told().seq })?;
                 Ok(Heard::Nothing)
             }
             ClientMessage::Token { token } => {
                 let identity = self.state.auth.check(&token, now_ms())?;
-                check_owner(Some(user), &identity.owner)?;
+                check_owner(Some(&reader.user), &identity.owner)?;
                 Ok(Heard::Expires(identity.expires_ms))
             }
             ClientMessage::Push { id } => {
