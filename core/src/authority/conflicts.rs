@@ -15,7 +15,7 @@ use crate::limits::{CONFLICT_BYTES_MAX, CONFLICTS_MAX, CONFLICTS_OPEN_MAX, DOCUM
 use crate::merge::{self, Outcome, Parked, Parking, PathRevs, Stored, Waiting};
 use crate::model::conflict::{self, Conflict, State};
 use crate::model::document;
-use crate::model::mutation::Mutation;
+use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 use crate::model::verdict::Overwritten;
 
@@ -122,7 +122,8 @@ impl<'a> Ledger<'a> {
         let seen = seen_by(self.edit);
         let stands = |path: &Path| if outcome.deleted { None } else { document::get(&outcome.doc, path) };
         for loss in &outcome.overwritten {
-            if loss.yours.as_ref() != stands(&loss.path) {
+            // A deletion is lost to the removal of a field, too.
+            if loss.yours.as_ref() != stands(&loss.path) || self.edit.kind == Kind::Delete {
                 let base = document::get(&seen, &loss.path).cloned();
                 self.lose(loss.clone(), base, self.user.subject.clone(), self.replica.clone());
             }
@@ -134,12 +135,28 @@ impl<'a> Ledger<'a> {
                     self.lose(loss, base, subject, replica);
                 }
             }
+            if self.revives(stored, outcome) {
+                let subject = rows.author(stored.rev)?.unwrap_or_default();
+                for path in self.edit.paths() {
+                    let (path, by) = (path.clone(), Some(self.replica.clone()));
+                    let (base, kept) = (document::get(&seen, &path).cloned(), stands(&path).cloned());
+                    let loss = Overwritten { path, yours: None, kept, by };
+                    self.lose(loss, base, subject.clone(), stored.by.clone());
+                }
+            }
         }
         if self.waiting() > before.max(CONFLICTS_OPEN_MAX) || self.waits_too_large(outcome) {
             return Ok(Err(merge::too_many_wait()));
         }
         self.drop_oldest();
         Ok(Ok(()))
+    }
+
+    /// Whether an update brings back what was deleted, which its author had not seen: the deletion is lost. He may have
+    /// written in another tab of the same device.
+    fn revives(&self, stored: &Stored, outcome: &Outcome) -> bool {
+        let is_back = stored.deleted && !outcome.deleted && outcome.changed && self.edit.kind == Kind::Patch;
+        is_back && self.edit.base_rev < stored.rev
     }
 
     /// The author's conflicts that the edit decides, but which wait as its transaction does.

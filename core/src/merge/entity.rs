@@ -101,8 +101,16 @@ fn insert_over_tombstone(stored: &Stored, mutation: &Mutation, stamp: &Stamp) ->
     let stamp = Stamp(time, stamp.1.clone(), stamp.2);
     let before = document::leaves(None, &stored.doc)?.into_iter().map(|(path, _)| path);
     let after = leaf::inserted(mutation)?;
+    // Who takes his deletion back brings back fields that others removed before it, which he had not seen.
+    let is_back = |path: &Path| document::get(&stored.doc, path).is_none() && document::get(&doc, path).is_some();
+    let unseen = stored.paths.iter().filter(|(path, entry)| entry.0 > mutation.base_rev && is_back(path));
+    let loss = |(path, _): (&Path, _)| {
+        let kept = document::get(&doc, path).cloned();
+        Overwritten { path: path.clone(), yours: None, kept, by: Some(stamp.1.clone()) }
+    };
+    let displaced = unseen.map(loss).collect();
     let touched = before.chain(after).map(|path| (path, stamp.clone())).collect();
-    Ok(Outcome { doc, changed: true, deleted: false, touched, at: time, ..unchanged(stored) })
+    Ok(Outcome { doc, changed: true, deleted: false, touched, displaced, at: time, ..unchanged(stored) })
 }
 
 fn insert_again(stored: &Stored, mutation: &Mutation) -> Result<Outcome, Refusal> {
@@ -120,6 +128,10 @@ fn patch(
     parking: &Parking,
     steps: &TextSteps,
 ) -> Result<Outcome, Refusal> {
+    // A decision that writes nothing needs no entity.
+    if stored.deleted && mutation.paths().next().is_none() {
+        return Ok(unchanged(stored));
+    }
     // A tombstone that was written for an unknown id holds nothing that could come back: there would be one field only.
     if stored.deleted && (settings.on_delete_conflict == DeleteConflict::DeleteWins || stored.paths.is_empty()) {
         return Err(deleted());
