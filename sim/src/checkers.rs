@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidewire_core::authority::memory::MemoryRow;
 use tidewire_core::json::{self, Value};
-use tidewire_core::model::schema::DeleteConflict;
 
 use crate::oracle::{Move, State, Token};
 use crate::server::COLLECTIONS;
@@ -222,11 +221,10 @@ impl World {
         let mut accounted = BTreeMap::new();
         for number in 0..self.oracle.tokens.len() as u32 {
             let token = &self.oracle.tokens[number as usize];
-            // An update may win over a deletion. And a deletion, or a removal, may come back to a restored server
-            // before what it removed, and then removes nothing.
-            let is_deletion = token.path.is_empty();
-            let may_lose = (is_deletion && self.setup.deletes == DeleteConflict::UpdateWins)
-                || ((is_deletion || token.path.starts_with('-')) && self.labels.count("restored") > 0);
+            // A deletion, or a removal, may come back to a restored server before what it removed, and then removes
+            // nothing.
+            let removes = token.path.is_empty() || token.path.starts_with('-');
+            let may_lose = removes && self.labels.count("restored") > 0;
             let is_asked = token.state == State::Durable && !may_lose;
             if is_asked && !self.is_accounted(number, &known, &mut accounted) {
                 let Token { tab, collection, id, path, replaced_by, .. } = token;
@@ -264,9 +262,11 @@ impl World {
         }
         let live = self.server.entity(token.collection, &token.id).filter(|row| !row.stored.deleted);
         match (live, token.path.strip_prefix("-/")) {
-            (live, _) if token.path.is_empty() => live.is_none() || self.oracle.made_again.contains(&token.id),
+            (live, _) if token.path.is_empty() => {
+                live.is_none() || self.oracle.made_again.contains(&token.id) || self.is_loss_told(token)
+            }
             (None, Some(_)) => true,
-            (Some(row), Some(field)) => row.stored.doc.get(field).is_none() || self.is_removal_told(token),
+            (Some(row), Some(field)) => row.stored.doc.get(field).is_none() || self.is_loss_told(token),
             _ => false,
         }
     }
@@ -279,10 +279,13 @@ impl World {
         over.map(|(number, _)| number as u32).collect()
     }
 
-    fn is_removal_told(&self, token: &Token) -> bool {
+    /// Somebody who removed the field, or deleted the note, is told that it did not come to that. Of several who did so
+    /// only the first is.
+    fn is_loss_told(&self, token: &Token) -> bool {
+        let is_there = |path: &str| token.path.is_empty() || path == token.path.trim_start_matches('-');
         let is_it = |one: &Value| {
             one.get("e").and_then(Value::as_str) == Some(token.id.as_str())
-                && one.get("path").and_then(Value::as_str) == Some(token.path.trim_start_matches('-'))
+                && one.get("path").and_then(Value::as_str).is_some_and(is_there)
                 && one.get("yours").is_none()
         };
         self.server.conflicts().any(is_it)

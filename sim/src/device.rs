@@ -51,6 +51,8 @@ pub(crate) struct Tab {
     wakes: u64,
     asked_lock: bool,
     pub(crate) socket: Option<Socket>,
+    /// The deletions of the database when this tab opened it.
+    deletions: u64,
     /// When the last store operation, the last message of each other tab, and the last word on the socket arrives.
     store_us: u64,
     heard_us: BTreeMap<usize, u64>,
@@ -112,6 +114,7 @@ impl World {
             wakes: 0,
             asked_lock: false,
             socket: None,
+            deletions: 0,
             store_us: 0,
             heard_us: BTreeMap::new(),
             down_us: 0,
@@ -228,6 +231,13 @@ impl World {
         if is_append && self.happens(device, rates.store_failed, "store failed") {
             let error = if self.devices[device].random.chance(500) { StoreError::Quota } else { StoreError::Failed };
             return self.tell(tab, Input::Stored { token, result: Err(error) });
+        }
+        let deletions = self.devices[device].disk.deletions;
+        if matches!(op, StoreOp::Load) {
+            self.tabs[tab].deletions = deletions;
+        }
+        if self.tabs[tab].deletions != deletions {
+            return self.tell(tab, Input::Stored { token, result: Err(StoreError::Wiped) });
         }
         let mut result = self.devices[device].disk.carry_out(op);
         if is_append && self.happens(device, rates.store_unreported, "store unreported") {

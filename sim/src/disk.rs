@@ -17,6 +17,8 @@ pub(crate) struct Disk {
     state: Option<Vec<u8>>,
     upto: u64,
     fence: u64,
+    /// How often it was deleted: whoever has an older one open is told so.
+    pub(crate) deletions: u64,
 }
 
 impl Disk {
@@ -67,11 +69,22 @@ impl Disk {
                 StoreReply::Written { keys: self.add(segments) }
             }
             StoreOp::Erase => {
-                *self = Self::default();
+                self.delete();
                 StoreReply::Erased
             }
             _ => return Err(StoreError::Failed),
         })
+    }
+
+    /// The browser deletes the database: it is made anew by whoever opens it next.
+    pub(crate) fn delete(&mut self) {
+        *self = Self { deletions: self.deletions + 1, ..Self::default() };
+    }
+
+    /// Somebody empties its stores, as developer tools do: it stays open, and its keys go on.
+    pub(crate) fn clear(&mut self) {
+        let Self { next_key, next_segment, deletions, .. } = *self;
+        *self = Self { next_key, next_segment, deletions, ..Self::default() };
     }
 
     /// Nothing is stored.

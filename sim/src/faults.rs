@@ -4,6 +4,7 @@
 use tidewire_core::io::Input;
 
 use crate::device::Device;
+use crate::disk::Disk;
 use crate::scenario::{Action, DeviceSetup};
 use crate::world::{Event, Lasting, World};
 
@@ -45,7 +46,8 @@ impl World {
                 }
             }
             Action::Jump { device, by_ms } => self.devices[device % count].offset_ms += by_ms,
-            Action::Wipe { device } => self.wipe(device % count),
+            Action::Wipe { device } => self.wipe(device % count, Disk::delete),
+            Action::Clear { device } => self.wipe(device % count, Disk::clear),
             Action::Clone { device } => self.clone_device(device % count),
             _ => self.inject_at_server(action),
         }
@@ -179,14 +181,19 @@ impl World {
         }
     }
 
-    fn wipe(&mut self, device: usize) {
+    fn wipe(&mut self, device: usize, how: fn(&mut Disk)) {
         // Of a store that nobody has open nothing is left anywhere.
         if self.ready_tabs(device).is_empty() {
             return;
         }
-        self.devices[device].disk = crate::disk::Disk::default();
+        how(&mut self.devices[device].disk);
         self.devices[device].wiped_us = Some(self.now_us);
-        self.oracle.wiped(&self.tabs_of(device));
+        let tabs = self.tabs_of(device);
+        self.oracle.wiped(&tabs);
+        // What it was about to bring back to a restored server is lost with its journal.
+        if self.labels.count("restored") > 0 {
+            self.oracle.forget(&tabs);
+        }
     }
 
     fn clone_device(&mut self, device: usize) {
@@ -220,6 +227,7 @@ fn label(action: &Action) -> &'static str {
         Action::Backup => "backed up",
         Action::Restore => "restore",
         Action::Wipe { .. } => "wiped",
+        Action::Clear { .. } => "cleared",
         Action::Clone { .. } => "cloned",
         Action::Policy => "policy changed",
         _ => "use",

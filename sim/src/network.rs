@@ -200,7 +200,11 @@ impl World {
                 self.send_down(tab, token, ready);
                 self.plan_look(tab);
             }
-            Some("ping") => self.send_down(tab, token, r#"{"t":"pong"}"#.into()),
+            Some("ping") => {
+                let subscription = self.tabs[tab].socket.as_ref().and_then(|socket| socket.subscription.as_ref());
+                let Some(seq) = subscription.map(|subscription| subscription.told.seq) else { return };
+                self.send_down(tab, token, format!(r#"{{"t":"pong","seq":{seq}}}"#));
+            }
             _ => {}
         }
     }

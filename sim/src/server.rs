@@ -146,7 +146,8 @@ impl Server {
             return error(Code::HistoryChanged, 409);
         }
         let mut rows = self.store.rows(user, &push.replica);
-        let Ok(answer) = decide_push(&mut rows, &self.policy, user, &push, now_ms);
+        let Ok(mut answer) = decide_push(&mut rows, &self.policy, user, &push, now_ms);
+        answer.history = push.history.is_none().then(|| self.history_name());
         while (self.marks.len() as u64) < self.store.seq {
             self.marks.push(self.marks.len() as u64 * 1_000 + self.history);
         }
