@@ -221,11 +221,7 @@ impl World {
         let mut accounted = BTreeMap::new();
         for number in 0..self.oracle.tokens.len() as u32 {
             let token = &self.oracle.tokens[number as usize];
-            // A deletion, or a removal, may come back to a restored server before what it removed, and then removes
-            // nothing.
-            let removes = token.path.is_empty() || token.path.starts_with('-');
-            let may_lose = removes && self.labels.count("restored") > 0;
-            let is_asked = token.state == State::Durable && !may_lose;
+            let is_asked = token.state == State::Durable;
             if is_asked && !self.is_accounted(number, &known, &mut accounted) {
                 let Token { tab, collection, id, path, replaced_by, .. } = token;
                 let row = self.server.entity(collection, id).map(|row| &row.stored);
@@ -246,12 +242,21 @@ impl World {
         done.insert(number, false);
         let Some(token) = self.oracle.tokens.get(number as usize) else { return false };
         let is = token.taken_back
+            || self.may_remove_nothing(token)
             || known.contains(&number)
             || self.is_wish_granted(token)
             || token.replaced_by.iter().any(|next| self.is_accounted(*next, known, done))
             || self.written_over_nothing(token).into_iter().any(|next| self.is_accounted(next, known, done));
         done.insert(number, is);
         is
+    }
+
+    /// A deletion, or a removal, may come back to a restored server before what it removed, and then removes nothing. When
+    /// a field was removed is known until the horizon.
+    fn may_remove_nothing(&self, token: &Token) -> bool {
+        let is_removal = token.path.starts_with('-');
+        (is_removal || token.path.is_empty()) && self.labels.count("restored") > 0
+            || is_removal && self.labels.count("pruned") > 0
     }
 
     /// A deletion, or the removal of a field, has no text.

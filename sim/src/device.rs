@@ -33,8 +33,8 @@ pub(crate) struct Device {
     pub(crate) hole_down: bool,
     /// Numbers what lasts some time.
     pub(crate) spells: u64,
-    /// When its store was deleted.
-    pub(crate) wiped_us: Option<u64>,
+    /// When its store was deleted, and how many tabs there had been: only they know what was in it.
+    pub(crate) wiped: Option<(u64, usize)>,
 }
 
 /// One tab, until it is closed.
@@ -80,7 +80,7 @@ impl Device {
             hole_up: false,
             hole_down: false,
             spells: 0,
-            wiped_us: None,
+            wiped: None,
         }
     }
 }
@@ -302,8 +302,9 @@ impl World {
         self.tabs[tab].alive = false;
         self.tabs[tab].socket = None;
         self.oracle.tab_died(tab);
-        let recently = self.devices[device].wiped_us.is_some_and(|at| self.now_us < at + NOTICES_US);
-        if recently && self.live_tabs(device).is_empty() {
+        let left = self.live_tabs(device);
+        let takes_it_along = |(at, tabs)| self.now_us < at + NOTICES_US && left.iter().all(|tab| *tab >= tabs);
+        if self.devices[device].wiped.is_some_and(takes_it_along) {
             self.labels.see("wiped and left");
             self.oracle.forget(&self.tabs_of(device));
         }

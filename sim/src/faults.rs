@@ -187,7 +187,7 @@ impl World {
             return;
         }
         how(&mut self.devices[device].disk);
-        self.devices[device].wiped_us = Some(self.now_us);
+        self.devices[device].wiped = Some((self.now_us, self.tabs.len()));
         let tabs = self.tabs_of(device);
         self.oracle.wiped(&tabs);
         // What it was about to bring back to a restored server is lost with its journal.

@@ -280,8 +280,13 @@ impl World {
                 let mut set = json!({});
                 put(&mut set, &path, value.clone());
                 put(&mut op, "set", set);
-                if let (Some(kept), Some(yours)) = (kept.and_then(token_in), token_in(value)) {
-                    self.oracle.tokens[kept as usize].replaced_by.push(yours);
+                // He sees what stands, or that somebody removed it.
+                let seen = match kept {
+                    Some(kept) => token_in(kept).into_iter().collect(),
+                    None => self.oracle.removals(&entity, &path),
+                };
+                for (seen, yours) in seen.into_iter().zip(token_in(value).into_iter().cycle()) {
+                    self.oracle.tokens[seen as usize].replaced_by.push(yours);
                 }
             }
             (true, None) => put(&mut op, "unset", json!([path])),
