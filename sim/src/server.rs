@@ -250,9 +250,9 @@ impl Server {
         json::to_text(&ServerMessage::Answer { id, status, retry_after: None, body })
     }
 
-    /// Everything is past the horizon.
+    /// Everything is past the horizon but the newest commit, as in the real server: who stands there is not reset.
     pub(crate) fn prune(&mut self) {
-        self.store.horizon = self.store.seq;
+        self.store.horizon = self.store.seq.saturating_sub(1);
         self.store.entities.retain(|_, row| !row.stored.deleted);
         self.store.left.clear();
     }
