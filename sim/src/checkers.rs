@@ -251,8 +251,8 @@ impl World {
         is
     }
 
-    /// A deletion, or a removal, may come back to a restored server before what it removed, and then removes nothing. When
-    /// a field was removed is known until the horizon.
+    /// A deletion, or a removal, may come back to a restored server before what it removed, and then removes nothing.
+    /// When a field was removed is known until the horizon.
     fn may_remove_nothing(&self, token: &Token) -> bool {
         let is_removal = token.path.starts_with('-');
         (is_removal || token.path.is_empty()) && self.labels.count("restored") > 0
