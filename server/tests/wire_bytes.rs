@@ -48,8 +48,10 @@ async fn frame_and_answer_of_one_field() {
     };
     println!("bytes  ready of a socket  {}", hear().await);
     let edit = patch("notes", "a", rev(&made[0]), "/title", json!("a"), json!("another"));
-    let push = common::push_body("r", 2, &[edit]).to_string();
-    let answer = server.post(&alice, "/api/sync/push", push).await;
+    let mut push = common::push_body("r", 2, &[edit]);
+    // A device that has pulled names the history; to one that has not, the answer says it.
+    push["history"] = json!(server.state.store.history());
+    let answer = server.post(&alice, "/api/sync/push", push.to_string()).await;
     println!("bytes  answer to a push of one field  {}", answer.bytes.len());
     println!("bytes  live frame of one field  {}", hear().await);
 }
