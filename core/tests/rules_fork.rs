@@ -27,6 +27,15 @@ fn goes_on(world: &mut World, tab: usize, id: &str) {
     assert_eq!(world.row(tab, id).unwrap()["$sync"]["status"], "synced");
 }
 
+/// Both copies add to a number, five times each.
+fn count_on(world: &mut World, (a, by_a): (usize, i64), (copy, by_copy): (usize, i64)) {
+    for _ in 0..5 {
+        world.write(a, inc("d1", "/f", by_a));
+        world.write(copy, inc("d1", "/f", by_copy));
+        world.run(100);
+    }
+}
+
 #[test]
 fn rule_08_both_copies_of_a_profile_go_on_and_nothing_is_lost_or_counted_twice() {
     let (mut world, a, b) = pair();
@@ -155,11 +164,7 @@ fn rule_08_what_one_copy_gave_up_under_a_number_costs_the_other_nothing() {
     world.set_network(false);
     let copy = world.copy_of(a);
     // Each joins its edits, so that numbers are void in one copy under which the other has an edit of its own.
-    for _ in 0..5 {
-        world.write(a, inc("d1", "/f", 10));
-        world.write(copy, inc("d1", "/f", 100));
-        world.run(100);
-    }
+    count_on(&mut world, (a, 10), (copy, 100));
     world.kill(a);
     world.set_network(true);
     world.run(30_000);
@@ -182,11 +187,7 @@ fn rule_24_what_was_acknowledged_before_a_fork_counts_once_when_it_goes_up_again
         world.run(1_000);
         world.set_network(false);
         let copy = world.copy_of(a);
-        for _ in 0..5 {
-            world.write(a, inc("d1", "/f", 2));
-            world.write(copy, inc("d1", "/f", 20));
-            world.run(100);
-        }
+        count_on(&mut world, (a, 2), (copy, 20));
         world.set_network(true);
         world.run(30_000);
         assert_eq!(replicas(&world, a).len() + replicas(&world, copy).len(), 3, "one of the two took a new name");
