@@ -351,3 +351,42 @@ fn rule_06_what_a_lost_store_had_sent_counts_once() {
         assert_eq!(world.view(a, "queue"), json!({"pending": [], "failed": []}));
     }
 }
+
+#[test]
+fn rule_24_edits_of_a_store_that_was_lost_after_a_restore_are_against_nothing() {
+    for other_opens_it in [false, true] {
+        let (mut world, a, b) = pair();
+        let backup = world.server.store.clone();
+        for n in 0..3 {
+            world.write(b, set("d1", "/g", n));
+            world.run(1_000);
+        }
+        // Its base is a revision that the restored server comes to again, with what its author has not seen.
+        world.set_network(false);
+        world.write(a, set("d1", "/f", "against the old history"));
+        world.settle();
+        world.server.store = backup;
+        world.server.history = "h2".into();
+        let c = world.device();
+        world.freeze(a);
+        world.set_network(true);
+        world.run(3_000);
+        for n in 0..5 {
+            world.write(c, set("d1", "/f", format!("new {n}")));
+            world.run(1_000);
+        }
+        wipe(&mut world, a);
+        if other_opens_it {
+            let other = world.tab(world.tabs[a].profile);
+            world.run(3_000);
+            world.kill(other);
+        }
+        world.thaw(a);
+        world.write(a, set("d1", "/h", "after the wipe"));
+        world.run(60_000);
+        let pushed = world.tabs[a].pushes.iter().flat_map(|push| push["mutations"].as_array().unwrap());
+        let edit = |item: &&Value| item["m"]["set"]["/f"] == "against the old history";
+        let last = pushed.filter(edit).last().unwrap().clone();
+        assert_eq!(last["old"], true, "another tab made the new store: {other_opens_it}; {last}");
+    }
+}
