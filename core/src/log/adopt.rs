@@ -40,6 +40,9 @@ pub struct Adopt {
     /// They are claimed for a user (`store::adopt::mark_of`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed: Option<u64>,
+    /// The server's history that their bases are of, as far as it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<String>,
 }
 
 impl Claim {
@@ -57,7 +60,7 @@ impl Adopt {
     /// Nothing yet.
     pub fn of(source: ReplicaId, claimed: Option<u64>) -> Self {
         let (from, mutations, tx, old, reasons) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { source, from, mutations, tx, old, reasons, claimed }
+        Self { source, from, mutations, tx, old, reasons, claimed, history: None }
     }
 
     /// Reads it from JSON, but for its mutations.
@@ -73,6 +76,7 @@ impl Adopt {
             old: fields.list("old", json::number)?,
             reasons: fields.list("reasons", Reason::read)?,
             claimed: fields.opt("claimed", json::number)?,
+            history: fields.opt_text("history")?,
         })
     }
 }

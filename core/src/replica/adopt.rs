@@ -104,7 +104,8 @@ impl Replica {
             bytes += edit.raw.get().len();
             if records.is_empty() || kind != next || !same && bytes > RECORD_BYTES {
                 bytes = edit.raw.get().len();
-                records.push((Adopt::of(source, claimed), Vec::new()));
+                let history = self.state.history().filter(|_| replaced).cloned();
+                records.push((Adopt { history, ..Adopt::of(source, claimed) }, Vec::new()));
             }
             (tx, kind) = (member, next);
             let Some((record, shown)) = records.last_mut() else { break };

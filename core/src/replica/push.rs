@@ -339,8 +339,7 @@ impl Replica {
             return;
         }
         let bearer = bearer.to_owned();
-        let known = self.state.cursor.as_ref().map(|cursor| &cursor.history);
-        let history = known.or(self.state.verdicts_of.as_ref()).cloned();
+        let history = self.state.history().cloned();
         let item = |n: &MutationId| {
             let entry = self.state.queue.get(n)?;
             let m = (entry.status != Status::Void).then(|| entry.edit.raw.clone());

@@ -61,7 +61,12 @@ pub(super) fn claim(state: &mut State, key: u64, claim: &Claim, effects: &mut Ef
 }
 
 pub(super) fn adopt(state: &mut State, key: u64, adopt: Adopt, effects: &mut Effects) -> Result<(), CoreError> {
-    let Adopt { source, from, mutations, tx, old, reasons, claimed } = adopt;
+    let Adopt { source, from, mutations, tx, old, reasons, claimed, history } = adopt;
+    let all_old = state.history().is_some_and(|known| history.as_ref().is_some_and(|of| of != known));
+    // The first pull shows whether it is this store's, too.
+    if state.cursor.is_none() {
+        state.verdicts_of = state.verdicts_of.take().or(history);
+    }
     let known = state.adopted.get(&source).copied().unwrap_or_default();
     // A store that was lost between two steps offers under another name what was adopted from it: the bytes, with their
     // stamp, are the same.
@@ -73,7 +78,7 @@ pub(super) fn adopt(state: &mut State, key: u64, adopt: Adopt, effects: &mut Eff
     let there: Vec<bool> = mutations.iter().enumerate().map(is_there).collect();
     let is_known = |index: usize| there.get(index) != Some(&false);
     let commit = ReadCommit::of(Commit { mutations, tx, call: None })?;
-    let adopted = Adopted { is_known: &is_known, old, reasons, claimed };
+    let adopted = Adopted { is_known: &is_known, all_old, old, reasons, claimed };
     fold_commit(state, key, commit, Some(&adopted), effects);
     state.queue_version += 1;
     if let Some(last) = from.last() {

@@ -45,6 +45,8 @@ pub fn fold_own(state: &mut State, key: u64, commit: ReadCommit, bytes: usize) -
 pub(super) struct Adopted<'a> {
     /// Says of an index that this store has its mutation already.
     pub(super) is_known: &'a dyn Fn(usize) -> bool,
+    /// The bases of all of them are of another history.
+    pub(super) all_old: bool,
     /// As in [`Adopt`](crate::log::adopt::Adopt).
     pub(super) old: Vec<u64>,
     /// As in `Adopt`.
@@ -123,7 +125,7 @@ fn adopt_one(
     if status.is_shown() {
         state.pend(&edit, n);
     }
-    let old = adopted.old.contains(&u64::from(index));
+    let old = adopted.all_old || adopted.old.contains(&u64::from(index));
     let edit = if old { edit.rebased() } else { edit };
     state.queue.insert(n, Entry { edit, tx, status, position: key, old, acked: 0 });
 }

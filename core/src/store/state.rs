@@ -297,6 +297,11 @@ impl State {
         below.into_iter().all(|(_, entry)| !entry.status.is_open())
     }
 
+    /// The server's history, as far as it is known.
+    pub fn history(&self) -> Option<&String> {
+        self.cursor.as_ref().map(|cursor| &cursor.history).or(self.verdicts_of.as_ref())
+    }
+
     /// The number below which every verdict is in this fold (rule 6).
     pub fn floor(&self) -> MutationId {
         self.undecided().next().map_or(MutationId(self.last + 1, 0), |(n, _)| *n)
