@@ -384,9 +384,9 @@ fn rule_24_edits_of_a_store_that_was_lost_after_a_restore_are_against_nothing() 
         world.thaw(a);
         world.write(a, set("d1", "/h", "after the wipe"));
         world.run(60_000);
-        let pushed = world.tabs[a].pushes.iter().flat_map(|push| push["mutations"].as_array().unwrap());
+        let mut pushed = world.tabs[a].pushes.iter().flat_map(|push| push["mutations"].as_array().unwrap());
         let edit = |item: &&Value| item["m"]["set"]["/f"] == "against the old history";
-        let last = pushed.filter(edit).next_back().unwrap().clone();
+        let last = pushed.rfind(edit).unwrap().clone();
         assert_eq!(last["old"], true, "another tab made the new store: {other_opens_it}; {last}");
     }
 }
