@@ -47,6 +47,11 @@ use crate::replica::{Phase, Replica};
 
 /// Text of one call: a bulk insert may be large, and its nesting is that of a document and its wrapper.
 const CALL: JsonLimits = JsonLimits { bytes: 256 * 1024 * 1024, depth: DEPTH_MAX + 8 };
+/// `db.sync.metrics` of a tab that made no request: what counts them comes with the second part.
+const NO_METRICS: &str = concat!(
+    r#"{"bytesDown":0,"bytesUp":0,"collections":{},"failures":0,"pullMs":{"p50":null,"p99":null},"#,
+    r#""pushMs":{"p50":null,"p99":null},"recoveries":0,"requests":0}"#
+);
 
 /// One tab's engine.
 #[derive(Debug)]
@@ -182,6 +187,8 @@ impl Engine {
             "status" => self.replica.status(now),
             "queue" => self.replica.queue_view(),
             "health" => self.replica.health_view(now),
+            // Nothing was counted yet.
+            "metrics" if !self.replica.whole => return Ok(NO_METRICS.to_owned()),
             "metrics" => self.replica.metrics_view(),
             "calls" => json::to_value(&self.replica.state.calls),
             // The shell says when more is known.

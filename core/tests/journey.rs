@@ -2,7 +2,8 @@
 
 mod world;
 
-use tidewire_core::io::StoreError;
+use tidewire_core::engine::Engine;
+use tidewire_core::io::{Now, StoreError};
 use tidewire_core::json;
 use world::{Fault, delete, inc, insert, set, world};
 
@@ -212,4 +213,13 @@ fn a_call_of_many_inserts_costs_in_proportion_to_their_number() {
     // Eight times the inserts: about 8 if each looks up its own entity, about 64 if each looks through all.
     let ratio = best(16_000).as_secs_f64() / best(2_000).as_secs_f64();
     assert!(ratio < 24.0, "{ratio}");
+}
+
+#[test]
+fn a_tab_whose_second_part_is_still_to_come_shows_the_metrics_of_one_that_has_done_nothing() {
+    let engine = || Engine::new(r#"{"name":"app","collections":{"docs":{}}}"#, [7; 16]).unwrap();
+    let now = Now { wall_ms: 1, mono_ms: 1 };
+    let (whole, mut part) = (engine(), engine());
+    part.in_part();
+    assert_eq!(part.view(now, "metrics").unwrap(), whole.view(now, "metrics").unwrap());
 }

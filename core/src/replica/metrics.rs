@@ -82,6 +82,7 @@ impl Metrics {
 
 impl Replica {
     /// `db.sync.metrics`.
+    #[inline(never)]
     pub fn metrics_view(&self) -> Value {
         let Metrics { requests, failures, recoveries, bytes_up, bytes_down, .. } = &self.metrics;
         let mut collections = Map::new();

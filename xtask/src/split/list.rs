@@ -2,7 +2,7 @@
 //! done about a field that two have changed, and local fields and collections kept in part, which few apps have.
 
 /// Paths of functions, types and modules of `core`.
-pub const MOVED: [&str; 66] = [
+pub const MOVED: [&str; 67] = [
     "alloc::rc::Rc<wasm_bindgen::__rt::WasmRefCell<tidewire::client::Client>>::drop_slow",
     "engine::Engine::command",
     "engine::Engine::export",
@@ -40,6 +40,7 @@ pub const MOVED: [&str; 66] = [
     "replica::Replica::lay_local",
     "replica::Replica::lock_lost",
     "replica::Replica::log_emptied",
+    "replica::Replica::metrics_view",
     "replica::Replica::next_slice",
     "replica::Replica::report",
     "replica::Replica::room_records",
