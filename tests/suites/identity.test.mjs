@@ -172,11 +172,7 @@ describe("the device's storage", () => {
       const device = await world.device();
       await insert(device, "on the server");
       await device.synced();
-      const cdp = await device.context.newCDPSession(device.first.raw.page);
-      await cdp.send("Storage.clearDataForOrigin", {
-        origin: new URL(device.address).origin,
-        storageTypes: "indexeddb",
-      });
+      await wipe(device);
       await until("a write is taken again", async () => {
         await insert(device, "after the wipe");
         return true;
@@ -190,7 +186,35 @@ describe("the device's storage", () => {
       await device.agrees("todos", stored);
     },
   );
+
+  scenario(stack, "that is wiped is written again at once, also if nothing is done any more", async (world) => {
+    const device = await world.device();
+    await device.synced();
+    device.offline();
+    await insert(device, "not sent yet");
+    const [tab] = device.tabs;
+    await wipe(device);
+    await tab.until("the app is told", () => window.tw.events.some(({ code }) => code === "storage-wiped"));
+    const isStored = async () => {
+      const { pending } = await window.tw.queue();
+      return pending.length === 1 && pending.every(({ status }) => status !== "writing");
+    };
+    await tab.until("what was not sent is stored again", isStored);
+    await device.reload();
+    await tab.until("a fresh page finds it", isStored);
+    device.online();
+    await device.synced({ timeoutMs: 20_000 });
+    const stored = await world.rows("todos");
+    assert.deepEqual([...stored.values()].map(({ title }) => title), ["not sent yet"]);
+  });
 });
+
+/** Clears the site's storage as a browser does, under the open page. */
+async function wipe(device) {
+  const cdp = await device.context.newCDPSession(device.first.raw.page);
+  const origin = new URL(device.address).origin;
+  await cdp.send("Storage.clearDataForOrigin", { origin, storageTypes: "indexeddb" });
+}
 
 /** Runs in the page: text that no compression makes small. */
 async function writeNoise(times) {
