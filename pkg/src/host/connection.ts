@@ -37,6 +37,9 @@ export class Connection {
   #again = false;
   #closed = false;
 
+  /** Is told when the browser closed it: what only this tab knows has to be stored anew before the tab is gone, too. */
+  lost?: () => void;
+
   /** `meet`, of an encrypted store, takes its keys. */
   constructor(
     store: string,
@@ -98,9 +101,14 @@ export class Connection {
     // `close`: the browser closed it (its data was cleared, its process died). `versionchange`: another tab erases it,
     // or a later release upgrades it; as long as this connection is open, that one waits. In both cases the next piece
     // of work opens it anew and finds out what is there.
-    db.onclose = db.onversionchange = () => {
+    db.onversionchange = () => {
       db.close();
       if (this.#db === db) this.#db = undefined;
+    };
+    db.onclose = () => {
+      if (this.#db !== db) return;
+      this.#db = undefined;
+      this.lost?.();
     };
     try {
       // Of a store without keys the first `load` looks: somebody may have made it anew, and then with keys.

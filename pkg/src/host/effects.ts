@@ -27,6 +27,9 @@ const HERE = "here";
 /** The first byte of messages that are no more than news of the log is below this (`Message` in `replica/tabs.rs`). */
 const NEWS_END = 2;
 
+/** The page, where there is one. */
+const pageOf = (): Document | undefined => (typeof document === "object" ? document : undefined);
+
 /** What `stored` says of a failure; of all others, `FAILED`. */
 const ANSWERS: { readonly [why: string]: number | undefined } = {
   quota: module.QUOTA,
@@ -274,6 +277,11 @@ export class Effects implements ModuleHost {
   #take(store: Store): Store {
     if (this.#over) return store;
     this.store = store;
+    // Who is told that the page is visible looks at the log.
+    store.lost = () => {
+      this.#say(module.VISIBLE, 0, 1);
+      this.#visible();
+    };
     const name = store.kind === "memory" ? undefined : databaseName(this.name);
     this.#lock = new Lock(name, (held) => this.#say(held ? module.LOCK_HELD : module.LOCK_LOST));
     // A store in memory is this tab's alone: what others say of theirs means nothing here.
@@ -306,14 +314,10 @@ export class Effects implements ModuleHost {
     const on = (target: EventTarget | undefined, names: string[], say: () => void): void => {
       for (const name of names) target?.addEventListener(name, say, { signal: this.#alive.signal });
     };
-    const page = typeof document === "object" ? document : undefined;
+    const page = pageOf();
     const view = page?.defaultView ?? undefined;
     const online = (): void => this.#say(module.ONLINE, 0, typeof navigator === "object" && !navigator.onLine ? 0 : 1);
-    const visible = (): void => {
-      // Tabs that came while this page was frozen or put away do not know of it.
-      this.#post(WHO);
-      this.#say(module.VISIBLE, 0, page?.visibilityState === "hidden" ? 0 : 1);
-    };
+    const visible = (): void => this.#visible();
     on(view, ["online", "offline"], online);
     // A page that was frozen or in the back-forward cache says "visible" again when it returns.
     on(page, ["visibilitychange", "resume"], visible);
@@ -321,6 +325,12 @@ export class Effects implements ModuleHost {
     online();
     // The engine takes a page for visible. To be told that it is makes it look for news.
     if (page?.visibilityState === "hidden") visible();
+  }
+
+  #visible(): void {
+    // Tabs that came while this page was frozen or put away do not know of it.
+    this.#post(WHO);
+    this.#say(module.VISIBLE, 0, pageOf()?.visibilityState === "hidden" ? 0 : 1);
   }
 
   /** Does one piece of work of the store. */

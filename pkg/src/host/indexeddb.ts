@@ -31,6 +31,10 @@ export class IndexedDb implements Store {
     this.#connection = new Connection(name, meet);
   }
 
+  set lost(lost: () => void) {
+    this.#connection.lost = lost;
+  }
+
   /** Opens the database, new if need be. */
   async open(): Promise<void> {
     try {

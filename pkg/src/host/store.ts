@@ -35,6 +35,8 @@ export interface Seal {
 /** One database; every operation is one transaction. */
 export interface Store {
   readonly kind: "indexeddb" | "memory";
+  /** Is called when the browser took the database away. */
+  lost?: () => void;
   load(): Promise<Reply>;
   readLog(after: number): Promise<Reply>;
   readSegments(keys: readonly number[]): Promise<Reply>;

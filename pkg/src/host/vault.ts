@@ -62,6 +62,10 @@ export class Vault implements Store {
     this.#inner = new IndexedDb(name, (db) => this.#meet(db));
   }
 
+  set lost(lost: () => void) {
+    this.#inner.lost = lost;
+  }
+
   open(): Promise<void> {
     return this.#inner.open();
   }
