@@ -330,6 +330,14 @@ mod tests {
         }
     }
 
+    /// Found by fuzzing: without an end, items that are nothing took all memory.
+    #[test]
+    fn a_list_with_nothing_between_its_commas_is_no_list() {
+        for list in ["[}]", "[,]", "[1,}", "[:", "[1 , , 2]"] {
+            assert!(around_list(&format!("{{\"list\":{list}}}"), "list").is_err(), "{list}");
+        }
+    }
+
     #[test]
     fn a_key_may_be_written_in_escapes() {
         assert_eq!(found(r#"{"\u0061\u002f":1}"#, &["a/"]), ["1"]);
