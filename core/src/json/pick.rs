@@ -183,7 +183,8 @@ impl<'a> Finder<'a, '_> {
             }
             let start = self.at;
             self.pass()?;
-            items.push(object.get(start..self.at)?);
+            // Nothing is no item, and passing over it would never end.
+            items.push(object.get(start..self.at).filter(|item| !item.is_empty())?);
         }
     }
 
