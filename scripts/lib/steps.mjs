@@ -40,6 +40,12 @@ export const steps = [
     parts: [],
   },
   {
+    name: "fuzz",
+    label: "fuzz targets, 15 s",
+    commands: [["cargo", "xtask", "fuzz", "--seconds", "15"]],
+    parts: [],
+  },
+  {
     name: "work",
     label: "instructions and bytes",
     commands: [["cargo", "xtask", "work"]],

@@ -4,6 +4,7 @@
 //! Every command can be run again at any time and does nothing when nothing changed.
 
 mod build;
+mod fuzz;
 mod inputs;
 mod order;
 mod sim;
@@ -23,6 +24,7 @@ cargo xtask tidy                      the house rules
 cargo xtask size [--functions|--json] what takes room in the browser module, by crate or by function
 cargo xtask work [--bless]            instructions and bytes of fixed work, against core/benches/work.txt
 cargo xtask sim --seeds N | --seed S  the simulator (docs/TESTING.md); --start S, --trace
+cargo xtask fuzz [--minutes N]        bytes that nobody meant (docs/TESTING.md); --target T, --seed S, --input FILE
 ";
 
 fn main() -> ExitCode {
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         ["work"] => work::run(&workspace, false),
         ["work", "--bless"] => work::run(&workspace, true),
         ["sim", words @ ..] => sim::run(&workspace, words),
+        ["fuzz", words @ ..] => fuzz::run(&workspace, words),
         _ => {
             eprint!("{USAGE}");
             Ok(false)
