@@ -123,3 +123,16 @@ async fn a_body_that_is_no_json_is_refused_whole_and_can_be_sent_again() {
     let answer = server.post(&alice, "/api/sync/push", whole).await.json();
     assert!(answer["verdicts"].as_array().expect("verdicts").iter().all(|verdict| verdict["verdict"] == "applied"));
 }
+
+#[tokio::test]
+async fn a_refusal_does_not_say_again_all_that_was_sent() {
+    let server = Server::start().await;
+    let alice = server.token("alice");
+    for body in [format!("\"{}\"", "x".repeat(40_000)), format!(r#"{{"v":1,"replica":"{}"}}"#, "ü".repeat(20_000))] {
+        for path in ["/api/sync/push", "/api/sync/pull", "/api/dev/token"] {
+            let answer = server.post(&alice, path, body[..body.len().min(50_000)].to_owned()).await;
+            assert_eq!(answer.status.as_u16() / 100, 4, "{path}");
+            assert!(answer.bytes.len() < 600, "{path}: {} bytes", answer.bytes.len());
+        }
+    }
+}
