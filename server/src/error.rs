@@ -51,6 +51,21 @@ impl Error {
     }
 }
 
+/// The longest reason of a parser that is passed on.
+const REASON_CHARS_MAX: usize = 200;
+/// ... of which so much is its end: the place in the text.
+const REASON_END_CHARS: usize = 40;
+
+/// Why a parser refused a text. It quotes what it found, and that may be all that was sent: the middle is left out.
+pub(crate) fn reason(error: &serde_json::Error) -> String {
+    let text: Vec<char> = error.to_string().chars().collect();
+    if text.len() <= REASON_CHARS_MAX {
+        return text.into_iter().collect();
+    }
+    let (begin, end) = (&text[..REASON_CHARS_MAX - REASON_END_CHARS], &text[text.len() - REASON_END_CHARS..]);
+    begin.iter().chain(&['…']).chain(end).collect()
+}
+
 fn plain(message: &str) -> ErrorBody {
     ErrorBody { code: Code::ServerError, message: message.to_owned(), path: None }
 }

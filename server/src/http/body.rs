@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use tidewire_core::error::Code;
 use tokio::time::Instant;
 
-use crate::error::Error;
+use crate::error::{Error, reason};
 
 /// Each of these bytes buys a body one more second: the slowest uplink that is served has 128 kbit/s.
 const BYTES_PER_SECOND_MIN: usize = 16 * 1024;
@@ -55,7 +55,7 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, most: usize, patience:
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(bytes).map_err(|error| {
         let code = if error.is_data() { Code::BadMessage } else { Code::BadJson };
-        Error::new(code, format!("the body is not the message that this address takes: {error}"))
+        Error::new(code, format!("the body is not the message that this address takes: {}", reason(&error)))
     })
 }
 

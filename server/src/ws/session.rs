@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::frames::Reader;
 use super::outbox::{Full, Outbox};
-use crate::error::{Error, retry_after};
+use crate::error::{Error, reason, retry_after};
 use crate::http::push::decide;
 use crate::state::{AppState, SocketGuard, check_owner, check_version, now_ms};
 use crate::store::StoreError;
@@ -256,7 +256,8 @@ fn text_of(message: Option<Result<Message, axum::Error>>) -> Result<Option<Utf8B
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, CoreError> {
-    serde_json::from_str(text).map_err(|error| CoreError::new(Code::BadMessage, format!("no such message: {error}")))
+    serde_json::from_str(text)
+        .map_err(|error| CoreError::new(Code::BadMessage, format!("no such message: {}", reason(&error))))
 }
 
 async fn until(time_ms: u64) {
