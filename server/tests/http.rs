@@ -220,6 +220,22 @@ async fn unknown_addresses_and_methods_answer_with_a_code() {
 }
 
 #[tokio::test]
+async fn what_the_http_library_refuses_has_the_body_of_an_error_too() {
+    let server = Server::start().await;
+    let bearer = format!("Bearer {}", server.token("alice"));
+    for path in [
+        "/api/sync/live",
+        "/api/sync/entities/notes/%ff",
+        "/api/sync/entities/%c0%af/a",
+        "/api/sync/entities/notes/%ff/history",
+    ] {
+        let answer = server.send(Method::GET, path, &[("authorization", &bearer)], Body::empty()).await;
+        assert_eq!(answer.header("content-type"), "application/json", "{path}");
+        assert_eq!(answer.refused().0, 400, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_drips_is_cut_off() {
     let timeouts = Timeouts { body: Duration::from_millis(200), ..Timeouts::default() };
     let server = Server::start_with(TOML, timeouts).await;
