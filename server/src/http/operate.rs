@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
@@ -22,16 +23,23 @@ use crate::state::{AppState, now_ms};
 pub(super) async fn entity(
     State(state): State<AppState>,
     headers: HeaderMap,
-    Path((collection, id)): Path<(String, String)>,
+    names: Names,
 ) -> Result<Answer<Change>, Error> {
     let user = state.identify(&headers)?.owner;
-    let collection = CollectionName::parse(&collection)?;
-    let id = EntityId::parse(&id)?;
+    let (collection, id) = read(names)?;
     state.policy.check_readable(&collection)?;
     let groups = state.policy.reader_groups(&user);
     let found =
         state.store.read_async(move |snapshot| snapshot.entity(&user.tenant, &groups, &collection, &id)).await?;
     found.map(Answer).ok_or_else(no_entity)
+}
+
+/// Collection and id, as the address has them.
+type Names = Result<Path<(String, String)>, PathRejection>;
+
+fn read(names: Names) -> Result<(CollectionName, EntityId), Error> {
+    let Path((collection, id)) = names.map_err(|_| Error::new(Code::BadName, "a name in this address is not UTF-8"))?;
+    Ok((CollectionName::parse(&collection)?, EntityId::parse(&id)?))
 }
 
 fn no_entity() -> Error {
@@ -56,11 +64,10 @@ struct HistoryEntry {
 pub(super) async fn history(
     State(state): State<AppState>,
     headers: HeaderMap,
-    Path((collection, id)): Path<(String, String)>,
+    names: Names,
 ) -> Result<Answer<History>, Error> {
     let user = state.identify(&headers)?.owner;
-    let collection = CollectionName::parse(&collection)?;
-    let id = EntityId::parse(&id)?;
+    let (collection, id) = read(names)?;
     state.policy.check_collection(&collection)?;
     let groups = state.policy.reader_groups(&user);
     let found =

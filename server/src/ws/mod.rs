@@ -10,6 +10,7 @@ mod frames;
 mod outbox;
 mod session;
 
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{State, WebSocketUpgrade};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
@@ -24,13 +25,15 @@ use crate::store::StoreError;
 pub(crate) async fn live(
     State(state): State<AppState>,
     headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Error> {
     if let Some(origin) = headers.get(header::ORIGIN)
         && !origin.to_str().is_ok_and(|origin| state.allows_origin(origin))
     {
         return Err(Error::new(Code::Forbidden, "this origin may not open a socket: see server.origins"));
     }
+    let upgrade =
+        upgrade.map_err(|why| Error::new(Code::BadMessage, format!("the live channel is a WebSocket: {why}")))?;
     let guard = state.socket_guard().ok_or(StoreError::Overloaded)?;
     Ok(upgrade
         .max_message_size(LIVE_MESSAGE_BYTES_MAX)
