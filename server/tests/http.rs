@@ -216,7 +216,11 @@ async fn unknown_addresses_and_methods_answer_with_a_code() {
         let answer = server.send(Method::GET, path, &[], Body::empty()).await;
         assert_eq!(answer.refused(), (404, "not-found".into()), "{path}");
     }
-    assert_eq!(server.send(Method::GET, "/api/sync/push", &[], Body::empty()).await.status.as_u16(), 405);
+    for path in ["/api/sync/push", "/api/dev/token"] {
+        let answer = server.send(Method::GET, path, &[], Body::empty()).await;
+        assert_eq!(answer.refused(), (405, "bad-message".into()), "{path}");
+    }
+    assert_eq!(server.send(Method::POST, "/healthz", &[], Body::empty()).await.refused(), (405, "bad-message".into()));
 }
 
 #[tokio::test]
