@@ -38,7 +38,7 @@ pub(crate) fn router(state: AppState) -> Router {
     if state.dev {
         router = router.route("/api/dev/token", post(dev::token));
     }
-    router = router.route("/api/{*rest}", axum::routing::any(no_route));
+    router = router.method_not_allowed_fallback(no_method).route("/api/{*rest}", axum::routing::any(no_route));
     let router = site::add(router, &state).layer(middleware::from_fn(no_store)).with_state(state.clone());
     compress::add(router, state.config.compression)
         .layer(middleware::from_fn_with_state(state, cors::cors))
