@@ -8,7 +8,7 @@ use common::live::Live;
 use common::{draft, insert, note, patch, rev};
 use futures_util::SinkExt;
 use serde_json::{Value, json};
-use tidewire_core::limits::LIVE_FRAME_BYTES_MAX;
+use tidewire_core::limits::{LIVE_FRAME_BYTES_MAX, LIVE_MESSAGE_BYTES_MAX};
 use tidewire_server::Timeouts;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
@@ -263,4 +263,20 @@ async fn a_stopping_server_says_so_and_ends() {
     drop(socket);
     let ended = tokio::time::timeout(Duration::from_secs(10), live.task).await;
     ended.expect("in time").expect("no panic").expect("no error");
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_is_told_so() {
+    let live = Live::start(Timeouts::default()).await;
+    for is_known in [true, false] {
+        for bytes in [LIVE_MESSAGE_BYTES_MAX + 1, 3 * LIVE_MESSAGE_BYTES_MAX] {
+            let mut socket = if is_known {
+                live.ready(live.auth("alice")).await.0
+            } else {
+                live.connect(None).await.expect("a socket")
+            };
+            socket.say_text(&"x".repeat(bytes)).await;
+            assert_eq!(socket.closed().await, (1009, json!("too-large")), "{bytes}");
+        }
+    }
 }
