@@ -198,8 +198,14 @@ async fn a_silent_or_oversized_start_is_closed() {
     let mut auth = live.auth("alice");
     auth["padding"] = json!("x".repeat(16 * 1024));
     large.say(&auth).await;
-    assert!(!matches!(large.next().await, Some(Ok(Message::Text(_)))), "nothing is said to it");
-    assert_eq!(live.server.state.sockets.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(large.closed().await, (1009, json!("too-large")));
+    let sockets = &live.server.state.sockets;
+    let gone = async {
+        while sockets.load(std::sync::atomic::Ordering::Relaxed) > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.expect("neither is counted any more");
 }
 
 #[tokio::test]

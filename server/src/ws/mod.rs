@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! upgrade ──► auth (5 s) ──► ready ──► frames, pull, ping/pong, token, push/answer ──► close
-//!   │ 403        │ 4400 4401 4403 4404 4408 4413 4426                                   1012 1013 4400 4401 4403 4408
+//!   │ 403        │ 1009 4400 4401 4403 4404 4408 4426                              1009 1012 1013 4400 4401 4403 4408
 //! ```
 
 mod frames;
@@ -21,6 +21,9 @@ use crate::error::Error;
 use crate::state::AppState;
 use crate::store::StoreError;
 
+/// A message up to here is read, so that whoever says more than he may is told so; who says more than this is cut off.
+const READ_BYTES_MAX: usize = 4 * LIVE_MESSAGE_BYTES_MAX;
+
 /// The upgrade. A page of another origin gets no socket, although it would have no token either.
 pub(crate) async fn live(
     State(state): State<AppState>,
@@ -36,7 +39,7 @@ pub(crate) async fn live(
         upgrade.map_err(|why| Error::new(Code::BadMessage, format!("the live channel is a WebSocket: {why}")))?;
     let guard = state.socket_guard().ok_or(StoreError::Overloaded)?;
     Ok(upgrade
-        .max_message_size(LIVE_MESSAGE_BYTES_MAX)
-        .max_frame_size(LIVE_MESSAGE_BYTES_MAX)
+        .max_message_size(READ_BYTES_MAX)
+        .max_frame_size(READ_BYTES_MAX)
         .on_upgrade(move |socket| session::run(state, guard, socket)))
 }

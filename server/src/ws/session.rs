@@ -86,7 +86,7 @@ fn close_code(code: Code) -> u16 {
         Code::WrongUser | Code::Forbidden => 4403,
         Code::UnknownCollection => 4404,
         Code::Timeout => 4408,
-        Code::TooLarge => 4413,
+        Code::TooLarge => 1009,
         Code::UpgradeRequired => 4426,
         Code::ServerError | Code::Internal => 1011,
         _ => 4400,
@@ -251,6 +251,10 @@ fn text_of(message: Option<Result<Message, axum::Error>>) -> Result<Option<Utf8B
         None | Some(Err(_) | Ok(Message::Close(_))) => Err(End::Gone),
         Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
         Some(Ok(Message::Binary(_))) => Err(CoreError::new(Code::BadMessage, "messages are text").into()),
+        Some(Ok(Message::Text(text))) if text.len() > LIVE_MESSAGE_BYTES_MAX => {
+            let message = format!("a message has at most {LIVE_MESSAGE_BYTES_MAX} bytes: send less, or by a request");
+            Err(CoreError::new(Code::TooLarge, message).into())
+        }
         Some(Ok(Message::Text(text))) => Ok(Some(text)),
     }
 }
