@@ -24,7 +24,6 @@ mod faults;
 mod labels;
 mod network;
 mod oracle;
-mod pull;
 mod queue;
 mod random;
 pub mod report;

@@ -1,11 +1,12 @@
 //! The network between tabs and the server: requests and sockets, with delays and everything that goes wrong with them.
 
+use tidewire_core::authority::memory::server::Subscription;
 use tidewire_core::io::{Fetch, Input, Token};
 use tidewire_core::json::{self, JsonLimits, Value};
 
 use crate::device::Device;
 use crate::scenario::Rates;
-use crate::server::{Server, Subscription};
+use crate::server::Server;
 use crate::world::{Event, World};
 
 /// Statuses of failure, as gateways and servers give them.
@@ -184,14 +185,15 @@ impl World {
         let id = head.strip_prefix(r#"{"t":"push","id":"#).and_then(|rest| rest.trim_end_matches(',').parse().ok());
         match id {
             Some(id) => self.push_said(tab, token, id, body.strip_suffix('}').unwrap_or_default()),
-            None => self.greet(tab, token, &json::parse(text.as_bytes(), JsonLimits::MESSAGE).unwrap_or(Value::Null)),
+            None => self.greet(tab, token, text),
         }
     }
 
-    fn greet(&mut self, tab: usize, token: Token, message: &Value) {
+    fn greet(&mut self, tab: usize, token: Token, text: &str) {
+        let message = json::parse(text.as_bytes(), JsonLimits::MESSAGE).unwrap_or(Value::Null);
         match message.get("t").and_then(Value::as_str) {
             Some("auth") => {
-                let Some((ready, subscription)) = self.server.subscribe(message, self.server_ms()) else {
+                let Some((ready, subscription)) = self.server.subscribe(text, self.server_ms()) else {
                     return self.cut_socket(tab, 1008);
                 };
                 if let Some(socket) = &mut self.tabs[tab].socket {

@@ -1,17 +1,18 @@
-//! The server: the real authority and the real plan of a pull, over a store in memory. What a request comes to is what
-//! the real server makes of it; HTTP and the database are not here.
+//! The server: the real authority and the real plan of a pull, over a store in memory, as core has it. What a request
+//! comes to is what the real server makes of it; HTTP and the database are not here. Here is what is looked at
+//! meanwhile: which answers there were, and whether a number was ever decided twice.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 
-use tidewire_core::authority::memory::{MemoryRow, MemoryStore, OpenPolicy};
-use tidewire_core::authority::plan::{Plan, Top};
-use tidewire_core::authority::{Policy, decide_push};
+use tidewire_core::authority::Policy;
+use tidewire_core::authority::memory::server::{Backup, MemoryServer, Subscription, refusal};
+use tidewire_core::authority::memory::{MemoryRow, OpenPolicy};
 use tidewire_core::error::Code;
-use tidewire_core::ids::{CONFLICTS, CollectionName, EntityId, MutationId, Owner, ReplicaId, Seq};
+use tidewire_core::ids::{CONFLICTS, CollectionName, EntityId, MutationId, Owner, ReplicaId};
 use tidewire_core::json::{self, Value};
-use tidewire_core::model::change::Change;
 use tidewire_core::model::schema::{CollectionSettings, Settings};
-use tidewire_core::protocol::message::{AnswerBody, Cursor, ErrorBody, Push, Scope, ServerMessage, VERSION, Verdict};
+use tidewire_core::protocol::message::{AnswerBody, ErrorBody, Push, ServerMessage, VERSION, Verdict};
 
 use crate::labels::Labels;
 use crate::scenario::Setup;
@@ -28,37 +29,26 @@ type Said = BTreeMap<(ReplicaId, MutationId), Verdict>;
 /// The server.
 #[derive(Debug)]
 pub(crate) struct Server {
-    /// Its data.
-    pub(crate) store: MemoryStore,
-    pub(crate) policy: OpenPolicy,
-    /// Of its cursors.
-    pub(crate) history: u64,
-    policy_version: u64,
-    /// Of each commit, from the first on.
-    marks: Vec<u64>,
-    backup: Option<Box<Backup>>,
-    /// Rows between two checkpoints.
-    pub(crate) page: usize,
-    push_bytes: usize,
+    inner: MemoryServer<OpenPolicy>,
+    backup: Option<Backup>,
     /// What was decided, in this history.
     said: Said,
     /// A number was decided again, and otherwise.
     pub(crate) contradiction: Option<String>,
 }
 
-#[derive(Debug)]
-struct Backup {
-    store: MemoryStore,
-    marks: Vec<u64>,
+impl Deref for Server {
+    type Target = MemoryServer<OpenPolicy>;
+
+    fn deref(&self) -> &MemoryServer<OpenPolicy> {
+        &self.inner
+    }
 }
 
-/// What a socket asked for, and how far it was told.
-#[derive(Debug, Clone)]
-pub(crate) struct Subscription {
-    user: Owner,
-    scope: Scope,
-    /// The cursor that the client was told last.
-    pub(crate) told: Cursor,
+impl DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut MemoryServer<OpenPolicy> {
+        &mut self.inner
+    }
 }
 
 /// The name of a user.
@@ -70,8 +60,8 @@ fn owner(bearer: &str) -> Owner {
     Owner { tenant: "acme".into(), subject: bearer.into() }
 }
 
-pub(crate) fn error(code: Code, status: u16) -> Answer {
-    (status, json::to_text(&ErrorBody { code, message: String::new(), path: None }))
+fn error(code: Code, status: u16) -> Answer {
+    (status, refusal(code))
 }
 
 impl Server {
@@ -85,18 +75,9 @@ impl Server {
         let mut settings = Settings::default();
         settings.insert(name("notes"), notes);
         settings.insert(name("accounts"), CollectionSettings::default());
-        let mut server = Self {
-            store: MemoryStore::default(),
-            policy: OpenPolicy { settings, private_to: Some("private".into()) },
-            history: 1,
-            policy_version: 1,
-            marks: Vec::new(),
-            backup: None,
-            page: setup.page,
-            push_bytes: setup.channel_push_bytes,
-            said: Said::new(),
-            contradiction: None,
-        };
+        let mut inner = MemoryServer::new(OpenPolicy { settings, private_to: Some("private".into()) });
+        (inner.page, inner.push_bytes) = (setup.page, setup.channel_push_bytes);
+        let mut server = Self { inner, backup: None, said: Said::new(), contradiction: None };
         server.open_accounts(now_ms);
         server
     }
@@ -138,19 +119,15 @@ impl Server {
 
     fn push(&mut self, user: &Owner, body: &str, now_ms: u64, labels: &mut Labels) -> Answer {
         let Ok(push) = serde_json::from_str::<Push>(body) else { return error(Code::BadMessage, 400) };
-        if push.owner.as_ref().is_some_and(|known| known != user) {
-            return error(Code::WrongUser, 403);
-        }
-        if push.history.as_ref().is_some_and(|known| *known != self.history_name()) {
-            labels.see("push of another history");
-            return error(Code::HistoryChanged, 409);
-        }
-        let mut rows = self.store.rows(user, &push.replica);
-        let Ok(mut answer) = decide_push(&mut rows, &self.policy, user, &push, now_ms);
-        answer.history = push.history.is_none().then(|| self.history_name());
-        while (self.marks.len() as u64) < self.store.seq {
-            self.marks.push(self.marks.len() as u64 * 1_000 + self.history);
-        }
+        let answer = match self.inner.push(user, &push, now_ms) {
+            Ok(answer) => answer,
+            Err((code, status)) => {
+                if code == Code::HistoryChanged {
+                    labels.see("push of another history");
+                }
+                return error(code, status);
+            }
+        };
         if answer.forked.is_some() {
             labels.see("forked");
         }
@@ -168,66 +145,25 @@ impl Server {
         (200, json::to_text(&answer))
     }
 
-    fn history_name(&self) -> String {
-        format!("h{}", self.history)
-    }
-
-    pub(crate) fn mark(&self, seq: Seq) -> Option<String> {
-        let known = seq > self.store.horizon || seq == self.store.seq;
-        let index = usize::try_from(seq).ok()?.checked_sub(1)?;
-        self.marks.get(index).filter(|_| known).map(|mark| format!("m{mark}"))
-    }
-
-    pub(crate) fn top(&self) -> Top {
-        let seq = self.store.seq;
-        Top { seq, mark: self.mark(seq).unwrap_or_default(), horizon: self.store.horizon }
-    }
-
-    pub(crate) fn scope(&self, user: &Owner, collections: &[CollectionName]) -> Scope {
-        let (mut groups, mut collections) = (self.policy.reader_groups(user), collections.to_vec());
-        groups.sort();
-        collections.sort();
-        Scope { groups, collections, policy: format!("p{}", self.policy_version) }
-    }
-
-    pub(crate) fn cursor(&self, scope: &Scope, seq: Seq, mark: String) -> Cursor {
-        Cursor { history: self.history_name(), seq, mark, scope: scope.clone() }
-    }
-
-    pub(crate) fn plan(&self, cursor: Option<&Cursor>, scope: Scope, top: &Top) -> Plan {
-        let known = |seq| Ok::<_, std::convert::Infallible>(self.mark(seq));
-        let Ok(plan) = Plan::new(cursor, scope, &self.history_name(), top, known);
-        plan
+    fn pull(&self, user: &Owner, body: &str, now_ms: u64, labels: &mut Labels) -> Answer {
+        match self.inner.pull_text(user, body, now_ms) {
+            Ok(text) => {
+                if text.lines().next().is_some_and(|header| header.contains("\"reset\":true")) {
+                    labels.see("reset");
+                }
+                if text.matches("\"done\":false").count() > 0 {
+                    labels.see("checkpoint within a pull");
+                }
+                (200, text)
+            }
+            Err((code, status)) => error(code, status),
+        }
     }
 
     /// A socket's first message. Returns what to say, and the subscription.
-    pub(crate) fn subscribe(&self, message: &Value, now_ms: u64) -> Option<(String, Subscription)> {
-        let user = owner(message.get("token")?.as_str()?);
-        let names = message.get("collections")?.as_array()?;
-        let names: Vec<CollectionName> = names.iter().filter_map(|name| CollectionName::read(name).ok()).collect();
-        let scope = self.scope(&user, &names);
-        let top = self.top();
-        let told = self.cursor(&scope, top.seq, top.mark);
-        let push_bytes = Some(self.push_bytes).filter(|bytes| *bytes > 0);
-        let ready = ServerMessage::Ready { now: now_ms, user: user.clone(), cursor: told.clone(), push_bytes };
-        Some((json::to_text(&ready), Subscription { user, scope, told }))
-    }
-
-    /// What a socket has not been told yet.
-    pub(crate) fn frame(&self, subscription: &mut Subscription) -> Option<String> {
-        let scope = self.scope(&subscription.user, &subscription.scope.collections);
-        let top = self.top();
-        let plan = self.plan(Some(&subscription.told), scope, &top);
-        let cursor = self.cursor(&plan.scope, top.seq, top.mark);
-        if cursor == subscription.told {
-            return None;
-        }
-        let after = std::mem::replace(&mut subscription.told, cursor.clone());
-        if plan.reset {
-            return Some(json::to_text(&ServerMessage::Pull));
-        }
-        let changes: Vec<Change> = self.scan(&plan).into_iter().map(|(_, change)| change).collect();
-        Some(json::to_text(&ServerMessage::Frame { after, cursor, changes }))
+    pub(crate) fn subscribe(&self, message: &str, now_ms: u64) -> Option<(String, Subscription)> {
+        let token = json::parse(message.as_bytes(), json::JsonLimits::MESSAGE).ok()?;
+        self.inner.subscribe(&owner(token.get("token")?.as_str()?), message, now_ms).ok()
     }
 
     /// A push on the channel.
@@ -250,29 +186,15 @@ impl Server {
         json::to_text(&ServerMessage::Answer { id, status, retry_after: None, body })
     }
 
-    /// Everything is past the horizon but the newest commit, as in the real server: who stands there is not reset.
-    pub(crate) fn prune(&mut self) {
-        self.store.horizon = self.store.seq.saturating_sub(1);
-        self.store.entities.retain(|_, row| !row.stored.deleted);
-        self.store.left.clear();
-    }
-
-    /// Another version of the policy: every cursor is reset.
-    pub(crate) fn change_policy(&mut self) {
-        self.policy_version += 1;
-    }
-
     /// Copies the data.
     pub(crate) fn back_up(&mut self) {
-        self.backup = Some(Box::new(Backup { store: self.store.clone(), marks: self.marks.clone() }));
+        self.backup = Some(self.inner.back_up());
     }
 
     /// Goes back to the copy, if there is one, and begins another history.
     pub(crate) fn restore(&mut self) -> bool {
         let Some(backup) = &self.backup else { return false };
-        self.store = backup.store.clone();
-        self.marks.clone_from(&backup.marks);
-        self.history += 1;
+        self.inner.restore(backup);
         self.said.clear();
         true
     }

@@ -1,6 +1,9 @@
 //! A store in memory and a policy of two groups: for tests and for the simulator. The rows of a real server are its
 //! own.
 
+mod pull;
+pub mod server;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 

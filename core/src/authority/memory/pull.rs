@@ -1,30 +1,22 @@
-//! What a reader is sent: the pages of a pull and the changes of a frame, as `server/src/store/sqlite/read.rs` reads
-//! them from its tables.
+//! What a reader is sent: the pages of a pull, the changes of a frame, one entity; as
+//! `server/src/store/sqlite/read.rs` reads them from its tables.
 
-use tidewire_core::authority::memory::{EntityKey, MemoryRow};
-use tidewire_core::authority::plan::Plan;
-use tidewire_core::error::Code;
-use tidewire_core::ids::{Group, Owner, Seq};
-use tidewire_core::json::{self, Raw};
-use tidewire_core::model::change::Change;
-use tidewire_core::model::digest::Digest;
-use tidewire_core::protocol::message::{Checkpoint, Cursor, Pull, PullHeader, VERSION};
+use crate::authority::Policy;
+use crate::authority::memory::server::MemoryServer;
+use crate::authority::memory::{EntityKey, MemoryRow};
+use crate::authority::plan::Plan;
+use crate::ids::{CollectionName, EntityId, Group, Owner, Seq};
+use crate::json::{self, Raw};
+use crate::model::change::Change;
+use crate::model::digest::Digest;
+use crate::protocol::message::{Checkpoint, Cursor, Pull, PullHeader, VERSION};
 
-use crate::labels::Labels;
-use crate::server::{Answer, Server, error};
-
-impl Server {
-    pub(crate) fn pull(&self, user: &Owner, body: &str, now_ms: u64, labels: &mut Labels) -> Answer {
-        let Ok(pull) = serde_json::from_str::<Pull>(body) else { return error(Code::BadMessage, 400) };
-        if pull.owner.as_ref().is_some_and(|known| known != user) {
-            return error(Code::WrongUser, 403);
-        }
+impl<P: Policy> MemoryServer<P> {
+    /// The lines of a pull.
+    pub(super) fn lines(&self, user: &Owner, pull: Pull, now_ms: u64) -> String {
         let top = self.top();
         let scope = self.scope(user, &pull.collections);
         let plan = self.plan(pull.cursor.as_ref(), scope, &top).rereading(pull.reread);
-        if plan.reset {
-            labels.see("reset");
-        }
         let changes = self.scan(&plan);
         let header = PullHeader {
             v: VERSION,
@@ -36,31 +28,28 @@ impl Server {
             forget_collections: plan.forget_collections.clone(),
             reread: plan.reread.clone(),
             total: changes.len() as u64,
-            settings: self.policy.settings.clone(),
+            settings: self.policy.settings().clone(),
         };
         let mut text = format!("{{\"pull\":{}}}\n", json::to_text(&header));
-        let mut after = plan.after.clone();
-        let mut rows = 0;
-        for (index, (seq, change)) in changes.iter().enumerate() {
-            if rows >= self.page && changes.get(index.wrapping_sub(1)).is_some_and(|(before, _)| before != seq) {
-                let last = changes[index - 1].0;
+        let (mut after, mut rows, mut last) = (plan.after.clone(), 0, 0);
+        for (seq, change) in &changes {
+            if rows >= self.page && last != *seq {
                 let mark = Some(last).filter(|seq| *seq > top.horizon).and_then(|seq| self.mark(seq));
                 let cursor = self.cursor(&plan.scope, last, mark.unwrap_or_else(|| plan.anchored_mark(&top)));
                 push_line(&mut text, &checkpoint(cursor.clone(), after.replace(cursor), None));
-                labels.see("checkpoint within a pull");
                 rows = 0;
             }
             push_line(&mut text, change);
-            rows += 1;
+            (rows, last) = (rows + 1, *seq);
         }
         let digests = pull.verify.then(|| self.digests(&plan));
         let cursor = self.cursor(&plan.scope, top.seq, top.mark);
         push_line(&mut text, &checkpoint(cursor, after, Some(digests.unwrap_or_default())));
-        (200, text)
+        text
     }
 
     /// What a plan sends: each entity once, at its latest state, in the order of `seq`.
-    pub(crate) fn scan(&self, plan: &Plan) -> Vec<(Seq, Change)> {
+    pub(super) fn scan(&self, plan: &Plan) -> Vec<(Seq, Change)> {
         let mut changes = Vec::new();
         for (key, row) in &self.store.entities {
             if plan.scope.collections.binary_search(&key.0).is_ok()
@@ -106,6 +95,15 @@ impl Server {
             change.doc = Raw::parse(&json::write_text(&stored.doc)).ok();
         }
         Some((stored.rev, change))
+    }
+
+    /// One live entity, if this user may see it.
+    pub fn entity(&self, user: &Owner, collection: &str, id: &str) -> Option<Change> {
+        let key = (CollectionName::parse(collection).ok()?, EntityId::parse(id).ok()?);
+        let scope = self.scope(user, std::slice::from_ref(&key.0));
+        let row = self.store.entities.get(&key).filter(|row| !row.stored.deleted)?;
+        let (_, change) = self.change(&self.plan(None, scope, &self.top()), &key, row)?;
+        change.doc.is_some().then_some(change)
     }
 
     fn digests(&self, plan: &Plan) -> json::Map {
