@@ -18,6 +18,7 @@ const LATER = [
   [".html", NEVER, "the app's own page"],
   ["wasm-inline", NEVER, "instead of the .wasm files"],
   ["tidewire-more", BEHIND, "by every app, when the database is open; syncing begins with it"],
+  ["assets/room-", BEHIND, "by every app, at the first write or look at health"],
   ["assets/conflict-", SOME, "where conflicts are looked at, or a function decides"],
   ["assets/adopt-", SOME, "where somebody signs in"],
   ["assets/memory-", SOME, "where there is no IndexedDB"],

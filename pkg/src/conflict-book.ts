@@ -4,6 +4,7 @@
  * Invariant: a {@link Conflict} stays the same object while nothing that it says changes.
  */
 import type { Conflict, ConflictField, KeepChoice, KeepOptions } from "./conflicts.js";
+import { time } from "./env.js";
 import { TidewireError, type ErrorDetails } from "./errors.js";
 import type { IntentTarget } from "./intents.js";
 import { cleanObject, deepFreeze, type Json, type JsonObject } from "./json.js";
@@ -147,7 +148,7 @@ export class ConflictBook {
   }
 
   #read(): readonly Conflict[] {
-    const oldest = Date.now() - KEPT_MS;
+    const oldest = time.wall() - KEPT_MS;
     const groups = new Map<string, WireConflict[]>();
     for (const wire of JSON.parse(this.session.call((client) => client.view("conflicts"))) as WireConflict[]) {
       if (wire.state !== "open" && wire.at < oldest) continue;

@@ -7,7 +7,7 @@
 import type { Backend, Rate } from "./backend/types.js";
 import { DbCollection, type CollectionOf } from "./collection.js";
 import { LazyConflicts } from "./conflicts.js";
-import { isBrowser } from "./env.js";
+import { isBrowser, time } from "./env.js";
 import { TidewireError } from "./errors.js";
 import type { DbEvents } from "./events.js";
 import type { Net } from "./host/net.js";
@@ -204,7 +204,7 @@ async function release(instance: Instance): Promise<void> {
   if (instance.session.closed) return;
   instance.uses = Math.max(0, instance.uses - 1);
   if (instance.uses > 0) return;
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await new Promise<void>((resolve) => time.after(resolve));
   if (instance.uses > 0 || instance.session.closed) return;
   forget(instance);
   await instance.session.close();

@@ -2,6 +2,7 @@
  * When subscribers hear of changes: with the next frame where the page is visible, else in a task of its own. Many
  * changes before that are one delivery.
  */
+import { time } from "./env.js";
 import type { Source } from "./live.js";
 
 /** A page that is hidden in the meantime gets no frame; then this bounds the wait. */
@@ -61,10 +62,10 @@ function nextFrame(fn: () => void): () => void {
     document.visibilityState === "visible" &&
     typeof requestAnimationFrame === "function";
   let frame: number | undefined;
-  const timer = setTimeout(run, visible ? FRAME_WAIT_MAX_MS : 0);
+  const timer = time.after(run, visible ? FRAME_WAIT_MAX_MS : 0);
   if (visible) frame = requestAnimationFrame(run);
   function cancel(): void {
-    clearTimeout(timer);
+    time.cancel(timer);
     if (frame !== undefined) cancelAnimationFrame(frame);
   }
   function run(): void {

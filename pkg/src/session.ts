@@ -7,6 +7,7 @@
  *
  * Invariant: the client is only touched through `call`, so a trap is always seen.
  */
+import { time } from "./env.js";
 import { abortedError, failingCoreError, isTrap, serverSideError } from "./errors.js";
 import { TidewireError, toTidewireError, trapError } from "./errors.js";
 import { EarlyRows } from "./early.js";
@@ -117,7 +118,7 @@ export class Session implements SourceHost {
   start(again = false): void {
     if (this.factory === undefined) return;
     if (this.#phase !== "idle" && !(again && this.#phase === "failed" && this.#failure?.retryable === true)) return;
-    clearTimeout(this.#retry);
+    time.cancel(this.#retry);
     this.#stopListening ??= this.factory.onTrap((generation, lacking) => {
       if (this.#loaded?.generation === generation && !this.closed) this.#recover(lacking);
     });
@@ -231,7 +232,7 @@ export class Session implements SourceHost {
     this.#loaded = undefined;
     this.#stopListening?.();
     this.#scheduler.stop();
-    clearTimeout(this.#retry);
+    time.cancel(this.#retry);
     const error = this.refusal() as TidewireError;
     for (const waiter of [...this.#waiters]) waiter.reject(error);
     this.writes.close(error);
@@ -258,7 +259,7 @@ export class Session implements SourceHost {
     const client = this.#phase === "open" ? this.#loaded?.client : undefined;
     // What is written from now on waits for the next store.
     if (client !== undefined) this.#phase = "opening";
-    clearTimeout(this.#retry);
+    time.cancel(this.#retry);
     try {
       if (client !== undefined) await leave(client);
     } finally {
@@ -309,7 +310,7 @@ export class Session implements SourceHost {
     if (error.retryable) {
       const wait = Math.min(REOPEN_MAX_MS, REOPEN_FIRST_MS * 2 ** this.#failures);
       this.#failures += 1;
-      this.#retry = setTimeout(() => this.start(true), wait);
+      this.#retry = time.after(() => this.start(true), wait);
     }
     for (const waiter of [...this.#waiters]) waiter.reject(error);
     this.writes.failed(error);
@@ -376,11 +377,8 @@ export class Session implements SourceHost {
   }
 
   #topicSet(topic: string): Set<Source<unknown>> {
-    let set = this.#topics.get(topic);
-    if (set === undefined) {
-      set = new Set();
-      this.#topics.set(topic, set);
-    }
+    const set = this.#topics.get(topic) ?? new Set();
+    this.#topics.set(topic, set);
     return set;
   }
 

@@ -1,5 +1,6 @@
 /** `db.sync`: where syncing stands, and what can be done about it. */
 import type { Conflicts } from "./conflicts.js";
+import { time } from "./env.js";
 import { TidewireError } from "./errors.js";
 import { liveOf, sameItems, type Live, type Source } from "./live.js";
 import { compilePatch, wirePatch } from "./patch.js";
@@ -102,7 +103,7 @@ function queueOf(session: Session, tell: (body: object) => Promise<void>): Queue
 }
 
 function syncNow(session: Session, options: WaitOptions, ask: () => unknown): Promise<void> {
-  const started = Date.now();
+  const started = time.wall();
   return waitFor<void>(session, withTimeout(session, options), (settle) => {
     const stops: (() => void)[] = [];
     const begin = (): void => {
@@ -129,7 +130,7 @@ function syncNow(session: Session, options: WaitOptions, ask: () => unknown): Pr
  */
 function isFresh(session: Session, started: number): boolean {
   const age = healthOf(session).current().lastSyncAgeMs;
-  return age !== null && Date.now() - age > started;
+  return age !== null && time.wall() - age > started;
 }
 
 function healthOf(session: Session): Source<Health> {

@@ -2,6 +2,7 @@
  * `Write`: what every edit returns. It resolves when the edit is durable on this device, online or not; the network is
  * only waited for by `server()`.
  */
+import { time } from "./env.js";
 import { abortedError, TidewireError } from "./errors.js";
 import type { Verdict } from "./events.js";
 import type { Session } from "./session.js";
@@ -161,11 +162,11 @@ export function waitWithin<T>({ signal, timeoutMs }: WaitOptions, begin: Begin<T
     signal?.addEventListener("abort", abort);
     ends.push(() => signal?.removeEventListener("abort", abort));
     if (timeoutMs !== undefined) {
-      const timer = setTimeout(
+      const timer = time.after(
         () => settle.reject(new TidewireError("timeout", `No answer within ${timeoutMs} ms; edits stay queued.`)),
         timeoutMs,
       );
-      ends.push(() => clearTimeout(timer));
+      ends.push(() => time.cancel(timer));
     }
     ends.push(begin(settle));
     if (over) for (const end of ends) end();

@@ -4,9 +4,9 @@
  *
  * It holds the store, the socket, the lock and the timer, so that they can be let go when the module has trapped and
  * cannot be called any more. The invariants: the module is only told of things through `#tell`, so a trap is always
- * seen; nothing that the module calls here throws; and what belongs to the page is named without `globalThis`, which
- * in a page that was left is the next page of the window.
+ * seen; and nothing that the module calls here throws.
  */
+import { time } from "../env.js";
 import { isLacking, TidewireError } from "../errors.js";
 import type { WireHost } from "../wasm/wire.js";
 import { databaseName } from "./connection.js";
@@ -16,6 +16,7 @@ import type { ModuleClient, ModuleHost } from "./module.js";
 import type { Net, Socket } from "./net.js";
 import { quiet, whyOf } from "./request.js";
 import type { Reply, Store } from "./store.js";
+import { browser, type Surroundings } from "./surroundings.js";
 
 /** Store operations under way beyond which the body of an answer is not read on. */
 const STORES_AHEAD_MAX = 4;
@@ -26,9 +27,6 @@ const WHO = "who";
 const HERE = "here";
 /** The first byte of messages that are no more than news of the log is below this (`Message` in `replica/tabs.rs`). */
 const NEWS_END = 2;
-
-/** The page, where there is one. */
-const pageOf = (): Document | undefined => (typeof document === "object" ? document : undefined);
 
 /** What `stored` says of a failure; of all others, `FAILED`. */
 const ANSWERS: { readonly [why: string]: number | undefined } = {
@@ -60,6 +58,8 @@ export class Effects implements ModuleHost {
   #channel: BroadcastChannel | undefined;
   /** Whether another tab was heard of. */
   #company = false;
+  /** What the engine was told of the page. */
+  #shown = true;
   /** Ends all listeners at once. */
   readonly #alive = new AbortController();
 
@@ -70,6 +70,11 @@ export class Effects implements ModuleHost {
     private readonly owner: WireHost,
     private readonly trapped: () => void,
   ) {}
+
+  /** The browser. */
+  get #around(): Surroundings {
+    return this.owner.surroundings ?? browser;
+  }
 
   get kind(): Store["kind"] | undefined {
     return this.store?.kind;
@@ -113,7 +118,7 @@ export class Effects implements ModuleHost {
     for (const request of this.#requests.values()) request.abort();
     this.#requests.clear();
     this.#socket?.socket.close();
-    clearTimeout(this.#wake);
+    time.cancel(this.#wake);
     this.#channel?.close();
     this.store?.close();
     this.#opened?.reject(error);
@@ -266,11 +271,11 @@ export class Effects implements ModuleHost {
   }
 
   wake(atMs: number): void {
-    clearTimeout(this.#wake);
+    time.cancel(this.#wake);
     // One more: a wake-up before its time would be asked for again at once. One that is farther away than a timer can
     // wait comes early, and the engine asks again.
-    const delay = Math.min(Math.max(0, atMs - Math.floor(performance.now())) + 1, TIMEOUT_MS_MAX);
-    this.#wake = setTimeout(() => this.#say(module.WAKE), delay);
+    const delay = Math.min(Math.max(0, atMs - Math.floor(time.mono())) + 1, TIMEOUT_MS_MAX);
+    this.#wake = time.after(() => this.#say(module.WAKE), delay);
   }
 
   /** The store is open. Where everything was let go before, it is closed already. */
@@ -279,11 +284,12 @@ export class Effects implements ModuleHost {
     this.store = store;
     // Who is told that the page is visible looks at the log.
     store.lost = () => {
-      this.#say(module.VISIBLE, 0, 1);
-      this.#visible();
+      const shown = this.#shown;
+      this.#visible(true);
+      if (!shown) this.#visible(false);
     };
     const name = store.kind === "memory" ? undefined : databaseName(this.name);
-    this.#lock = new Lock(name, (held) => this.#say(held ? module.LOCK_HELD : module.LOCK_LOST));
+    this.#lock = new Lock(name, this.#around, (held) => this.#say(held ? module.LOCK_HELD : module.LOCK_LOST));
     // A store in memory is this tab's alone: what others say of theirs means nothing here.
     if (name !== undefined) this.#join(name);
     return store;
@@ -291,8 +297,8 @@ export class Effects implements ModuleHost {
 
   /** Other tabs; where the browser has no channel they meet in the log alone. */
   #join(name: string): void {
-    if (typeof BroadcastChannel !== "function") return;
-    this.#channel = new BroadcastChannel(name);
+    this.#channel = this.#around.channel(name);
+    if (this.#channel === undefined) return;
     this.#channel.onmessage = ({ data }) => {
       this.#company = true;
       if (data === WHO) this.#post(HERE);
@@ -309,28 +315,20 @@ export class Effects implements ModuleHost {
     }
   }
 
-  /** Tells what the browser believes of the network and the page, now and whenever that changes. */
+  /** Tells what the browser believes of the network and the page. */
   #listen(): void {
-    const on = (target: EventTarget | undefined, names: string[], say: () => void): void => {
-      for (const name of names) target?.addEventListener(name, say, { signal: this.#alive.signal });
-    };
-    const page = pageOf();
-    const view = page?.defaultView ?? undefined;
-    const online = (): void => this.#say(module.ONLINE, 0, typeof navigator === "object" && !navigator.onLine ? 0 : 1);
-    const visible = (): void => this.#visible();
-    on(view, ["online", "offline"], online);
-    // A page that was frozen or in the back-forward cache says "visible" again when it returns.
-    on(page, ["visibilitychange", "resume"], visible);
-    on(view, ["pageshow"], visible);
-    online();
-    // The engine takes a page for visible. To be told that it is makes it look for news.
-    if (page?.visibilityState === "hidden") visible();
+    this.#around.listen(
+      this.#alive.signal,
+      (is) => this.#say(module.ONLINE, 0, +is),
+      (is) => this.#visible(is),
+    );
   }
 
-  #visible(): void {
+  #visible(is: boolean): void {
+    this.#shown = is;
     // Tabs that came while this page was frozen or put away do not know of it.
     this.#post(WHO);
-    this.#say(module.VISIBLE, 0, pageOf()?.visibilityState === "hidden" ? 0 : 1);
+    this.#say(module.VISIBLE, 0, +is);
   }
 
   /** Does one piece of work of the store. */

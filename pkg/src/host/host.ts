@@ -2,6 +2,7 @@
  * One client as the face sees it: opened once, closed once, and between that the calls of the app, which the module
  * answers at once. What the module asks of the browser is done in `effects.ts`.
  */
+import { time } from "../env.js";
 import { TidewireError, toTidewireError } from "../errors.js";
 import type { Metrics } from "../status.js";
 import type { Instance } from "../wasm/bindings.js";
@@ -9,10 +10,11 @@ import type { ClientConfig, WireClient, WireHost } from "../wasm/wire.js";
 import { Effects } from "./effects.js";
 import { IndexedDb } from "./indexeddb.js";
 import * as module from "./module.js";
-import { lateNet, serverAt, type Net } from "./net.js";
+import { lateNet, type Net } from "./net.js";
 import { quiet, whyOf } from "./request.js";
-import { NO_ROOM, RoomView } from "./room.js";
+import type { Room, RoomView } from "./room.js";
 import { closeWhenOpen, type Store } from "./store.js";
+import { browser } from "./surroundings.js";
 
 /** Who hears how a host ends. */
 export interface HostLife {
@@ -24,6 +26,8 @@ export interface HostLife {
   whole(): Promise<void>;
 }
 
+/** Nothing is known, or nothing is stored. */
+const NO_ROOM: Room = { persisted: null, usage: null, quota: null };
 /** How long to wait before the second part of the module is asked for again; doubled each time. */
 const AGAIN_FIRST_MS = 1_000;
 const AGAIN_MAX_MS = 30_000;
@@ -37,7 +41,9 @@ export class Host implements WireClient {
   readonly #net: Net;
   #phase: Phase = "new";
   #peer: Promise<Net> | undefined;
-  readonly #room = new RoomView(() => this.#effects.eventSoon({ type: "health" }));
+  #room: RoomView | undefined;
+  #looking: Promise<RoomView> | undefined;
+  readonly #told = (): void => this.#effects.eventSoon({ type: "health" });
 
   constructor(
     private readonly instance: Instance,
@@ -49,9 +55,9 @@ export class Host implements WireClient {
   ) {
     this.#config = JSON.parse(settings) as ClientConfig;
     const { name, url } = this.#config;
-    const { peer } = owner;
-    const told = (): void => this.#effects.eventSoon({ type: "health" });
-    this.#net = peer === undefined ? serverAt(url ?? "", told) : lateNet(() => (this.#peer ??= this.#meet(peer)));
+    const { peer, surroundings = browser } = owner;
+    this.#net =
+      peer === undefined ? surroundings.net(url ?? "", this.#told) : lateNet(() => (this.#peer ??= this.#meet(peer)));
     this.#effects = new Effects(name, this.#net, owner, () => {
       this.abandon();
       life.trapped();
@@ -73,7 +79,7 @@ export class Host implements WireClient {
       throw error;
     }
     // Not before the writes that have waited for this are on their way.
-    setTimeout(() => void this.#complete());
+    time.after(() => void this.#complete());
     const storage = this.#effects.kind;
     if (storage !== this.#config.storage) this.#effects.eventSoon({ type: "storage", storage, code: "storage" });
     return JSON.stringify({ storage });
@@ -118,12 +124,13 @@ export class Host implements WireClient {
     if (what !== "status" && what !== "health") return view;
     // Both name the store, which the engine does not know, and health says what room there is.
     const storage = this.#effects.kind;
-    const known = { storage, ...(what === "health" && (storage === "memory" ? NO_ROOM : this.#room.current)) };
+    const known = { storage, ...(what === "health" && this.#roomView(storage)) };
     return `${JSON.stringify(known).slice(0, -1)},${view.slice(1)}`;
   }
 
   keep(): void {
-    if (this.#config["persist"] !== false && this.#effects.kind === "indexeddb") void this.#room.keep();
+    if (this.#config["persist"] !== false && this.#effects.kind === "indexeddb")
+      void quiet(this.#look().then((room) => room.keep()));
   }
 
   command(request: string): string {
@@ -173,6 +180,29 @@ export class Host implements WireClient {
     }
   }
 
+  /** What room there is, as far as it is known. */
+  #roomView(storage: Store["kind"] | undefined): Room {
+    if (storage === "memory") return NO_ROOM;
+    if (this.#room === undefined) void quiet(this.#look());
+    return this.#room?.current ?? NO_ROOM;
+  }
+
+  /** Its code is loaded here: nobody waits for it. */
+  #look(): Promise<RoomView> {
+    this.#looking ??= import("./room.js").then(
+      ({ RoomView }) => {
+        this.#room = new RoomView(this.#told);
+        this.#told();
+        return this.#room;
+      },
+      (error: unknown) => {
+        this.#looking = undefined;
+        throw error;
+      },
+    );
+    return this.#looking;
+  }
+
   #call(what: number, text = "", more = ""): string {
     return this.#ask(what, text, more) as string;
   }
@@ -184,7 +214,7 @@ export class Host implements WireClient {
   }
 
   async #open(): Promise<void> {
-    const entropy = crypto.getRandomValues(new Uint8Array(16));
+    const entropy = time.random(16);
     const client = this.instance.client(this.settings, entropy, this.#effects);
     const opening = this.opening.catch((error: unknown) => {
       throw storageError(error, "The browser's storage cannot be opened: reload, or free some space.");
@@ -201,7 +231,7 @@ export class Host implements WireClient {
       if (this.#phase !== "open") return;
       const { code, message } = toTidewireError(error);
       this.#effects.eventSoon({ type: "watchdog", code, message: `${message} Until then nothing is synced.` });
-      setTimeout(() => void this.#complete(Math.min(wait * 2, AGAIN_MAX_MS)), wait);
+      time.after(() => void this.#complete(Math.min(wait * 2, AGAIN_MAX_MS)), wait);
     }
   }
 

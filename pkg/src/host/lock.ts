@@ -2,6 +2,7 @@
  * The Web Lock that makes one tab the leader. It is held by a promise that resolves when the tab lets go; a closed or
  * crashed tab lets go by itself. A stolen lock is reported as lost; the engine's fence keeps that safe.
  */
+import type { Surroundings } from "./surroundings.js";
 
 /** The lock of one store. */
 export class Lock {
@@ -13,6 +14,7 @@ export class Lock {
   /** `name` is absent for a store of this tab alone. */
   constructor(
     private readonly name: string | undefined,
+    private readonly around: Surroundings,
     private readonly tell: (held: boolean) => void,
   ) {}
 
@@ -25,9 +27,7 @@ export class Lock {
     // Who waits in the line leaves it: stealing goes past it.
     if (steal) this.release();
     if (this.#end !== undefined) return;
-    // By its bare name: WebKit rejects the lock of a page that is left, and this code asks again. `globalThis` would
-    // lead it to the next page of the window, where it would hold the lock for ever.
-    const locks = typeof navigator === "object" ? (navigator.locks as LockManager | undefined) : undefined;
+    const locks = this.around.locks();
     if (this.name === undefined || locks === undefined) {
       if (steal || !this.#asked) this.tell(true);
       this.#asked = true;

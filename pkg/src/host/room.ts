@@ -12,9 +12,6 @@ export interface Room {
   readonly quota: number | null;
 }
 
-/** Nothing is known, or nothing is stored. */
-export const NO_ROOM: Room = { persisted: null, usage: null, quota: null };
-
 /** The browser is asked again after this time. */
 const OLD_MS = 60_000;
 
@@ -25,7 +22,7 @@ let asked = false;
 
 /** See the module's text. */
 export class RoomView {
-  #room = NO_ROOM;
+  #room: Room = { persisted: null, usage: null, quota: null };
   #lookedAt = -OLD_MS;
 
   /** `moved` hears when something else is known. */

@@ -13,6 +13,7 @@
  * The invariants: `main` is given no sensitive value, from neither side; and what is refused here left nothing behind
  * but what may already have been sent.
  */
+import { time } from "../env.js";
 import { isTrap } from "../errors.js";
 import type { AnyRow } from "../rows.js";
 import type { MutationName, WireClient, WireHost, WireQuery } from "../wasm/wire.js";
@@ -177,7 +178,7 @@ export class Guard implements WireClient {
     if (this.#closed) return;
     this.#closed = true;
     this.#letGo?.();
-    for (const sent of this.#sent.values()) clearTimeout(sent.timer);
+    for (const sent of this.#sent.values()) time.cancel(sent.timer);
     this.look();
   }
 
@@ -267,7 +268,7 @@ export class Guard implements WireClient {
       // What is too old for that the core forgets, too.
       if (this.#done.size >= UNDO_MAX) this.#done.delete(this.#done.keys().next().value as number);
       this.#done.set(number, { name, about: about.map(([collection, id]) => [collection, id]) });
-      sent.timer = setTimeout(() => this.#watch(() => this.#unanswered(sent)), this.timeoutMs);
+      sent.timer = time.after(() => this.#watch(() => this.#unanswered(sent)), this.timeoutMs);
     } catch (thrown) {
       if (isTrap(thrown)) return this.#trapped();
       const { code, message, retryable } = thrown as { code?: string; message: string; retryable?: boolean };
@@ -299,11 +300,11 @@ export class Guard implements WireClient {
     return new Promise((resolve) => {
       const end = (): void => {
         this.#waiting.delete(look);
-        clearTimeout(timer);
+        time.cancel(timer);
         resolve();
       };
       const look = (): void => (this.#closed ? end() : this.#watch(() => void (isSo() && end())));
-      const timer = setTimeout(end, this.timeoutMs);
+      const timer = time.after(end, this.timeoutMs);
       this.#waiting.add(look);
       // Not before the app knows the number of its write.
       queueMicrotask(look);
@@ -365,7 +366,7 @@ export class Guard implements WireClient {
   }
 
   #forget(sent: Sent): void {
-    clearTimeout(sent.timer);
+    time.cancel(sent.timer);
     this.#sent.delete(sent.name);
   }
 

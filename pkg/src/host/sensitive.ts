@@ -4,10 +4,10 @@
  */
 import { toPointer } from "../path.js";
 import type { ClientConfig, WireClient, WireHost } from "../wasm/wire.js";
-import { serverAt } from "./net.js";
 import { Guard } from "./sensitive-guard.js";
 import { refusal } from "./sensitive-writes.js";
 import { forgetMemory } from "./store.js";
+import { browser } from "./surroundings.js";
 import { stripped } from "./strip.js";
 
 interface Loaded {
@@ -33,7 +33,8 @@ export async function guard(
   if (owner.peer)
     throw refusal("bad-config", 'Before a `backend`, `sensitive` fields need `encrypt` with `sensitive: "encrypted"`.');
   const made = new Guard(fields, owner, whole, (config["timeoutMs"] as number | undefined) ?? TIMEOUT_MS);
-  const net = url === null ? undefined : serverAt(url, () => undefined);
+  const { surroundings = browser } = owner;
+  const net = url === null ? undefined : surroundings.net(url, () => undefined);
   const peer = net && { peer: () => Promise.resolve(stripped(net, fields)) };
   const event = (json: string): void => made.told(json);
   const over = (): void => made.over();
@@ -45,7 +46,8 @@ export async function guard(
   };
   const main = await make(JSON.stringify(config), { ...owner, ...peer, event, over });
   const asideConfig = JSON.stringify({ ...own, collections: Object.fromEntries(sensitive) });
-  const host: WireHost = { token: (why) => owner.token(why), event: (json) => made.heard(json), over };
+  const token: WireHost["token"] = (why) => owner.token(why);
+  const host: WireHost = { surroundings, token, event: (json) => made.heard(json), over };
   const giveUp = async (clients: readonly Loaded[]): Promise<void> => {
     await Promise.allSettled(clients.map(({ client }) => client.close()));
     letGo();

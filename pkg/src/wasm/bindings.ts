@@ -5,6 +5,7 @@
  * Only numbers, texts and bytes cross, the latter two as address and length; an address of 0 is none. What goes in
  * belongs to the module from then on; what comes out of an import is copied before it returns.
  */
+import { time } from "../env.js";
 import { LACKING, TidewireError } from "../errors.js";
 import type { ModuleClient, ModuleHost } from "../host/module.js";
 
@@ -138,8 +139,8 @@ export class Instance {
         this.lacks = true;
         throw new WebAssembly.RuntimeError(LACKING);
       },
-      wall: () => Date.now(),
-      mono: () => performance.now(),
+      wall: () => time.wall(),
+      mono: () => time.mono(),
       log: (...span: Span) => console.error(text(...span)),
       throw: (...span: Span) => {
         throw new Error(text(...span));

@@ -48,14 +48,14 @@ const listeners = new Set<(generation: number, lacking: boolean) => void>();
 const hosts = new Set<Host>();
 
 /** The real factory. */
-export function wasmFactory(source: WasmOption | undefined): ClientFactory {
+export function wasmFactory(source: WasmOption | undefined, open = openStore): ClientFactory {
   const whole = (): Promise<void> => complete(instance, source);
   const make = async (config: string, owner: WireHost): Promise<LoadedClient> => {
     const settings = JSON.parse(config) as ClientConfig;
     const { name, storage } = settings;
     const loading = needsWhole(settings) ? loadWhole : load;
     const first = loading(source);
-    const opening = quiet(openStore(name, storage, owner));
+    const opening = quiet(open(name, storage, owner));
     const failed = (error: unknown): never => {
       closeWhenOpen(opening);
       throw error;

@@ -4,6 +4,7 @@
  */
 import type { Net } from "../host/net.js";
 import type { Keys } from "../host/store.js";
+import type { Surroundings } from "../host/surroundings.js";
 import type { Json, JsonObject } from "../json.js";
 
 /** A client. `write` and `command` throw errors with `code`, `retryable`, `hint` and what they are about. */
@@ -30,6 +31,8 @@ export interface WireClient {
 
 /** What a client calls back. Never while one of its own methods is running. */
 export interface WireHost extends Keys {
+  /** What stands for the browser. */
+  readonly surroundings?: Surroundings;
   event(json: string): void;
   token(why: "start" | "expiring" | "rejected"): Promise<string | null>;
   /** The client has let everything go: it was closed, or its instance has trapped. */
