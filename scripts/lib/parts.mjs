@@ -30,8 +30,8 @@ export const parts = {
   },
   wasm: {
     label: "browser module",
-    inputs: [...RUST, "src", "xtask/Cargo.toml", "xtask/src"],
-    outputs: ["pkg/dist/tidewire.wasm", "pkg/dist/tidewire-more.wasm", "pkg/dist/wasm-inline.js"],
+    inputs: [...RUST, "src", "testing", "xtask/Cargo.toml", "xtask/src"],
+    outputs: ["pkg/dist/tidewire.wasm", "pkg/dist/tidewire-more.wasm", "pkg/dist/wasm-inline.js", "pkg/dist/testing/authority.js"],
     command: ["cargo", "xtask", "build", "--release"],
     after: ["packages"],
   },

@@ -95,7 +95,7 @@ pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
     }
     let start = Instant::now();
     fs::create_dir_all(&dist)?;
-    let bound = bind(&compile(workspace, mode)?, &dist)?;
+    let bound = bind(&compile(workspace, mode, "tidewire")?, &dist)?;
     let parts = optimize(workspace, mode, &bound, &dist)?;
     fs::remove_file(&bound)?;
     check_imports(&parts.main)?;
@@ -110,18 +110,18 @@ pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
 
 /// Builds the module into `dir` like the shipped one, but with the names of its functions.
 pub fn named_module(workspace: &Workspace, dir: &Path) -> Result<PathBuf> {
-    let bound = bind(&compile(workspace, Mode::Release)?, dir)?;
+    let bound = bind(&compile(workspace, Mode::Release, "tidewire")?, dir)?;
     let module = dir.join("named.wasm");
     wasm_opt(workspace, &[&PASSES[..], &["--debuginfo"]].concat(), &bound, &module)?;
     Ok(module)
 }
 
-/// Compiles the root crate and returns the raw module. It is not stripped yet: wasm-bindgen reads in a custom section
+/// Compiles a crate and returns the raw module. It is not stripped yet: wasm-bindgen reads in a custom section
 /// which features the module uses.
-fn compile(workspace: &Workspace, mode: Mode) -> Result<PathBuf> {
+pub fn compile(workspace: &Workspace, mode: Mode, package: &str) -> Result<PathBuf> {
     let mut cargo = workspace.cargo();
     cargo
-        .args(["build", "--package", "tidewire", "--lib", "--target", "wasm32-unknown-unknown"])
+        .args(["build", "--package", package, "--lib", "--target", "wasm32-unknown-unknown"])
         .args(["--profile", mode.profile()]);
     let mut flags = path_flags(workspace);
     if mode == Mode::Release {
@@ -136,7 +136,8 @@ fn compile(workspace: &Workspace, mode: Mode) -> Result<PathBuf> {
     }
     cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", flags);
     workspace::run(&mut cargo)?;
-    Ok(workspace.target_dir()?.join("wasm32-unknown-unknown").join(mode.output_dir()).join("tidewire.wasm"))
+    let file = format!("{}.wasm", package.replace('-', "_"));
+    Ok(workspace.target_dir()?.join("wasm32-unknown-unknown").join(mode.output_dir()).join(file))
 }
 
 /// Panic messages name source files; the module must not name the builder's directories.
@@ -210,7 +211,7 @@ fn optimize(workspace: &Workspace, mode: Mode, bound: &Path, dir: &Path) -> Resu
     Ok(parts)
 }
 
-fn wasm_opt(workspace: &Workspace, flags: &[&str], from: &Path, to: &Path) -> Result<()> {
+pub fn wasm_opt(workspace: &Workspace, flags: &[&str], from: &Path, to: &Path) -> Result<()> {
     let mut command = std::process::Command::new(workspace.wasm_opt()?);
     workspace::run(command.args(FEATURES).args(flags).arg(from).arg("-o").arg(to))
 }
@@ -243,7 +244,7 @@ fn write_inline(dist: &Path, parts: &Parts) -> Result<()> {
 }
 
 impl Mode {
-    fn profile(self) -> &'static str {
+    pub fn profile(self) -> &'static str {
         match self {
             Mode::Release => "wasm",
             Mode::Dev => "dev",

@@ -10,6 +10,7 @@ mod order;
 mod sim;
 mod size;
 mod split;
+mod testing;
 mod tidy;
 mod work;
 mod workspace;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 use workspace::Workspace;
 
 const USAGE: &str = "\
-cargo xtask build [--release|--dev]   the browser module into pkg/dist
+cargo xtask build [--release|--dev]   the browser module, and that of the test kit, into pkg/dist
 cargo xtask tidy                      the house rules
 cargo xtask size [--functions|--json] what takes room in the browser module, by crate or by function
 cargo xtask work [--bless]            instructions and bytes of fixed work, against core/benches/work.txt
@@ -31,8 +32,8 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = Workspace::find().and_then(|workspace| match args.as_slice() {
-        ["build"] | ["build", "--release"] => build::run(&workspace, build::Mode::Release).map(|()| true),
-        ["build", "--dev"] => build::run(&workspace, build::Mode::Dev).map(|()| true),
+        ["build"] | ["build", "--release"] => modules(&workspace, build::Mode::Release).map(|()| true),
+        ["build", "--dev"] => modules(&workspace, build::Mode::Dev).map(|()| true),
         ["tidy"] => tidy::run(&workspace),
         ["size"] => size::run(&workspace, size::Format::Text).map(|()| true),
         ["size", "--functions"] => size::run(&workspace, size::Format::Functions).map(|()| true),
@@ -54,4 +55,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn modules(workspace: &Workspace, mode: build::Mode) -> anyhow::Result<()> {
+    build::run(workspace, mode)?;
+    testing::run(workspace, mode)
 }

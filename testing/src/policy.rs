@@ -1,0 +1,73 @@
+//! Who may do what: what the test says, asked through one function of the kit.
+
+use tidewire_core::authority::{Policy, user_group};
+use tidewire_core::error::{Code, CoreError};
+use tidewire_core::ids::{CollectionName, EntityId, Group, Owner};
+use tidewire_core::json::{Value, json};
+use tidewire_core::model::schema::Settings;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+#[wasm_bindgen]
+extern "C" {
+    /// The rules of a test.
+    pub type Rules;
+    /// Why this may not be written: an error as JSON, or nothing.
+    #[wasm_bindgen(method)]
+    fn refuse(this: &Rules, edit: &str) -> Option<String>;
+    /// The users who may see an entity, one a line; nothing: everybody.
+    #[wasm_bindgen(method)]
+    fn readers(this: &Rules, entity: &str) -> Option<String>;
+}
+
+/// The policy of a test.
+pub(crate) struct HostPolicy {
+    pub(crate) settings: Settings,
+    pub(crate) rules: Rules,
+}
+
+fn everybody() -> Vec<Group> {
+    Group::parse("tenant").into_iter().collect()
+}
+
+impl Policy for HostPolicy {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn check_access(&self, user: &Owner, c: &CollectionName, id: &EntityId, stored: &Value) -> Result<(), CoreError> {
+        let own = self.reader_groups(user);
+        if self.groups(c, id, stored).iter().any(|group| own.contains(group)) {
+            return Ok(());
+        }
+        Err(CoreError::new(Code::Forbidden, "the rules of this test do not show this entity to its author"))
+    }
+
+    fn check_write(
+        &self,
+        user: &Owner,
+        c: &CollectionName,
+        id: &EntityId,
+        stored: Option<&Value>,
+        doc: Option<&Value>,
+    ) -> Result<(), CoreError> {
+        if self.collection(c).is_none() {
+            return Err(CoreError::new(Code::UnknownCollection, format!("the test server has no collection `{c}`")));
+        }
+        let edit = json!({"user": user.subject, "collection": c, "id": id, "before": stored, "after": doc});
+        match self.rules.refuse(&json::to_text(&edit)) {
+            None => Ok(()),
+            Some(error) => Err(serde_json::from_str(&error)
+                .unwrap_or_else(|_| CoreError::new(Code::Internal, format!("the test's rule gave no error: {error}")))),
+        }
+    }
+
+    fn groups(&self, c: &CollectionName, id: &EntityId, doc: &Value) -> Vec<Group> {
+        let entity = json!({"collection": c, "id": id, "doc": doc});
+        let readers = self.rules.readers(&json::to_text(&entity));
+        readers.map_or_else(everybody, |users| users.lines().filter_map(user_group).collect())
+    }
+
+    fn reader_groups(&self, user: &Owner) -> Vec<Group> {
+        everybody().into_iter().chain(user_group(&user.subject)).collect()
+    }
+}
