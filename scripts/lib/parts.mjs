@@ -31,7 +31,9 @@ export const parts = {
   wasm: {
     label: "browser module",
     inputs: [...RUST, "src", "testing", "xtask/Cargo.toml", "xtask/src"],
-    outputs: ["pkg/dist/tidewire.wasm", "pkg/dist/tidewire-more.wasm", "pkg/dist/wasm-inline.js", "pkg/dist/testing/authority.js"],
+    outputs: ["tidewire.wasm", "tidewire-more.wasm", "wasm-inline.js", "testing/authority.js"].map(
+      (name) => `pkg/dist/${name}`,
+    ),
     command: ["cargo", "xtask", "build", "--release"],
     after: ["packages"],
   },
