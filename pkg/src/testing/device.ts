@@ -173,6 +173,7 @@ function sessionOf(db: Db<Collections>): Session {
 /** Offline and paused are states of rest, and so is to be in step with a server that has nothing new. */
 function unrestOf(status: SyncView, links: readonly Link[], newest: number): string | undefined {
   if (status.state === "connecting" || status.state === "syncing") return `it is ${status.state}`;
+  if (status.state === "offline" && links.some(({ isOnline }) => isOnline)) return "it has not tried again yet";
   if (status.state !== "synced" || status.leader === false) return undefined;
   return links.some(({ told }) => told >= newest) ? undefined : "it has not heard of everything";
 }

@@ -12,7 +12,7 @@ import type { Desk, Reply } from "./desk.js";
 const BROKEN = 1006;
 const encoder = new TextEncoder();
 
-/** Every fault, of this device first. */
+/** See the module's text. Faults are those of this device first, then those of all. */
 export class Link implements Net {
   /** What is on its way. */
   busy = 0;
