@@ -190,6 +190,10 @@ codes! {
     Corrupt = "corrupt", false;
     /// A collection differs from the server's.
     Diverged = "diverged", false;
+    /// The tab that leads keeps its lock and says nothing.
+    StalledLeader = "stalled-leader", true;
+    /// The server answers, and yet the oldest edit gets no verdict.
+    StalledQueue = "stalled-queue", true;
     /// Stored by a newer release.
     FormatNewer = "format-newer", false;
     /// The database is closed.

@@ -95,6 +95,8 @@ pub const VERIFY_FIRST_MS: u64 = 60_000;
 pub const PUSH_FAILURES_HALVE: u32 = 3;
 /// Failures of a mutation or transaction that was pushed alone, after which it is suspect.
 pub const SUSPECT_FAILURES: u32 = 5;
+/// Repairs of the watchdog that `health` names.
+pub const REPAIRS_KEPT: usize = 10;
 /// A suspect mutation is tried this often.
 pub const SUSPECT_RETRY_MS: u64 = 60_000;
 /// A held mutation is tried again this often.

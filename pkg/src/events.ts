@@ -35,7 +35,14 @@ export interface DbEvents {
   /** This release is too old or too new for its server or its stored data: reload. */
   upgrade: object;
   /** Something was wrong inside, and was mended. */
-  watchdog: { readonly code: string; readonly message?: string; readonly collection?: string };
+  watchdog: {
+    /** Of `docs/ERRORS.md`: `stalled-queue`, `stalled-leader`, `diverged`, and others. */
+    readonly code: string;
+    readonly message?: string;
+    readonly collection?: string;
+    /** How old the oldest edit is, or how long the leader was silent. */
+    readonly ageMs?: number;
+  };
   /** The server's settings of these collections differ from the client's; the server's count. */
   "settings-differ": { readonly collections: readonly string[] };
 }

@@ -56,11 +56,23 @@ export interface DbSettings {
   readonly maxDocumentBytes?: number;
   /** Bytes of synced documents that lie unpacked in a tab's memory; 100,663,296. The others are unpacked to be read. */
   readonly memoryBytes?: number;
-  readonly health?: { readonly errorRate?: number; readonly stuck?: number; readonly lastSyncMs?: number };
+  readonly health?: HealthOptions;
   /** Where the WebAssembly module is, if it is not where the bundler put it. */
   readonly wasm?: WasmOption;
   /** Allow `http:` and `ws:` to hosts other than this machine. Everything then travels in clear text. */
   readonly allowInsecure?: boolean;
+}
+
+/** When `db.sync.health` is not healthy, and when the watchdog acts. */
+export interface HealthOptions {
+  /** Share of failed requests; 0.2. */
+  readonly errorRate?: number;
+  /** Edits that do not get through; 10. */
+  readonly stuck?: number;
+  /** Age of the last sync, and of the oldest edit; 3,600,000. */
+  readonly lastSyncMs?: number;
+  /** How long the oldest edit may wait while the server answers; 300,000. Then the connection is made anew. */
+  readonly pendingMs?: number;
 }
 
 /** What `openDb` takes. */

@@ -104,6 +104,19 @@ export interface Health {
   /** Documents in this tab's memory: about how many bytes lie unpacked, and what the packed ones take. */
   readonly memory: { readonly unpackedBytes: number; readonly packedBytes: number };
   readonly collections: { readonly [name: string]: CollectionHealth };
+  /** What the watchdog found and repaired in this tab: the last ten, the newest last. */
+  readonly repairs: readonly Repair[];
+}
+
+/** Something was wrong, and was mended. Each was an event `watchdog` of the same code. */
+export interface Repair {
+  /**
+   * `diverged`: the collection was read again; `stalled-leader`: this tab took the lead; `stalled-queue`: the
+   * connection was made anew.
+   */
+  readonly code: "diverged" | "stalled-leader" | "stalled-queue" | (string & {});
+  readonly at: number;
+  readonly collection?: string;
 }
 
 /** How one collection stands. What is below `count` is there where only a part of it is kept. */

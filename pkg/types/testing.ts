@@ -1,9 +1,10 @@
 /** The test kit is typed by the app's collections. */
 import { z } from "zod";
-import { collection, type DbOptions } from "tidewire";
+import { collection, type Db, type DbOptions, type Repair } from "tidewire";
 import { createTestServer, type TestDevice, type TestServer } from "tidewire/testing";
 
-const collections = { todos: collection(z.object({ title: z.string(), votes: z.number() }), { fields: { votes: "counter" } }) };
+const todo = z.object({ title: z.string(), votes: z.number() });
+const collections = { todos: collection(todo, { fields: { votes: "counter" } }) };
 
 export async function kit(): Promise<void> {
   const server = await createTestServer({ collections, allow: ({ after }) => after?.["title"] !== "" || "a title" });
@@ -22,4 +23,10 @@ export async function kit(): Promise<void> {
   void any;
   const rest: DbOptions<typeof collections> = { name: "b", collections };
   void device.open(rest);
+}
+
+/** What an app hears of the watchdog. */
+export async function watchdog(db: Db<typeof collections>): Promise<readonly Repair[]> {
+  db.on("watchdog", ({ code, ageMs, collection: name }) => console.log(code satisfies string, ageMs, name));
+  return (await db.sync.health.get()).repairs;
 }

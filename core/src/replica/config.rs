@@ -217,6 +217,7 @@ impl Config {
                 part.get("errorRate").map_or(Some(config.health.error_rate), Value::as_f64).ok_or_else(no_rate)?;
             config.health.stuck = part.size_or("stuck", config.health.stuck)?;
             config.health.last_sync_ms = part.number_or("lastSyncMs", config.health.last_sync_ms)?;
+            config.health.pending_ms = part.number_or("pendingMs", config.health.pending_ms)?;
         }
         config.durability = match fields.opt("durability", json::text)? {
             None | Some("strict") => DurabilityOption::Strict,

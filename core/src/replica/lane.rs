@@ -319,7 +319,7 @@ impl Replica {
                 let pulled = effects.pulled;
                 self.announce(effects);
                 if pulled {
-                    self.verify();
+                    self.verify(now);
                 }
             }
             Err(error) => {

@@ -45,6 +45,7 @@ mod step;
 pub mod tabs;
 pub mod verdicts;
 pub mod verify;
+pub mod watch;
 pub mod write;
 
 use crate::json::{Value, json};
@@ -67,6 +68,7 @@ use crate::replica::room::Room;
 use crate::replica::session::Session;
 use crate::replica::tabs::Tabs;
 use crate::replica::verify::Verifying;
+use crate::replica::watch::Watchdog;
 use crate::replica::write::Writes;
 use crate::store::effects::Effects;
 use crate::store::state::State;
@@ -88,6 +90,7 @@ pub struct Replica {
     pub(crate) pushing: Pushing,
     pub(crate) pulling: Pulling,
     pub(crate) verifying: Verifying,
+    pub(crate) watchdog: Watchdog,
     pub(crate) fetching: Fetching,
     pub(crate) evictions: Evictions,
     pub(crate) room: Room,
@@ -142,6 +145,7 @@ impl Replica {
             pushing: Pushing::default(),
             pulling: Pulling::default(),
             verifying: Verifying::default(),
+            watchdog: Watchdog::default(),
             fetching: Fetching::default(),
             evictions: Evictions::default(),
             room: Room::default(),
@@ -216,6 +220,7 @@ impl Replica {
         self.advance_pull(now);
         self.advance_fetch(now);
         self.advance_push(now);
+        self.watch_queue(now);
     }
 
     pub(crate) fn output(&mut self, output: Output) {

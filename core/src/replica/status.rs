@@ -196,7 +196,6 @@ impl Replica {
             last_sync_age_ms: self.pulling.done.map(|done| now.mono_ms.saturating_sub(done.mono_ms)),
             error_rate: self.metrics.failures as f64 / (self.metrics.requests.max(1)) as f64,
             refusals: self.maintenance.refusals(),
-            diverged: self.verifying.diverged().len(),
         };
         let mut collections = Map::new();
         for name in self.declared.keys() {
@@ -210,7 +209,9 @@ impl Replica {
         }
         let synced = self.tabs.leads() && self.config.url.is_some();
         let (unpacked, packed) = self.state.texts.bytes();
-        let view = with(judge(&measures, &self.config.health, synced), "collections", collections);
+        let (found, repairs) = if self.whole { self.findings() } else { (Vec::new(), Value::Array(Vec::new())) };
+        let view = with(judge(&measures, &self.config.health, synced, found), "collections", collections);
+        let view = with(view, "repairs", repairs);
         with(view, "memory", json!({"unpackedBytes": unpacked, "packedBytes": packed}))
     }
 }

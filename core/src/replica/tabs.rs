@@ -90,6 +90,11 @@ impl Tabs {
         matches!(self.role, Role::Leader(_))
     }
 
+    /// Whether the leader was asked for a word and has not given one.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.asked_ms.is_some()
+    }
+
     /// This tab's fence.
     pub(crate) fn fence(&self) -> u64 {
         match self.role {
@@ -174,11 +179,12 @@ impl Replica {
             return self.wish(due);
         }
         if self.tabs.asked_ms.is_some() {
+            let silent_ms = now.mono_ms - self.tabs.heard_ms;
             self.heard_of_leader(now);
-            self.output(Output::StealLock);
+            self.take_over(now, silent_ms);
         } else {
             self.tabs.asked_ms = Some(now.mono_ms);
-            self.greet();
+            self.ask_leader();
         }
         self.watch_leader(now);
     }

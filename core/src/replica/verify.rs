@@ -18,6 +18,7 @@ use crate::limits::VERIFY_FIRST_MS;
 use crate::model::cursor::Cursor;
 use crate::model::digest::Digest;
 use crate::replica::Replica;
+use crate::replica::watch::STAYS;
 use crate::store::state::State;
 use crate::store::texts::visit;
 
@@ -66,6 +67,11 @@ impl Verifying {
         self.told = Some((cursor, digests));
     }
 
+    /// Those that are being read again.
+    pub(crate) fn healing(&self) -> &[CollectionName] {
+        &self.healing
+    }
+
     pub(crate) fn diverged(&self) -> &[CollectionName] {
         &self.diverged
     }
@@ -81,7 +87,7 @@ impl Replica {
     }
 
     /// Compares, if the fold has come to where the digests were made.
-    pub(crate) fn verify(&mut self) {
+    pub(crate) fn verify(&mut self, now: Now) {
         if !self.verifying.told.as_ref().is_some_and(|(cursor, _)| self.state.cursor.as_ref() == Some(cursor)) {
             return;
         }
@@ -100,19 +106,18 @@ impl Replica {
                 self.verifying.diverged.retain(|diverged| diverged != name);
             } else if healing.contains(name) {
                 self.verifying.diverged.push(name.clone());
-                self.report(name, "this collection differs from the server's after it was read again: report it");
+                self.report(name);
             } else if !was_diverged {
                 self.verifying.healing.push(name.clone());
                 self.pulling.wanted = true;
-                self.metrics.recoveries += 1;
-                self.report(name, "this collection differed from the server's: it is read again");
+                self.repaired(now, Code::Diverged, None, Some(name));
             }
         }
         self.event(json!({"type": "health"}));
     }
 
-    fn report(&mut self, name: &CollectionName, message: &str) {
-        self.event(json!({"type": "watchdog", "code": Code::Diverged, "collection": name, "message": message}));
+    fn report(&mut self, name: &CollectionName) {
+        self.event(json!({"type": "watchdog", "code": Code::Diverged, "collection": name, "message": STAYS}));
     }
 }
 

@@ -42,7 +42,6 @@ export class Host implements WireClient {
   #phase: Phase = "new";
   #peer: Promise<Net> | undefined;
   #room: RoomView | undefined;
-  #looking: Promise<RoomView> | undefined;
   readonly #told = (): void => this.#effects.eventSoon({ type: "health" });
 
   constructor(
@@ -188,19 +187,13 @@ export class Host implements WireClient {
   }
 
   /** Its code is loaded here: nobody waits for it. */
-  #look(): Promise<RoomView> {
-    this.#looking ??= import("./room.js").then(
-      ({ RoomView }) => {
-        this.#room = new RoomView(this.#told);
-        this.#told();
-        return this.#room;
-      },
-      (error: unknown) => {
-        this.#looking = undefined;
-        throw error;
-      },
-    );
-    return this.#looking;
+  async #look(): Promise<RoomView> {
+    const { RoomView } = await import("./room.js");
+    if (this.#room === undefined) {
+      this.#room = new RoomView(this.#told);
+      this.#told();
+    }
+    return this.#room;
   }
 
   #call(what: number, text = "", more = ""): string {

@@ -2,11 +2,12 @@
 //! done about a field that two have changed, and local fields and collections kept in part, which few apps have.
 
 /// Paths of functions, types and modules of `core`.
-pub const MOVED: [&str; 67] = [
+pub const MOVED: [&str; 69] = [
     "alloc::rc::Rc<wasm_bindgen::__rt::WasmRefCell<tidewire::client::Client>>::drop_slow",
     "engine::Engine::command",
     "engine::Engine::export",
     "engine::Engine::undo",
+    "health::trouble",
     "log::adopt::",
     "log::codec::squeeze",
     "log::record::Record::read_rare",
@@ -33,6 +34,7 @@ pub const MOVED: [&str; 67] = [
     "replica::Replica::evict_some",
     "replica::Replica::fail_writes",
     "replica::Replica::fetch_landed",
+    "replica::Replica::findings",
     "replica::Replica::hear_network",
     "replica::Replica::held",
     "replica::Replica::insert_local",
@@ -42,7 +44,7 @@ pub const MOVED: [&str; 67] = [
     "replica::Replica::log_emptied",
     "replica::Replica::metrics_view",
     "replica::Replica::next_slice",
-    "replica::Replica::report",
+    "replica::Replica::repaired",
     "replica::Replica::room_records",
     "replica::Replica::start_seal",
     "replica::Replica::stop_requests",
