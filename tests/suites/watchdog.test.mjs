@@ -103,6 +103,7 @@ describe("the watchdog", () => {
     const [event, ...more] = await findings(reader.first, "diverged");
     assert.deepEqual([event.collection, more], ["todos", []]);
     assert.equal(event.message, "this collection differs from the server's: it is read again");
+    assert.equal((await reader.status()).state, "syncing");
     gate.resolve();
     await reader.agrees("todos", await world.rows("todos"));
     await reader.synced();
