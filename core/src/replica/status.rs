@@ -58,7 +58,8 @@ impl Replica {
         if let Some((done, total)) = self.pulling.progress() {
             return json!({"state": "syncing", "progress": {"done": done, "total": total}});
         }
-        let reading = self.pulling.done.is_none() || self.pulling.landing;
+        let healing = !self.verifying.healing().is_empty();
+        let reading = self.pulling.done.is_none() || self.pulling.landing || healing;
         if reading || self.pushing.is_busy() || self.has_something_to_send() || !self.writes.is_empty() {
             return json!({"state": "syncing"});
         }
