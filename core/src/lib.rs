@@ -13,6 +13,7 @@ pub mod limits;
 pub mod log;
 pub mod merge;
 pub mod model;
+pub mod planted;
 pub mod protocol;
 pub mod query;
 pub mod queue;

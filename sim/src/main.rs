@@ -12,6 +12,7 @@ use tidewire_sim::shrink::shrink;
 const USAGE: &str = "\
 cargo xtask sim --seeds N [--start S]   N seeds from S on (1): stops at the first that fails, and makes it smaller
 cargo xtask sim --seed S [--trace]      one seed; with every event; --small: of the smaller scenario
+cargo xtask sim --planted [--seeds N]   plants each bug of core/src/planted.rs in turn and finds it within N seeds
        --without offline,prune          leaves out such actions
        --all                            with those that still break something (docs/TESTING.md)
 ";
@@ -24,6 +25,7 @@ struct Wish {
     trace: bool,
     /// The trace of the smaller scenario.
     small: bool,
+    planted: bool,
     without: Vec<String>,
 }
 
@@ -43,6 +45,9 @@ fn main() -> ExitCode {
     };
     // A panic is a finding; its text is part of the report.
     std::panic::set_hook(Box::new(|_| {}));
+    if wish.planted {
+        return planted(&wish);
+    }
     if wish.one { show(&wish) } else { campaign(&wish) }
 }
 
@@ -53,6 +58,7 @@ fn read(words: &[String]) -> Option<Wish> {
         one: false,
         trace: false,
         small: false,
+        planted: false,
         without: UNSETTLED.map(str::to_owned).into(),
     };
     let mut words = words.iter();
@@ -60,6 +66,7 @@ fn read(words: &[String]) -> Option<Wish> {
         match word.as_str() {
             "--trace" => wish.trace = true,
             "--small" => wish.small = true,
+            "--planted" => wish.planted = true,
             "--without" => wish.without.extend(words.next()?.split(',').map(str::to_owned)),
             "--all" => wish.without.clear(),
             "--seeds" => wish.seeds = words.next()?.parse().ok()?,
@@ -71,7 +78,7 @@ fn read(words: &[String]) -> Option<Wish> {
             _ => return None,
         }
     }
-    (wish.one || wish.seeds > 0).then_some(wish)
+    (wish.one || wish.planted || wish.seeds > 0).then_some(wish)
 }
 
 fn campaign(wish: &Wish) -> ExitCode {
@@ -133,4 +140,37 @@ fn print_shrunk(scenario: &Scenario, invariant: u32) -> Scenario {
         println!("there: {}", broken.what);
     }
     smallest
+}
+
+/// Plants each bug in turn. The control before them is green, or nothing that is found says anything.
+#[cfg(feature = "planted")]
+fn planted(wish: &Wish) -> ExitCode {
+    use tidewire_core::planted::{BUGS, plant};
+
+    let most = if wish.seeds == 0 { 2_000 } else { wish.seeds };
+    let mut missed = Vec::new();
+    println!("| planted bug | breaks | found by seed | by invariant |\n|---|---|---:|---:|");
+    for (bug, name, text, breaks) in BUGS {
+        let found = (wish.start..wish.start.saturating_add(most)).find_map(|seed| {
+            plant(Some(*bug));
+            let broken = run(&wish.scenario(seed), false).broken;
+            plant(None);
+            broken.map(|broken| (seed, broken.invariant))
+        });
+        match found {
+            Some((seed, invariant)) => println!("| `{name}`: {text} | {breaks} | {seed} | {invariant} |"),
+            None => {
+                println!("| `{name}`: {text} | {breaks} | not in {most} | |");
+                missed.push(*name);
+            }
+        }
+    }
+    println!("{} of {} found", BUGS.len() - missed.len(), BUGS.len());
+    if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+#[cfg(not(feature = "planted"))]
+fn planted(_: &Wish) -> ExitCode {
+    eprintln!("built without planted bugs: cargo xtask sim --planted builds with them");
+    ExitCode::from(2)
 }

@@ -18,6 +18,7 @@ use crate::model::document;
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 use crate::model::verdict::Overwritten;
+use crate::planted::Bug;
 
 /// An entity's conflicts, the oldest first.
 pub(super) struct Ledger<'a> {
@@ -121,7 +122,7 @@ impl<'a> Ledger<'a> {
         self.reopen();
         let seen = seen_by(self.edit);
         let stands = |path: &Path| if outcome.deleted { None } else { document::get(&outcome.doc, path) };
-        for loss in &outcome.overwritten {
+        for loss in outcome.overwritten.iter().filter(|_| !Bug::OverwrittenNotTold.is_planted()) {
             // A deletion is lost to the removal of a field, too.
             if loss.yours.as_ref() != stands(&loss.path) || self.edit.kind == Kind::Delete {
                 let base = document::get(&seen, &loss.path).cloned();
@@ -135,7 +136,7 @@ impl<'a> Ledger<'a> {
                     self.lose(loss, base, subject, replica);
                 }
             }
-            if self.revives(stored, outcome) {
+            if self.revives(stored, outcome) && !Bug::RevivedNotTold.is_planted() {
                 let subject = rows.author(stored.rev)?.unwrap_or_default();
                 for path in self.edit.paths() {
                     let (path, by) = (path.clone(), Some(self.replica.clone()));
@@ -239,7 +240,7 @@ impl<'a> Ledger<'a> {
 
     fn park(&mut self, parked: &Parked, met: &[usize]) {
         let place = |join: usize| met.get(join).copied();
-        let joined = parked.joins.and_then(place);
+        let joined = parked.joins.and_then(place).filter(|_| !Bug::ParkedTwice.is_planted());
         for loss in &parked.replaced {
             let loss = Overwritten { by: Some(self.replica.clone()), ..loss.clone() };
             let replica = joined.and_then(|at| self.entries.get(at)).map(|entry| &entry.conflict.replica);

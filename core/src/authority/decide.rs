@@ -15,6 +15,7 @@ use crate::merge::{self, Outcome, Refusal, TextSteps};
 use crate::model::former::Former;
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
+use crate::planted::Bug;
 use crate::protocol::message::{HeldReason, Verdict, VerdictItem};
 
 /// What one attempt came to.
@@ -170,7 +171,7 @@ impl<'a, P: Policy> Decider<'a, P> {
                 };
                 decisions.push(decision);
                 if !goes_on {
-                    return Ok(false);
+                    return Ok(Bug::TransactionInParts.is_planted());
                 }
             }
             if parks {
@@ -200,9 +201,11 @@ impl<'a, P: Policy> Decider<'a, P> {
             }
         };
         if !matches!(item.content, Content::Clash) {
-            rows.put_verdict(self.replica.as_str(), item.n, item.digest(), &verdict)?;
+            if !Bug::VerdictNotKept.is_planted() {
+                rows.put_verdict(self.replica.as_str(), item.n, item.digest(), &verdict)?;
+            }
             // Should it arrive under its former name, too.
-            if let Some((former, digest)) = &item.former {
+            if let Some((former, digest)) = item.former.as_ref().filter(|_| !Bug::ClaimsNotKept.is_planted()) {
                 rows.put_verdict(&claims(former.replica.as_str()), former.n, Some(*digest), &verdict)?;
             }
         }
@@ -267,8 +270,8 @@ impl<'a, P: Policy> Decider<'a, P> {
         let rev = match &stored {
             Some(stored) if !outcome.changed && ledger.is_unchanged() => stored.rev,
             _ => match unit.seq {
-                Some(seq) => seq,
-                None => *unit.seq.insert(rows.next_seq()?),
+                Some(seq) if !Bug::SeqForEach.is_planted() => seq,
+                _ => *unit.seq.insert(rows.next_seq()?),
             },
         };
         let undecided = ledger.undecided();
@@ -319,7 +322,7 @@ impl<'a, P: Policy> Decider<'a, P> {
             return Verdict::Applied { rev };
         }
         let Outcome { mut overwritten, mut displaced, .. } = outcome;
-        if !groups.iter().any(|group| self.readable.contains(group)) {
+        if !groups.iter().any(|group| self.readable.contains(group)) && !Bug::LosersTold.is_planted() {
             displaced.clear();
             for lost in &mut overwritten {
                 lost.kept = None;
@@ -338,7 +341,11 @@ fn known_verdict<R: Rows>(rows: &mut R, replica: &str, item: &Item) -> Result<Op
     if let Content::Clash = item.content {
         return Ok(None);
     }
+    if Bug::NoDedupe.is_planted() {
+        return Ok(None);
+    }
     if let Some((digest, verdict)) = rows.verdict(replica, item.n)? {
+        let verdict = if Bug::NewVerdictForOld.is_planted() { Verdict::Applied { rev: rows.seq()? } } else { verdict };
         return Ok(Some(VerdictItem { n: item.n, duplicate: digest == item.digest(), verdict }));
     }
     let Some(verdict) = known_otherwise(rows, replica, item)? else { return Ok(None) };
@@ -350,7 +357,7 @@ fn known_verdict<R: Rows>(rows: &mut R, replica: &str, item: &Item) -> Result<Op
 fn known_otherwise<R: Rows>(rows: &mut R, replica: &str, item: &Item) -> Result<Option<Verdict>, R::Error> {
     let Some(digest) = item.digest() else { return Ok(None) };
     let mut names = vec![(claims(replica), item.n, digest)];
-    if let Some((Former { replica, n }, digest)) = &item.former {
+    if let Some((Former { replica, n }, digest)) = item.former.as_ref().filter(|_| !Bug::FormerNotKnown.is_planted()) {
         names.push((replica.to_string(), *n, *digest));
         names.push((claims(replica.as_str()), *n, *digest));
     }

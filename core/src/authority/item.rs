@@ -7,6 +7,7 @@ use crate::error::{Code, CoreError};
 use crate::ids::MutationId;
 use crate::model::former::Former;
 use crate::model::mutation::Mutation;
+use crate::planted::Bug;
 use crate::protocol::message::{PushItem, Verdict};
 
 /// One item.
@@ -48,7 +49,9 @@ impl Item {
     /// Whether this is what was decided: the same content or, where the number was given up, the edit that had it then.
     pub(super) fn is_what(&self, digest: Option<u64>, verdict: &Verdict) -> bool {
         match (&self.content, verdict) {
-            (Content::Edit { edit, .. }, Verdict::Void) => digest == Some(digest_of_stamp(edit.at)),
+            (Content::Edit { edit, .. }, Verdict::Void) => {
+                Bug::VoidForAll.is_planted() || digest == Some(digest_of_stamp(edit.at))
+            }
             _ => digest == self.digest(),
         }
     }

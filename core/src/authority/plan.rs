@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::ids::{CollectionName, Group, Seq};
+use crate::planted::Bug;
 use crate::protocol::message::{Cursor, Scope};
 
 /// What a tenant's log looks like in one snapshot.
@@ -140,5 +141,5 @@ fn is_known<E>(
     if seq == 0 {
         return Ok(top.horizon == 0 && mark.is_empty());
     }
-    Ok(seq > top.horizon && known_mark(seq)?.as_deref() == Some(mark))
+    Ok(Bug::CursorsTrusted.is_planted() || seq > top.horizon && known_mark(seq)?.as_deref() == Some(mark))
 }

@@ -13,6 +13,7 @@ use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 use crate::model::schema::{CollectionSettings, DeleteConflict};
 use crate::model::verdict::Overwritten;
+use crate::planted::Bug;
 use crate::small::SmallMap;
 
 /// What a checked mutation comes to, on what is stored.
@@ -92,7 +93,7 @@ fn insert(mutation: &Mutation, stamp: &Stamp) -> Result<Outcome, CoreError> {
 /// later (rule 30).
 fn insert_over_tombstone(stored: &Stored, mutation: &Mutation, stamp: &Stamp) -> Result<Outcome, Refusal> {
     let seen = mutation.base_rev >= stored.rev || stored.by == stamp.1;
-    if !seen && stamp.0.0 <= stored.at {
+    if !seen && stamp.0.0 <= stored.at && !Bug::OldInsertRevives.is_planted() {
         return Err(deleted());
     }
     let doc = document::apply(None, mutation)?.unwrap_or_default();
@@ -188,7 +189,7 @@ fn delete_unknown(stamp: &Stamp) -> Outcome {
     Outcome {
         doc: Value::Object(Map::new()),
         deleted: true,
-        changed: true,
+        changed: !Bug::NoTombstone.is_planted(),
         touched: SmallMap::new(),
         restamped: SmallMap::new(),
         overwritten: Vec::new(),
@@ -213,7 +214,8 @@ fn delete(stored: &Stored, mutation: &Mutation, stamp: &Stamp, settings: &Collec
         return Outcome { overwritten: losses(true), ..unchanged(stored) };
     }
     let at = stamp.0.max(Hlc(stored.at, 0).next());
-    Outcome { deleted: true, changed: true, displaced: losses(false), at, ..unchanged(stored) }
+    let displaced = if Bug::DeletedUnseen.is_planted() { Vec::new() } else { losses(false) };
+    Outcome { deleted: true, changed: true, displaced, at, ..unchanged(stored) }
 }
 
 /// The paths that others changed and that a delete's author had not seen. `paths` is `None` where only the entity's

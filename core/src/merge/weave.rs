@@ -16,6 +16,7 @@ use crate::model::document;
 use crate::model::path::Path;
 use crate::model::schema::{CollectionSettings, FieldStrategy, Strategy};
 use crate::model::verdict::Overwritten;
+use crate::planted::Bug;
 use crate::small::SmallMap;
 
 /// What is known about when the paths changed.
@@ -134,7 +135,7 @@ impl<'a> Weave<'a> {
             self.put(&step.path, Some(sum), false);
             return Ok(());
         }
-        let concurrent = unseen && stored != step.was;
+        let concurrent = unseen && stored != step.was && !Bug::ConcurrencyUnseen.is_planted();
         if concurrent && self.combine(step) {
             return Ok(());
         }
@@ -199,11 +200,13 @@ impl<'a> Weave<'a> {
             FieldStrategy::ClientWins => true,
             FieldStrategy::ServerWins => false,
             // It waits; its author is shown it meanwhile.
-            FieldStrategy::Manual => matches!(self.known, Known::Rev(_)),
+            FieldStrategy::Manual => matches!(self.known, Known::Rev(_)) || Bug::ManualApplies.is_planted(),
             // Objects were split into their leaves; what cannot be merged falls to the later stamp.
             _ => match self.known {
                 Known::Rev(_) => true,
-                Known::Paths(_, mine) => self.unseen_rival(path).is_none_or(|theirs| mine > theirs.written()),
+                Known::Paths(_, mine) => self
+                    .unseen_rival(path)
+                    .is_none_or(|theirs| (mine > theirs.written()) != Bug::EarlierWins.is_planted()),
             },
         }
     }
@@ -320,7 +323,9 @@ impl<'a> Weave<'a> {
             Known::Paths(_, mine) => Some(mine.1.clone()),
             Known::Rev(_) => None,
         };
-        self.displaced.push(Overwritten { path: path.clone(), yours, kept, by });
+        if !Bug::NothingDisplaced.is_planted() {
+            self.displaced.push(Overwritten { path: path.clone(), yours, kept, by });
+        }
     }
 
     fn author(&self, path: &Path) -> Option<ReplicaId> {

@@ -2,6 +2,8 @@
 //! together do not return together. Source: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,
 //! 2015.
 
+use crate::planted::Bug;
+
 /// A small generator for jitter; the seed comes from the shell. Not for secrets. SplitMix64 (Steele et al., 2014).
 #[derive(Debug, Clone)]
 pub struct Random(u64);
@@ -62,7 +64,7 @@ impl Backoff {
 
     /// Whether it may be tried.
     pub fn is_ready(&self, now_ms: u64) -> bool {
-        now_ms >= self.not_before_ms
+        now_ms >= self.not_before_ms && !(self.failures > 3 && Bug::WakesNoMore.is_planted())
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::model::mutation::Kind;
+use crate::planted::Bug;
 use crate::small::SmallSet;
 use crate::store::state::{Entry, State, Status};
 
@@ -42,7 +43,11 @@ pub fn next(
                 || entry.edit.kind != Kind::Insert && blocked.contains_key(&(&entry.edit.collection, &entry.edit.id))
         };
         if !is_void && unit.iter().any(must_wait) {
-            blocked.extend(unit.iter().map(|(_, entry)| ((&entry.edit.collection, &entry.edit.id), ())));
+            blocked.extend(
+                unit.iter()
+                    .filter(|_| !Bug::HeldOvertaken.is_planted())
+                    .map(|(_, entry)| ((&entry.edit.collection, &entry.edit.id), ())),
+            );
             continue;
         }
         let size: usize = unit.iter().map(|(_, entry)| item_bytes(entry)).sum();
@@ -74,6 +79,7 @@ pub fn is_refused(state: &State, (collection, id): (&CollectionName, &EntityId))
 pub fn unit<'a>(state: &'a State, n: MutationId, entry: &'a Entry) -> Vec<(MutationId, &'a Entry)> {
     match entry.tx {
         None => vec![(n, entry)],
+        Some(_) if Bug::TransactionCut.is_planted() => vec![(n, entry)],
         Some(tx) => state
             .queue
             .from(&tx)

@@ -9,6 +9,7 @@ use crate::json::{self, Value};
 use crate::model::former;
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
+use crate::planted::Bug;
 use crate::store::state::{Entry, State, Status};
 
 /// Patches that become one.
@@ -74,7 +75,7 @@ fn is_free(state: &State, n: MutationId, entry: &Entry) -> bool {
         && entry.edit.kind == Kind::Patch
         && entry.edit.retry_of.is_none()
         // It may have arrived under its former name: joined, it would count twice.
-        && !former::is_named(entry.edit.raw.get());
+        && (!former::is_named(entry.edit.raw.get()) || Bug::NamedJoined.is_planted());
     let Some(mutation) = free.then(|| entry.edit.whole().ok()).flatten() else { return false };
     mutation.if_rev.is_none()
         && mutation.add.is_empty()
@@ -103,7 +104,8 @@ fn join(first: &Mutation, second: &Mutation) -> Option<Mutation> {
     let mut all = first.clone();
     all.at = second.at;
     all.synced_clock = second.synced_clock;
-    all.base_rev = first.base_rev.min(second.base_rev);
+    all.base_rev =
+        if Bug::JoinedWithoutBase.is_planted() { second.base_rev } else { first.base_rev.min(second.base_rev) };
     for path in second.paths() {
         if let (false, Some(was)) = (earlier.contains(&path), second.was.get(path)) {
             all.was.insert(path.clone(), was.clone());
@@ -135,6 +137,9 @@ fn join(first: &Mutation, second: &Mutation) -> Option<Mutation> {
 
 /// Whether the second's author saw at this path what the first made of it.
 fn follows(first: &Mutation, second: &Mutation, path: &Path) -> bool {
+    if Bug::UnseenJoined.is_planted() {
+        return true;
+    }
     let was = second.was.get(path);
     match first.inc.get(path) {
         Some(amount) => {

@@ -14,6 +14,7 @@ use crate::model::insert::insert;
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 use crate::model::schema::FieldStrategy;
+use crate::planted::Bug;
 use crate::replica::Replica;
 use crate::replica::op::{Alter, Op, WriteRequest, shape, shape_patch};
 use crate::replica::query::Foreseen;
@@ -214,6 +215,7 @@ impl Replica {
             .chain(provisional)
             .filter(|earlier| touch_the_same(earlier, mutation))
             .map(|earlier| earlier.base_rev)
+            .filter(|_| !Bug::BaseNotOfChain.is_planted())
             .fold(rev, Rev::min)
     }
 

@@ -10,6 +10,7 @@ use crate::io::{Durability, Now};
 use crate::json;
 use crate::log::record::{Acks, Fork as Renaming, Record};
 use crate::model::verdict::VerdictItem;
+use crate::planted::Bug;
 use crate::protocol::message::ForkedItem;
 use crate::queue::batch::{Limits, item_bytes};
 use crate::replica::Replica;
@@ -72,7 +73,7 @@ impl Replica {
             self.pushing.fork = Some(fork);
             return;
         }
-        let Some(id) = self.new_id() else { return };
+        let Some(id) = self.new_id().filter(|_| !Bug::ForkUnheeded.is_planted()) else { return };
         let fence = self.tabs.fence();
         let acks = Acks { fence, at: now.wall_ms, verdicts: fork.same, history: flight.history.clone() };
         self.append(vec![Record::Acks(acks), Record::Fork(Renaming { fence, id })], Durability::Strict);

@@ -12,6 +12,7 @@ use crate::json;
 use crate::limits::BROADCAST_BYTES_MAX;
 use crate::log::codec;
 use crate::log::record::Record;
+use crate::planted::Bug;
 use crate::replica::tabs::Message;
 use crate::replica::{Phase, Replica};
 use crate::store::commit::fold_own;
@@ -250,6 +251,10 @@ impl Replica {
                 self.share(key, bytes);
                 self.fold_one(now, key, bytes);
             }
+        } else if first_key > self.state.last && Bug::GapNotRead.is_planted() {
+            for (key, bytes) in (first_key..).zip(bytes) {
+                self.fold_one(now, key, bytes);
+            }
         } else if first_key > self.state.last {
             // Another tab wrote before us: read everything between, ours included, in key order.
             for (key, bytes) in (first_key..).zip(bytes) {
@@ -286,7 +291,7 @@ impl Replica {
             if key <= self.state.last {
                 // Numbers come a second time in a store that took the place of the one that this tab knows.
                 let (last, head) = &self.lane.last;
-                if *last == key && !bytes.starts_with(head) {
+                if *last == key && !bytes.starts_with(head) && !Bug::NewStoreNotNoticed.is_planted() {
                     return self.store_replaced(now);
                 }
                 continue;

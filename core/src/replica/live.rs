@@ -10,6 +10,7 @@ use crate::limits::{LIVE_PUSH_BYTES_MAX, SOCKET_HEARTBEAT_MS};
 use crate::log::record::Changes;
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
+use crate::planted::Bug;
 use crate::protocol::message::{ClientMessage, ErrorBody, VERSION};
 use crate::protocol::read::{Live as Said, Ready};
 use crate::queue::backoff::Backoff;
@@ -248,7 +249,7 @@ impl Replica {
     /// A frame is applied only if it continues the cursor that is shown, counting the frames that are on their way
     /// into the log. What it changes has to be there: else it waits for the log.
     fn take_frame(&mut self, now: Now, mut frame: Frame) {
-        if self.pulling.is_busy() {
+        if self.pulling.is_busy() && !Bug::FramesDuringPull.is_planted() {
             self.live.held.clear();
             self.live.goal = Some(frame.cursor);
             return;
@@ -259,7 +260,7 @@ impl Replica {
             return;
         }
         let at = self.live.tip.as_ref().or(self.state.cursor.as_ref());
-        if at != Some(&frame.after) {
+        if at != Some(&frame.after) && !Bug::FramesNotChained.is_planted() {
             // A frame that we have had already says nothing new.
             self.pulling.wanted |= !at.is_some_and(|at| at.reaches(&frame.cursor));
             return;
@@ -283,7 +284,7 @@ impl Replica {
     fn frames_went_to(&mut self, seq: Seq) {
         let at = self.live.tip.as_ref().or(self.state.cursor.as_ref());
         let is_behind = at.is_some_and(|at| at.seq < seq) && self.live.held.is_empty();
-        self.pulling.wanted |= is_behind && !self.pulling.is_busy();
+        self.pulling.wanted |= is_behind && !self.pulling.is_busy() && !Bug::LostFramesNotMissed.is_planted();
     }
 
     /// Takes the frames whose time has come, in their order.

@@ -9,6 +9,7 @@ use crate::log::record::Call;
 use crate::model::document;
 use crate::model::mutation::{Kind, Mutation, PathLists};
 use crate::model::path::Path;
+use crate::planted::Bug;
 use crate::small::SmallMap;
 use crate::view::Seen;
 
@@ -270,7 +271,7 @@ pub(crate) fn shape_patch(
             }
             (_, None) => inverse.unset.push(path.clone()),
         }
-        if let Some(before) = before {
+        if let Some(before) = before.filter(|_| !Bug::WasNotSaid.is_planted()) {
             mutation.was.insert(path, before);
         }
     }
@@ -280,6 +281,6 @@ pub(crate) fn shape_patch(
 /// Those items that were there before, or were not: an undo takes out or puts back no others.
 fn those(before: &[Value], were: bool, items: Option<&Vec<Value>>) -> Vec<Value> {
     let mut those = items.cloned().unwrap_or_default();
-    those.retain(|item| before.contains(item) == were);
+    those.retain(|item| Bug::UndoneWhole.is_planted() || before.contains(item) == were);
     those
 }

@@ -23,6 +23,7 @@ use crate::io::{Durability, Fetch, Now, Output, Token};
 use crate::limits::{HELD_MS_MAX, HELD_RETRY_MS, LEADER_SILENT_MS, SUSPECT_FAILURES};
 use crate::log::record::{Acks, Coalesce, Record, Sent};
 use crate::model::verdict::{Verdict, VerdictItem};
+use crate::planted::Bug;
 use crate::protocol::message::{Push, PushItem, VERSION};
 use crate::queue::backoff::Backoff;
 use crate::queue::{batch, coalesce};
@@ -190,7 +191,7 @@ impl Replica {
         let ns = self.choose(now, &[]);
         self.wish_for_later(now);
         let Some(through) = ns.last().copied() else { return };
-        if through <= self.state.sent_through {
+        if through <= self.state.sent_through || Bug::SentUnrecorded.is_planted() {
             return self.send_push(now);
         }
         let mut records = Vec::new();
@@ -335,7 +336,7 @@ impl Replica {
         self.pushing.step = Step::Idle;
         let ns: Vec<MutationId> = self.choose(now, &[]).into_iter().filter(|n| self.state.was_sent(*n)).collect();
         let (Some(replica), Some(bearer)) = (self.state.replica.clone(), self.session.ready()) else { return };
-        if ns.is_empty() || self.state.fence != self.tabs.fence() {
+        if ns.is_empty() || self.state.fence != self.tabs.fence() && !Bug::OldLeaderSends.is_planted() {
             return;
         }
         let bearer = bearer.to_owned();
@@ -355,7 +356,10 @@ impl Replica {
             floor: self.state.floor(),
             now: now.wall_ms,
             sent_at: self.session.clock.and_then(|clock| clock.read(now)),
-            mutations: ns.iter().filter_map(item).collect(),
+            mutations: match Bug::OutOfOrder.is_planted() {
+                true => ns.iter().rev().filter_map(item).collect(),
+                false => ns.iter().filter_map(item).collect(),
+            },
         };
         let body = json::to_text(&push);
         self.metrics.request_started(body.len());

@@ -7,6 +7,7 @@ use crate::json;
 use crate::json::{JsonLimits, Value};
 use crate::limits::{LEADER_ANSWER_MS, LEADER_SILENT_MS};
 use crate::log::record::Record;
+use crate::planted::Bug;
 use crate::replica::fetch::{FETCH, REFUSED};
 use crate::replica::{Phase, Replica};
 
@@ -98,6 +99,7 @@ impl Tabs {
     /// This tab's fence.
     pub(crate) fn fence(&self) -> u64 {
         match self.role {
+            Role::Rising(_) if Bug::LeadsAtOnce.is_planted() => u64::MAX >> 11,
             Role::Leader(fence) => fence,
             _ => 0,
         }
@@ -168,7 +170,7 @@ impl Replica {
     /// A follower sees to it that somebody leads: a frozen tab keeps its lock and does nothing. What it still sends
     /// when it wakes is refused by its fence, or known by its number.
     pub(crate) fn watch_leader(&mut self, now: Now) {
-        if self.tabs.role != Role::Follower {
+        if self.tabs.role != Role::Follower || Bug::FrozenLeaderKept.is_planted() {
             return;
         }
         let due = match self.tabs.asked_ms {
@@ -197,7 +199,9 @@ impl Replica {
     /// The next round tells the other tabs the status again; who has missed a record reads on.
     pub(crate) fn say_status_again(&mut self) {
         self.tabs.last_said = None;
-        self.tell_tabs(&Message::Written { key: self.state.last });
+        if !Bug::NewcomersNotTold.is_planted() {
+            self.tell_tabs(&Message::Written { key: self.state.last });
+        }
     }
 
     /// Somebody took the lock: nothing of ours leaves any more.
@@ -251,7 +255,8 @@ impl Replica {
         match Message::decode(bytes) {
             Some(Message::Record { key, bytes }) => {
                 // While an append of ours is in flight its key decides; the record is read then.
-                if key == self.state.last + 1 && self.lane.is_idle() {
+                let is_next = key == self.state.last + 1 || Bug::HintsFolded.is_planted() && key > self.state.last;
+                if is_next && self.lane.is_idle() {
                     self.fold_one(now, key, &bytes);
                     self.durable_writes();
                 } else if key > self.state.last {

@@ -10,6 +10,7 @@ use crate::limits::{
     SUSPECT_RETRY_MS,
 };
 use crate::model::verdict::{Verdict, VerdictItem};
+use crate::planted::Bug;
 use crate::protocol::message::{ErrorBody, PushAnswer};
 use crate::protocol::read::Answer;
 use crate::replica::Replica;
@@ -145,7 +146,7 @@ impl Replica {
             return;
         }
         self.push_on(now, flight, verdicts);
-        if !self.live.is_ready() {
+        if !self.live.is_ready() && !Bug::PulledNever.is_planted() {
             self.pulling.wanted = true;
         }
     }
@@ -193,6 +194,10 @@ impl Replica {
     /// cannot bear (rule 32).
     pub(crate) fn push_failed(&mut self, now: Now, retry_after_ms: u64, _why: &str) {
         let Step::InFlight(flight) = std::mem::take(&mut self.pushing.step) else { return };
+        if Bug::FailureTakenForDone.is_planted() {
+            self.pushing.decided = flight.ns.iter().map(|n| (*n, ())).collect();
+            self.pushing.backoff.not_before_ms = u64::MAX;
+        }
         self.pushing.by_request |= flight.live;
         self.metrics.failures += 1;
         self.pushing.backoff.fail(now.mono_ms, self.config.bounds(), retry_after_ms, &mut self.random);

@@ -17,6 +17,7 @@ use crate::json::{Map, Once, Value, json};
 use crate::limits::VERIFY_FIRST_MS;
 use crate::model::cursor::Cursor;
 use crate::model::digest::Digest;
+use crate::planted::Bug;
 use crate::replica::Replica;
 use crate::replica::watch::STAYS;
 use crate::store::state::State;
@@ -100,7 +101,7 @@ impl Replica {
             if self.state.partial.contains_key(name.as_str()) || self.config.replicate.contains_key(name.as_str()) {
                 continue;
             }
-            let is_equal = agrees(&self.state, name, theirs);
+            let is_equal = Bug::DivergenceIgnored.is_planted() || agrees(&self.state, name, theirs);
             let was_diverged = self.verifying.diverged.contains(name);
             if is_equal {
                 self.verifying.diverged.retain(|diverged| diverged != name);

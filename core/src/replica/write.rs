@@ -9,6 +9,7 @@ use crate::json;
 use crate::limits::RECORD_BYTES;
 use crate::log::record::{Call, Discard, Record};
 use crate::model::edit::Edit;
+use crate::planted::Bug;
 use crate::replica::Replica;
 use crate::replica::group::{edits_of, frame_of, record_of};
 use crate::replica::op::Op;
@@ -376,7 +377,8 @@ impl Replica {
             if self.writes.parts.remove(&write.id).is_some() {
                 let retryable = error != StoreError::FormatNewer;
                 let error = json!({"code": error.code(), "message": reason(error), "retryable": retryable});
-                self.event(json!({"type": "write-failed", "write": write.id, "error": error}));
+                let kind = if Bug::FailedKept.is_planted() { "durable" } else { "write-failed" };
+                self.event(json!({"type": kind, "write": write.id, "error": error}));
             }
             // Of other failures it is not known whether the write is in the log after all.
             if error == StoreError::Quota && write.record.is_none() {

@@ -20,6 +20,7 @@ use crate::json::Raw;
 use crate::log::record::{Adopt, Claim, Commit};
 use crate::model::edit::Edit;
 use crate::model::former::{self, Former};
+use crate::planted::Bug;
 use crate::store::commit::{Adopted, ReadCommit, fold_commit};
 use crate::store::effects::Effects;
 use crate::store::local;
@@ -75,7 +76,8 @@ pub(super) fn adopt(state: &mut State, key: u64, adopt: Adopt, effects: &mut Eff
     let is_there = |(index, raw): (usize, &Raw)| {
         is_old(index) || has(state, raw.get()) || is_letter(index) && is_tried_again(state, raw)
     };
-    let there: Vec<bool> = mutations.iter().enumerate().map(is_there).collect();
+    let there: Vec<bool> =
+        mutations.iter().enumerate().map(|one| is_there(one) && !Bug::AdoptedTwice.is_planted()).collect();
     let is_known = |index: usize| there.get(index) != Some(&false);
     let commit = ReadCommit::of(Commit { mutations, tx, call: None })?;
     let adopted = Adopted { is_known: &is_known, all_old, old, reasons, claimed };
@@ -108,7 +110,10 @@ fn has(state: &State, bytes: &str) -> bool {
 /// This store is a copy, and goes on under a name of its own. What may have gone up under the name that it had says so.
 pub(super) fn rename(state: &mut State, key: u64, id: ReplicaId) {
     let Some(replica) = state.replica.replace(id) else { return };
-    let named = |n: MutationId, raw: &Raw| Former { replica: replica.clone(), n }.name(raw);
+    let named = |n: MutationId, raw: &Raw| match Bug::CopyNotNamed.is_planted() {
+        true => raw.clone(),
+        false => Former { replica: replica.clone(), n }.name(raw),
+    };
     let sent_through = state.sent_through;
     for (n, entry) in state.queue.iter_mut().filter(|(n, entry)| **n <= sent_through && entry.status != Status::Void) {
         let Ok(edit) = Edit::read(named(*n, &entry.edit.raw)) else { continue };

@@ -4,6 +4,7 @@ use crate::error::CoreError;
 use crate::ids::MutationId;
 use crate::log::record::{Call, Commit};
 use crate::model::edit::Edit;
+use crate::planted::Bug;
 use crate::store::effects::Effects;
 use crate::store::fold::arrived;
 use crate::store::local;
@@ -92,7 +93,7 @@ pub(super) fn fold_commit(
         state.hlc = state.hlc.max(edit.at);
         effects.touched.push(edit.target());
         state.pend(&edit, n);
-        let tx = tx_of(index);
+        let tx = tx_of(index).filter(|_| !Bug::TransactionsForgotten.is_planted());
         state.queue.insert(n, Entry { edit, tx, status: Status::Queued, position: key, old: false, acked: 0 });
         state.dirty.mutations.push(n);
     }

@@ -11,6 +11,7 @@ use crate::model::change::Change;
 use crate::model::cursor::Cursor;
 use crate::model::edit::Edit;
 use crate::model::verdict::Verdict;
+use crate::planted::Bug;
 use crate::store::commit::{ReadCommit, fold_commit};
 use crate::store::effects::Effects;
 use crate::store::state::{Confirmed, Entry, Letter, Reason, Staged, State, Status};
@@ -23,7 +24,7 @@ use crate::store::{adopt, conflicts, evict, journal, local, seal};
 pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result<Effects, CoreError> {
     arrived(state, key, bytes);
     let mut effects = Effects::default();
-    if record.fence().is_some_and(|fence| fence < state.fence) {
+    if record.fence().is_some_and(|fence| fence < state.fence) && !Bug::OldFenceFolded.is_planted() {
         return Ok(effects);
     }
     if matches!(record, Record::Commit(_) | Record::Coalesce(_) | Record::Discard(_) | Record::Acks(_)) {
@@ -82,8 +83,10 @@ pub(super) fn arrived(state: &mut State, key: u64, bytes: usize) {
 }
 
 fn fold_coalesce(state: &mut State, key: u64, coalesce: Coalesce) -> Result<(), CoreError> {
-    let is_free =
-        |n: &MutationId| !state.was_sent(*n) && state.queue.get(n).is_some_and(|e| e.status == Status::Queued);
+    let is_free = |n: &MutationId| {
+        (!state.was_sent(*n) || Bug::CoalesceAfterSent.is_planted())
+            && state.queue.get(n).is_some_and(|e| e.status == Status::Queued)
+    };
     if !coalesce.absorbed.iter().chain([&coalesce.survivor]).all(is_free) {
         return Ok(());
     }
@@ -187,6 +190,9 @@ fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
                 entry.status = Status::Held { reason: *reason, since };
                 entry.position = key;
                 state.decided_below = state.decided_below.min(item.n);
+                if Bug::HeldTakenForDone.is_planted() {
+                    state.unqueue(item.n);
+                }
             }
             Verdict::Void => {
                 state.unqueue(item.n);
@@ -205,7 +211,7 @@ fn settle(state: &mut State, key: u64, n: MutationId, rev: u64, at: u64) {
     };
     let shown = state.cursor.as_ref().is_some_and(tells);
     let void = state.queue.get(&n).is_some_and(|entry| entry.status == Status::Void);
-    if shown || void {
+    if shown || void || Bug::AckMovesConfirmed.is_planted() {
         if let Some(entry) = state.unqueue(n) {
             journal::keep(state, n, &entry, at);
         }
@@ -218,7 +224,9 @@ fn settle(state: &mut State, key: u64, n: MutationId, rev: u64, at: u64) {
 
 fn reject(state: &mut State, key: u64, n: MutationId, reason: Reason) {
     if let Some(Entry { edit, .. }) = state.unqueue(n) {
-        state.letters.insert(n, Letter { edit, reason, position: key });
+        if !Bug::RejectedForgotten.is_planted() {
+            state.letters.insert(n, Letter { edit, reason, position: key });
+        }
     }
 }
 
@@ -236,7 +244,9 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
     }
     if changes.reset {
         // It sends everything again: what an interrupted pull had staged may be gone since.
-        state.staged.rows.clear();
+        if !Bug::ResetKeepsStaged.is_planted() {
+            state.staged.rows.clear();
+        }
         state.staged.reset = true;
     }
     state.staged.forget_groups.append(&mut changes.forget_groups);
@@ -247,13 +257,13 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
         state.staged.rows.clear();
     }
     state.staged.rows.extend(step);
-    if changes.staged && !changes.done {
+    if changes.staged && !changes.done && !Bug::StagedShownEarly.is_planted() {
         state.staged.cursor = Some(cursor);
         return;
     }
     let staged = std::mem::take(&mut state.staged);
     let gone = effects.touched.len();
-    if changes.done && (staged.reset || !staged.reread.is_empty()) {
+    if changes.done && (staged.reset || !staged.reread.is_empty()) && !Bug::ResetKeepsRows.is_planted() {
         forget_all_but(state, key, &staged, effects);
     }
     let gone = effects.touched.get(gone..).unwrap_or_default().to_vec();
@@ -304,9 +314,13 @@ pub(super) fn confirm(state: &mut State, position: u64, came: u64, row: Change, 
     }
     let Change { id, c, rev, at, g, doc, by, .. } = row;
     let is_echo = by.is_some() && by == state.replica;
+    if is_echo && Bug::EchoDropped.is_planted() {
+        return;
+    }
     let entity = state.entity_mut(&c, &id);
     // An entity seen twice is harmless, an older one is dropped.
-    if entity.confirmed.as_ref().is_some_and(|confirmed| rev < confirmed.rev) {
+    let is_older = entity.confirmed.as_ref().is_some_and(|confirmed| rev < confirmed.rev);
+    if is_older && !Bug::OlderRowWins.is_planted() {
         return;
     }
     entity.position = position;

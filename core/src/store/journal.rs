@@ -7,6 +7,7 @@ use crate::limits::{JOURNAL_BYTES_MAX, JOURNAL_MS};
 use crate::model::cursor::Cursor;
 use crate::model::edit::Edit;
 use crate::model::mutation::Mutation;
+use crate::planted::Bug;
 use crate::store::state::{Entry, State, Status};
 
 /// An acknowledged mutation.
@@ -26,7 +27,7 @@ pub struct Kept {
 
 /// Keeps what has just left the queue because it took effect.
 pub(super) fn keep(state: &mut State, n: MutationId, entry: &Entry, at: u64) {
-    if entry.status != Status::Void {
+    if entry.status != Status::Void && !Bug::NoJournal.is_planted() {
         let kept = Kept { raw: entry.edit.raw.clone(), tx: entry.tx, old: entry.old, at, position: state.last };
         state.journal.insert(n, kept);
     }
@@ -68,7 +69,7 @@ pub(super) fn forget(state: &mut State) {
 /// is there. None: they were made here.
 pub(super) fn is_of_this_history(state: &mut State, history: Option<String>) -> bool {
     match &state.cursor {
-        Some(cursor) => history.is_none_or(|of| of == cursor.history),
+        Some(cursor) => Bug::VerdictsOfAnyHistory.is_planted() || history.is_none_or(|of| of == cursor.history),
         None => {
             state.verdicts_of = state.verdicts_of.take().or(history);
             true
@@ -80,6 +81,7 @@ pub(super) fn is_of_this_history(state: &mut State, history: Option<String>) -> 
 /// know a cursor though the policy is the same, so that a backup was restored.
 pub(super) fn may_be_lost(state: &State, cursor: &Cursor, is_reset: bool) -> bool {
     match &state.cursor {
+        Some(_) if Bug::JournalStays.is_planted() => false,
         Some(before) => is_reset && (before.history != cursor.history || before.scope.policy == cursor.scope.policy),
         None => state.verdicts_of.as_ref().is_some_and(|known| *known != cursor.history),
     }
@@ -103,8 +105,10 @@ pub(super) fn requeue(state: &mut State, key: u64) -> Vec<(CollectionName, Entit
         if let Status::Settled(_) = entry.status {
             entry.status = Status::Queued;
         }
-        entry.old = true;
-        entry.edit = entry.edit.rebased();
+        if !Bug::OldBaseKept.is_planted() {
+            entry.old = true;
+            entry.edit = entry.edit.rebased();
+        }
         entry.position = key;
         state.dirty.mutations.push(*n);
         touched.push(entry.edit.target());

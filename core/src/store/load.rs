@@ -9,6 +9,7 @@ use crate::error::{Code, CoreError};
 use crate::ids::{CollectionName, EntityId, Group, MutationId};
 use crate::json::{Packed, Raw};
 use crate::model::edit::Edit;
+use crate::planted::Bug;
 use crate::store::clean::number;
 use crate::store::journal::Kept;
 use crate::store::seal::{EntityHead, MutationRow, Summary};
@@ -166,6 +167,9 @@ impl Loading {
         let state = &mut self.state;
         match MutationRow::read(row).map_err(|_| corrupt())? {
             MutationRow::Queued { m, tx, status, old, acked } => {
+                if Bug::QueueNotLoaded.is_planted() {
+                    return Ok(());
+                }
                 let edit = Edit::read_beside(m, collection)?;
                 let edit = if old { edit.rebased() } else { edit };
                 if status.is_shown() {

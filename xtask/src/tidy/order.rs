@@ -6,7 +6,8 @@ use super::Finding;
 use super::lex::line_of;
 
 /// From the bottom (imports nothing) to the top.
-pub const MODULES: [&str; 21] = [
+pub const MODULES: [&str; 22] = [
+    "planted",
     "error",
     "limits",
     "small",
