@@ -207,3 +207,30 @@ fn rule_24_what_was_acknowledged_before_a_fork_counts_once_when_it_goes_up_again
         goes_on(&mut world, copy, "after");
     }
 }
+
+#[test]
+fn rule_08_what_is_written_before_the_fork_is_known_counts_once_though_a_second_copy_sends_it_as_well() {
+    let (mut world, a, b) = pair();
+    world.set_network(false);
+    let first = world.copy_of(a);
+    world.write(first, inc("d1", "/f", 100));
+    world.write(a, inc("d1", "/f", 1));
+    world.settle();
+    world.kill(a);
+    world.set_network(true);
+    world.run(30_000);
+    // It is told of the fork, but not yet: until then it writes, and is copied again.
+    world.push_faults.push_back(Fault::Late);
+    let a = world.reload(a);
+    world.run(100);
+    world.write(a, inc("d1", "/f", 10));
+    world.settle();
+    let second = world.copy_of(a);
+    world.run(3_000);
+    world.deliver_late();
+    world.run(30_000);
+    for tab in [a, b, first, second] {
+        assert_eq!(world.row(tab, "d1").unwrap()["f"], 111);
+        assert_eq!(world.view(tab, "status")["pending"], 0);
+    }
+}
