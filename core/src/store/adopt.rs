@@ -114,8 +114,8 @@ pub(super) fn rename(state: &mut State, key: u64, id: ReplicaId) {
         true => raw.clone(),
         false => Former { replica: replica.clone(), n }.name(raw),
     };
-    let sent_through = state.sent_through;
-    for (n, entry) in state.queue.iter_mut().filter(|(n, entry)| **n <= sent_through && entry.status != Status::Void) {
+    // A copy that was made just now may send what was not sent here.
+    for (n, entry) in state.queue.iter_mut().filter(|(_, entry)| entry.status != Status::Void) {
         let Ok(edit) = Edit::read(named(*n, &entry.edit.raw)) else { continue };
         entry.edit = if entry.old { edit.rebased() } else { edit };
         entry.position = key;
