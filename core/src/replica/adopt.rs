@@ -10,7 +10,7 @@
 //! store that was lost had not got through goes into the new one the same way.
 
 use crate::error::CoreError;
-use crate::ids::MutationId;
+use crate::ids::{MutationId, ReplicaId};
 use crate::json;
 use crate::json::{Fields, Raw, Value};
 use crate::limits::RECORD_BYTES;
@@ -72,7 +72,7 @@ impl Replica {
     }
 
     fn claimed(&self, mark: u64) -> Value {
-        let adopted = self.adoptable(&|entry| entry.status == Status::Claimed(mark), false);
+        let adopted = self.adoptable(&|entry| entry.status == Status::Claimed(mark), None);
         let done = adopted.last().and_then(|(record, _)| record.from.last().copied());
         let mut records: Vec<Adopt> = adopted.into_iter().map(|(record, _)| record).collect();
         for record in &mut records {
@@ -82,8 +82,15 @@ impl Replica {
     }
 
     /// Queued edits as records of bounded size for another store; a transaction stays whole. Beside each record what it
-    /// shows. `replaced`: for the one in the place of this one, where claims stand and dead letters are kept.
-    pub(crate) fn adoptable(&self, takes: &dyn Fn(&Entry) -> bool, replaced: bool) -> Vec<(Adopt, Vec<Edit>)> {
+    /// shows. `replaced`: for the one in the place of this one, where claims stand and dead letters are kept. Up to that
+    /// key its log was read; what stands behind has `apart` for its source, as others may adopt what is between.
+    pub(crate) fn adoptable(
+        &self,
+        takes: &dyn Fn(&Entry) -> bool,
+        replaced: Option<(u64, &ReplicaId)>,
+    ) -> Vec<(Adopt, Vec<Edit>)> {
+        let (read, apart) = replaced.unzip();
+        let replaced = read.is_some();
         let queue = self.state.queue.iter().filter(|(_, entry)| takes(entry));
         let mut all: Vec<(MutationId, &Edit, Option<&Entry>, Option<&Reason>)> =
             queue.map(|(n, entry)| (*n, &entry.edit, Some(entry), None)).collect();
@@ -91,21 +98,23 @@ impl Replica {
         all.extend(letters.map(|(n, letter)| (*n, &letter.edit, None, Some(&letter.reason))));
         all.sort_unstable_by_key(|(n, ..)| *n);
         let mut records: Vec<(Adopt, Vec<Edit>)> = Vec::new();
-        let (mut bytes, mut tx, mut kind) = (0, None, (false, None));
+        let (mut bytes, mut tx, mut kind) = (0, None, (false, None, false));
         for (n, edit, entry, reason) in all {
             let Some(source) = self.state.replica.clone() else { break };
             let claimed = match entry.map(|entry| entry.status) {
                 Some(Status::Claimed(mark)) if replaced => Some(mark),
                 _ => None,
             };
-            let next = (reason.is_some(), claimed);
+            let is_behind = read.is_some_and(|read| n.0 > read);
+            let next = (reason.is_some(), claimed, is_behind);
             let member = entry.and_then(|entry| entry.tx);
             let same = member.is_some() && member == tx;
             bytes += edit.raw.get().len();
             if records.is_empty() || kind != next || !same && bytes > RECORD_BYTES {
                 bytes = edit.raw.get().len();
                 let history = self.state.history().filter(|_| replaced).cloned();
-                records.push((Adopt { history, ..Adopt::of(source, claimed) }, Vec::new()));
+                let named = apart.filter(|_| is_behind).unwrap_or(&source).clone();
+                records.push((Adopt { history, ..Adopt::of(named, claimed) }, Vec::new()));
             }
             (tx, kind) = (member, next);
             let Some((record, shown)) = records.last_mut() else { break };
@@ -119,10 +128,10 @@ impl Replica {
             record.reasons.extend(reason.cloned());
             record.from.push(n);
             // What was sent from a store that is lost may have arrived.
-            let goes_again = next == (false, None) && replaced;
-            let former = goes_again.then(|| Former { replica: record.source.clone(), n });
+            let is_plain = reason.is_none() && claimed.is_none();
+            let former = (is_plain && replaced).then(|| Former { replica: source.clone(), n });
             record.mutations.push(former.map_or_else(|| edit.raw.clone(), |former| former.name(&edit.raw)));
-            shown.extend(Some(edit).filter(|_| next == (false, None)).cloned());
+            shown.extend(Some(edit).filter(|_| is_plain).cloned());
         }
         records
     }

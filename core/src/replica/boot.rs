@@ -250,11 +250,15 @@ impl Replica {
     /// The store that we knew is gone: begin a new one; what is only in memory is written again.
     #[inline(never)]
     pub(crate) fn store_replaced(&mut self, now: Now) {
+        self.replace_store(now, self.state.last);
+    }
+
+    pub(crate) fn replace_store(&mut self, now: Now, read: u64) {
         self.event(json!({"type": "storage", "storage": "indexeddb", "code": "storage-wiped"}));
         self.stop_network(now);
         self.lane.forget_server_records();
         self.room = Room::default();
-        self.rewrite_unsent();
+        self.rewrite_unsent(read);
         self.touch_everything();
         self.state = State::default();
         self.watches.forget_rows();

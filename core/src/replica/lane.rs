@@ -246,13 +246,9 @@ impl Replica {
         if std::mem::take(&mut self.lane.full) {
             self.lane.not_before_ms = 0;
         }
-        if first_key == self.state.last + 1 {
+        if first_key == self.state.last + 1 || first_key > self.state.last && Bug::GapNotRead.is_planted() {
             for (key, bytes) in (first_key..).zip(bytes) {
                 self.share(key, bytes);
-                self.fold_one(now, key, bytes);
-            }
-        } else if first_key > self.state.last && Bug::GapNotRead.is_planted() {
-            for (key, bytes) in (first_key..).zip(bytes) {
                 self.fold_one(now, key, bytes);
             }
         } else if first_key > self.state.last {
@@ -391,7 +387,7 @@ impl Replica {
                 .event(json!({"type": "watchdog", "code": error.code(), "message": "the store could not be erased"})),
         }
         if error == StoreError::Wiped {
-            return self.store_replaced(now);
+            return self.store_lost(now);
         }
         self.back_off(now);
     }

@@ -5,14 +5,35 @@
 //! known by its stamp, which is the same in both. Local values are put back under the time of their own, so none takes
 //! the place of a later one.
 
+use crate::io::Now;
 use crate::log::record::Record;
 use crate::replica::Replica;
+use crate::replica::group::record_of;
+use crate::small::SmallMap;
 use crate::store::state::{Entry, Status};
 
 impl Replica {
-    pub(crate) fn rewrite_unsent(&mut self) {
+    /// The store is gone, with what stood in it behind a gap. That is folded as if the gap had been read, or it would
+    /// be in no queue; and its keys are others' in the next store.
+    pub(crate) fn store_lost(&mut self, now: Now) {
+        let (read, given_up) = (self.state.last, self.writes.given_up());
+        let stored = self.writes.complete.iter();
+        for (key, bytes) in stored.map(|(key, group)| (*key, record_of(group))).collect::<Vec<_>>() {
+            self.fold_one(now, key, &bytes);
+        }
+        self.writes.names = SmallMap::new();
+        self.replace_store(now, read);
+        // Another tab may have put it into the new store.
+        for discard in given_up {
+            self.give_up(discard);
+        }
+    }
+
+    /// `read`: up to which key the log of the old store was.
+    pub(crate) fn rewrite_unsent(&mut self, read: u64) {
         let waits = |entry: &Entry| matches!(entry.status, Status::Queued | Status::Held { .. } | Status::Claimed(_));
-        let records = self.adoptable(&waits, true);
+        let Some(apart) = self.new_id() else { return };
+        let records = self.adoptable(&waits, Some((read, &apart)));
         let later = std::mem::take(&mut self.writes.waiting);
         let given_up = self.writes.given_up();
         for (record, edits) in records {

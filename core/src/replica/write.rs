@@ -60,7 +60,7 @@ struct Provisional {
 
 /// Edits of one call that stand side by side in a record.
 #[derive(Debug)]
-struct Run {
+pub(super) struct Run {
     write: u64,
     offset: usize,
     first: usize,
@@ -76,11 +76,11 @@ pub struct Writes {
     /// In the append that is in flight, by record.
     in_flight: Vec<Vec<Write>>,
     /// Complete, by log key; folded when that key is.
-    complete: SmallMap<u64, Vec<Write>>,
+    pub(super) complete: SmallMap<u64, Vec<Write>>,
     /// Provisional edits by entity, in order.
     overlay: SmallMap<CollectionName, Table<EntityId, Vec<Provisional>>>,
     /// What stands in this tab's own records, by log key.
-    names: SmallMap<u64, Vec<Run>>,
+    pub(super) names: SmallMap<u64, Vec<Run>>,
     /// The inverse of a write, as operations.
     undo: SmallMap<u64, Vec<Op>>,
     /// Parts of a call that are not folded yet.

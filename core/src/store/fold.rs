@@ -6,7 +6,7 @@ use crate::json::json;
 
 use crate::error::CoreError;
 use crate::ids::{CONFLICTS, CollectionName, EntityId, MutationId};
-use crate::log::record::{Acks, Changes, Coalesce, Discard, Record};
+use crate::log::record::{Acks, Changes, Coalesce, Record};
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
 use crate::model::edit::Edit;
@@ -15,7 +15,7 @@ use crate::planted::Bug;
 use crate::store::commit::{ReadCommit, fold_commit};
 use crate::store::effects::Effects;
 use crate::store::state::{Confirmed, Entry, Letter, Reason, Staged, State, Status};
-use crate::store::{adopt, conflicts, evict, journal, local, seal};
+use crate::store::{adopt, conflicts, discard, evict, journal, local, seal};
 
 /// Folds one record that stands at `key`.
 ///
@@ -59,7 +59,7 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
 fn fold_rare(state: &mut State, key: u64, record: Record, effects: &mut Effects) -> Result<(), CoreError> {
     match record {
         Record::Coalesce(coalesce) => fold_coalesce(state, key, coalesce)?,
-        Record::Discard(discard) => fold_discard(state, key, &discard, effects),
+        Record::Discard(record) => discard::discard(state, key, &record, effects),
         Record::Fork(fork) => {
             adopt::rename(state, key, fork.id);
             effects.forked = true;
@@ -103,7 +103,7 @@ fn fold_coalesce(state: &mut State, key: u64, coalesce: Coalesce) -> Result<(), 
 }
 
 /// The mutation no longer shows, and its number goes up as `void`.
-fn void(state: &mut State, key: u64, n: MutationId) {
+pub(super) fn void(state: &mut State, key: u64, n: MutationId) {
     let Some(entry) = state.queue.get_mut(&n) else { return };
     entry.status = Status::Void;
     entry.position = key;
@@ -111,50 +111,6 @@ fn void(state: &mut State, key: u64, n: MutationId) {
     state.decided_below = state.decided_below.min(n);
     state.dirty.mutations.push(n);
     state.hide(n, &edit);
-}
-
-fn fold_discard(state: &mut State, key: u64, discard: &Discard, effects: &mut Effects) {
-    let Some(n) = discarded(state, discard) else { return };
-    if let Some(letter) = state.letters.remove(&n) {
-        state.dirty.mutations.push(n);
-        local::drop_unmade(state, &letter.edit);
-        effects.touched.push(letter.edit.target());
-        return;
-    }
-    let Some(entry) = state.queue.get(&n).filter(|entry| !matches!(entry.status, Status::Claimed(_))) else { return };
-    let members: Vec<MutationId> = match entry.tx {
-        Some(tx) => state.queue.iter().filter(|(_, e)| e.tx == Some(tx)).map(|(n, _)| *n).collect(),
-        None => vec![n],
-    };
-    // After `Sent` the mutation is kept until the server answers: it may have been applied (rule 3).
-    if members.iter().any(|n| state.was_sent(*n)) && !members.iter().all(|n| is_held(state, *n)) {
-        return;
-    }
-    for n in members {
-        let edit = state.queue.get(&n).map(|entry| entry.edit.clone());
-        void(state, key, n);
-        if let Some(edit) = edit {
-            effects.touched.push(edit.target());
-            local::drop_unmade(state, &edit);
-        }
-    }
-}
-
-/// As [`State::letter`], also of what waits. A second try has the stamp of the first, and is not what was given up.
-fn discarded(state: &State, Discard { n, at, c, id }: &Discard) -> Option<MutationId> {
-    let Some(at) = *at else { return Some(*n) };
-    let is_about = |edit: &Edit| c.iter().all(|c| *c == edit.collection) && id.iter().all(|id| *id == edit.id);
-    let is_it = |edit: &Edit| edit.at == at && is_about(edit);
-    if state.queue.get(n).is_some_and(|entry| is_it(&entry.edit)) {
-        return Some(*n);
-    }
-    let is_waiting = |entry: &Entry| is_it(&entry.edit) && entry.edit.retry_of != Some(*n);
-    let waiting = || state.queue.iter().find(|(_, entry)| is_waiting(entry)).map(|(n, _)| *n);
-    state.letter(*n, &is_it).or_else(waiting)
-}
-
-fn is_held(state: &State, n: MutationId) -> bool {
-    state.queue.get(&n).is_some_and(|entry| matches!(entry.status, Status::Held { .. }))
 }
 
 #[inline(never)]

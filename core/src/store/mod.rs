@@ -15,6 +15,7 @@ pub mod columns;
 pub mod commit;
 pub mod conflicts;
 pub mod directory;
+pub mod discard;
 pub mod effects;
 pub mod evict;
 pub mod fold;
