@@ -179,10 +179,9 @@ fn settle(state: &mut State, key: u64, n: MutationId, rev: u64, at: u64) {
 }
 
 fn reject(state: &mut State, key: u64, n: MutationId, reason: Reason) {
-    if let Some(Entry { edit, .. }) = state.unqueue(n) {
-        if !Bug::RejectedForgotten.is_planted() {
-            state.letters.insert(n, Letter { edit, reason, position: key });
-        }
+    let kept = state.unqueue(n).filter(|_| !Bug::RejectedForgotten.is_planted());
+    if let Some(Entry { edit, .. }) = kept {
+        state.letters.insert(n, Letter { edit, reason, position: key });
     }
 }
 
