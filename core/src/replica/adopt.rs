@@ -82,8 +82,8 @@ impl Replica {
     }
 
     /// Queued edits as records of bounded size for another store; a transaction stays whole. Beside each record what it
-    /// shows. `replaced`: for the one in the place of this one, where claims stand and dead letters are kept. Up to that
-    /// key its log was read; what stands behind has `apart` for its source, as others may adopt what is between.
+    /// shows. `replaced`: for the one in its place, where claims stand and dead letters are kept. Up to that
+    /// key its log was read. What stands behind has the id beside it for its source: others may adopt what is between.
     pub(crate) fn adoptable(
         &self,
         takes: &dyn Fn(&Entry) -> bool,

@@ -286,8 +286,8 @@ impl Replica {
             }
             if key <= self.state.last {
                 // Numbers come a second time in a store that took the place of the one that this tab knows.
-                let (last, head) = &self.lane.last;
-                if *last == key && !bytes.starts_with(head) && !Bug::NewStoreNotNoticed.is_planted() {
+                let is_same = self.lane.last.0 != key || bytes.starts_with(&self.lane.last.1);
+                if !is_same && !Bug::NewStoreNotNoticed.is_planted() {
                     return self.store_replaced(now);
                 }
                 continue;
@@ -386,10 +386,7 @@ impl Replica {
             Job::Erase => self
                 .event(json!({"type": "watchdog", "code": error.code(), "message": "the store could not be erased"})),
         }
-        if error == StoreError::Wiped {
-            return self.store_lost(now);
-        }
-        self.back_off(now);
+        if error == StoreError::Wiped { self.store_lost(now) } else { self.back_off(now) }
     }
 
     /// The store is asked again later, each time later than before.
