@@ -46,7 +46,13 @@ impl World {
                 }
             }
             Action::Jump { device, by_ms } => self.devices[device % count].offset_ms += by_ms,
-            Action::Wipe { device } => self.wipe(device % count, Disk::delete),
+            Action::Wipe { device } => {
+                self.wipe(device % count, Disk::delete);
+                // The browser closes its connections, and the shell looks at once what is there.
+                for tab in self.live_tabs(device % count) {
+                    self.queue.plan(self.now_us + 1, Event::Tab(tab, Input::Visible(true)));
+                }
+            }
             Action::Clear { device } => self.wipe(device % count, Disk::clear),
             Action::Clone { device } => self.clone_device(device % count),
             _ => self.inject_at_server(action),

@@ -1,21 +1,34 @@
 //! `cargo xtask sim`: campaigns of many seeds, and one seed in detail.
 #![allow(clippy::print_stdout, reason = "what it finds is for people")]
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::{Duration, Instant};
 
+use tidewire_sim::Broken;
 use tidewire_sim::report::Report;
-use tidewire_sim::run::run;
+use tidewire_sim::run::{Outcome, run};
 use tidewire_sim::scenario::{Scenario, UNSETTLED};
 use tidewire_sim::shrink::shrink;
+
+/// A third of the time went into the allocator of the system.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const USAGE: &str = "\
 cargo xtask sim --seeds N [--start S]   N seeds from S on (1): stops at the first that fails, and makes it smaller
 cargo xtask sim --seed S [--trace]      one seed; with every event; --small: of the smaller scenario
 cargo xtask sim --planted [--seeds N]   plants each bug of core/src/planted.rs in turn and finds it within N seeds
        --without offline,prune          leaves out such actions
+       --threads N                      how many seeds at once (as many as there are processors)
        --all                            with those that still break something (docs/TESTING.md)
 ";
+
+/// Outcomes that wait for those of earlier seeds.
+const AHEAD_MAX: usize = 256;
 
 /// What was asked for.
 struct Wish {
@@ -26,6 +39,7 @@ struct Wish {
     /// The trace of the smaller scenario.
     small: bool,
     planted: bool,
+    threads: usize,
     without: Vec<String>,
 }
 
@@ -59,6 +73,7 @@ fn read(words: &[String]) -> Option<Wish> {
         trace: false,
         small: false,
         planted: false,
+        threads: thread::available_parallelism().map_or(1, usize::from),
         without: UNSETTLED.map(str::to_owned).into(),
     };
     let mut words = words.iter();
@@ -70,6 +85,7 @@ fn read(words: &[String]) -> Option<Wish> {
             "--without" => wish.without.extend(words.next()?.split(',').map(str::to_owned)),
             "--all" => wish.without.clear(),
             "--seeds" => wish.seeds = words.next()?.parse().ok()?,
+            "--threads" => wish.threads = words.next()?.parse().ok().filter(|threads| *threads > 0)?,
             "--start" => wish.start = words.next()?.parse().ok()?,
             "--seed" => {
                 wish.start = words.next()?.parse().ok()?;
@@ -85,27 +101,60 @@ fn campaign(wish: &Wish) -> ExitCode {
     let began = Instant::now();
     let mut said = began;
     let mut report = Report::default();
-    for seed in wish.start..wish.start.saturating_add(wish.seeds) {
-        let scenario = wish.scenario(seed);
-        let outcome = run(&scenario, false);
-        if let Some(broken) = &outcome.broken {
-            println!("seed {seed} breaks invariant {}: {}", broken.invariant, broken.what);
-            print_shrunk(&scenario, broken.invariant);
-            return ExitCode::FAILURE;
-        }
-        report.add(&scenario, &outcome);
+    let failed = in_parallel(wish, |scenario, outcome| {
+        report.add(scenario, outcome);
         if said.elapsed() > Duration::from_secs(10) {
             said = Instant::now();
             println!("… {} of {} seeds", report.seeds(), wish.seeds);
         }
+    });
+    if let Some((scenario, broken)) = failed {
+        println!("seed {} breaks invariant {}: {}", scenario.seed, broken.invariant, broken.what);
+        print_shrunk(&scenario, broken.invariant);
+        return ExitCode::FAILURE;
     }
-    print!("{}", report.text(began.elapsed()));
+    print!("{}", report.text(began.elapsed(), wish.threads));
     let missing = report.missing(&wish.without);
     if !missing.is_empty() {
         println!("\nnever happened: {}", missing.join(", "));
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// Runs the seeds in several threads and hands the outcomes over in the order of the seeds, up to the first failure.
+fn in_parallel(wish: &Wish, mut each: impl FnMut(&Scenario, &Outcome)) -> Option<(Scenario, Broken)> {
+    let is_over = AtomicBool::new(false);
+    let (outcomes, all) = sync_channel::<(Scenario, Outcome)>(AHEAD_MAX);
+    thread::scope(|scope| {
+        for first in 0..wish.threads {
+            let (outcomes, is_over) = (outcomes.clone(), &is_over);
+            scope.spawn(move || {
+                let seeds = (wish.start..wish.start.saturating_add(wish.seeds)).skip(first).step_by(wish.threads);
+                for seed in seeds.take_while(|_| !is_over.load(Ordering::Relaxed)) {
+                    let scenario = wish.scenario(seed);
+                    let outcome = run(&scenario, false);
+                    if outcomes.send((scenario, outcome)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(outcomes);
+        let (mut next, mut early) = (wish.start, BTreeMap::new());
+        for (scenario, outcome) in all {
+            early.insert(scenario.seed, (scenario, outcome));
+            while let Some((scenario, outcome)) = early.remove(&next) {
+                if let Some(broken) = outcome.broken {
+                    is_over.store(true, Ordering::Relaxed);
+                    return Some((scenario, broken));
+                }
+                each(&scenario, &outcome);
+                next += 1;
+            }
+        }
+        None
+    })
 }
 
 fn show(wish: &Wish) -> ExitCode {

@@ -79,11 +79,13 @@ impl Report {
     }
 
     /// A screen of text.
-    pub fn text(&mut self, took: Duration) -> String {
+    pub fn text(&mut self, took: Duration, threads: usize) -> String {
         let seeds = self.seeds().max(1);
         let mut out = String::new();
         let seconds = took.as_secs_f64().max(0.001);
-        let _ = writeln!(out, "{} seeds in {seconds:.1} s: {:.0} seeds/s", self.seeds(), seeds as f64 / seconds);
+        let rate = seeds as f64 / seconds;
+        let each = rate / threads as f64;
+        let _ = writeln!(out, "{} seeds in {seconds:.1} s: {rate:.0} seeds/s, {each:.0} a thread", self.seeds());
         let hours = self.ms / 3_600_000;
         let _ = writeln!(out, "{} events, {hours} hours of virtual time, trace hash {:016x}", self.events, self.hash);
         for (name, numbers) in

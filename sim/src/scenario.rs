@@ -185,11 +185,11 @@ impl Scenario {
 impl Setup {
     fn draw(random: &mut Random) -> Self {
         let users = random.between(1, 3) as usize;
-        let devices = random.between(3, 5) as usize;
+        let devices = random.between(2, 5) as usize;
         let clocks = random.chance(300);
         let device = |random: &mut Random| DeviceSetup {
             user: random.index(users),
-            tabs: if random.chance(600) { 1 } else { random.between(2, 3) as usize },
+            tabs: if random.chance(700) { 1 } else { random.between(2, 3) as usize },
             offset_ms: if clocks { random.between(0, 7_200_000) as i64 - 3_600_000 } else { 0 },
             drift_ppm: if clocks { random.between(0, 100_000) as i64 - 50_000 } else { 0 },
         };
@@ -310,7 +310,7 @@ const FAULTS: [(u64, Draw); 17] = [
 
 /// A run has some kinds of faults, not all: see [`Rates::draw`].
 fn actions(random: &mut Random, setup: &Setup) -> Vec<Timed> {
-    let writes = random.between(90, 150);
+    let writes = random.between(100, 150);
     let is_control = setup.rates.clone().all().iter().all(|(_, rate)| **rate == 0);
     let kinds: Vec<&(u64, Draw)> = FAULTS.iter().filter(|_| !is_control && random.chance(500)).collect();
     let faults = if kinds.is_empty() { 0 } else { random.between(8, 40) };

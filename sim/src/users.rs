@@ -10,6 +10,9 @@ use crate::world::World;
 /// The fields of a note that hold tokens.
 pub(crate) const FIELDS: [&str; 4] = ["f0", "f1", "f2", "f3"];
 
+/// How many notes a user looks at to find one that is shown.
+const LOOK_FURTHER: usize = 5;
+
 pub(crate) fn parse(text: &str) -> Value {
     json::parse(text.as_bytes(), JsonLimits::MESSAGE).unwrap_or(Value::Null)
 }
@@ -17,7 +20,12 @@ pub(crate) fn parse(text: &str) -> Value {
 impl World {
     /// One row as a tab shows it.
     pub(crate) fn row(&self, tab: usize, collection: &str, id: &str) -> Option<Value> {
-        self.tabs[tab].engine.row(collection, id).ok().flatten().map(|row| parse(&row))
+        self.text(tab, collection, id).map(|row| parse(&row))
+    }
+
+    /// ... as its text.
+    pub(crate) fn text(&self, tab: usize, collection: &str, id: &str) -> Option<String> {
+        self.tabs[tab].engine.row(collection, id).ok().flatten()
     }
 
     pub(crate) fn view(&self, tab: usize, what: &str) -> Value {
@@ -25,16 +33,18 @@ impl World {
         self.tabs[tab].engine.view(now, what).map_or(Value::Null, |view| parse(&view))
     }
 
-    /// A tab that somebody can use.
+    /// A tab that somebody can use: of this device, or of the next one that has any.
     fn usable(&self, device: usize, tab: usize) -> Option<usize> {
-        let tabs = self.ready_tabs(device % self.devices.len());
-        tabs.get(tab % tabs.len().max(1)).copied()
+        let count = self.devices.len();
+        let tabs = (device..device + count).map(|device| self.ready_tabs(device % count)).find(|tabs| !tabs.is_empty());
+        tabs.and_then(|tabs| tabs.get(tab % tabs.len()).copied())
     }
 
-    /// A note that a tab shows.
+    /// A note that a tab shows: this one, or one of the next.
     fn note_at(&self, tab: usize, pick: usize) -> Option<(String, Value)> {
-        let id = self.oracle.notes.get(pick % self.oracle.notes.len().max(1))?;
-        Some((id.clone(), self.row(tab, "notes", id)?))
+        let count = self.oracle.notes.len().max(1);
+        let mut next = (pick..pick + LOOK_FURTHER).filter_map(|pick| self.oracle.notes.get(pick % count));
+        next.find_map(|id| Some((id.clone(), self.row(tab, "notes", id)?)))
     }
 
     /// What a user does.
@@ -187,9 +197,19 @@ impl World {
     fn delete(&mut self, device: usize, tab: usize, pick: usize) {
         let Some(tab) = self.usable(device, tab) else { return };
         let Some((id, row)) = self.note_at(tab, pick) else { return };
-        let token = self.oracle.token(tab, "notes", &id, "", &tokens_of(&row));
+        let mut saw = tokens_of(&row);
+        saw.extend(self.behind_conflicts(tab, &id));
+        let token = self.oracle.token(tab, "notes", &id, "", &saw);
         let ops = vec![json!({"op": "delete", "c": "notes", "id": id})];
         self.write(tab, false, ops, vec![Effect::Token(token)]);
+    }
+
+    /// What stands where a conflict of a note waits for this user: he is shown both.
+    fn behind_conflicts(&self, tab: usize, id: &str) -> Vec<u32> {
+        let conflicts = self.view(tab, "conflicts");
+        let is_of = |one: &&Value| one.get("e").and_then(Value::as_str) == Some(id);
+        let of_note = conflicts.as_array().into_iter().flatten().filter(is_of);
+        of_note.filter_map(|one| one.get("kept").and_then(token_in)).collect()
     }
 
     fn transfer(&mut self, device: usize, tab: usize, (from, to): (usize, usize), amount: u64) {
@@ -275,6 +295,7 @@ impl World {
         let (yours, kept) = (one.get("yours"), one.get("kept"));
         let yours_token = yours.and_then(token_in);
         let mut op = json!({"op": "patch", "c": collection, "id": entity, "resolves": [id]});
+        let mut effects: Vec<Effect> = yours_token.map(Effect::Back).into_iter().collect();
         match (mine, yours) {
             (true, Some(value)) => {
                 let mut set = json!({});
@@ -289,7 +310,13 @@ impl World {
                     self.oracle.tokens[seen as usize].replaced_by.push(yours);
                 }
             }
-            (true, None) => put(&mut op, "unset", json!([path])),
+            (true, None) => {
+                if let Some(seen) = kept.and_then(token_in) {
+                    let removal = self.oracle.token(tab, "notes", &entity, &format!("-{path}"), &[seen]);
+                    effects.push(Effect::Token(removal));
+                }
+                put(&mut op, "unset", json!([path]));
+            }
             (false, yours) => {
                 if let Some(given_up) = yours.and_then(token_in) {
                     self.oracle.tokens[given_up as usize].taken_back = true;
@@ -297,7 +324,6 @@ impl World {
             }
         }
         self.labels.see("conflict decided");
-        let effects = yours_token.map(Effect::Back).into_iter().collect();
         self.write(tab, false, vec![op], effects);
     }
 }
