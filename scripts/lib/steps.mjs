@@ -35,8 +35,8 @@ export const steps = [
   { name: "rust", label: "Rust tests", commands: [["cargo", "test", "--workspace", "--no-fail-fast"]], parts: [] },
   {
     name: "sim",
-    label: "simulator, 700 seeds",
-    commands: [["cargo", "xtask", "sim", "--seeds", "700"]],
+    label: "simulator, 1,000 seeds",
+    commands: [["cargo", "xtask", "sim", "--seeds", "1000"]],
     parts: [],
   },
   {
