@@ -210,3 +210,33 @@ fn rule_24_an_answer_of_before_the_restore_that_comes_after_it_settles_nothing()
         assert_eq!(world.view(tab, "status")["pending"], 0);
     }
 }
+
+#[test]
+fn rule_24_a_first_pull_that_a_restored_server_resets_keeps_nothing_of_the_other_history() {
+    let (mut world, a, _) = pair();
+    for n in 0..6 {
+        world.write(a, insert(&format!("w{n}"), json!({})));
+        world.run(200);
+    }
+    let backup = world.server.store.clone();
+    for n in 1..4 {
+        world.write(a, set("d1", "/f", n));
+        world.run(200);
+    }
+    for n in 0..12 {
+        world.write(a, insert(&format!("x{n:02}"), json!({})));
+        world.run(200);
+    }
+    // Its rows are shown as they come, and it breaks off.
+    world.pull_faults.push_back(Fault::Cut(3_500));
+    world.pull_faults.extend(vec![Fault::Lost; 3]);
+    let fresh = world.device();
+    assert!(world.row(fresh, "d1").is_some_and(|row| row["f"] == 3) && world.row(fresh, "x11").is_none());
+    world.kill(a);
+    world.server.store = backup;
+    world.server.history = "h2".into();
+    world.run(30_000);
+    let row = world.row(fresh, "d1").unwrap();
+    assert_eq!((&row["f"], world.row(fresh, "x00").is_none()), (&json!(0), true), "as the restored server has it");
+    assert!(world.events(fresh, "watchdog").is_empty(), "no digest had to heal it");
+}
