@@ -154,7 +154,7 @@ impl Replica {
             retry_after_ms: 0,
             header: None,
             after: cursor,
-            staged: !self.state.loaded.is_empty(),
+            staged: !self.state.loaded.is_empty() || self.state.staged.cursor.is_some(),
             buffer: Vec::new(),
             rows: Vec::new(),
             received: 0,
@@ -266,7 +266,8 @@ impl Replica {
         }
         stream.reread.extend(header.reread.iter().cloned());
         if header.reset {
-            stream.after = None;
+            // Rows that a first pull has shown may be of another history: they stand until this one is done.
+            stream.staged |= stream.after.take().is_some();
             stream.whole = true;
         }
         stream.header = Some(header);
