@@ -48,6 +48,8 @@ pub struct Setup {
     pub delays: Delays,
     /// How often what goes wrong.
     pub rates: Rates,
+    /// How long a text each note has besides: with long ones logs are sealed into segments, and those swept.
+    pub pad: usize,
 }
 
 /// One device.
@@ -209,6 +211,7 @@ impl Setup {
                 tabs_us: random.between(10, 20_000),
             },
             rates: Rates::draw(random),
+            pad: if random.chance(150) { random.between(1_000, 12_000) as usize } else { 0 },
         }
     }
 }

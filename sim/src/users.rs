@@ -139,6 +139,9 @@ impl World {
         if private {
             put(&mut doc, "private", format!("u{user}").into());
         }
+        if self.setup.pad > 0 {
+            put(&mut doc, "pad", "x".repeat(self.setup.pad).into());
+        }
         self.write(tab, false, vec![json!({"op": "insert", "c": "notes", "id": id, "value": doc})], effects);
     }
 
