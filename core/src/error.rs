@@ -154,10 +154,18 @@ codes! {
     StaleRev = "stale-rev", false;
     /// The entity was deleted before this write arrived.
     Deleted = "deleted", false;
+    /// What it refers to was deleted.
+    ParentGone = "parent-gone", false;
+    /// Others refer to what it would delete.
+    Restricted = "restricted", false;
+    /// Another entity has this natural key.
+    KeyTaken = "key-taken", false;
     /// One member of a transaction failed, so all did.
     TransactionFailed = "transaction-failed", false;
     /// The queue entry is not in a state that allows this.
     NotInQueue = "not-in-queue", false;
+    /// It was written under another version of the schema, and cannot be brought to this one.
+    Migration = "migration", false;
     /// Waited 7 days for what it depends on.
     HeldTooLong = "held-too-long", false;
     /// Not reachable now.

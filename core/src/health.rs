@@ -70,7 +70,7 @@ pub fn judge(measures: &Measures, limits: &HealthLimits, synced: bool, found: Ve
 fn trouble(measures: &Measures, limits: &HealthLimits, synced: bool, reasons: &mut Vec<String>) {
     if measures.refusals > REFUSALS_USUAL {
         reasons.push(format!(
-            "the browser's storage refused its upkeep {} times: nothing is lost, reload the page if it goes on",
+            "the storage refused its upkeep {} times: nothing is lost, reload if it goes on",
             measures.refusals
         ));
     }

@@ -123,6 +123,12 @@ impl CollectionName {
         Self(Arc::from(name))
     }
 
+    /// The server's collection of ids of this one's entities that became others' (`docs/decisions/0036`). No app can
+    /// declare it, no mutation can name it, and nobody is sent it.
+    pub fn aliases(&self) -> Self {
+        Self(Arc::from(format!("$aliases.{self}")))
+    }
+
     /// Whether it holds the local fields of another.
     pub fn is_local(&self) -> bool {
         self.0.starts_with(LOCAL)
@@ -175,7 +181,7 @@ impl MutationId {
         {
             return Ok(Self(key, index));
         }
-        Err(CoreError::new(Code::BadMessage, "the number of a mutation is a pair of whole numbers"))
+        Err(CoreError::new(Code::BadMessage, "a number is a pair of whole numbers"))
     }
 }
 

@@ -208,16 +208,11 @@ pub(crate) fn number_from(text: &str) -> f64 {
 
 fn check_key(key: &str) -> Result<(), CoreError> {
     if FORBIDDEN_KEYS.contains(&key) {
-        return Err(
-            CoreError::new(Code::ForbiddenKey, "this key is refused: JavaScript takes it for a prototype").at(key)
-        );
+        return Err(CoreError::new(Code::ForbiddenKey, "JavaScript takes this key for a prototype").at(key));
     }
     Ok(())
 }
 
 fn too_deep() -> CoreError {
-    CoreError::new(
-        Code::TooDeep,
-        "this JSON is nested deeper than the limit: flatten it or store the inner part as text",
-    )
+    CoreError::new(Code::TooDeep, "this JSON is too deep: flatten it")
 }

@@ -12,6 +12,8 @@ pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
 pub const TRANSACTION_MUTATIONS_MAX: usize = 500;
 /// Bytes of one atomic transaction; a push is larger than this plus its envelope, so that any transaction can travel.
 pub const TRANSACTION_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Entities that follow from one deletion: all of it is one database transaction.
+pub const CASCADE_ENTITIES_MAX: usize = 10_000;
 /// Mutations in one push.
 pub const PUSH_MUTATIONS_MAX: usize = 1_000;
 /// Bytes of one push body that the server reads.
@@ -95,6 +97,8 @@ pub const VERIFY_FIRST_MS: u64 = 60_000;
 pub const PUSH_FAILURES_HALVE: u32 = 3;
 /// Failures of a mutation or transaction that was pushed alone, after which it is suspect.
 pub const SUSPECT_FAILURES: u32 = 5;
+/// What is lost within so long of each other, the line lost.
+pub const LOST_TOGETHER_MS: u64 = 2_000;
 /// Repairs of the watchdog that `health` names.
 pub const REPAIRS_KEPT: usize = 10;
 /// A suspect mutation is tried this often.

@@ -66,6 +66,16 @@ bugs! {
     ResetKeepsStaged: "rule 22",
     /// A reset keeps what is gone.
     ResetKeepsRows: "invariant 8",
+    /// What an edit's author saw keeps its old name.
+    WasNotMigrated: "invariant 13",
+    /// Edits below a renamed field keep their old names.
+    DeepPathsStay: "invariant 13",
+    /// What may have been sent under a former name is migrated.
+    NamedMigrated: "rule 6",
+    /// An edit that cannot be migrated goes up as it is.
+    UnmigratedSent: "invariant 13",
+    /// The authority takes edits of an older version for ones of its own.
+    NotUpcast: "invariant 13",
     /// What was acknowledged is not kept for a server that loses it.
     NoJournal: "invariant 15",
     /// A revision of another history is taken for one of this.
@@ -180,4 +190,52 @@ bugs! {
     DivergenceIgnored: "invariant 29",
     /// A backoff ends never.
     WakesNoMore: "invariant 3",
+    /// Whoever is of the tenant is told of every row.
+    AllVisible: "invariant 11",
+    /// A verdict that is told again shows what its author may not see any more.
+    OldAnswersShown: "rule 27",
+    /// A conflict shows what others wrote to an author who may not see the entity any more.
+    ConflictsShowOthers: "rule 27",
+    /// What a new membership shows is not sent from the beginning.
+    GainedNotBackfilled: "rule 23",
+    /// A lost membership is not told.
+    LostNotForgotten: "rule 28",
+    /// Who is put out of a group goes on getting its frames.
+    FramesAfterRevocation: "invariant 12",
+    /// A row that leaves a group leaves nothing there.
+    NoLeaveMarker: "rule 26",
+    /// A put does not name all of the reader's groups that hold the row.
+    GroupsNotNamed: "rule 26",
+    /// A tombstone keeps no groups.
+    TombstoneWithoutGroups: "rule 26",
+    /// A child is taken though its parent is not there.
+    ParentNotAwaited: "invariant 10",
+    /// A child is taken though its parent was deleted.
+    GoneParentTaken: "rule 31",
+    /// What hangs on what a cascade deletes stays.
+    CascadeOneDeep: "invariant 10",
+    /// An entity is deleted though another refers to it that restricts this.
+    RestrictIgnored: "rule 31",
+    /// References to what is deleted stay.
+    DanglingLeft: "rule 31",
+    /// What a cascade takes along, unseen by who deleted, is told to nobody.
+    CascadeUntold: "rule 31",
+    /// What follows from a deletion has a seq of its own.
+    CascadeApart: "rule 22",
+    /// Who inserts the natural key of an entity that he may not see is told its id.
+    RemapUnseen: "rule 29",
+    /// An edit gives an entity a key that another has.
+    KeysCollide: "rule 29",
+    /// A deleted entity keeps its natural key.
+    TombstoneHoldsKey: "rule 29",
+    /// Empty fields of an insert win over what is there.
+    EmptyWins: "rule 29",
+    /// An edit under an id that became another's does not find its entity.
+    AliasForgotten: "invariant 9",
+    /// References to an id that became another's stay as they are.
+    ReferencesUnresolved: "invariant 9",
+    /// The id of a deleted entity becomes another's by who may not see it.
+    IdsGivenAway: "rule 29",
+    /// An id leads to one that became another's itself.
+    ChainsLeft: "invariant 9",
 }

@@ -156,16 +156,20 @@ fn a_mutation_that_contradicts_itself_is_refused() {
 
 #[test]
 fn a_path_and_its_value_are_together_no_deeper_than_a_document() {
-    let patch = |path: usize, value: usize| {
-        let (path, open, close) = ("/a".repeat(path), "[".repeat(value), "]".repeat(value));
-        let text =
-            format!(r#"{{"c":"d","id":"1","kind":"patch","base":0,"at":[1,0],"set":{{"{path}":{open}{close}}}}}"#);
-        Mutation::parse(text.as_bytes()).map(|_| ()).map_err(|error| error.code)
-    };
-    assert_eq!(patch(32, 32), Ok(()));
-    assert_eq!(patch(32, 33), Err(Code::TooDeep));
-    assert_eq!(patch(1, 65), Err(Code::TooDeep));
-    assert_eq!(patch(65, 1), Err(Code::BadPath));
+    // What was there is shown in a conflict, and is no deeper either.
+    for field in [r#""set""#, r#""set":{"/a":1},"was""#] {
+        let patch = |path: usize, value: usize| {
+            let (path, open, close) = ("/a".repeat(path), "[".repeat(value), "]".repeat(value));
+            let text = format!(
+                r#"{{"c":"d","id":"1","kind":"patch","base":0,"at":[1,0],{field}:{{"{path}":{open}{close}}}}}"#
+            );
+            Mutation::parse(text.as_bytes()).map(|_| ()).map_err(|error| error.code)
+        };
+        assert_eq!(patch(32, 32), Ok(()));
+        assert_eq!(patch(32, 33), Err(Code::TooDeep), "{field}");
+        assert_eq!(patch(1, 65), Err(Code::TooDeep));
+        assert_eq!(patch(65, 1), Err(Code::BadPath));
+    }
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

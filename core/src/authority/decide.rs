@@ -1,17 +1,15 @@
 //! One mutation, or one transaction, at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::authority::conflicts::Ledger;
+use crate::authority::identity::resolve;
 use crate::authority::item::{self, Content, Item};
-use crate::authority::transaction::{cannot_wait, fail_all, refused_as_a_whole, stopped, wait_at};
-use crate::authority::{Policy, Rows, Stored, claims};
-use crate::clock::{Exchange, Stamp};
-use crate::error::{Code, CoreError, Failure};
-use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
-use crate::json::{self, Value};
-use crate::limits::DOCUMENT_BYTES_MAX;
-use crate::merge::{self, Outcome, Refusal, TextSteps};
+use crate::authority::transaction::{cannot_wait, fail_all, refused_as_a_whole, stopped, taken_back, wait_at};
+use crate::authority::{Policy, Rows, claims, groups};
+use crate::clock::Exchange;
+use crate::error::{CoreError, Failure};
+use crate::ids::{CollectionName, EntityId, Group, Owner, ReplicaId, Seq};
+use crate::merge::TextSteps;
 use crate::model::former::Former;
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
@@ -27,27 +25,30 @@ pub(super) enum Decision {
 
 /// What the mutations of one unit share.
 #[derive(Default)]
-struct Unit {
+pub(super) struct Unit {
     /// Its `seq`, from its first effect on.
-    seq: Option<Seq>,
+    pub(super) seq: Option<Seq>,
     /// Conflicts that it wrote.
-    conflicts: u32,
+    pub(super) conflicts: u32,
     /// A member has to wait for its author, so all do (rule 11).
-    parks: bool,
+    pub(super) parks: bool,
+    /// What members of it make: they may refer to each other.
+    pub(super) makes: BTreeSet<(CollectionName, EntityId)>,
 }
 
 /// Decides the units of one push in their order.
 pub(super) struct Decider<'a, P> {
-    policy: &'a P,
-    user: &'a Owner,
-    replica: &'a ReplicaId,
-    exchange: Exchange,
-    horizon: Seq,
-    readable: Vec<Group>,
+    pub(super) policy: &'a P,
+    pub(super) user: &'a Owner,
+    pub(super) replica: &'a ReplicaId,
+    pub(super) exchange: Exchange,
+    pub(super) horizon: Seq,
+    pub(super) readable: Vec<Group>,
     /// What the texts of this push may still cost.
-    texts: TextSteps,
-    /// Entities with a held mutation or a rejected insert in this push: what follows waits with it (rule 10).
-    waiting: BTreeSet<(CollectionName, EntityId)>,
+    pub(super) texts: TextSteps,
+    /// Entities with a held mutation or a rejected insert in this push: what follows waits with it (rule 10), and
+    /// whether only for want of the entity.
+    pub(super) waiting: BTreeMap<(CollectionName, EntityId), bool>,
 }
 
 impl<'a, P: Policy> Decider<'a, P> {
@@ -67,7 +68,7 @@ impl<'a, P: Policy> Decider<'a, P> {
             horizon,
             readable,
             texts: TextSteps::default(),
-            waiting: BTreeSet::new(),
+            waiting: BTreeMap::new(),
         }
     }
 
@@ -75,7 +76,11 @@ impl<'a, P: Policy> Decider<'a, P> {
     pub(super) fn unit<R: Rows>(&mut self, rows: &mut R, unit: &[Item]) -> Result<Vec<VerdictItem>, R::Error> {
         let mut known = Vec::with_capacity(unit.len());
         for item in unit {
-            known.push(known_verdict(rows, self.replica.as_str(), item)?);
+            let mut one = known_verdict(rows, self.replica.as_str(), item)?;
+            if let Some(known) = &mut one {
+                self.show_as_of_today(rows, item, &mut known.verdict)?;
+            }
+            known.push(one);
         }
         if known.iter().all(Option::is_some) {
             return Ok(known.into_iter().flatten().collect());
@@ -99,7 +104,18 @@ impl<'a, P: Policy> Decider<'a, P> {
             Content::Void(_) => Ok(Decision::Done(Verdict::Void)),
             Content::Clash => Ok(Decision::Refused(item::clash())),
             Content::Bad { error, .. } => Ok(Decision::Refused(error.clone())),
-            Content::Edit { edit, .. } => self.edit(rows, item.n, edit, &mut Unit::default()),
+            Content::Edit { edit, .. } if self.policy.relations().is_none() => {
+                self.edit(rows, item.n, edit, &mut Unit::default())
+            }
+            Content::Edit { edit, .. } => {
+                // What follows from it is in other entities: all of it, or nothing.
+                let mut decision = None;
+                rows.atomically(&mut |rows| {
+                    let made = self.tied(rows, item.n, edit, &mut Unit::default())?;
+                    Ok(matches!(decision.insert(made), Decision::Done(_)))
+                })?;
+                Ok(decision.unwrap_or_else(|| Decision::Refused(taken_back())))
+            }
         }
     }
 
@@ -160,10 +176,14 @@ impl<'a, P: Policy> Decider<'a, P> {
         let mut decisions = Vec::with_capacity(members.len());
         let done = rows.atomically(&mut |rows| {
             decisions.clear();
-            let mut unit = Unit { parks, ..Unit::default() };
+            let mut unit = Unit { parks, makes: made_by(members), ..Unit::default() };
             for member in members {
                 let Content::Edit { edit, .. } = &member.content else { return Ok(false) };
-                let decision = self.edit(rows, member.n, edit, &mut unit)?;
+                let decision = if self.policy.relations().is_none() {
+                    self.edit(rows, member.n, edit, &mut unit)?
+                } else {
+                    self.tied(rows, member.n, edit, &mut unit)?
+                };
                 let goes_on = match &decision {
                     Decision::Done(Verdict::Conflict { .. }) => parks,
                     Decision::Done(_) => true,
@@ -188,7 +208,9 @@ impl<'a, P: Policy> Decider<'a, P> {
             Decision::Done(verdict) => verdict,
             Decision::Refused(error) => {
                 // What follows was written for this entity, not for whatever has its id.
-                self.wait_for(item, |edit| edit.kind == Kind::Insert);
+                if matches!(&item.content, Content::Edit { edit, .. } if edit.kind == Kind::Insert) {
+                    self.wait_for(item, false);
+                }
                 {
                     let Failure { code, message, path } = error.into_parts();
                     let path = path.and_then(|path| Path::parse(&path).ok());
@@ -196,7 +218,7 @@ impl<'a, P: Policy> Decider<'a, P> {
                 }
             }
             Decision::Held(reason) => {
-                self.wait_for(item, |_| true);
+                self.wait_for(item, reason == HeldReason::Missing);
                 return Ok(VerdictItem { n: item.n, duplicate: false, verdict: Verdict::Held { reason } });
             }
         };
@@ -212,128 +234,53 @@ impl<'a, P: Policy> Decider<'a, P> {
         Ok(VerdictItem { n: item.n, duplicate: false, verdict })
     }
 
-    fn wait_for(&mut self, item: &Item, which: impl Fn(&Mutation) -> bool) {
-        if let Content::Edit { edit, .. } = &item.content
-            && which(edit)
-        {
-            self.waiting.insert((edit.collection.clone(), edit.id.clone()));
+    fn wait_for(&mut self, item: &Item, is_missing: bool) {
+        if let Content::Edit { edit, .. } = &item.content {
+            let only = self.waiting.entry((edit.collection.clone(), edit.id.clone())).or_insert(is_missing);
+            *only &= is_missing;
         }
     }
 
-    fn is_waiting(&self, edit: &Mutation) -> bool {
-        self.waiting.contains(&(edit.collection.clone(), edit.id.clone()))
+    /// An insert is what the others may wait for; and who deletes what is not there does not wait for his edits of it,
+    /// or his next insert of it would meet them.
+    pub(super) fn must_wait(&self, edit: &Mutation) -> bool {
+        match self.waiting.get(&edit.target()) {
+            Some(true) => edit.kind == Kind::Patch,
+            Some(false) => edit.kind != Kind::Insert,
+            None => false,
+        }
     }
 
-    fn edit<R: Rows>(
+    /// A verdict of before, as its author may see it today: he may have lost sight of the entity since (rule 27).
+    pub(super) fn show_as_of_today<R: Rows>(
         &self,
         rows: &mut R,
-        n: MutationId,
-        edit: &Mutation,
-        unit: &mut Unit,
-    ) -> Result<Decision, R::Error> {
-        let settings = self.policy.collection(&edit.collection).filter(|_| !edit.collection.is_conflicts());
-        let Some(settings) = settings else {
-            return Ok(refuse(
-                Code::UnknownCollection,
-                "the server has no such collection: add it to its configuration",
-            ));
-        };
-        let stored = rows.entity(&edit.collection, &edit.id)?;
-        // An insert is what the others may wait for, in a transaction with more edits of the entity, too.
-        let made_here = unit.seq.is_some() && stored.as_ref().map(|stored| stored.rev) == unit.seq;
-        if edit.kind != Kind::Insert && !made_here && self.is_waiting(edit) {
-            return Ok(Decision::Held(HeldReason::After));
+        item: &Item,
+        verdict: &mut Verdict,
+    ) -> Result<(), R::Error> {
+        if !groups::tells_of_others(verdict) || Bug::OldAnswersShown.is_planted() {
+            return Ok(());
         }
-        if let Some(stored) = &stored
-            && let Err(error) = self.policy.check_access(self.user, &edit.collection, &edit.id, &stored.doc)
+        let Content::Edit { edit, .. } = &item.content else { return Ok(()) };
+        let is_tied = !self.policy.relations().is_none();
+        let id = if is_tied { resolve(rows, &edit.collection, &edit.id)? } else { edit.id.clone() };
+        // Of what is gone past the horizon nobody knows any more who could see it: the verdict stays what it was.
+        if let Some(stored) = rows.entity(&edit.collection, &id)?
+            && !groups::is_visible(&self.readable, &self.policy.groups(&edit.collection, &id, &stored.doc))
         {
-            return Ok(Decision::Refused(error));
+            groups::without_others(verdict);
         }
-        let base = stored.as_ref().and_then(|stored| merge::stamp_at(&stored.paths, edit.base_rev));
-        let time = self.exchange.server_time(edit.at, edit.synced_clock, base);
-        let stamp = Stamp(time, self.replica.clone(), n);
-        let mut ledger = Ledger::read(rows, self.user, self.replica, edit, self.exchange.server_now, unit.parks)?;
-        let mut outcome = match merge::merge(stored.as_ref(), edit, &stamp, settings, &ledger.parking(), &self.texts) {
-            Ok(outcome) => outcome,
-            Err(Refusal::Missing) => return Ok(Decision::Held(HeldReason::Missing)),
-            Err(Refusal::Never(error)) => return Ok(Decision::Refused(error)),
-        };
-        if let Some(error) = self.objection(edit, stored.as_ref(), &outcome) {
-            return Ok(Decision::Refused(error));
-        }
-        if unit.parks && outcome.changed {
-            return Ok(Decision::Refused(cannot_wait()));
-        }
-        if let Err(error) = ledger.settle(rows, stored.as_ref(), &outcome)? {
-            return Ok(Decision::Refused(error));
-        }
-        let rev = match &stored {
-            Some(stored) if !outcome.changed && ledger.is_unchanged() => stored.rev,
-            _ => match unit.seq {
-                Some(seq) if !Bug::SeqForEach.is_planted() => seq,
-                _ => *unit.seq.insert(rows.next_seq()?),
-            },
-        };
-        let undecided = ledger.undecided();
-        ledger.store(rows, rev, &mut unit.conflicts)?;
-        let groups = self.policy.groups(&edit.collection, &edit.id, &outcome.doc);
-        if !outcome.restamped.is_empty() {
-            // Whom to tell when the value loses.
-            rows.raise_floor(MutationId::default())?;
-        }
-        if outcome.is_worth_storing() {
-            let mut after = outcome.take_stored(stored, rev, self.replica);
-            after.forget_removed(self.horizon);
-            rows.put(&edit.collection, &edit.id, &after, &groups)?;
-        }
-        Ok(Decision::Done(self.verdict(outcome, rev, &groups, undecided)))
+        Ok(())
     }
+}
 
-    /// Why a write that would have an effect may not have it.
-    fn objection(&self, edit: &Mutation, stored: Option<&Stored>, outcome: &Outcome) -> Option<CoreError> {
-        let before = stored.map(|stored| &stored.doc);
-        let after: Option<&Value> = (edit.kind != Kind::Delete).then_some(&outcome.doc);
-        if let Err(error) = self.policy.check_write(self.user, &edit.collection, &edit.id, before, after) {
-            return Some(error);
-        }
-        if edit.if_rev.is_some_and(|rev| rev != stored.map_or(0, |stored| stored.rev)) {
-            return Some(CoreError::new(
-                Code::StaleRev,
-                "the entity changed since that revision: read it and decide anew",
-            ));
-        }
-        if outcome.changed && json::length_over(&outcome.doc, DOCUMENT_BYTES_MAX).is_some() {
-            let message = format!("the document would be over {DOCUMENT_BYTES_MAX} bytes");
-            return Some(CoreError::new(Code::TooLarge, message));
-        }
-        None
-    }
-
-    /// What the author may see of the values that met his (rule 27).
-    fn verdict(&self, outcome: Outcome, rev: Seq, groups: &[Group], undecided: Vec<Path>) -> Verdict {
-        let mut parked: Vec<Path> =
-            outcome.parked.iter().filter(|parked| parked.waits()).map(|parked| parked.path.clone()).collect();
-        for path in undecided {
-            if !parked.contains(&path) {
-                parked.push(path);
-            }
-        }
-        if parked.is_empty() && !outcome.is_merged() {
-            return Verdict::Applied { rev };
-        }
-        let Outcome { mut overwritten, mut displaced, .. } = outcome;
-        if !groups.iter().any(|group| self.readable.contains(group)) && !Bug::LosersTold.is_planted() {
-            displaced.clear();
-            for lost in &mut overwritten {
-                lost.kept = None;
-                lost.by = None;
-            }
-        }
-        if parked.is_empty() {
-            return Verdict::Merged { rev, overwritten, displaced };
-        }
-        Verdict::Conflict { rev, parked, overwritten, displaced }
-    }
+/// What the members of a transaction make.
+fn made_by(members: &[Item]) -> BTreeSet<(CollectionName, EntityId)> {
+    let made = |member: &Item| match &member.content {
+        Content::Edit { edit, .. } if edit.kind == Kind::Insert => Some(edit.target()),
+        _ => None,
+    };
+    members.iter().filter_map(made).collect()
 }
 
 /// The verdict of a number that was decided before (rule 6). Content under a number that was voided is void (rule 8).
@@ -369,8 +316,4 @@ fn known_otherwise<R: Rows>(rows: &mut R, replica: &str, item: &Item) -> Result<
         }
     }
     Ok(None)
-}
-
-fn refuse(code: Code, message: &'static str) -> Decision {
-    Decision::Refused(CoreError::new(code, message))
 }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::authority::upcast::upcast;
 use crate::clock::Hlc;
 use crate::error::{Code, CoreError};
 use crate::ids::MutationId;
+use crate::json::{self, JsonLimits};
 use crate::model::former::Former;
-use crate::model::mutation::Mutation;
+use crate::model::migration::Migrations;
+use crate::model::mutation::{Kind, Mutation};
 use crate::planted::Bug;
 use crate::protocol::message::{PushItem, Verdict};
 
@@ -57,7 +60,8 @@ impl Item {
     }
 }
 
-pub(super) fn read(items: &[PushItem]) -> Vec<Item> {
+/// Edits of older versions of the schema are read as they would be made now; their digests are of what was sent.
+pub(super) fn read(items: &[PushItem], migrations: Option<&Migrations>) -> Vec<Item> {
     let mut seen: BTreeMap<MutationId, u64> = BTreeMap::new();
     let mut read_one = |item: &PushItem| {
         let content = item.m.as_ref().map_or(Content::Void(item.at), |raw| {
@@ -66,10 +70,13 @@ pub(super) fn read(items: &[PushItem]) -> Vec<Item> {
             if *seen.entry(item.n).or_insert(digest) != digest {
                 return Content::Clash;
             }
-            match Mutation::parse(bytes) {
+            match Mutation::parse(bytes).and_then(|edit| upcast(migrations, edit)) {
                 Ok(mut edit) => {
                     if item.old {
                         edit.base_rev = 0;
+                    } else if edit.kind == Kind::Delete {
+                        let whole = json::parse(bytes, JsonLimits::MESSAGE).ok();
+                        edit.seen = whole.and_then(|edit| edit.get("seen")?.as_u64());
                     }
                     Content::Edit { digest, bytes: bytes.len(), edit: Box::new(edit) }
                 }

@@ -1,6 +1,7 @@
 //! A store in memory and a policy of two groups: for tests and for the simulator. The rows of a real server are its
 //! own.
 
+mod declared;
 mod pull;
 pub mod server;
 
@@ -9,11 +10,18 @@ use std::convert::Infallible;
 
 use crate::json::Value;
 
+use crate::authority::identity::key_of;
+use crate::authority::relations::NaturalKey;
 use crate::authority::{Policy, Rows, Stored};
 use crate::error::CoreError;
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
+use crate::model::document;
+use crate::model::path::Path;
 use crate::model::schema::Settings;
+use crate::planted::Bug;
 use crate::protocol::message::Verdict;
+
+pub use declared::DeclaredPolicy;
 
 /// An entity's name.
 pub type EntityKey = (CollectionName, EntityId);
@@ -52,6 +60,20 @@ impl MemoryStore {
     /// The store as one push sees it.
     pub fn rows<'a>(&'a mut self, owner: &Owner, replica: &ReplicaId) -> MemoryRows<'a> {
         MemoryRows { store: self, owner: owner.clone(), replica: replica.clone(), undo: Vec::new() }
+    }
+
+    /// The live entities of a collection, from this id on, in the order of their ids.
+    fn live<'a>(&'a self, c: &'a CollectionName, from: &str) -> impl Iterator<Item = (&'a EntityId, &'a MemoryRow)> {
+        self.all(c, from).filter(|(_, row)| !row.stored.deleted)
+    }
+
+    /// ... and its tombstones.
+    fn all<'a>(&'a self, c: &'a CollectionName, from: &str) -> impl Iterator<Item = (&'a EntityId, &'a MemoryRow)> {
+        // No id is less than a space.
+        let first = EntityId::parse(from).or_else(|_| EntityId::parse(" ")).ok();
+        let range = first.map(|first| self.entities.range((c.clone(), first)..));
+        let of_it = range.into_iter().flatten().take_while(move |((of, _), _)| of == c);
+        of_it.map(|((_, id), row)| (id, row))
     }
 }
 
@@ -124,7 +146,8 @@ impl Rows for MemoryRows<'_> {
         let key = (collection.clone(), id.clone());
         let row = MemoryRow { stored: stored.clone(), groups: groups.to_vec() };
         let before = self.store.entities.insert(key.clone(), row);
-        for group in before.iter().flat_map(|row| &row.groups).filter(|group| !groups.contains(group)) {
+        let left = before.iter().flat_map(|row| &row.groups).filter(|group| !groups.contains(group));
+        for group in left.filter(|_| !Bug::NoLeaveMarker.is_planted()) {
             let key = (group.clone(), collection.clone(), id.clone());
             let left = self.store.left.insert(key.clone(), stored.rev);
             self.undo.push(Undo::Left(key, left));
@@ -145,12 +168,32 @@ impl Rows for MemoryRows<'_> {
         collection: &CollectionName,
         prefix: &str,
     ) -> Result<Vec<(EntityId, Stored)>, Infallible> {
-        let all = self
-            .store
-            .entities
-            .iter()
-            .filter(|((c, id), row)| c == collection && id.as_str().starts_with(prefix) && !row.stored.deleted);
-        Ok(all.map(|((_, id), row)| (id.clone(), row.stored.clone())).collect())
+        let all = self.store.live(collection, prefix).take_while(|(id, _)| id.as_str().starts_with(prefix));
+        Ok(all.map(|(id, row)| (id.clone(), row.stored.clone())).collect())
+    }
+
+    fn referring(
+        &mut self,
+        collection: &CollectionName,
+        path: &Path,
+        to: &EntityId,
+    ) -> Result<Vec<(EntityId, Stored)>, Infallible> {
+        let refers =
+            |row: &MemoryRow| document::get(&row.stored.doc, path).and_then(Value::as_str) == Some(to.as_str());
+        let all = self.store.live(collection, "").filter(|(_, row)| refers(row));
+        Ok(all.map(|(id, row)| (id.clone(), row.stored.clone())).collect())
+    }
+
+    fn known_by(
+        &mut self,
+        collection: &CollectionName,
+        key: &NaturalKey,
+        value: &str,
+    ) -> Result<Vec<(EntityId, Stored)>, Infallible> {
+        let has = |row: &MemoryRow| key_of(key, &row.stored.doc).as_deref() == Some(value);
+        let dead = Bug::TombstoneHoldsKey.is_planted();
+        let all = self.store.all(collection, "").filter(|(_, row)| (dead || !row.stored.deleted) && has(row));
+        Ok(all.map(|(id, row)| (id.clone(), row.stored.clone())).collect())
     }
 
     fn author(&mut self, seq: Seq) -> Result<Option<String>, Infallible> {

@@ -3,24 +3,35 @@
 //! [`Rows`] is all that it asks of a store; the caller wraps [`decide_push`] in one database transaction, so that data,
 //! verdicts and counters become durable together or not at all (rule 6).
 
+mod cascade;
 mod conflicts;
 mod decide;
+mod edit;
 mod fork;
+pub mod groups;
+pub mod identity;
 mod item;
 pub mod memory;
 pub mod plan;
+pub mod relations;
 mod transaction;
+mod upcast;
 
 use crate::json::Value;
 
 use crate::clock::Exchange;
 use crate::error::CoreError;
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
+use crate::model::document;
+use crate::model::migration::Migrations;
+use crate::model::path::Path;
 use crate::model::schema::{CollectionSettings, Settings};
 use crate::protocol::message::{Push, PushAnswer, VERSION, Verdict};
 
 pub use crate::merge::Stored;
 use decide::Decider;
+use relations::{NaturalKey, Relations};
+pub use upcast::admit;
 
 /// A store as the authority sees it, inside one database transaction of one tenant.
 pub trait Rows {
@@ -44,6 +55,30 @@ pub trait Rows {
         collection: &CollectionName,
         prefix: &str,
     ) -> Result<Vec<(EntityId, Stored)>, Self::Error>;
+    /// The live entities of a collection of which this field names the entity `id`, in the order of their ids. What is
+    /// here looks at all of the collection; a store of many rows has an index.
+    fn referring(
+        &mut self,
+        collection: &CollectionName,
+        path: &Path,
+        id: &EntityId,
+    ) -> Result<Vec<(EntityId, Stored)>, Self::Error> {
+        let mut all = self.beginning_with(collection, "")?;
+        all.retain(|(_, stored)| document::get(&stored.doc, path).and_then(Value::as_str) == Some(id.as_str()));
+        Ok(all)
+    }
+    /// The live entities of a collection that have this natural key, in the order of their ids: one, or none. What is
+    /// here looks at all of the collection; a store of many rows has an index of [`identity::key_of`].
+    fn known_by(
+        &mut self,
+        collection: &CollectionName,
+        key: &NaturalKey,
+        value: &str,
+    ) -> Result<Vec<(EntityId, Stored)>, Self::Error> {
+        let mut all = self.beginning_with(collection, "")?;
+        all.retain(|(_, stored)| identity::key_of(key, &stored.doc).as_deref() == Some(value));
+        Ok(all)
+    }
     /// The user whose push made the transaction with this `seq`; `None` where that is not known any more.
     fn author(&mut self, seq: Seq) -> Result<Option<String>, Self::Error>;
     /// The next `seq` of the tenant: one per transaction (rule 22).
@@ -84,6 +119,10 @@ pub trait Policy {
     fn collection(&self, name: &CollectionName) -> Option<&CollectionSettings> {
         self.settings().get(name)
     }
+    /// The app's schema and the way to it from older versions of it; `None`: nobody looks at versions.
+    fn migrations(&self) -> Option<&Migrations> {
+        None
+    }
     /// Whether the user may change what is stored, tombstones included. Asked first: whoever may not is told nothing
     /// else of it.
     ///
@@ -112,6 +151,10 @@ pub trait Policy {
     fn groups(&self, collection: &CollectionName, id: &EntityId, doc: &Value) -> Vec<Group>;
     /// The groups of a user: he sees the entities that one of them holds.
     fn reader_groups(&self, user: &Owner) -> Vec<Group>;
+    /// How entities hang together.
+    fn relations(&self) -> &Relations {
+        Relations::none()
+    }
 }
 
 /// Where it stands what was decided of a replica's numbers under later names (`model::former`): beside its own
@@ -128,10 +171,10 @@ pub fn user_group(subject: &str) -> Option<Group> {
 
 /// Decides a push.
 ///
-/// The caller has checked the token, the owner of the store (rule 9) and the size of the body. In one database
-/// transaction: a push in which a number stands with other content than before is answered `forked` and nothing of it
-/// is applied (rule 8); otherwise each mutation or transaction gets its verdict, in the order of the push (rule 12),
-/// and whoever failed fails alone.
+/// The caller has checked the token, the owner of the store (rule 9) and the size of the body, and has [`admit`]ted it.
+/// In one database transaction: a push in which a number stands with other content than before is answered `forked` and
+/// nothing of it is applied (rule 8); otherwise each mutation or transaction gets its verdict, in the order of the push
+/// (rule 12), and whoever failed fails alone.
 ///
 /// # Errors
 /// Those of the store. Everything else is a verdict.
@@ -142,7 +185,9 @@ pub fn decide_push<R: Rows, P: Policy>(
     push: &Push,
     now_ms: u64,
 ) -> Result<PushAnswer, R::Error> {
-    let items = item::read(&push.mutations);
+    let items = item::read(&push.mutations, policy.migrations());
+    let exchange = Exchange { sender_now: push.now, sent_at: push.sent_at, server_now: now_ms };
+    let mut decider = Decider::new(policy, user, &push.replica, exchange, rows.horizon()?);
     let mut answer = PushAnswer {
         v: VERSION,
         now: now_ms,
@@ -152,11 +197,14 @@ pub fn decide_push<R: Rows, P: Policy>(
         history: None,
     };
     answer.forked = fork::find(rows, push.replica.as_str(), &items)?;
-    if answer.forked.is_some() {
+    if let Some(forked) = &mut answer.forked {
+        for (one, item) in forked.iter_mut().zip(&items) {
+            if let Some(verdict) = &mut one.same {
+                decider.show_as_of_today(rows, item, verdict)?;
+            }
+        }
         return Ok(answer);
     }
-    let exchange = Exchange { sender_now: push.now, sent_at: push.sent_at, server_now: now_ms };
-    let mut decider = Decider::new(policy, user, &push.replica, exchange, rows.horizon()?);
     for unit in items.chunk_by(|a, b| a.tx.is_some() && a.tx == b.tx && a.n < b.n) {
         answer.verdicts.extend(decider.unit(rows, unit)?);
     }

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::ids::{CollectionName, Group, Seq};
+use crate::ids::{CollectionName, Group, Owner, Seq};
+use crate::model::schema::Settings;
 use crate::planted::Bug;
-use crate::protocol::message::{Cursor, Scope};
+use crate::protocol::message::{Cursor, PullHeader, Scope, VERSION};
 
 /// What a tenant's log looks like in one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +57,9 @@ impl Plan {
             return Ok(Self::from_zero(scope, true));
         }
         let old = &cursor.scope;
+        let lost = old.groups.iter().filter(|g| !scope.groups.contains(g) && !Bug::LostNotForgotten.is_planted());
         Ok(Self {
-            forget_groups: old.groups.iter().filter(|g| !scope.groups.contains(g)).cloned().collect(),
+            forget_groups: lost.cloned().collect(),
             forget_collections: old.collections.iter().filter(|c| !scope.collections.contains(c)).cloned().collect(),
             reread: Vec::new(),
             gained_groups: scope.groups.iter().filter(|g| !old.groups.contains(g)).cloned().collect(),
@@ -91,6 +93,23 @@ impl Plan {
         self
     }
 
+    /// The first line of the answer. `total` counts the changes that will come; `settings` are those of the scope.
+    #[must_use]
+    pub fn header(&self, user: &Owner, now_ms: u64, total: u64, settings: Settings) -> PullHeader {
+        PullHeader {
+            v: VERSION,
+            now: now_ms,
+            user: user.clone(),
+            after: self.after.clone(),
+            reset: self.reset,
+            forget_groups: self.forget_groups.clone(),
+            forget_collections: self.forget_collections.clone(),
+            reread: self.reread.clone(),
+            total,
+            settings,
+        }
+    }
+
     /// Where the reader stands: 0 at the start.
     pub fn start(&self) -> Seq {
         self.after.as_ref().map_or(0, |cursor| cursor.seq)
@@ -99,7 +118,7 @@ impl Plan {
     /// The reader has everything of this group and collection up to this `seq`.
     pub fn lower(&self, group: &Group, collection: &str) -> Seq {
         let gained = self.gained_groups.contains(group) || self.gained_collections.contains(collection);
-        if gained { 0 } else { self.start() }
+        if gained && !Bug::GainedNotBackfilled.is_planted() { 0 } else { self.start() }
     }
 
     /// The lowest of the lower bounds of a group.

@@ -17,16 +17,18 @@ pub(super) fn cannot_wait() -> CoreError {
 /// A member that was decided together with others that wait has their verdict, and their `seq` (rule 11).
 pub(super) fn wait_at(decision: &mut Decision, seq: Option<Seq>) {
     let Decision::Done(verdict) = decision else { return };
-    let (rev, parked, overwritten, displaced) = match std::mem::replace(verdict, Verdict::Void) {
-        Verdict::Conflict { rev, parked, overwritten, displaced } => (rev, parked, overwritten, displaced),
-        Verdict::Merged { rev, overwritten, displaced } => (rev, Vec::new(), overwritten, displaced),
-        Verdict::Applied { rev } => (rev, Vec::new(), Vec::new(), Vec::new()),
+    let (rev, parked, overwritten, displaced, remap) = match std::mem::replace(verdict, Verdict::Void) {
+        Verdict::Conflict { rev, parked, overwritten, displaced, remap } => {
+            (rev, parked, overwritten, displaced, remap)
+        }
+        Verdict::Merged { rev, overwritten, displaced, remap } => (rev, Vec::new(), overwritten, displaced, remap),
+        Verdict::Applied { rev } => (rev, Vec::new(), Vec::new(), Vec::new(), None),
         other => {
             *verdict = other;
             return;
         }
     };
-    *verdict = Verdict::Conflict { rev: seq.unwrap_or(rev), parked, overwritten, displaced };
+    *verdict = Verdict::Conflict { rev: seq.unwrap_or(rev), parked, overwritten, displaced, remap };
 }
 
 /// What stops a transaction before anything of it is tried, and at which member.
@@ -78,6 +80,6 @@ pub(super) fn fail_all(members: &[Item], at: usize, error: &CoreError) -> Vec<De
     members.iter().enumerate().map(one).collect()
 }
 
-fn taken_back() -> CoreError {
+pub(super) fn taken_back() -> CoreError {
     CoreError::new(Code::Internal, "the transaction was taken back: send it again")
 }

@@ -76,7 +76,7 @@ fn seal(kind: u8, mut bytes: Vec<u8>) -> Vec<u8> {
 /// # Ok::<(), tidewire_core::error::CoreError>(())
 /// ```
 pub fn decode(bytes: &[u8]) -> Result<(u8, &[u8]), CoreError> {
-    let corrupt = || CoreError::new(Code::Corrupt, "a stored record does not match its checksum; it is set aside");
+    let corrupt = || CoreError::new(Code::Corrupt, "a stored record is damaged: it is set aside");
     let (&[version, kind], rest) = bytes.split_first_chunk::<2>().ok_or_else(corrupt)?;
     if version > FORMAT {
         return Err(CoreError::new(Code::FormatNewer, "a newer release wrote this store: reload the page"));
@@ -134,7 +134,7 @@ pub fn open(kind: u8, body: &[u8]) -> Result<(u8, Cow<'_, [u8]>), CoreError> {
     if kind & PACKED == 0 {
         return Ok((kind, Cow::Borrowed(body)));
     }
-    let corrupt = || CoreError::new(Code::Corrupt, "a packed record cannot be unpacked; it is set aside");
+    let corrupt = || CoreError::new(Code::Corrupt, "a stored record is damaged: it is set aside");
     let (len, block) = body.split_first_chunk::<4>().ok_or_else(corrupt)?;
     let len = u32::from_le_bytes(*len) as usize;
     if len > RAW_BYTES_MAX {

@@ -322,7 +322,7 @@ impl Record {
             2 => Self::Coalesce(Coalesce {
                 survivor: MutationId::read(fields.need("survivor")?)?,
                 absorbed: fields.list("absorbed", MutationId::read)?,
-                m: Raw::trusted(raw.unwrap_or_default()),
+                m: Raw::trusted(raw.ok_or_else(|| CoreError::new(Code::BadMessage, "no edit"))?),
             }),
             3 => Self::Discard(Discard {
                 n: MutationId::read(fields.need("n")?)?,

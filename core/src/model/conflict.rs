@@ -104,7 +104,7 @@ impl State {
             "open" => Ok(Self::Open),
             "lost" => Ok(Self::Lost),
             "closed" => Ok(Self::Closed),
-            _ => Err(CoreError::new(Code::BadMessage, "a state of a later release")),
+            _ => Err(CoreError::new(Code::BadMessage, "this is of a later release")),
         }
     }
 }

@@ -112,10 +112,10 @@ impl Step<'_> {
                 }
                 return Ok(Some(json::number_of(sum)));
             }
-            (Step::Inc(_), Some(_)) => return wrong("only a number can be increased: set it instead"),
+            (Step::Inc(_), Some(_)) => return wrong("only a number is increased: set it instead"),
             (_, None) => &[][..],
             (_, Some(Value::Array(items))) => items,
-            (_, Some(_)) => return wrong("items can be added and removed in an array only: set it instead"),
+            (_, Some(_)) => return wrong("only an array has items: set it instead"),
         };
         match self {
             Step::Remove(_) if before.is_none() => Ok(None),

@@ -10,13 +10,14 @@ use crate::json::{self, JsonLimits, Raw};
 use crate::limits::{DEPTH_MAX, PATH_BYTES_MAX};
 use crate::model::document;
 use crate::model::edit::Edit;
+use crate::model::migration::FIRST;
 use crate::model::mutation::Kind;
 use crate::model::path::Path;
 
 /// The bytes around the document.
 const ENVELOPE_BYTES: usize = 128;
 
-/// The insert of a document, JSON without the id.
+/// The insert of a document, JSON without the id, under a version of the app's schema.
 ///
 /// # Errors
 /// `wrong-type`, `bad-path`, and those of [`json::parse`].
@@ -24,7 +25,7 @@ const ENVELOPE_BYTES: usize = 128;
 /// ```
 /// use tidewire_core::{clock::Hlc, ids::{CollectionName, EntityId}, model::insert::insert};
 /// let (deals, id) = (CollectionName::parse("deals")?, EntityId::parse("1")?);
-/// let edit = insert(&deals, &id, r#"{"city":"Ulm","a/b":[1]}"#, Hlc(5, 0), false)?;
+/// let edit = insert(&deals, &id, r#"{"city":"Ulm","a/b":[1]}"#, 1, Hlc(5, 0), false)?;
 /// assert_eq!(
 ///     edit.raw.get(),
 ///     r#"{"c":"deals","id":"1","kind":"insert","base":0,"set":{"/city":"Ulm","/a~1b":[1]},"at":[5,0]}"#,
@@ -35,6 +36,7 @@ pub fn insert(
     collection: &CollectionName,
     id: &EntityId,
     doc: &str,
+    schema: u64,
     at: Hlc,
     synced_clock: bool,
 ) -> Result<Edit, CoreError> {
@@ -47,7 +49,12 @@ pub fn insert(
     out.push_str(collection.as_str());
     out.push_str("\",\"id\":");
     json::write_string(id.as_str(), &mut out);
-    out.push_str(",\"kind\":\"insert\",\"base\":0,\"set\":{");
+    out.push_str(",\"kind\":\"insert\"");
+    if schema != FIRST {
+        out.push_str(",\"schema\":");
+        out.push_str(&json::to_text(&schema));
+    }
+    out.push_str(",\"base\":0,\"set\":{");
     let empty = out.len();
     json::fields(doc, DEPTH_MAX, &mut |key, text, value| {
         if out.len() > empty {
@@ -119,7 +126,7 @@ fn is_plain(key: &str) -> bool {
 
 fn path_of(key: &str) -> Result<Path, CoreError> {
     if key == "id" {
-        return Err(CoreError::new(Code::BadPath, "the id names the entity and cannot be edited").at("/id"));
+        return Err(CoreError::new(Code::BadPath, "the id cannot be edited").at("/id"));
     }
     Path::of_key(key)
 }

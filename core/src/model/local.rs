@@ -27,7 +27,7 @@ impl Local {
     /// `bad-config` for the id.
     pub fn new(collection: &CollectionName, paths: Vec<Path>) -> Result<Self, CoreError> {
         if paths.iter().any(|path| path.top() == "/id") {
-            return Err(CoreError::new(Code::BadConfig, "the id is no field: it cannot be local"));
+            return Err(CoreError::new(Code::BadConfig, "the id cannot be local"));
         }
         let mut outermost: Vec<Path> = Vec::new();
         for path in &paths {

@@ -9,6 +9,7 @@ pub mod edit;
 pub mod former;
 pub mod insert;
 pub mod local;
+pub mod migration;
 pub mod mutation;
 pub mod path;
 pub mod schema;

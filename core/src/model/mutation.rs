@@ -12,6 +12,7 @@ use crate::ids::{CollectionName, EntityId, MutationId, Rev};
 use crate::json::{self, Fields, JsonLimits, Value};
 use crate::limits::{CONFLICTS_OPEN_MAX, DEPTH_MAX, TRANSACTION_BYTES_MAX};
 use crate::model::document::{self, Step};
+use crate::model::migration::FIRST;
 use crate::model::path::Path;
 use crate::small::SmallMap;
 
@@ -39,9 +40,17 @@ pub struct Mutation {
     pub id: EntityId,
     /// Insert, patch or delete.
     pub kind: Kind,
+    /// The version of the app's schema that it was written under.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub schema: u64,
     /// The confirmed revision in the author's view, by rule 13; 0 for an entity that the author had not seen.
     #[serde(rename = "base")]
     pub base_rev: Rev,
+    /// Of a delete: everything up to here was in the author's view. What hangs on the entity and is newer is concurrent
+    /// (rule 31). Left out: `base`.
+    /// Read by the server alone, which sets it (`authority::item`): it is not in a device's download.
+    #[serde(skip)]
+    pub seen: Option<Rev>,
     /// Refuse the edit with `stale-rev` unless the entity stands at this revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_rev: Option<Rev>,
@@ -120,9 +129,17 @@ impl Kind {
             "insert" => Self::Insert,
             "patch" => Self::Patch,
             "delete" => Self::Delete,
-            _ => return Err(CoreError::new(Code::BadMessage, "a mutation is an insert, a patch or a delete")),
+            _ => return Err(CoreError::new(Code::BadMessage, "this is of a later release")),
         })
     }
+}
+
+fn first() -> u64 {
+    FIRST
+}
+
+fn is_first(schema: &u64) -> bool {
+    *schema == FIRST
 }
 
 /// The mutation's wrapper around a document: itself, `set`, and one array around items to add.
@@ -133,7 +150,9 @@ impl Mutation {
     pub fn empty(collection: CollectionName, id: EntityId, at: Hlc) -> Self {
         Self {
             kind: Kind::Patch,
+            schema: FIRST,
             base_rev: 0,
+            seen: None,
             if_rev: None,
             set: SmallMap::new(),
             unset: Vec::new(),
@@ -189,7 +208,9 @@ impl Mutation {
             collection: CollectionName::read(fields.need("c")?)?,
             id: EntityId::read(fields.need("id")?)?,
             kind: Kind::read(fields.need("kind")?)?,
+            schema: fields.number_or("schema", FIRST)?,
             base_rev: fields.number("base")?,
+            seen: None,
             if_rev: fields.opt("if_rev", json::number)?,
             set: lists.set,
             unset: lists.unset,
@@ -229,10 +250,10 @@ impl Mutation {
         let operators = self.inc.len() + self.add.len() + self.remove.len();
         match self.kind {
             Kind::Insert if !self.unset.is_empty() || operators > 0 => {
-                return bad("an insert has `set` only: its document");
+                return bad("an insert has `set` only");
             }
             Kind::Insert if self.set.keys().any(|path| path.depth() != 1) => {
-                return bad("an insert sets top-level fields: put what is nested into their values");
+                return bad("an insert sets top-level fields only");
             }
             Kind::Delete if !self.set.is_empty() || !self.unset.is_empty() || operators > 0 => {
                 return bad("a delete touches no path");
@@ -241,10 +262,10 @@ impl Mutation {
         }
         if let Some((path, _)) = self.inc.iter().find(|(_, by)| !by.is_finite()) {
             // Without the value: writing a float as text costs kilobytes (see `health`).
-            return Err(CoreError::new(Code::BadMutation, "an amount to add is a finite number").at(path.as_str()));
+            return Err(CoreError::new(Code::BadMutation, "an amount is a finite number").at(path.as_str()));
         }
         if self.resolves.len() + self.reopens.len() > CONFLICTS_OPEN_MAX {
-            return bad("one edit names more conflicts than an entity has");
+            return bad("too many conflicts in one edit");
         }
         self.check_overlap()?;
         self.check_values()
@@ -261,14 +282,11 @@ impl Mutation {
         }
         for (path, next) in paths.iter().zip(paths.iter().skip(1)) {
             if path.covers(next) {
-                return Err(CoreError::new(Code::BadPath, "one edit touches this path twice: make it two edits")
-                    .at(next.as_str()));
+                return Err(CoreError::new(Code::BadPath, "one edit touches this path twice").at(next.as_str()));
             }
         }
         match paths.iter().find(|path| path.as_str() == "/id" || path.as_str().starts_with("/id/")) {
-            Some(path) => {
-                Err(CoreError::new(Code::BadPath, "the id names the entity and cannot be edited").at(path.as_str()))
-            }
+            Some(path) => Err(CoreError::new(Code::BadPath, "the id cannot be edited").at(path.as_str())),
             None => Ok(()),
         }
     }
@@ -293,6 +311,6 @@ impl Mutation {
                 Step::Unset | Step::Inc(_) => {}
             }
         }
-        self.was.values().try_for_each(|value| json::check(value, DEPTH_MAX))
+        self.was.iter().try_for_each(|(path, value)| json::check(value, DEPTH_MAX.saturating_sub(path.depth())))
     }
 }

@@ -36,7 +36,7 @@ impl Path {
     pub fn parse(text: &str) -> Result<Self, CoreError> {
         let bad = |message: &'static str| Err(CoreError::new(Code::BadPath, message).at(text));
         if !text.starts_with('/') {
-            return bad("a path is a JSON Pointer to a field: it starts with `/`");
+            return bad("a JSON Pointer starts with `/`");
         }
         // In one pass over bytes: a path is read for each field of each edit.
         let (mut depth, mut escapes) = (0, true);
@@ -49,16 +49,14 @@ impl Path {
             }
         }
         if text.len() > PATH_BYTES_MAX || depth > DEPTH_MAX {
-            return bad("this path is longer or deeper than any document may be");
+            return bad("this path is too long or too deep");
         }
         if !escapes {
-            return bad("`~` stands only as `~0` (for `~`) or `~1` (for `/`)");
+            return bad("write `~` as `~0`, and `/` as `~1`");
         }
         // None of these keys has anything to escape.
         if text.len() > FORBIDDEN_KEY_BYTES_MIN && text.split('/').any(|key| FORBIDDEN_KEYS.contains(&key)) {
-            return Err(
-                CoreError::new(Code::ForbiddenKey, "this key is refused: JavaScript takes it for a prototype").at(text)
-            );
+            return Err(CoreError::new(Code::ForbiddenKey, "JavaScript takes this key for a prototype").at(text));
         }
         Ok(Self(Arc::from(text)))
     }

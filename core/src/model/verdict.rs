@@ -39,6 +39,10 @@ pub enum Verdict {
         /// Others' values that lost to this mutation, though its author had not seen them: `yours` is theirs.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         displaced: Vec<Overwritten>,
+        /// The insert became a merge into another entity, and its id that one's: `{from, to}`. They are one by their
+        /// natural key (rule 29); the old id stays good. Whoever handles it reads it, so it stays a value here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remap: Option<Value>,
     },
     /// Some of its values wait for their author's decision; the others took effect, or met concurrent writes as in
     /// `merged` (rule 17).
@@ -53,6 +57,9 @@ pub enum Verdict {
         /// As in `merged`.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         displaced: Vec<Overwritten>,
+        /// As in `merged`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remap: Option<Value>,
     },
     /// Final for this number; its content goes to the dead letters.
     Rejected {
@@ -125,10 +132,12 @@ impl Verdict {
                 let rev = fields.number("rev")?;
                 let overwritten = fields.list("overwritten", Overwritten::read)?;
                 let displaced = fields.list("displaced", Overwritten::read)?;
+                let remap = fields.any("remap").cloned();
                 if kind == "merged" {
-                    Self::Merged { rev, overwritten, displaced }
+                    Self::Merged { rev, overwritten, displaced, remap }
                 } else {
-                    Self::Conflict { rev, parked: fields.list("parked", Path::read)?, overwritten, displaced }
+                    let parked = fields.list("parked", Path::read)?;
+                    Self::Conflict { rev, parked, overwritten, displaced, remap }
                 }
             }
             "rejected" => Self::Rejected {
@@ -138,7 +147,7 @@ impl Verdict {
             },
             "held" => Self::Held { reason: HeldReason::read(fields.need("reason")?)? },
             "void" => Self::Void,
-            _ => return Err(CoreError::new(Code::BadMessage, "a verdict of a later release")),
+            _ => return Err(CoreError::new(Code::BadMessage, "this is of a later release")),
         })
     }
 }
@@ -152,7 +161,7 @@ impl HeldReason {
         match json::text(value)? {
             "missing" => Ok(Self::Missing),
             "after" => Ok(Self::After),
-            _ => Err(CoreError::new(Code::BadMessage, "a reason of a later release")),
+            _ => Err(CoreError::new(Code::BadMessage, "this is of a later release")),
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Hlc;
 use crate::error::Code;
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
+use crate::model::migration::FIRST;
 use crate::model::schema::Settings;
 
 pub use crate::model::change::Change;
@@ -32,6 +33,9 @@ pub struct Push {
     pub history: Option<String>,
     /// The sender's fence (rule 12).
     pub fence: u64,
+    /// The version of the app's schema that the sender has; its mutations say under which each was written.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub schema: u64,
     /// Every verdict below this number is durable at the sender (rule 6).
     pub floor: MutationId,
     /// The sender's raw clock now, in milliseconds since 1970 (rule 20).
@@ -41,6 +45,14 @@ pub struct Push {
     pub sent_at: Option<u64>,
     /// In the order of their numbers.
     pub mutations: Vec<PushItem>,
+}
+
+fn first() -> u64 {
+    FIRST
+}
+
+fn is_first(schema: &u64) -> bool {
+    *schema == FIRST
 }
 
 /// One mutation in a push.

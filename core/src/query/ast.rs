@@ -179,7 +179,7 @@ impl Query {
         let fields = Fields::of(value)?;
         let unknown = |map: &Map| map.keys().any(|key| !KNOWN.contains(&key.as_str()));
         if value.as_object().is_some_and(unknown) {
-            return Err(CoreError::new(Code::BadQuery, "it has a field that no query has"));
+            return Err(CoreError::new(Code::BadQuery, "no query has this field"));
         }
         let mut columns = Columns::default();
         let limit = if fields.get("limit").is_some() { Some(fields.size_or("limit", 0)?) } else { None };
@@ -228,7 +228,7 @@ fn read_page(after: &str, keys: usize) -> Result<(Vec<Value>, String), CoreError
             _ => {}
         }
     }
-    Err(CoreError::new(Code::BadQuery, "`after` is the `next` of an earlier page of this query, unchanged"))
+    Err(CoreError::new(Code::BadQuery, "`after` is the `next` of an earlier page"))
 }
 
 #[cold]

@@ -3,6 +3,7 @@
 
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::model::mutation::Kind;
+use crate::model::verdict::HeldReason;
 use crate::planted::Bug;
 use crate::small::SmallSet;
 use crate::store::state::{Entry, State, Status};
@@ -27,6 +28,8 @@ pub fn next(
     let mut batch = Vec::new();
     let mut bytes = 0;
     let mut blocked: SmallSet<(&CollectionName, &EntityId)> = SmallSet::new();
+    // Here what waits does so only for want of the entity.
+    let mut missing = SmallSet::new();
     for letter in state.letters.values().filter(|letter| letter.edit.kind == Kind::Insert) {
         blocked.insert((&letter.edit.collection, &letter.edit.id), ());
     }
@@ -38,16 +41,19 @@ pub fn next(
         let unit = unit(state, *n, entry);
         let is_void = unit.iter().all(|(_, entry)| entry.status == Status::Void);
         let must_wait = |(n, entry): &(MutationId, &Entry)| {
-            // An insert waits for nobody: it may be the rejected one's second try.
+            // An insert waits for nobody: it may be the rejected one's second try. Who deletes what is not there does
+            // not wait for his edits of it, or his next insert of it would meet them.
+            let key = (&entry.edit.collection, &entry.edit.id);
             waits(*n, entry)
-                || entry.edit.kind != Kind::Insert && blocked.contains_key(&(&entry.edit.collection, &entry.edit.id))
+                || entry.edit.kind != Kind::Insert && blocked.contains_key(&key)
+                || entry.edit.kind == Kind::Patch && missing.contains_key(&key)
         };
         if !is_void && unit.iter().any(must_wait) {
-            blocked.extend(
-                unit.iter()
-                    .filter(|_| !Bug::HeldOvertaken.is_planted())
-                    .map(|(_, entry)| ((&entry.edit.collection, &entry.edit.id), ())),
-            );
+            for (_, entry) in unit.iter().filter(|_| !Bug::HeldOvertaken.is_planted()) {
+                let is_missing = matches!(entry.status, Status::Held { reason: HeldReason::Missing, .. });
+                let waiting = if is_missing { &mut missing } else { &mut blocked };
+                waiting.insert((&entry.edit.collection, &entry.edit.id), ());
+            }
             continue;
         }
         let size: usize = unit.iter().map(|(_, entry)| item_bytes(entry)).sum();

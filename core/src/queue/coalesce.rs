@@ -2,7 +2,9 @@
 //!
 //! The last patch survives under its own number, with the first one's `was` and `base_rev` and the last one's
 //! values (rule 3): so everything that its author had seen stands before it. Members of transactions never take
-//! part, nor edits on either side of one; an insert stays by itself, because other entities may refer to it.
+//! part, nor edits on either side of one; an insert stays by itself, because other entities may refer to it. Nor do
+//! those that were written at other times, unless the later one writes all that the earlier one wrote: who wrote last
+//! is told by the stamps (rule 20, docs/decisions/0038).
 
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::json::{self, Value};
@@ -11,6 +13,9 @@ use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 use crate::planted::Bug;
 use crate::store::state::{Entry, State, Status};
+
+/// A joined edit has one stamp, the last one's: by so many milliseconds a value in it may seem younger than it is.
+const YOUNGER_MAX_MS: u64 = 1_000;
 
 /// Patches that become one.
 #[derive(Debug, PartialEq)]
@@ -40,6 +45,8 @@ pub fn plan(state: &State) -> Vec<Joined> {
 /// The same of one entity's.
 fn plan_one(state: &State, edits: &[(MutationId, &Entry)], joined: &mut Vec<Joined>) {
     let mut before: Option<Joined> = None;
+    // When the oldest value in it was written.
+    let mut since = 0;
     for (n, entry) in edits {
         let earlier = before.take();
         if !is_free(state, *n, entry) {
@@ -47,21 +54,32 @@ fn plan_one(state: &State, edits: &[(MutationId, &Entry)], joined: &mut Vec<Join
             continue;
         }
         let mutation = entry.edit.mutation();
-        before = Some(match earlier {
-            None => Joined { survivor: *n, absorbed: Vec::new(), mutation: Mutation::clone(&mutation) },
-            Some(mut group) => match join(&group.mutation, &mutation) {
-                Some(all) => {
-                    group.absorbed.push(group.survivor);
-                    Joined { survivor: *n, absorbed: group.absorbed, mutation: all }
+        let at = mutation.at.0;
+        let all = earlier.as_ref().and_then(|group| {
+            let is_near = at <= since + YOUNGER_MAX_MS || overwrites(&mutation, &group.mutation);
+            is_near.then(|| join(&group.mutation, &mutation)).flatten()
+        });
+        before = Some(match (earlier, all) {
+            (Some(mut group), Some(all)) => {
+                group.absorbed.push(group.survivor);
+                if overwrites(&mutation, &group.mutation) {
+                    since = at;
                 }
-                None => {
-                    joined.push(group);
-                    Joined { survivor: *n, absorbed: Vec::new(), mutation: Mutation::clone(&mutation) }
-                }
-            },
+                Joined { survivor: *n, absorbed: group.absorbed, mutation: all }
+            }
+            (earlier, _) => {
+                joined.extend(earlier);
+                since = at;
+                Joined { survivor: *n, absorbed: Vec::new(), mutation: Mutation::clone(&mutation) }
+            }
         });
     }
     joined.extend(before);
+}
+
+/// Whether of the first one's values none is left: what was counted has no age.
+fn overwrites(second: &Mutation, first: &Mutation) -> bool {
+    first.set.keys().chain(&first.unset).all(|path| second.set.contains_key(path) || second.unset.contains(path))
 }
 
 fn target(entry: &Entry) -> (&CollectionName, &EntityId) {
@@ -87,15 +105,19 @@ fn is_free(state: &State, n: MutationId, entry: &Entry) -> bool {
 /// Two patches as one, if each path of the second is either new or exactly one of the first's, and shows there what
 /// the first had left: server data between the two is what the second one's author saw, and a merge has to know it.
 fn join(first: &Mutation, second: &Mutation) -> Option<Mutation> {
+    if first.schema != second.schema {
+        return None;
+    }
     let earlier: Vec<_> = first.paths().collect();
     for path in second.paths() {
         if earlier.iter().any(|known| known.overlaps(path) && *known != path) {
             return None;
         }
     }
-    // Setting a field makes the objects on its way, and these stay when it is unset again.
-    let makes_parents = |path: &Path| earlier.contains(&path) && !first.was.contains_key(path) && path.depth() > 1;
-    if second.unset.iter().any(makes_parents) {
+    // The removal of what the first brought would be one of nothing, of which the server keeps nothing: whoever saw the
+    // value in another tab could write over the removal unseen. And the objects on the way to a field stay.
+    let brings = |path: &Path| earlier.contains(&path) && !first.was.contains_key(path);
+    if second.unset.iter().any(brings) {
         return None;
     }
     if second.set.keys().chain(&second.unset).any(|path| earlier.contains(&path) && !follows(first, second, path)) {

@@ -203,6 +203,9 @@ impl Replica {
                 self.fold_one(now, key, &bytes);
             }
         }
+        // While the wall clock is behind, a copy of this store would give its edits the same readings (rule 8).
+        let apart = self.random.clone().number() as u32 >> 12;
+        self.state.hlc.1 = self.state.hlc.1.saturating_add(apart);
         self.maintenance.opened = true;
         self.maintenance.reloads = 0;
         self.maintenance.blind = false;
@@ -253,6 +256,7 @@ impl Replica {
         self.replace_store(now, self.state.last);
     }
 
+    /// The log of the old store was read up to the key `read`: what stands above it is not known here.
     pub(crate) fn replace_store(&mut self, now: Now, read: u64) {
         self.event(json!({"type": "storage", "storage": "indexeddb", "code": "storage-wiped"}));
         self.stop_network(now);

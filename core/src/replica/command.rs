@@ -23,6 +23,8 @@ pub enum Command {
     Resume,
     /// Everything that waits is tried at once.
     Now,
+    /// Nothing but the queue is of interest here.
+    Drain,
     /// A dead letter is sent again, under a new number (rule 7).
     Retry {
         /// Its number.
@@ -75,6 +77,7 @@ impl Command {
             "pause" => Self::Pause,
             "resume" => Self::Resume,
             "now" => Self::Now,
+            "drain" => Self::Drain,
             "retry" => Self::Retry { n: n()? },
             "discard" => Self::Discard { n: n()? },
             "confirmed" => Self::Confirmed {
@@ -103,6 +106,7 @@ impl Replica {
             Command::Pause => self.tell_all("pause"),
             Command::Resume => self.tell_all("resume"),
             Command::Now => self.tell_all("now"),
+            Command::Drain => self.only_drain(),
             Command::Retry { n } => self.retry(n, Edits::default())?,
             Command::Edit { n, fields } => self.retry(n, fields)?,
             Command::Discard { n } => self.discard(n)?,
@@ -154,6 +158,10 @@ impl Replica {
         for path in fields.unset {
             mutation.set.remove(&path);
         }
+        if !fields.set.is_empty() {
+            // What is given has the names of this version, and what is left of the edit has to have them, too.
+            mutation = self.brought_here(mutation)?;
+        }
         mutation.set.extend(fields.set);
         mutation.check()?;
         let mut draft = self.writes.draft();
@@ -197,9 +205,10 @@ impl Replica {
     /// # Errors
     /// `not-in-queue` if the write is too old to be remembered, or those of the inverse write.
     pub fn undo(&mut self, now: Now, write: u64) -> Result<Value, CoreError> {
-        let ops = self.writes.take_undo(write).ok_or_else(|| {
-            CoreError::new(Code::NotInQueue, "this write is not known in this tab, or it was undone already")
-        })?;
+        let ops = self
+            .writes
+            .take_undo(write)
+            .ok_or_else(|| CoreError::new(Code::NotInQueue, "this write is not known here, or was undone"))?;
         let atomic = ops.len() > 1;
         for (collection, id) in ops.iter().filter_map(Op::target) {
             self.touch(collection, id, false);

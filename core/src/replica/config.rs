@@ -7,6 +7,7 @@ use crate::io::Durability;
 use crate::json::{self, Fields, JsonLimits, Value};
 use crate::limits;
 use crate::model::local::Local;
+use crate::model::migration::FIRST;
 use crate::model::path::Path;
 use crate::model::schema::{Settings, read_settings};
 use crate::queue::backoff::Bounds;
@@ -30,6 +31,10 @@ pub struct Config {
     pub stripped: Vec<CollectionName>,
     /// Fields of theirs that hold the id of an entity of another collection.
     pub refs: SmallMap<CollectionName, Vec<(Path, CollectionName)>>,
+    /// The version of the app's schema.
+    pub schema: u64,
+    /// All options as they were given: the way to it from earlier ones is read when this tab leads.
+    pub given: Value,
     /// Wait for an answer, or for the next bytes of one.
     pub timeout_ms: u64,
     /// Backoff.
@@ -112,6 +117,8 @@ impl Default for Config {
             replicate: SmallMap::new(),
             stripped: Vec::new(),
             refs: SmallMap::new(),
+            schema: FIRST,
+            given: Value::default(),
             timeout_ms: limits::REQUEST_TIMEOUT_MS,
             retry: Retry::default(),
             batch: Batch::default(),
@@ -178,8 +185,9 @@ impl Config {
             return Err(CoreError::new(Code::BadConfig, "a database needs a `name`"));
         }
         if config.collections.keys().any(CollectionName::is_reserved) {
-            return Err(CoreError::new(Code::BadConfig, "names with `$` are Tidewire's own: choose another"));
+            return Err(CoreError::new(Code::BadConfig, "names with `$` are Tidewire's own"));
         }
+        config.given = value;
         config.batch.max_count = config.batch.max_count.clamp(1, limits::PUSH_MUTATIONS_MAX);
         config.batch.max_bytes = config.batch.max_bytes.clamp(1, limits::PUSH_BYTES_MAX / 2);
         Ok(config)
@@ -191,6 +199,7 @@ impl Config {
             name: fields.opt_text("name")?.unwrap_or_default(),
             url: fields.opt_text("url")?,
             collections: read_settings(&fields, "collections")?,
+            schema: fields.number_or("version", FIRST)?,
             timeout_ms: fields.number_or("timeoutMs", limits::REQUEST_TIMEOUT_MS)?,
             verify_ms: fields.number_or("verifyMs", limits::VERIFY_MS)?,
             max_document_bytes: fields.size_or("maxDocumentBytes", limits::DOCUMENT_BYTES_MAX)?,

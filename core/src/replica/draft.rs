@@ -113,6 +113,7 @@ impl Replica {
     ) -> Result<(), CoreError> {
         let mut mutation = Mutation::empty(c, id, self.state.hlc.tick(now.wall_ms));
         mutation.synced_clock = self.session.clock.is_some();
+        mutation.schema = self.config.schema;
         let (inverse, rev, bytes, seen) = self.shape(&mut mutation, alter)?;
         let settles = !(mutation.resolves.is_empty() && mutation.reopens.is_empty());
         if mutation.kind == Kind::Patch && mutation.paths().next().is_none() && !settles {
@@ -174,12 +175,12 @@ impl Replica {
     ) -> Result<(), CoreError> {
         let known = self.state.entity(c.as_str(), id.as_str()).is_some() || self.writes.on(&c, &id).next().is_some();
         if known && self.see_shared(&c, &id).is_some() {
-            return Err(CoreError::new(Code::Exists, "an entity with this id exists: use update or upsert"));
+            return Err(CoreError::new(Code::Exists, "this id exists: use update or upsert"));
         }
         let divided = if self.local(&c).is_some() { self.divide_insert(&c, doc)? } else { None };
         let doc = divided.as_ref().map_or(doc, |(shared, _)| shared);
         let at = self.state.hlc.tick(now.wall_ms);
-        let edit = insert(&c, &id, doc, at, self.session.clock.is_some())?;
+        let edit = insert(&c, &id, doc, self.config.schema, at, self.session.clock.is_some())?;
         if doc.len() > self.config.max_document_bytes {
             self.must_fit(json::parse(doc.as_bytes(), JsonLimits::MESSAGE).ok())?;
         }

@@ -78,7 +78,7 @@ impl Replica {
         let acks = Acks { fence, at: now.wall_ms, verdicts: fork.same, history: flight.history.clone() };
         self.append(vec![Record::Acks(acks), Record::Fork(Renaming { fence, id })], Durability::Strict);
         self.pushing.step = Step::Acking;
-        let message = "this browser profile was copied: this copy goes on under a name of its own, nothing was lost";
+        let message = "this profile was copied: the copy goes on under its own name, nothing was lost";
         self.event(json!({"type": "watchdog", "code": Code::Forked, "message": message}));
     }
 

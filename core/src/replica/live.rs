@@ -17,6 +17,8 @@ use crate::queue::backoff::Backoff;
 use crate::replica::Replica;
 use crate::replica::step::changes_records;
 
+/// The connection broke, or never came about (RFC 6455, 7.1.5).
+const CODE_ABNORMAL: u16 = 1006;
 /// Frames that wait for the log; behind more of them a pull is as good.
 const HELD_MAX: usize = 100;
 
@@ -188,6 +190,10 @@ impl Replica {
             self.live.backoff.reset();
         }
         self.live_failed(now);
+        // Where no channel ever stood, that none comes about says nothing of the line.
+        if code == CODE_ABNORMAL && self.pushing.line.stood {
+            self.pushing.line_broke(now);
+        }
         if code == 4401 {
             self.token_refused(now);
         }
@@ -233,6 +239,7 @@ impl Replica {
         }
         let cursor = ready.cursor;
         self.live.backoff.reset();
+        self.pushing.line.stood = true;
         self.reached(now);
         if let Some(socket) = &mut self.live.socket {
             socket.ready = true;

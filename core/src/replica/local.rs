@@ -10,6 +10,7 @@ use crate::model::document;
 use crate::model::edit::Edit;
 use crate::model::insert::insert;
 use crate::model::local::{Local, apply};
+use crate::model::migration::FIRST;
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 use crate::replica::Replica;
@@ -175,7 +176,7 @@ impl Replica {
     /// The same of one entity. `collection` is the one of the local fields.
     pub(crate) fn local_row(&self, collection: &CollectionName, id: &EntityId) -> Option<Edit> {
         let row = self.state.entity(collection.as_str(), id.as_str())?.confirmed.as_ref()?;
-        insert(collection, id, row.doc.get(), Hlc(row.at, 0), false).ok()
+        insert(collection, id, row.doc.get(), FIRST, Hlc(row.at, 0), false).ok()
     }
 }
 

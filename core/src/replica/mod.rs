@@ -18,6 +18,7 @@ pub mod config;
 pub mod conflicts;
 mod delta;
 pub mod draft;
+mod drain;
 pub mod early;
 pub mod early_page;
 pub mod evict;
@@ -30,6 +31,7 @@ pub mod live;
 mod local;
 pub mod maintain;
 pub mod metrics;
+pub mod migrate;
 pub mod op;
 pub mod page_plan;
 pub mod pull;
@@ -55,12 +57,14 @@ use crate::io::{Event, Now, Output, Token};
 use crate::model::schema::{CollectionSettings, Settings};
 use crate::queue::backoff::Random;
 use crate::replica::config::Config;
+use crate::replica::drain::Drain;
 use crate::replica::evict::Evictions;
 use crate::replica::fetch::Fetching;
 use crate::replica::lane::Lane;
 use crate::replica::live::Live;
 use crate::replica::maintain::Maintenance;
 use crate::replica::metrics::Metrics;
+use crate::replica::migrate::Migrating;
 use crate::replica::pull::Pulling;
 use crate::replica::push::Pushing;
 use crate::replica::query::Watches;
@@ -88,6 +92,7 @@ pub struct Replica {
     pub(crate) session: Session,
     pub(crate) tabs: Tabs,
     pub(crate) pushing: Pushing,
+    pub(crate) migrating: Migrating,
     pub(crate) pulling: Pulling,
     pub(crate) verifying: Verifying,
     pub(crate) watchdog: Watchdog,
@@ -101,6 +106,8 @@ pub struct Replica {
     pub(crate) watches: Watches,
     /// Whether all of the code is there. Without it this tab neither leads nor keeps the store in order.
     pub(crate) whole: bool,
+    /// Whether this is no tab, and only sends what is queued.
+    pub(crate) drain: Drain,
     /// What the shell takes out now, and what came after that began.
     ready: std::vec::IntoIter<Output>,
     out: Vec<Output>,
@@ -143,6 +150,7 @@ impl Replica {
             session: Session::default(),
             tabs: Tabs::default(),
             pushing: Pushing::default(),
+            migrating: Migrating::default(),
             pulling: Pulling::default(),
             verifying: Verifying::default(),
             watchdog: Watchdog::default(),
@@ -155,6 +163,7 @@ impl Replica {
             random: Random::new(entropy),
             watches: Watches::default(),
             whole: true,
+            drain: Drain::No,
             ready: Vec::new().into_iter(),
             out: Vec::new(),
             tokens: 0,
@@ -215,12 +224,16 @@ impl Replica {
     #[inline(never)]
     fn advance_network(&mut self, now: Now) {
         self.advance_session(now);
-        self.advance_live(now);
-        self.settle_partial(now);
-        self.advance_pull(now);
-        self.advance_fetch(now);
+        if self.drain == Drain::No {
+            self.advance_live(now);
+            self.settle_partial(now);
+            self.advance_pull(now);
+            self.advance_fetch(now);
+        }
+        self.migrate_queue(now);
         self.advance_push(now);
         self.watch_queue(now);
+        self.tell_drained(now);
     }
 
     pub(crate) fn output(&mut self, output: Output) {

@@ -359,8 +359,10 @@ impl Replica {
         self.metrics.failures += 1;
         self.pulling.wanted = true;
         self.pulling.backoff.fail(now.mono_ms, self.config.bounds(), retry_after_ms, &mut self.random);
-        if stream.status < 500 {
-            self.lost(now);
+        match stream.status {
+            0 => self.pull_lost(now),
+            1..500 => self.lost(now),
+            _ => {}
         }
     }
 

@@ -29,6 +29,7 @@ use crate::queue::backoff::Backoff;
 use crate::queue::{batch, coalesce};
 use crate::replica::Replica;
 use crate::replica::fork::Fork;
+use crate::replica::verdicts::Line;
 use crate::small::{SmallMap, SmallSet};
 use crate::store::state::{Entry, Status};
 
@@ -43,6 +44,7 @@ pub struct Pushing {
     pub(crate) refused_count: Option<usize>,
     /// Another request succeeded since the first failure of this batch.
     pub(crate) others_succeed: bool,
+    pub(crate) line: Line,
     /// Failures of what was pushed alone (rule 32).
     pub(crate) alone: SmallMap<MutationId, Alone>,
     pub(crate) held_retry_ms: u64,
@@ -277,7 +279,7 @@ impl Replica {
     }
 
     /// What may go now, but for what is under way.
-    fn choose(&self, now: Now, flying: &[MutationId]) -> Vec<MutationId> {
+    pub(crate) fn choose(&self, now: Now, flying: &[MutationId]) -> Vec<MutationId> {
         let mut limits = self.config.limits();
         limits.count = self.pushing.count_max.unwrap_or(limits.count);
         if let Some(fork) = &self.pushing.fork {
@@ -286,17 +288,17 @@ impl Replica {
         let pushing = &self.pushing;
         let waits = |n: MutationId, entry: &Entry| match pushing.alone.get(&n) {
             Some(alone) if alone.failures >= SUSPECT_FAILURES => alone.not_before_ms > now.mono_ms,
-            _ => matches!(entry.status, Status::Held { .. }) && pushing.held_retry_ms > now.mono_ms,
+            _ => entry.status.is_held() && pushing.held_retry_ms > now.mono_ms,
         };
         let flying: SmallSet<MutationId> = flying.iter().map(|n| (*n, ())).collect();
         let skips = |n: MutationId| flying.contains_key(&n) || pushing.decided.contains_key(&n);
         let mut ns = batch::next(&self.state, limits, &skips, &waits);
         // A suspect goes alone, so that it cannot take others with it.
         if let Some(index) = ns.iter().position(|n| pushing.is_suspect(*n)) {
-            let unit =
-                ns.first().and_then(|n| self.state.queue.get(n).map(|entry| batch::unit(&self.state, *n, entry).len()));
-            ns.truncate(if index == 0 { unit.unwrap_or(1) } else { index });
+            let unit = |n| self.state.queue.get(n).map(|entry| batch::unit(&self.state, *n, entry).len());
+            ns.truncate(if index == 0 { ns.first().and_then(unit).unwrap_or(1) } else { index });
         }
+        ns.truncate(ns.iter().take_while(|n| self.state.was_sent(**n) || self.is_migrated(**n)).count());
         ns
     }
 
@@ -326,8 +328,8 @@ impl Replica {
     }
 
     pub(crate) fn acknowledge(&mut self, now: Now, verdicts: Vec<VerdictItem>, history: Option<String>) {
-        let acks = Acks { fence: self.tabs.fence(), at: now.wall_ms, verdicts, history };
-        self.append(vec![Record::Acks(acks)], Durability::Strict);
+        let fence = self.tabs.fence();
+        self.append(vec![Record::Acks(Acks { fence, at: now.wall_ms, verdicts, history })], Durability::Strict);
         self.pushing.step = Step::Acking;
     }
 
@@ -339,8 +341,7 @@ impl Replica {
         if ns.is_empty() || self.state.fence != self.tabs.fence() && !Bug::OldLeaderSends.is_planted() {
             return;
         }
-        let bearer = bearer.to_owned();
-        let history = self.state.history().cloned();
+        let (bearer, history) = (bearer.to_owned(), self.state.history().cloned());
         let item = |n: &MutationId| {
             let entry = self.state.queue.get(n)?;
             let m = (entry.status != Status::Void).then(|| entry.edit.raw.clone());
@@ -352,6 +353,7 @@ impl Replica {
             replica,
             owner: self.state.owner.clone(),
             history: history.clone(),
+            schema: self.config.schema,
             fence: self.tabs.fence(),
             floor: self.state.floor(),
             now: now.wall_ms,
@@ -363,7 +365,7 @@ impl Replica {
         };
         let body = json::to_text(&push);
         self.metrics.request_started(body.len());
-        if ns.iter().any(|n| self.state.queue.get(n).is_some_and(|e| matches!(e.status, Status::Held { .. }))) {
+        if ns.iter().any(|n| self.state.queue.get(n).is_some_and(|e| e.status.is_held())) {
             self.pushing.held_retry_ms = now.mono_ms + HELD_RETRY_MS;
         }
         let token = self.token();

@@ -144,7 +144,7 @@ impl Replica {
     fn delta(&mut self, handle: u64) -> Result<Value, CoreError> {
         let at = self.watches.list.iter().position(|(known, _)| *known == handle);
         let query = at.and_then(|at| self.watches.list.get(at)).map(|(_, kept)| kept.query.clone());
-        let query = query.ok_or_else(|| CoreError::new(Code::BadQuery, "no such query is kept: ask it again"))?;
+        let query = query.ok_or_else(|| CoreError::new(Code::BadQuery, "ask this query again"))?;
         self.look(&query);
         let Watches { list, sheets, .. } = &mut self.watches;
         let grid = &sheets.or_default(query.collection.clone()).grid;

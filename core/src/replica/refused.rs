@@ -66,8 +66,8 @@ impl RefusedWrites {
 /// Why a write was taken back.
 pub(crate) fn reason(error: StoreError) -> &'static str {
     match error {
-        StoreError::Quota => "the storage is full: free some space, then retry it from `db.sync.queue.failed`",
+        StoreError::Quota => "the storage is full: free some space, then retry it in `db.sync.queue`",
         StoreError::FormatNewer => MOVED,
-        _ => "the browser's storage refused the write: it was taken back, write again",
+        _ => "the storage refused the write: write again",
     }
 }

@@ -32,8 +32,8 @@ impl Replica {
     /// `read`: up to which key the log of the old store was.
     pub(crate) fn rewrite_unsent(&mut self, read: u64) {
         let waits = |entry: &Entry| matches!(entry.status, Status::Queued | Status::Held { .. } | Status::Claimed(_));
-        let Some(apart) = self.new_id() else { return };
-        let records = self.adoptable(&waits, Some((read, &apart)));
+        let apart = self.new_id();
+        let records = self.adoptable(&waits, apart.as_ref().map(|apart| (read, apart)));
         let later = std::mem::take(&mut self.writes.waiting);
         let given_up = self.writes.given_up();
         for (record, edits) in records {

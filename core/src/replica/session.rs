@@ -179,11 +179,7 @@ impl Replica {
         self.session.clock = Some(self.session.clock.map_or(clock, |known| known.or_better(clock, now)));
         match &self.state.owner {
             Some(owner) if owner != user => {
-                self.block(
-                    "wrong-user",
-                    Code::WrongUser,
-                    "this store belongs to another user: sign in as that user, or use another database",
-                );
+                self.block("wrong-user", Code::WrongUser, "this store is another user's: sign in as that user");
                 false
             }
             Some(_) => true,

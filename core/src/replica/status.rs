@@ -66,17 +66,17 @@ impl Replica {
         json!({"state": "synced", "at": session.reached.map(|at| at.wall_ms / 1000 * 1000)})
     }
 
-    /// What waits for the user, or for a slow next try, is no work under way. Asked only where the server was reached.
+    /// What waits for the user is no work under way; what the server fails at is. Asked only where it was reached.
     fn has_something_to_send(&self) -> bool {
         let mut undecided = self.state.undecided();
-        undecided.any(|(n, e)| !self.pushing.is_suspect(*n) && e.status == Status::Queued)
-            && !batch::next(&self.state, Limits { count: 1, bytes: 0 }, &|_| false, &|n, entry| self.is_slow(n, entry))
+        undecided.any(|(n, e)| e.status == Status::Queued || self.pushing.is_suspect(*n))
+            && !batch::next(&self.state, Limits { count: 1, bytes: 0 }, &|_| false, &|_, e| e.status.is_held())
                 .is_empty()
     }
 
     /// It is tried again now and then.
     fn is_slow(&self, n: MutationId, entry: &Entry) -> bool {
-        self.pushing.is_suspect(n) || matches!(entry.status, Status::Held { .. })
+        self.pushing.is_suspect(n) || entry.status.is_held()
     }
 
     /// `db.sync.status`.
@@ -150,7 +150,7 @@ impl Replica {
     #[inline(never)]
     fn held(&self) -> Vec<(MutationId, &'static str)> {
         let mut held = batch::behind(&self.state, &|n, entry| self.is_slow(n, entry));
-        let by_server = self.state.undecided().filter(|(_, entry)| matches!(entry.status, Status::Held { .. }));
+        let by_server = self.state.undecided().filter(|(_, entry)| entry.status.is_held());
         held.extend(by_server.map(|(n, _)| *n));
         held.sort_unstable();
         let reason = |n: MutationId| {
@@ -185,10 +185,7 @@ impl Replica {
     /// `db.sync.health`.
     pub fn health_view(&self, now: Now) -> Value {
         let oldest = self.state.undecided().map(|(_, entry)| entry.edit.at.0).min();
-        let stuck = self
-            .state
-            .undecided()
-            .filter(|(n, entry)| self.pushing.is_suspect(**n) || matches!(entry.status, Status::Held { .. }));
+        let stuck = self.state.undecided().filter(|(n, entry)| self.is_slow(**n, entry));
         let measures = Measures {
             pending: self.pending(),
             failed: self.failed(),

@@ -12,7 +12,7 @@ use crate::replica::fetch::{FETCH, REFUSED};
 use crate::replica::{Phase, Replica};
 
 /// What the app is told when a newer release has moved the data.
-pub(crate) const MOVED: &str = "a newer release has written or moved the data: reload the page";
+pub(crate) const MOVED: &str = "a newer release wrote this store: reload the page";
 
 /// Asks the other tabs to look whether the store is still the one that they know.
 pub(crate) const LOOK: &str = "look";
@@ -99,7 +99,6 @@ impl Tabs {
     /// This tab's fence.
     pub(crate) fn fence(&self) -> u64 {
         match self.role {
-            Role::Rising(_) if Bug::LeadsAtOnce.is_planted() => u64::MAX >> 11,
             Role::Leader(fence) => fence,
             _ => 0,
         }
@@ -131,7 +130,10 @@ impl Replica {
     }
 
     fn rise(&mut self) {
-        self.tabs.role = Role::Rising(NOT_YET);
+        self.tabs.role = match Bug::LeadsAtOnce.is_planted() {
+            true => Role::Leader(self.state.fence),
+            false => Role::Rising(NOT_YET),
+        };
         self.append(vec![Record::Lead], Durability::Strict);
     }
 
@@ -235,7 +237,9 @@ impl Replica {
                 self.pulling.wanted = true;
                 self.status_moved();
             }
-            Role::Rising(ours) | Role::Leader(ours) if fence > ours => self.lock_lost(now),
+            Role::Rising(ours) | Role::Leader(ours) if fence > ours && !Bug::OldLeaderSends.is_planted() => {
+                self.lock_lost(now);
+            }
             _ => {}
         }
     }

@@ -6,15 +6,15 @@ use crate::io::{Now, Output, Token};
 use crate::json;
 use crate::json::{JsonLimits, Value};
 use crate::limits::{
-    DEPTH_MAX, HELD_RETRY_MS, PUSH_BYTES_MAX, PUSH_FAILURES_HALVE, RETRY_AFTER_MS_MAX, SUSPECT_FAILURES,
-    SUSPECT_RETRY_MS,
+    DEPTH_MAX, HELD_RETRY_MS, LOST_TOGETHER_MS, PUSH_BYTES_MAX, PUSH_FAILURES_HALVE, RETRY_AFTER_MS_MAX,
+    SUSPECT_FAILURES, SUSPECT_RETRY_MS,
 };
 use crate::model::verdict::{Verdict, VerdictItem};
 use crate::planted::Bug;
 use crate::protocol::message::{ErrorBody, PushAnswer};
 use crate::protocol::read::Answer;
 use crate::replica::Replica;
-use crate::replica::push::{Flight, Step};
+use crate::replica::push::{Flight, Pushing, Step};
 use crate::small::SmallSet;
 
 /// So many pushes in a row that the live channel lost: something on the way does not let them through, and only
@@ -23,6 +23,33 @@ const UNHEARD_MAX: u32 = 3;
 
 /// What is said of an answer that no sync server gives.
 const STRANGE: &str = "the answer is not a sync server's: sign in to this network, or check `url`";
+
+/// When the line lost something. 0: never; so a tab's first two seconds blame nobody.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    /// A push.
+    lost_ms: u64,
+    /// Something else: a pull, the live channel.
+    broke_ms: u64,
+    /// There was a live channel, so that one that breaks or does not come about says something.
+    pub(crate) stood: bool,
+}
+
+fn is_near(then_ms: u64, now: Now) -> bool {
+    now.mono_ms <= then_ms + LOST_TOGETHER_MS
+}
+
+impl Pushing {
+    /// The line broke for something that is no push: what was lost at about that time is no edit's fault (rule 32). The
+    /// browser may tell of either first.
+    pub(crate) fn line_broke(&mut self, now: Now) {
+        self.others_succeed = false;
+        self.line.broke_ms = now.mono_ms;
+        if is_near(self.line.lost_ms, now) {
+            self.alone.retain(|_, alone| alone.failures >= SUSPECT_FAILURES);
+        }
+    }
+}
 
 impl Flight {
     fn head(&mut self, status: u16, retry_after_ms: u64) {
@@ -194,13 +221,12 @@ impl Replica {
     /// cannot bear (rule 32).
     pub(crate) fn push_failed(&mut self, now: Now, retry_after_ms: u64, _why: &str) {
         let Step::InFlight(flight) = std::mem::take(&mut self.pushing.step) else { return };
-        if Bug::FailureTakenForDone.is_planted() {
-            self.pushing.decided = flight.ns.iter().map(|n| (*n, ())).collect();
-            self.pushing.backoff.not_before_ms = u64::MAX;
-        }
         self.pushing.by_request |= flight.live;
         self.metrics.failures += 1;
         self.pushing.backoff.fail(now.mono_ms, self.config.bounds(), retry_after_ms, &mut self.random);
+        if Bug::FailureTakenForDone.is_planted() {
+            self.pushing.backoff.not_before_ms = u64::MAX;
+        }
         for n in &flight.ns {
             *self.pushing.attempts.or_default(*n) += 1;
         }
@@ -211,6 +237,10 @@ impl Replica {
         }
         if !answered {
             self.lost(now);
+            self.pushing.line.lost_ms = now.mono_ms;
+            if is_near(self.pushing.line.broke_ms, now) {
+                return;
+            }
         }
         if !(answered || self.pushing.others_succeed) || self.pushing.backoff.failures < PUSH_FAILURES_HALVE {
             return;
@@ -227,6 +257,12 @@ impl Replica {
                 self.pushing.backoff.not_before_ms = now.mono_ms;
             }
         }
+    }
+
+    /// A pull was not answered.
+    pub(crate) fn pull_lost(&mut self, now: Now) {
+        self.lost(now);
+        self.pushing.line_broke(now);
     }
 
     /// The connection broke. Returns whether it was the push's.

@@ -93,8 +93,9 @@ pub(crate) fn target(doc: &Map) -> Option<(CollectionName, EntityId)> {
 /// values stay.
 pub(crate) fn blind(state: &mut State, position: u64, collection: &CollectionName, id: &EntityId) {
     for mut known in of(state, collection.as_str(), id.as_str()) {
-        known.put("kept", None);
-        known.put("by", None);
+        for field in ["base", "kept", "by"] {
+            known.put(field, None);
+        }
         let own = CollectionName::of_conflicts();
         let row = state.entity_mut(&own, &known.id);
         row.position = position;

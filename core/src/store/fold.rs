@@ -58,7 +58,7 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
 #[inline(never)]
 fn fold_rare(state: &mut State, key: u64, record: Record, effects: &mut Effects) -> Result<(), CoreError> {
     match record {
-        Record::Coalesce(coalesce) => fold_coalesce(state, key, coalesce)?,
+        Record::Coalesce(coalesce) => fold_coalesce(state, key, coalesce, effects)?,
         Record::Discard(record) => discard::discard(state, key, &record, effects),
         Record::Fork(fork) => {
             adopt::rename(state, key, fork.id);
@@ -82,7 +82,8 @@ pub(super) fn arrived(state: &mut State, key: u64, bytes: usize) {
     state.unsealed.bytes += bytes;
 }
 
-fn fold_coalesce(state: &mut State, key: u64, coalesce: Coalesce) -> Result<(), CoreError> {
+/// With nothing absorbed: an edit of an older version of the schema became one of this.
+fn fold_coalesce(state: &mut State, key: u64, coalesce: Coalesce, effects: &mut Effects) -> Result<(), CoreError> {
     let is_free = |n: &MutationId| {
         (!state.was_sent(*n) || Bug::CoalesceAfterSent.is_planted())
             && state.queue.get(n).is_some_and(|e| e.status == Status::Queued)
@@ -91,6 +92,9 @@ fn fold_coalesce(state: &mut State, key: u64, coalesce: Coalesce) -> Result<(), 
         return Ok(());
     }
     let edit = Edit::read(coalesce.m)?;
+    if coalesce.absorbed.is_empty() {
+        effects.touched.push(edit.target());
+    }
     for n in coalesce.absorbed {
         void(state, key, n);
     }
@@ -204,8 +208,9 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
         }
         state.staged.reset = true;
     }
-    state.staged.forget_groups.append(&mut changes.forget_groups);
-    state.staged.forget_collections.append(&mut changes.forget_collections);
+    if !changes.forget_groups.is_empty() || !changes.forget_collections.is_empty() {
+        forget_staged(&mut state.staged, &mut changes);
+    }
     state.staged.reread.append(&mut changes.reread);
     if !changes.staged {
         // Shown at once: what an interrupted pull had staged is read again from the cursor that is shown.
@@ -314,6 +319,21 @@ fn confirm_conflict(state: &State, id: &EntityId, before: Option<Confirmed>, is_
     if let Some(conflict) = after.filter(|_| is_news) {
         effects.meet_conflict(before.as_ref(), conflict);
     }
+}
+
+/// What is to be forgotten at the end is so at once where an earlier pull has staged it: what comes after this may be
+/// seen again.
+#[inline(never)]
+fn forget_staged(staged: &mut Staged, changes: &mut Changes) {
+    staged.rows.retain_mut(|(_, row)| {
+        row.g.retain(|group| !changes.forget_groups.contains(group));
+        if row.g.is_empty() {
+            row.doc = None;
+        }
+        !changes.forget_collections.contains(&row.c)
+    });
+    staged.forget_groups.append(&mut changes.forget_groups);
+    staged.forget_collections.append(&mut changes.forget_collections);
 }
 
 /// Erases what the reader may no longer see (rule 26): an entity goes when no group of the reader's is left to it.

@@ -216,6 +216,11 @@ impl Status {
         !matches!(self, Self::Void | Self::Claimed(_))
     }
 
+    /// Whether it waits for something else, and is tried again now and then.
+    pub fn is_held(self) -> bool {
+        matches!(self, Self::Held { .. })
+    }
+
     /// Whether the server has yet to decide.
     fn is_open(self) -> bool {
         !matches!(self, Self::Settled(_) | Self::Claimed(_))
@@ -226,7 +231,7 @@ impl Status {
     /// # Errors
     /// `bad-message`.
     pub fn read(value: &Value) -> Result<Self, CoreError> {
-        let unknown = || CoreError::new(Code::BadMessage, "a status of a later release");
+        let unknown = || CoreError::new(Code::BadMessage, "this is of a later release");
         match value.as_str() {
             Some("queued") => return Ok(Self::Queued),
             Some("void") => return Ok(Self::Void),

@@ -9,6 +9,10 @@
 )]
 
 pub mod conflicts;
+#[cfg(feature = "planted")]
+pub mod planted;
+pub mod reader;
+pub mod tied;
 
 use std::collections::BTreeMap;
 
@@ -174,6 +178,7 @@ impl Server {
             replica: replica.clone(),
             owner: None,
             history: None,
+            schema: 1,
             fence: 0,
             floor: self.floor,
             now: self.sender_now,

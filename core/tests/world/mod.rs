@@ -36,6 +36,8 @@ use server::Server;
 pub enum Fault {
     /// It never arrives.
     Lost,
+    /// The same, and the live channel breaks with it.
+    LineCut { channel_first: bool },
     /// Nothing ever comes back, not even an error.
     Silent,
     /// It is carried out; the answer is lost.

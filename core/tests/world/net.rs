@@ -30,6 +30,17 @@ impl World {
         let (status, retry_after_ms, json, text) = match fault {
             Some(Fault::Silent) => return,
             Some(Fault::Lost) => return self.bring(tab, Stream::Answer(token), lost()),
+            Some(Fault::LineCut { channel_first }) => {
+                let socket = self.tabs[tab].socket.as_ref().map(|(socket, _)| *socket);
+                if let (true, Some(socket)) = (channel_first, socket) {
+                    self.cut_socket(tab, socket);
+                }
+                self.bring(tab, Stream::Answer(token), lost());
+                if let (false, Some(socket)) = (channel_first, socket) {
+                    self.cut_socket(tab, socket);
+                }
+                return;
+            }
             Some(Fault::AnswerLost) => {
                 answer(self);
                 return self.bring(tab, Stream::Answer(token), lost());

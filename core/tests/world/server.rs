@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use tidewire_core::authority::memory::{MemoryStore, OpenPolicy};
-use tidewire_core::authority::{Policy, decide_push};
+use tidewire_core::authority::{Policy, admit, decide_push};
 use tidewire_core::diff::{Diff, diff};
 use tidewire_core::error::{Code, CoreError};
 use tidewire_core::ids::{CollectionName, EntityId, Group, Owner};
@@ -12,6 +12,7 @@ use tidewire_core::json;
 use tidewire_core::json::Value;
 use tidewire_core::model::digest::Digest;
 use tidewire_core::model::document;
+use tidewire_core::model::migration::Migrations;
 use tidewire_core::model::path::Path;
 use tidewire_core::model::schema::{CollectionSettings, Settings};
 use tidewire_core::protocol::message::{Pull, Push};
@@ -38,6 +39,8 @@ pub(crate) struct Server {
     pub wrong_digests: bool,
     /// A value that a rule refuses, and where.
     pub reject: Option<(String, Value)>,
+    /// The app's schema.
+    pub migrations: Option<Migrations>,
     /// A push that holds this id makes the server fail.
     pub poison: Option<String>,
     pub body_max: usize,
@@ -54,9 +57,13 @@ pub(crate) struct Server {
 type Versions = BTreeMap<(CollectionName, EntityId), BTreeMap<u64, (Value, Vec<Group>)>>;
 
 /// The tenant's policy, with one rule on values.
-struct Strict<'a>(&'a OpenPolicy, &'a Option<(String, Value)>);
+struct Strict<'a>(&'a OpenPolicy, &'a Option<(String, Value)>, Option<&'a Migrations>);
 
 impl Policy for Strict<'_> {
+    fn migrations(&self) -> Option<&Migrations> {
+        self.2
+    }
+
     fn settings(&self) -> &Settings {
         self.0.settings()
     }
@@ -113,6 +120,7 @@ impl Default for Server {
             verified: 0,
             wrong_digests: false,
             reject: None,
+            migrations: None,
             poison: None,
             body_max: usize::MAX,
             push_bytes: 0,
@@ -173,7 +181,10 @@ impl Server {
         if push.history.as_ref().is_some_and(|known| *known != self.history) {
             return failed(409, "history-changed");
         }
-        let policy = Strict(&self.policy, &self.reject);
+        let policy = Strict(&self.policy, &self.reject, self.migrations.as_ref());
+        if let Err(error) = admit(&policy, &push) {
+            return failed(426, error.code.as_str());
+        }
         let mut rows = self.store.rows(&user, &push.replica);
         let Ok(mut answer) = decide_push(&mut rows, &policy, &user, &push, self.now);
         answer.history = push.history.is_none().then(|| self.history.clone());

@@ -15,7 +15,7 @@ use serde::Serialize;
 use tidewire_core::authority::plan::{Plan, Top};
 use tidewire_core::ids::{Owner, Seq};
 use tidewire_core::limits::PULL_CHECKPOINT_ROWS;
-use tidewire_core::protocol::message::{Change, Checkpoint, Cursor, Pull, PullHeader, Scope, VERSION};
+use tidewire_core::protocol::message::{Change, Checkpoint, Cursor, Pull, PullHeader, Scope};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -57,7 +57,9 @@ pub(super) async fn pull(State(state): State<AppState>, headers: HeaderMap, body
                 snapshot.mark(&user.tenant, seq)
             })?
             .rereading(request.reread);
-            let header = header(&state, snapshot, &plan, &user)?;
+            let total = snapshot.count(&user.tenant, &plan)?;
+            let settings = state.policy.settings_for(&plan.scope.collections);
+            let header = plan.header(&user, now_ms(), total, settings);
             Stream::new(snapshot, &plan, &user, top, sender).run(&header, request.verify)
         });
         if let Err(error) = result {
@@ -83,21 +85,6 @@ pub(super) async fn pull(State(state): State<AppState>, headers: HeaderMap, body
 
 fn answer(body: Body) -> Response {
     ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
-}
-
-fn header(state: &AppState, snapshot: &Snapshot<'_>, plan: &Plan, user: &Owner) -> Result<PullHeader, StoreError> {
-    Ok(PullHeader {
-        v: VERSION,
-        now: now_ms(),
-        user: user.clone(),
-        after: plan.after.clone(),
-        reset: plan.reset,
-        forget_groups: plan.forget_groups.clone(),
-        forget_collections: plan.forget_collections.clone(),
-        reread: plan.reread.clone(),
-        total: snapshot.count(&user.tenant, plan)?,
-        settings: state.policy.settings_for(&plan.scope.collections),
-    })
 }
 
 #[derive(Serialize)]

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Deserialize;
+use tidewire_core::authority::admit;
 use tidewire_core::error::Code;
 use tidewire_core::ids::Owner;
 use tidewire_core::protocol::message::{Push, PushAnswer};
@@ -33,6 +34,7 @@ pub(crate) async fn decide(state: &Server, user: Owner, bytes: &[u8]) -> Result<
     let push = parse(bytes)?;
     check(&push, state.config.max_push_mutations)?;
     check_owner(push.owner.as_ref(), &user)?;
+    admit(&*state.policy, &push)?;
     if push.history.as_ref().is_some_and(|known| known != state.store.history()) {
         // Its revisions say nothing here; what this server lost has to come first (rule 24).
         return Err(Error::new(Code::HistoryChanged, "this server was restored from a backup: pull, then push again"));

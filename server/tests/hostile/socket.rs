@@ -21,12 +21,15 @@ pub enum Say {
     Close(u16, &'static str),
     /// Bytes under the WebSocket protocol, which may be none of it.
     Raw(Vec<u8>),
+    /// Nothing before an answer is there: a connection that breaks may take along what has not been read.
+    Listen,
 }
 
 /// What was heard, in a line.
 pub fn talk(site: &Site, messages: &[Say]) -> Result<String, String> {
     let address = format!("ws://{}/api/sync/live", site.address);
     let (mut socket, _) = client(address, connect(site.address)).expect("a socket");
+    let mut heard = Vec::new();
     for message in messages {
         let sent = match message {
             Say::Text(text) => socket.send(Message::text(text.as_str())),
@@ -37,6 +40,10 @@ pub fn talk(site: &Site, messages: &[Say]) -> Result<String, String> {
                 socket.close(Some(frame))
             }
             Say::Raw(bytes) => socket.get_mut().write_all(bytes).map_err(Into::into),
+            Say::Listen => match hear_one(&mut socket, &mut heard)? {
+                true => return Ok(heard.join(" ")),
+                false => Ok(()),
+            },
         };
         // Who is cut off while he speaks hears why below.
         if sent.is_err() {
@@ -45,31 +52,26 @@ pub fn talk(site: &Site, messages: &[Say]) -> Result<String, String> {
     }
     // Whether it still listens.
     let _ = socket.send(Message::text(r#"{"t":"ping"}"#));
-    hear(&mut socket)
+    while !hear_one(&mut socket, &mut heard)? {}
+    Ok(heard.join(" "))
 }
 
-fn hear(socket: &mut WebSocket<TcpStream>) -> Result<String, String> {
-    let mut heard = Vec::new();
+/// Hears one message, and returns whether it is the last.
+fn hear_one(socket: &mut WebSocket<TcpStream>, heard: &mut Vec<String>) -> Result<bool, String> {
     loop {
-        match socket.read() {
+        let word = match socket.read() {
             Ok(Message::Text(text)) => {
                 let word = word_of(&serde_json::from_str(&text).map_err(|_| format!("no JSON: {text}"))?)?;
                 let is_last = word == "pong";
                 heard.push(word);
-                if is_last {
-                    return Ok(heard.join(" "));
-                }
+                return Ok(is_last);
             }
-            Ok(Message::Close(frame)) => {
-                heard.push(frame.map_or("closed".into(), |frame| u16::from(frame.code).to_string()));
-                return Ok(heard.join(" "));
-            }
-            Ok(_) => {}
-            Err(_) => {
-                heard.push("cut".into());
-                return Ok(heard.join(" "));
-            }
-        }
+            Ok(Message::Close(frame)) => frame.map_or("closed".into(), |frame| u16::from(frame.code).to_string()),
+            Ok(_) => continue,
+            Err(_) => "cut".into(),
+        };
+        heard.push(word);
+        return Ok(true);
     }
 }
 
@@ -148,15 +150,15 @@ pub fn guests(site: &Site) -> Family<'_> {
     let mut family = Family::new("guest", site);
     let good = auth(site);
     for (what, say) in strange(site) {
-        family.add(what, Ask::Socket(vec![text(&good), say]));
+        family.add(what, Ask::Socket(vec![text(&good), Say::Listen, say]));
     }
     for (what, token) in forged(site) {
         let renewed = json!({"t": "token", "token": token});
-        family.add(format!("renewed by {what}"), Ask::Socket(vec![text(&good), text(&renewed)]));
+        family.add(format!("renewed by {what}"), Ask::Socket(vec![text(&good), Say::Listen, text(&renewed)]));
     }
     for (what, token) in [("Alice's", &site.alice), ("Carol's", &site.carol), ("the same", &site.mallory)] {
         let renewed = json!({"t": "token", "token": token});
-        family.add(format!("renewed by {what} token"), Ask::Socket(vec![text(&good), text(&renewed)]));
+        family.add(format!("renewed by {what} token"), Ask::Socket(vec![text(&good), Say::Listen, text(&renewed)]));
     }
     pushes(&mut family, &good);
     family
@@ -183,7 +185,7 @@ fn pushes(family: &mut Family<'_>, good: &Value) {
         }
     }
     for (what, push) in all {
-        family.add(format!("push {what}"), Ask::Socket(vec![text(good), text(&push)]));
+        family.add(format!("push {what}"), Ask::Socket(vec![text(good), Say::Listen, text(&push)]));
         let two = format!("push {what} before auth");
         family.add(two, Ask::Socket(vec![text(push), text(good)]));
     }

@@ -1,15 +1,17 @@
 //! What a reader is sent: the pages of a pull, the changes of a frame, one entity; as
 //! `server/src/store/sqlite/read.rs` reads them from its tables.
 
-use crate::authority::Policy;
 use crate::authority::memory::server::MemoryServer;
 use crate::authority::memory::{EntityKey, MemoryRow};
 use crate::authority::plan::Plan;
+use crate::authority::{Policy, groups};
 use crate::ids::{CollectionName, EntityId, Group, Owner, Seq};
-use crate::json::{self, Raw};
+use crate::json::{self, Raw, Value};
 use crate::model::change::Change;
+use crate::model::conflict::Conflict;
 use crate::model::digest::Digest;
-use crate::protocol::message::{Checkpoint, Cursor, Pull, PullHeader, VERSION};
+use crate::planted::Bug;
+use crate::protocol::message::{Checkpoint, Cursor, Pull};
 
 impl<P: Policy> MemoryServer<P> {
     /// The lines of a pull.
@@ -18,18 +20,7 @@ impl<P: Policy> MemoryServer<P> {
         let scope = self.scope(user, &pull.collections);
         let plan = self.plan(pull.cursor.as_ref(), scope, &top).rereading(pull.reread);
         let changes = self.scan(&plan);
-        let header = PullHeader {
-            v: VERSION,
-            now: now_ms,
-            user: user.clone(),
-            after: plan.after.clone(),
-            reset: plan.reset,
-            forget_groups: plan.forget_groups.clone(),
-            forget_collections: plan.forget_collections.clone(),
-            reread: plan.reread.clone(),
-            total: changes.len() as u64,
-            settings: self.policy.settings().clone(),
-        };
+        let header = plan.header(user, now_ms, changes.len() as u64, self.policy.settings().clone());
         let mut text = format!("{{\"pull\":{}}}\n", json::to_text(&header));
         let (mut after, mut rows, mut last) = (plan.after.clone(), 0, 0);
         for (seq, change) in &changes {
@@ -64,9 +55,8 @@ impl<P: Policy> MemoryServer<P> {
 
     fn change(&self, plan: &Plan, (c, id): &EntityKey, row: &MemoryRow) -> Option<(Seq, Change)> {
         let stored = &row.stored;
-        let held = |group: &&Group| row.groups.contains(*group);
         let above = |seq: Seq, group: &Group| seq > plan.lower(group, c.as_str());
-        let g: Vec<Group> = plan.scope.groups.iter().filter(held).cloned().collect();
+        let g = groups::visible(&plan.scope.groups, &row.groups);
         let mut change = Change {
             id: id.clone(),
             c: c.clone(),
@@ -92,9 +82,31 @@ impl<P: Policy> MemoryServer<P> {
         }
         (change.at, change.by) = (stored.at, Some(stored.by.clone()));
         if !stored.deleted {
-            change.doc = Raw::parse(&json::write_text(&stored.doc)).ok();
+            let blind = self.without_others(&plan.scope.groups, c, &stored.doc);
+            if blind.is_some() {
+                change.by = None;
+            }
+            change.doc = Raw::parse(&json::write_text(blind.as_ref().unwrap_or(&stored.doc))).ok();
+        }
+        if Bug::GroupsNotNamed.is_planted() {
+            change.g.truncate(1);
         }
         Some((stored.rev, change))
+    }
+
+    /// A conflict's document for a reader who may not see the entity any more; `None` where he is shown all.
+    fn without_others(&self, reader: &[Group], collection: &CollectionName, doc: &Value) -> Option<Value> {
+        if !collection.is_conflicts() || Bug::ConflictsShowOthers.is_planted() {
+            return None;
+        }
+        let conflict = Conflict::read(doc).ok()?;
+        let about = self.store.entities.get(&(conflict.c, conflict.e));
+        if about.is_some_and(|row| groups::is_visible(reader, &row.groups)) {
+            return None;
+        }
+        let mut doc = doc.clone();
+        groups::blind(&mut doc);
+        Some(doc)
     }
 
     /// One live entity, if this user may see it.
@@ -111,9 +123,10 @@ impl<P: Policy> MemoryServer<P> {
         for collection in &plan.scope.collections {
             let mut digest = Digest::default();
             for ((c, id), row) in &self.store.entities {
-                let is_seen = row.groups.iter().any(|group| plan.scope.groups.contains(group));
-                if c == collection && is_seen && !row.stored.deleted {
-                    digest.add(id.as_str(), row.stored.rev, &json::write(&row.stored.doc));
+                if c == collection && !row.stored.deleted && groups::is_visible(&plan.scope.groups, &row.groups) {
+                    let blind = self.without_others(&plan.scope.groups, c, &row.stored.doc);
+                    let doc = blind.as_ref().unwrap_or(&row.stored.doc);
+                    digest.add(id.as_str(), row.stored.rev, &json::write(doc));
                 }
             }
             digests.insert(collection.to_string(), digest.text().into());

@@ -17,10 +17,11 @@
 
 use crate::authority::memory::MemoryStore;
 use crate::authority::plan::{Plan, Top};
-use crate::authority::{Policy, decide_push};
+use crate::authority::{Policy, admit, decide_push};
 use crate::error::Code;
 use crate::ids::{CollectionName, Owner, Seq};
 use crate::json;
+use crate::planted::Bug;
 use crate::protocol::message::{
     ClientMessage, Cursor, ErrorBody, Pull, Push, PushAnswer, Scope, ServerMessage, VERSION,
 };
@@ -94,6 +95,7 @@ impl<P: Policy> MemoryServer<P> {
         if push.history.as_ref().is_some_and(|known| *known != self.history()) {
             return Err((Code::HistoryChanged, 409));
         }
+        admit(&self.policy, push).map_err(|error| (error.code, 426))?;
         let mut rows = self.store.rows(user, &push.replica);
         let Ok(mut answer) = decide_push(&mut rows, &self.policy, user, push, now_ms);
         answer.history = push.history.is_none().then(|| self.history());
@@ -175,7 +177,11 @@ impl<P: Policy> MemoryServer<P> {
 
     /// What a socket has not been told yet.
     pub fn frame(&self, subscription: &mut Subscription) -> Option<String> {
-        let scope = self.scope(&subscription.user, &subscription.scope.collections);
+        let scope = if Bug::FramesAfterRevocation.is_planted() {
+            subscription.scope.clone()
+        } else {
+            self.scope(&subscription.user, &subscription.scope.collections)
+        };
         let top = self.top();
         let plan = self.plan(Some(&subscription.told), scope, &top);
         let cursor = self.cursor(&plan.scope, top.seq, top.mark);
@@ -183,7 +189,8 @@ impl<P: Policy> MemoryServer<P> {
             return None;
         }
         let after = std::mem::replace(&mut subscription.told, cursor.clone());
-        if plan.reset {
+        // A frame forgets nothing and brings nothing from the beginning: another scope is for a pull (rule 23).
+        if plan.reset || after.scope != plan.scope {
             return Some(json::to_text(&ServerMessage::Pull));
         }
         let changes = self.scan(&plan).into_iter().map(|(_, change)| change).collect();
@@ -201,6 +208,18 @@ impl<P: Policy> MemoryServer<P> {
     /// Another version of the policy: every cursor is reset.
     pub fn change_policy(&mut self) {
         self.policy_version += 1;
+    }
+
+    /// Gives every entity the groups that the policy of today says, and begins another version of it: every cursor is
+    /// reset. Conflicts keep theirs: those are their authors', whatever the policy says.
+    pub fn regroup(&mut self) {
+        for ((c, id), row) in &mut self.store.entities {
+            if !c.is_conflicts() {
+                row.groups = self.policy.groups(c, id, &row.stored.doc);
+            }
+        }
+        self.store.left.clear();
+        self.change_policy();
     }
 
     /// Copies the data.
