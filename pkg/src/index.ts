@@ -19,7 +19,7 @@ export type { Encrypt, Encryption } from "./host/vault-key.js";
 export type { Json, JsonObject } from "./json.js";
 export type { Live, SubscribeOptions } from "./live.js";
 export { add, inc, remove, set, unset, type Operator } from "./operators.js";
-export type { DbOptions, DbSettings, HealthOptions, TokenReason } from "./options.js";
+export type { DbOptions, DbSettings, HealthOptions, Migrations, MigrationStep, TokenReason } from "./options.js";
 export type { Path, PathKeys, PathValue } from "./path.js";
 export type { Changes } from "./changes.js";
 export type { Grouped } from "./folds.js";

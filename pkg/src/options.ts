@@ -2,7 +2,7 @@
 import type { Backend, Rate } from "./backend/types.js";
 import { TidewireError } from "./errors.js";
 import type { Encrypt } from "./host/vault-key.js";
-import { cleanJson, type JsonObject } from "./json.js";
+import { cleanJson, type Json, type JsonObject } from "./json.js";
 import { toPointer } from "./path.js";
 import { partOf } from "./replicate.js";
 import { isRowKey } from "./rows.js";
@@ -57,11 +57,36 @@ export interface DbSettings {
   /** Bytes of synced documents that lie unpacked in a tab's memory; 100,663,296. The others are unpacked to be read. */
   readonly memoryBytes?: number;
   readonly health?: HealthOptions;
+  /** The version of your collections' schemas; 1. Edits say under which they were written. */
+  readonly version?: number;
+  /** The way to it: what was queued under an older version is brought to this one before it is sent. */
+  readonly migrations?: Migrations;
   /** Where the WebAssembly module is, if it is not where the bundler put it. */
   readonly wasm?: WasmOption;
   /** Allow `http:` and `ws:` to hosts other than this machine. Everything then travels in clear text. */
   readonly allowInsecure?: boolean;
 }
+
+/**
+ * For each version from 2, or a later one, up to the present one, the steps that lead to it, by collection; `{}` where
+ * nothing changes. What is older than the first of them, and what the steps do not say, becomes a dead letter with the
+ * code `migration`.
+ */
+export interface Migrations {
+  readonly [version: number]: { readonly [collection: string]: readonly MigrationStep[] };
+}
+
+/** A field by its path: keys with dots between them, or a list of keys. */
+type FieldPath = string | readonly string[];
+
+/**
+ * What becomes of one field. It is renamed within its object; only top-level fields are removed, or get a value where
+ * they had none.
+ */
+export type MigrationStep =
+  | { readonly rename: FieldPath; readonly to: FieldPath }
+  | { readonly remove: FieldPath }
+  | { readonly default: FieldPath; readonly value: Json };
 
 /** When `db.sync.health` is not healthy, and when the watchdog acts. */
 export interface HealthOptions {
@@ -103,6 +128,7 @@ export const NO_TOKEN = "-";
 const PASSED_ON = [
   ...(["timeoutMs", "retry", "batch", "pollMs", "verifyMs"] as const),
   ...(["maxDocumentBytes", "memoryBytes", "health", "persist"] as const),
+  ...(["version", "migrations"] as const),
 ];
 
 /** The collections of a configuration, validator and options apart. */
@@ -110,11 +136,11 @@ export function partsOf(collections: Collections): ReadonlyMap<string, Collectio
   return new Map(
     Object.entries(collections).map(([name, given]) => {
       if (RESERVED.has(name))
-        throw badConfig(`"${name}" is a name of the database itself; choose another name for the collection.`);
+        throw badConfig(`"${name}" is a name of the database itself; choose another.`);
       const parts = "~standard" in given ? { schema: given, options: {} } : (given as CollectionDef);
       if (typeof parts.schema?.["~standard"]?.validate !== "function") {
         throw badConfig(
-          `The collection "${name}" needs a validator that implements Standard Schema, for instance of Zod or Valibot.`,
+          `The collection "${name}" needs a Standard Schema: of Zod or Valibot, for instance.`,
         );
       }
       return [name, parts];
@@ -239,8 +265,8 @@ function checkedUrl(text: string, allowInsecure: boolean): string {
   if (!secure && !allowInsecure && !isLoopback(url.hostname)) {
     throw new TidewireError(
       "insecure-url",
-      `${url.origin} would carry tokens and data in clear text. ` +
-        "Use https:, or set allowInsecure for a network that you trust.",
+      `${url.origin} would carry tokens in clear text. ` +
+        "Use https:, or allowInsecure in a network that you trust.",
     );
   }
   const http = url.protocol.replace(/^ws/, "http");

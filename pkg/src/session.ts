@@ -12,6 +12,7 @@ import { abortedError, failingCoreError, isTrap, serverSideError } from "./error
 import { TidewireError, toTidewireError, trapError } from "./errors.js";
 import { EarlyRows } from "./early.js";
 import { Emitter, type WireEvent } from "./events.js";
+import { storeOf } from "./host/connection.js";
 import { deepFreeze } from "./json.js";
 import { Source, type Recipe, type SourceHost } from "./live.js";
 import { RowCache } from "./rows.js";
@@ -275,8 +276,7 @@ export class Session implements SourceHost {
 
   /** The settings of the client, with the name of this user's store. */
   #settings(): ClientConfig {
-    const { name } = this.config;
-    return this.#user === null ? this.config : { ...this.config, name: `${name}@${encodeURIComponent(this.#user)}` };
+    return { ...this.config, name: storeOf(this.config.name, this.#user) };
   }
 
   async #open(factory: ClientFactory): Promise<void> {

@@ -19,7 +19,10 @@ interface Always {
 /** How often an edit can take effect. */
 export type Delivery = "exactly-once" | "at-least-once";
 
-/** Where syncing stands. One union: `state` says which fields there are. */
+/**
+ * Where syncing stands. One union: `state` says which fields there are. `synced` over a `pending` that is not 0: what
+ * waits, waits for the user or for another edit (`held` in the queue). What the server fails at keeps it `syncing`.
+ */
 export type SyncStatus = Always &
   (
     | { readonly state: "local" }

@@ -223,6 +223,6 @@ export type SchemaOf<D> = D extends CollectionDef<infer S, any> ? S : D extends 
 /** A problem for each member of `collections` that cannot be used. */
 export type CollectionsCheck<C> = {
   readonly [K in keyof C]: K extends ReservedName
-    ? TypeProblem<`"${K}" is a name of the database itself; choose another name for the collection.`>
+    ? TypeProblem<`"${K}" is a name of the database itself; choose another.`>
     : SchemaCheck<SchemaOf<C[K]>> & ([RefsCheck<C, C[K]>] extends [never] ? unknown : RefsCheck<C, C[K]>);
 };

@@ -38,7 +38,7 @@ export async function signIn(
   { adopt: choice = "merge" }: SignInOptions,
 ): Promise<{ readonly pending: number }> {
   if (typeof user !== "string" || user === "") {
-    throw new TidewireError("bad-value", "signIn() takes the user's id, a text that is not empty.");
+    throw new TidewireError("bad-value", "signIn() takes the id of a user.");
   }
   if (choice !== "merge" && choice !== "discard" && choice !== "ask") {
     throw new TidewireError("bad-value", '`adopt` is "merge", "discard" or "ask".');

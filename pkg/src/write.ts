@@ -105,7 +105,7 @@ class PendingWrite<R> implements Write<R> {
       if (submission.number === undefined || !session.writes.knows(submission)) {
         throw new TidewireError(
           "internal",
-          "The core was restarted since this write; undo it with an edit of your own.",
+          "The core was restarted; undo it with an edit of your own.",
           { retryable: false },
         );
       }

@@ -123,7 +123,7 @@ export class WriteLane {
         submission.reject(
           new TidewireError(
             "internal",
-            "The core was restarted in the middle of this; look at db.sync.queue and try again.",
+            "The core was restarted; look at db.sync.queue and try again.",
           ),
         );
     }
@@ -131,7 +131,7 @@ export class WriteLane {
     this.#noVerdicts(
       new TidewireError(
         "internal",
-        "The core was restarted before the server's verdict was known; look at db.sync.queue.",
+        "The core was restarted; look at db.sync.queue for the verdict.",
       ),
     );
   }

@@ -1,4 +1,4 @@
-/** What was written before anybody signed in, as the face moves it. What the core does of it: `rules_users.rs`. */
+/** What was written before anybody signed in, as the face moves it. What the core does of it: `rules/users.rs`. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { open, refused } from "./open.mjs";

@@ -4,23 +4,17 @@ import { test } from "node:test";
 import { z } from "zod";
 import { collection } from "../dist/index.js";
 import { createTestServer } from "../dist/testing/index.js";
+import { serverFor, titles } from "./kit.mjs";
 
 const todo = z.object({ title: z.string().min(1), of: z.string().optional() });
 const collections = { todos: collection(todo, {}) };
 const options = { name: "app", collections };
 
-async function serverFor(t, more = {}) {
-  const server = await createTestServer({ collections, ...more });
-  t.after(() => server.close());
-  return server;
-}
-
-const titles = (rows) => rows.map((row) => row.title).sort();
 const shown = async (db) => titles(await db.todos.where({}).get());
 
 /** A device that is in step. */
 async function inStep(t, more) {
-  const server = await serverFor(t, more);
+  const server = await serverFor(t, { collections, ...more });
   const phone = server.device("phone", { user: "ada" });
   const db = phone.open(options);
   await db.todos.where({}).get();
@@ -164,7 +158,7 @@ test("a server that lost everything is sent what devices acknowledged, and one r
 
 test("single rows are fetched, and what is not to be had says so", async (t) => {
   const part = { todos: collection(todo, { replicate: "none" }) };
-  const server = await serverFor(t);
+  const server = await serverFor(t, { collections });
   const all = server.device("laptop").open(options);
   const { id } = all.todos.insert({ title: "far" });
   await server.settled();

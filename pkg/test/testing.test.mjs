@@ -4,22 +4,14 @@ import { test } from "node:test";
 import { z } from "zod";
 import { collection, inc } from "../dist/index.js";
 import { createTestServer } from "../dist/testing/index.js";
+import { serverFor, titles } from "./kit.mjs";
 
 const todo = z.object({ title: z.string().min(1), done: z.boolean().default(false), votes: z.number().default(0) });
 const collections = { todos: collection(todo, { conflict: "merge", fields: { votes: "counter" } }) };
 const options = { name: "app", collections };
 
-/** A server that is closed after the test. */
-async function serverFor(t, more = {}) {
-  const server = await createTestServer({ collections, ...more });
-  t.after(() => server.close());
-  return server;
-}
-
-const titles = (rows) => rows.map((row) => row.title).sort();
-
 test("what is written offline is on the server when the device is online again", async (t) => {
-  const server = await serverFor(t);
+  const server = await serverFor(t, { collections });
   const phone = server.device("phone", { user: "ada" });
   const db = phone.open(options);
   phone.offline();
@@ -40,7 +32,7 @@ test("what is written offline is on the server when the device is online again",
 });
 
 test("an edit whose answer was lost is sent again and counts once", async (t) => {
-  const server = await serverFor(t);
+  const server = await serverFor(t, { collections });
   const phone = server.device("phone");
   const db = phone.open(options);
   const { id } = db.todos.insert({ title: "Milk" });
@@ -89,7 +81,7 @@ test("under manual the value waits for its author, who decides", async (t) => {
 
 test("what a rule of the server refuses waits in the queue with its reason", async (t) => {
   const allow = ({ after, user }) => (after?.title === "Beer" ? { message: `not for ${user}`, path: "title" } : true);
-  const server = await serverFor(t, { allow });
+  const server = await serverFor(t, { collections, allow });
   const db = server.device("phone", { user: "kid" }).open(options);
   const rejected = [];
   db.on("rejected", ({ error }) => rejected.push([error.code, error.path, error.message]));
@@ -108,7 +100,7 @@ test("what a rule of the server refuses waits in the queue with its reason", asy
 });
 
 test("tabs of a device share its store, and one of them leads; what is stored outlives them", async (t) => {
-  const server = await serverFor(t);
+  const server = await serverFor(t, { collections });
   const phone = server.device("phone");
   const [one, two] = [phone.open(options), phone.open(options)];
   await one.todos.insert({ title: "by one" });
@@ -127,7 +119,7 @@ test("tabs of a device share its store, and one of them leads; what is stored ou
 });
 
 test("a server that is down is asked again when the clock comes to it, and not before", async (t) => {
-  const server = await serverFor(t);
+  const server = await serverFor(t, { collections });
   const phone = server.device("phone");
   const db = phone.open(options);
   await db.todos.where({}).get();
@@ -176,8 +168,7 @@ test("the same test twice gives the same result", async (t) => {
 /** Two devices of two users, one of which wrote offline what the other wrote meanwhile. */
 async function twoAtOdds(t, conflict) {
   const collections = { todos: collection(todo, { conflict }) };
-  const server = await createTestServer({ collections });
-  t.after(() => server.close());
+  const server = await serverFor(t, { collections });
   const [one, two] = [server.device("phone", { user: "ada" }), server.device("laptop", { user: "bo" })];
   const [phone, laptop] = [one.open({ name: "app", collections }), two.open({ name: "app", collections })];
   const { id } = phone.todos.insert({ title: "Milk" });

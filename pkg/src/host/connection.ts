@@ -16,12 +16,17 @@ const VERSION = 1;
 export const FROM = 4;
 /** and how far: the last key of the old log that is taken care of. Below 1: a copy is under way, and whose. */
 export const MARK = 5;
-/** What an encrypted store says of its keys (`vault.ts`). */
+/** What an encrypted store says of its keys (`vault.ts`). 8 is a service worker's (`service-worker/pass.ts`). */
 export const VAULT = 7;
 
 /** The name of a store's database; its lock and its channel have the same. */
 export function databaseName(store: string, format: number | string = FORMAT): string {
   return `tidewire:${store}:${format}`;
+}
+
+/** The name of a user's store; null: that of whoever has not signed in. */
+export function storeOf(name: string, user: string | null): string {
+  return user === null ? name : `${name}@${encodeURIComponent(user)}`;
 }
 
 /** Is called with a database that was just opened. True: it is another one than before. */

@@ -15,7 +15,7 @@ import { DATA, databaseName, FROM, MARK, open, point, remove, VAULT } from "./co
 import { FORMAT } from "./format.js";
 import { above, quiet, read, reply, write, type Stores } from "./request.js";
 
-/** Records without a body, as the core writes them (`core/tests/rules_move.rs`). */
+/** Records without a body, as the core writes them (`core/tests/rules/moved.rs`). */
 const MOVED = Uint8Array.of(1, 13, 219, 187, 6, 46, 192, 139, 5, 153);
 const LEAD = Uint8Array.of(1, 8, 151, 55, 129, 172, 107, 117, 189, 169);
 /** The kind of a record is its second byte. */

@@ -1,4 +1,4 @@
-/** What `cargo xtask build` writes into `dist/testing`: the crate `tidewire-testing` (`testing/src`). */
+/** What `cargo xtask kit` writes into `dist/testing`: the crate `tidewire-testing` (`testing/src`). */
 
 /** Called by the module. */
 export interface Rules {
