@@ -25,6 +25,8 @@ pub(crate) struct Device {
     /// The tab that holds the lock, and who waits for it.
     lock: Option<usize>,
     waiting: VecDeque<usize>,
+    /// Where its tabs' `Lead`s stand in the log.
+    pub(crate) leads: BTreeMap<u64, usize>,
     pub(crate) random: Random,
     pub(crate) offset_ms: i64,
     pub(crate) drift_ppm: i64,
@@ -52,7 +54,11 @@ pub(crate) struct Tab {
     asked_lock: bool,
     pub(crate) socket: Option<Socket>,
     /// The deletions of the database when this tab opened it.
-    deletions: u64,
+    pub(crate) deletions: u64,
+    /// How far it has read the log.
+    pub(crate) read: u64,
+    /// The tokens that it showed last, by note and field.
+    pub(crate) shown: BTreeMap<(String, &'static str), u32>,
     /// When the last store operation, the last message of each other tab, and the last word on the socket arrives.
     store_us: u64,
     heard_us: BTreeMap<usize, u64>,
@@ -64,6 +70,10 @@ pub(crate) struct Tab {
     pub(crate) writes: Vec<u64>,
     /// It was told that a write failed which did not.
     pub(crate) misled: bool,
+    /// It is a service worker: nobody uses it.
+    pub(crate) is_worker: bool,
+    /// The power was gone: nothing that it asked for is done any more.
+    pub(crate) unplugged: bool,
 }
 
 impl Device {
@@ -73,6 +83,7 @@ impl Device {
             disk: Disk::default(),
             lock: None,
             waiting: VecDeque::new(),
+            leads: BTreeMap::new(),
             random: Random::new(seed, 100 + index as u64),
             offset_ms: setup.offset_ms,
             drift_ppm: setup.drift_ppm,
@@ -92,7 +103,7 @@ impl Tab {
 
     /// It can be read and written.
     pub(crate) fn is_ready(&self) -> bool {
-        self.runs() && self.opened && !self.closing && self.refused.is_none()
+        self.runs() && self.opened && !self.closing && self.refused.is_none() && !self.is_worker
     }
 }
 
@@ -115,6 +126,8 @@ impl World {
             asked_lock: false,
             socket: None,
             deletions: 0,
+            read: 0,
+            shown: BTreeMap::new(),
             store_us: 0,
             heard_us: BTreeMap::new(),
             down_us: 0,
@@ -122,6 +135,8 @@ impl World {
             told: Vec::new(),
             writes: Vec::new(),
             misled: false,
+            is_worker: false,
+            unplugged: false,
         });
         let tab = self.tabs.len() - 1;
         let now = self.clocks(device);
@@ -161,6 +176,7 @@ impl World {
 
     pub(crate) fn hand(&mut self, tab: usize, input: Input) {
         let now = self.clocks(self.tabs[tab].device);
+        self.note_read(tab, &input);
         self.tabs[tab].engine.handle(now, input);
         self.drain(tab);
     }
@@ -217,7 +233,7 @@ impl World {
     pub(crate) fn carry_out(&mut self, tab: usize, token: Token, op: StoreOp) {
         let device = self.tabs[tab].device;
         // What a tab asked for before it died may still be done.
-        if !self.tabs[tab].alive && self.devices[device].random.chance(500) {
+        if self.tabs[tab].unplugged || !self.tabs[tab].alive && self.devices[device].random.chance(500) {
             return;
         }
         self.labels.see(match &op {
@@ -239,6 +255,7 @@ impl World {
         if self.tabs[tab].deletions != deletions {
             return self.tell(tab, Input::Stored { token, result: Err(StoreError::Wiped) });
         }
+        self.note_leads(tab, &op);
         let mut result = self.devices[device].disk.carry_out(op);
         if is_append && self.happens(device, rates.store_unreported, "store unreported") {
             // The shell looks for the record and tries again; this is when that fails, too.

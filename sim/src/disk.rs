@@ -4,19 +4,21 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use tidewire_core::io::{NewSegment, StoreError, StoreOp, StoreReply};
+use tidewire_core::io::{Durability, NewSegment, StoreError, StoreOp, StoreReply};
 
 /// A store.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Disk {
     log: BTreeMap<u64, Rc<Vec<u8>>>,
     next_key: u64,
-    segments: BTreeMap<u64, Vec<u8>>,
+    segments: BTreeMap<u64, Rc<Vec<u8>>>,
     directories: BTreeMap<u64, Vec<u8>>,
     next_segment: u64,
     state: Option<Vec<u8>>,
     upto: u64,
     fence: u64,
+    /// As it was before the first change that a loss of power takes along.
+    safe: Option<Box<Self>>,
     /// How often it was deleted: whoever has an older one open is told so.
     pub(crate) deletions: u64,
 }
@@ -27,6 +29,7 @@ impl Disk {
     /// # Errors
     /// None of its own: who injects one does not ask.
     pub(crate) fn carry_out(&mut self, op: StoreOp) -> Result<StoreReply, StoreError> {
+        self.note_safe(&op);
         Ok(match op {
             StoreOp::Load => StoreReply::Loaded {
                 state: self.state.clone(),
@@ -34,9 +37,9 @@ impl Disk {
                 directories: self.directories.iter().map(|(key, bytes)| (*key, bytes.clone())).collect(),
                 log: self.above(self.upto),
             },
-            StoreOp::ReadSegments { keys } => {
-                StoreReply::Segments(keys.iter().map(|key| (*key, self.segments.get(key).cloned())).collect())
-            }
+            StoreOp::ReadSegments { keys } => StoreReply::Segments(
+                keys.iter().map(|key| (*key, self.segments.get(key).map(|bytes| bytes.to_vec()))).collect(),
+            ),
             StoreOp::ReadLog { after } => StoreReply::Log(self.above(after)),
             StoreOp::Append { records, .. } => {
                 let first_key = self.next_key + 1;
@@ -87,6 +90,32 @@ impl Disk {
         *self = Self { next_key, next_segment, deletions, ..Self::default() };
     }
 
+    /// The newest key of the log.
+    pub(crate) fn last_key(&self) -> u64 {
+        self.next_key
+    }
+
+    /// What is stored for certain makes certain what came before it.
+    fn note_safe(&mut self, op: &StoreOp) {
+        let is_relaxed = matches!(op, StoreOp::Append { durability: Durability::Relaxed, .. });
+        let is_write = !matches!(op, StoreOp::Load | StoreOp::ReadSegments { .. } | StoreOp::ReadLog { .. });
+        if is_relaxed && self.safe.is_none() {
+            self.safe = Some(Box::new(self.clone()));
+        } else if is_write && !is_relaxed {
+            self.safe = None;
+        }
+    }
+
+    /// The power is gone: so is what was not stored for certain. Returns whether that was anything.
+    pub(crate) fn lose_power(&mut self) -> bool {
+        let safe = self.safe.take();
+        let lost = safe.is_some();
+        if let Some(safe) = safe {
+            *self = *safe;
+        }
+        lost
+    }
+
     /// Nothing is stored.
     pub(crate) fn is_empty(&self) -> bool {
         self.log.is_empty() && self.state.is_none()
@@ -99,7 +128,7 @@ impl Disk {
     fn add(&mut self, segments: Vec<NewSegment>) -> Vec<u64> {
         let one = |segment: NewSegment| {
             self.next_segment += 1;
-            self.segments.insert(self.next_segment, segment.bytes);
+            self.segments.insert(self.next_segment, Rc::new(segment.bytes));
             self.directories.insert(self.next_segment, segment.directory);
             self.next_segment
         };

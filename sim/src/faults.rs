@@ -55,6 +55,9 @@ impl World {
             }
             Action::Clear { device } => self.wipe(device % count, Disk::clear),
             Action::Clone { device } => self.clone_device(device % count),
+            Action::Worker { device, for_ms } => self.wake_worker(device % count, for_ms),
+            Action::PowerLoss { device, for_ms } => self.lose_power(device % count, for_ms),
+            Action::Poison { device, tab, pick } => self.poison(device, tab, pick),
             _ => self.inject_at_server(action),
         }
         self.labels.see(label(action));
@@ -68,7 +71,9 @@ impl World {
                 self.cut_all();
                 self.last(*for_ms, Lasting::Server(until));
             }
+            Action::Regroup { user, team, is_in } => self.regroup(*user, *team, *is_in),
             Action::Prune => self.server.prune(),
+            Action::Meddle { pick } => self.server.meddle(*pick),
             Action::Backup => self.server.back_up(),
             Action::Restore if self.server.restore() => {
                 self.labels.see("restored");
@@ -91,6 +96,7 @@ impl World {
     pub(crate) fn end(&mut self, what: Lasting) {
         match what {
             Lasting::Freeze(tab) => self.thaw(tab),
+            Lasting::Worker(tab) if self.tabs[tab].alive => self.kill(tab),
             Lasting::Browser(device) if self.live_tabs(device).is_empty() => self.open_tab(device),
             Lasting::Offline(device, spell) if self.devices[device].spells == spell => self.go_online(device),
             Lasting::Hole(device, spell) if self.devices[device].spells == spell => {
@@ -112,7 +118,7 @@ impl World {
             }
             for tab in self.live_tabs(device) {
                 self.thaw(tab);
-                if self.tabs[tab].refused.is_some() {
+                if self.tabs[tab].refused.is_some() || self.tabs[tab].is_worker {
                     self.kill(tab);
                 }
             }
@@ -187,12 +193,34 @@ impl World {
         }
     }
 
+    /// A service worker is a tab that nobody sees: it drains while it may.
+    fn wake_worker(&mut self, device: usize, for_ms: u64) {
+        self.open_tab(device);
+        let tab = self.tabs.len() - 1;
+        self.tabs[tab].is_worker = true;
+        self.last(for_ms, Lasting::Worker(tab));
+    }
+
+    fn lose_power(&mut self, device: usize, for_ms: u64) {
+        for tab in self.live_tabs(device) {
+            self.kill(tab);
+        }
+        for tab in self.tabs_of(device) {
+            self.tabs[tab].unplugged = true;
+        }
+        if self.devices[device].disk.lose_power() {
+            self.labels.see("lost with the power");
+        }
+        self.last(for_ms, Lasting::Browser(device));
+    }
+
     fn wipe(&mut self, device: usize, how: fn(&mut Disk)) {
         // Of a store that nobody has open nothing is left anywhere.
         if self.ready_tabs(device).is_empty() {
             return;
         }
         how(&mut self.devices[device].disk);
+        self.devices[device].leads.clear();
         self.devices[device].wiped = Some((self.now_us, self.tabs.len()));
         let tabs = self.tabs_of(device);
         self.oracle.wiped(&tabs);
@@ -236,6 +264,11 @@ fn label(action: &Action) -> &'static str {
         Action::Clear { .. } => "cleared",
         Action::Clone { .. } => "cloned",
         Action::Policy => "policy changed",
+        Action::Worker { .. } => "service worker",
+        Action::PowerLoss { .. } => "power lost",
+        Action::Meddle { .. } => "meddled",
+        Action::Regroup { .. } => "regrouped",
+        Action::Poison { .. } => "poisoned",
         _ => "use",
     }
 }

@@ -17,13 +17,19 @@
 //! assert_eq!(outcome.hash, run(&Scenario::of(1), false).hash);
 //! ```
 
+mod causal;
 mod checkers;
+mod deal;
+mod decisions;
 mod device;
 mod disk;
 mod faults;
 mod labels;
 mod network;
 mod oracle;
+mod order;
+mod papers;
+mod policy;
 mod queue;
 mod random;
 pub mod report;

@@ -7,6 +7,7 @@ use tidewire_core::json::{self, JsonLimits, Value};
 use crate::device::Device;
 use crate::scenario::Rates;
 use crate::server::Server;
+use crate::users::POISON;
 use crate::world::{Event, World};
 
 /// Statuses of failure, as gateways and servers give them.
@@ -38,6 +39,9 @@ impl World {
 
     pub(crate) fn fetch(&mut self, tab: usize, token: Token, request: Fetch) {
         let device = self.tabs[tab].device;
+        if request.path == "push" {
+            self.check_fence(tab, request.body.as_deref().unwrap_or_default());
+        }
         let Rates { request_lost, request_twice, silent, .. } = self.setup.rates;
         if !self.devices[device].online {
             return self.fail_request(tab, token, 100);
@@ -54,6 +58,15 @@ impl World {
             self.queue.plan(again, Event::Request(tab, Token::MAX, request.clone()));
         }
         self.queue.plan(at_us, Event::Request(tab, token, request));
+    }
+
+    /// As long as there are faults the server cannot bear some contents.
+    fn is_poisoned(&mut self, body: &str) -> bool {
+        let is = !self.healed && body.contains(POISON);
+        if is {
+            self.labels.see("poison met");
+        }
+        is
     }
 
     fn fail_request(&mut self, tab: usize, token: Token, after_us: u64) {
@@ -77,6 +90,10 @@ impl World {
             return self.deliver(tab, token, &head, PORTAL, None);
         }
         let body = request.body.as_deref().unwrap_or_default();
+        if self.is_poisoned(body) {
+            let head = Head { status: 500, retry_after_ms: None, json: true };
+            return self.deliver(tab, token, &head, r#"{"code":"server-error","message":""}"#, None);
+        }
         let now_ms = self.server_ms();
         let bearer = request.bearer.as_deref();
         let (status, answer) = self.server.answer(&request.path, bearer, body, now_ms, &mut self.labels);
@@ -167,6 +184,9 @@ impl World {
         if !self.has_socket(tab, token) || self.devices[device].hole_up {
             return;
         }
+        if text.starts_with(r#"{"t":"push""#) {
+            self.check_fence(tab, &text);
+        }
         let at_us = (self.now_us + self.way_us(device)).max(self.tabs[tab].up_us + 1);
         self.tabs[tab].up_us = at_us;
         self.queue.plan(at_us, Event::Said(tab, token, text));
@@ -223,6 +243,9 @@ impl World {
             let status = STATUSES[self.devices[device].random.index(STATUSES.len())];
             return self.send_down(tab, token, Server::refuse_said(id, status));
         }
+        if self.is_poisoned(body) {
+            return self.send_down(tab, token, Server::refuse_said(id, 500));
+        }
         let now_ms = self.server_ms();
         let answer = self.server.push_said(&subscription, id, body, now_ms, &mut self.labels);
         self.remark(|| format!("tab {tab} is answered on its channel {answer}"));
@@ -246,13 +269,16 @@ impl World {
 
     /// Whoever listens is going to be told.
     pub(crate) fn after_commit(&mut self) {
+        if self.setup.teams {
+            self.papers.note_readers(&self.server, &self.users());
+        }
         for tab in 0..self.tabs.len() {
             if self.tabs[tab].alive {
                 self.plan_look(tab);
             }
         }
-        if let Some(what) = self.server.contradiction.take() {
-            self.fail(2, format!("two verdicts for one mutation: {what}"));
+        if let Some((invariant, what)) = self.server.wrong.take() {
+            self.fail(invariant, what);
         }
     }
 

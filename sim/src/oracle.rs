@@ -5,6 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Clocks may be wrong by that much, where nothing makes them jump.
+const MISTAKEN_US: u64 = 8_000_000;
+
 /// A value that a user wrote.
 #[derive(Debug)]
 pub(crate) struct Token {
@@ -20,6 +23,10 @@ pub(crate) struct Token {
     pub(crate) taken_back: bool,
     /// Its author saw no value there: to the rules a value that came and went in between is none (rule 13).
     pub(crate) over_nothing: bool,
+    /// It came with its entity: whoever takes it back takes back all of that.
+    pub(crate) is_insert: bool,
+    /// When it was written.
+    pub(crate) at_us: u64,
 }
 
 /// What became of a write on its device.
@@ -35,14 +42,24 @@ pub(crate) enum State {
     Unknown,
 }
 
-/// An amount that moved between accounts.
+/// An amount that moved between accounts, or was counted.
 #[derive(Debug)]
 pub(crate) struct Move {
     pub(crate) tab: usize,
-    pub(crate) from: usize,
+    /// None: it was counted, and comes from nowhere.
+    pub(crate) from: Option<usize>,
     pub(crate) to: usize,
     pub(crate) amount: i64,
     pub(crate) state: State,
+}
+
+impl Move {
+    pub(crate) fn put(&self, sums: &mut [i64]) {
+        if let Some(from) = self.from {
+            sums[from] -= self.amount;
+        }
+        sums[self.to] += self.amount;
+    }
 }
 
 /// What a call wrote.
@@ -69,6 +86,14 @@ pub(crate) struct Oracle {
     pub(crate) acked: u64,
     /// Tabs of stores that were wiped: what their devices remember of what they sent went with it.
     wiped: Vec<usize>,
+    /// The time of the world.
+    pub(crate) now_us: u64,
+    /// Notes where somebody took something back, decided or deleted.
+    pub(crate) turned: BTreeSet<String>,
+    /// Notes under ids that several use: which, and when.
+    pub(crate) made: Vec<(String, u64)>,
+    /// The tokens of each transaction over several notes.
+    pub(crate) pairs: Vec<Vec<u32>>,
 }
 
 impl Oracle {
@@ -93,8 +118,35 @@ impl Oracle {
             replaced_by: Vec::new(),
             taken_back: false,
             over_nothing: false,
+            is_insert: false,
+            at_us: self.now_us,
         });
         number
+    }
+
+    /// Whether somebody made a note after it had been deleted, or at any time.
+    pub(crate) fn was_made_after(&self, deletion: &Token, or_before: bool) -> bool {
+        let is_after = |at_us: u64| or_before || at_us + MISTAKEN_US > deletion.at_us;
+        self.made.iter().any(|(id, at_us)| *id == deletion.id && is_after(*at_us))
+    }
+
+    /// Whether a value was written by somebody who saw another, or saw one that was. Not by way of a removal: who saw
+    /// nothing there may never have seen what was removed.
+    pub(crate) fn is_written_over_by(&self, seen: u32, by: u32) -> bool {
+        let mut looked = BTreeSet::from([seen]);
+        let mut next = vec![seen];
+        while let Some(token) = next.pop() {
+            for later in self.tokens.get(token as usize).map_or(&[][..], |token| &token.replaced_by) {
+                if *later == by {
+                    return true;
+                }
+                let removes = self.tokens.get(*later as usize).is_some_and(|token| token.path.starts_with('-'));
+                if looked.insert(*later) && !removes {
+                    next.push(*later);
+                }
+            }
+        }
+        false
     }
 
     /// Who writes where he sees nothing sees that others removed what was there.

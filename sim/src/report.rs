@@ -29,8 +29,14 @@ const SOMETIMES: [&str; 17] = [
     "tab frozen",
 ];
 /// ... where an action is not left out.
-const SOMETIMES_BY: [(&str, &str); 4] =
-    [("clone", "forked"), ("restore", "restored"), ("restore", "push of another history"), ("wipe", "wiped")];
+const SOMETIMES_BY: [(&str, &str); 6] = [
+    ("regroup", "left a team"),
+    ("regroup", "came into a team"),
+    ("clone", "forked"),
+    ("restore", "restored"),
+    ("restore", "push of another history"),
+    ("wipe", "wiped"),
+];
 /// Campaigns of fewer seeds need not have come across everything.
 const SOMETIMES_SEEDS: usize = 2_000;
 

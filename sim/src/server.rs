@@ -6,19 +6,25 @@ use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 
 use tidewire_core::authority::Policy;
+use tidewire_core::authority::memory::MemoryRow;
 use tidewire_core::authority::memory::server::{Backup, MemoryServer, Subscription, refusal};
-use tidewire_core::authority::memory::{MemoryRow, OpenPolicy};
 use tidewire_core::error::Code;
 use tidewire_core::ids::{CONFLICTS, CollectionName, EntityId, MutationId, Owner, ReplicaId};
 use tidewire_core::json::{self, Value};
-use tidewire_core::model::schema::{CollectionSettings, Settings};
 use tidewire_core::protocol::message::{AnswerBody, ErrorBody, Push, ServerMessage, VERSION, Verdict};
 
 use crate::labels::Labels;
+use crate::order::Decided;
+use crate::policy::SimPolicy;
 use crate::scenario::Setup;
 
-/// The collections, sorted: notes that conflict, accounts that count.
-pub(crate) const COLLECTIONS: [&str; 2] = ["accounts", "notes"];
+/// The collections, sorted: notes that conflict, accounts that count, papers of teams with their lines.
+pub(crate) const COLLECTIONS: [&str; 4] = ["accounts", "lines", "notes", "papers"];
+
+/// Accounts between which amounts move, always two at a time: together they hold nothing.
+pub(crate) const ACCOUNTS: usize = 4;
+/// Accounts behind them, on which something is counted.
+pub(crate) const COUNTERS: usize = 2;
 
 /// What a request comes to.
 pub(crate) type Answer = (u16, String);
@@ -29,24 +35,25 @@ type Said = BTreeMap<(ReplicaId, MutationId), Verdict>;
 /// The server.
 #[derive(Debug)]
 pub(crate) struct Server {
-    inner: MemoryServer<OpenPolicy>,
+    inner: MemoryServer<SimPolicy>,
     backup: Option<Backup>,
     /// What was decided, in this history.
     said: Said,
-    /// A number was decided again, and otherwise.
-    pub(crate) contradiction: Option<String>,
+    decided: Decided,
+    /// What an answer says that must not be: the number of the invariant, and what it is.
+    pub(crate) wrong: Option<(u32, String)>,
 }
 
 impl Deref for Server {
-    type Target = MemoryServer<OpenPolicy>;
+    type Target = MemoryServer<SimPolicy>;
 
-    fn deref(&self) -> &MemoryServer<OpenPolicy> {
+    fn deref(&self) -> &MemoryServer<SimPolicy> {
         &self.inner
     }
 }
 
 impl DerefMut for Server {
-    fn deref_mut(&mut self) -> &mut MemoryServer<OpenPolicy> {
+    fn deref_mut(&mut self) -> &mut MemoryServer<SimPolicy> {
         &mut self.inner
     }
 }
@@ -67,36 +74,29 @@ fn error(code: Code, status: u16) -> Answer {
 impl Server {
     /// A server with accounts.
     pub(crate) fn new(setup: &Setup, now_ms: u64) -> Self {
-        let notes = CollectionSettings {
-            conflict: setup.strategy,
-            on_delete_conflict: setup.deletes,
-            ..CollectionSettings::default()
-        };
-        let mut settings = Settings::default();
-        settings.insert(name("notes"), notes);
-        settings.insert(name("accounts"), CollectionSettings::default());
-        let mut inner = MemoryServer::new(OpenPolicy { settings, private_to: Some("private".into()) });
+        let policy = SimPolicy::new(setup);
+        let mut inner = MemoryServer::new(policy.expect("these names are good"));
         (inner.page, inner.push_bytes) = (setup.page, setup.channel_push_bytes);
-        let mut server = Self { inner, backup: None, said: Said::new(), contradiction: None };
+        let mut server = Self { inner, backup: None, said: Said::new(), decided: Decided::default(), wrong: None };
         server.open_accounts(now_ms);
         server
     }
 
-    /// Four accounts, as a device would make them.
+    /// The accounts, as a device would make them.
     fn open_accounts(&mut self, now_ms: u64) {
-        let line = |index: u32| {
+        let line = |index: usize| {
             let mutation = format!(
                 r#"{{"kind":"insert","base":0,"c":"accounts","id":"a{index}","set":{{"/sum":0}},"at":[{now_ms},0]}}"#
             );
             format!(r#"{{"n":[1,{index}],"m":{mutation}}}"#)
         };
-        let items: Vec<String> = (0..4).map(line).collect();
+        let items: Vec<String> = (0..ACCOUNTS + COUNTERS).map(line).collect();
         let body = format!(
             r#"{{"v":{VERSION},"replica":"bank","fence":0,"floor":[0,0],"now":{now_ms},"mutations":[{}]}}"#,
             items.join(",")
         );
         let (status, answer) = self.push(&owner("bank"), &body, now_ms, &mut Labels::default());
-        assert!(status == 200 && self.store.entities.len() == 4, "{answer}");
+        assert!(status == 200 && self.store.entities.len() == ACCOUNTS + COUNTERS, "{answer}");
     }
 
     /// What an HTTP request comes to.
@@ -137,10 +137,14 @@ impl Server {
                 continue;
             }
             let before = self.said.entry((push.replica.clone(), item.n)).or_insert_with(|| item.verdict.clone());
-            if *before != item.verdict {
-                let what = format!("{} {}: {before:?}, then {:?}", push.replica, item.n, item.verdict);
-                self.contradiction.get_or_insert(what);
+            // What others wrote is not said again to whom may not see it any more (rule 27).
+            if *before != item.verdict && bare(before) != bare(&item.verdict) {
+                let what = format!("two verdicts for {} {}: {before:?}, then {:?}", push.replica, item.n, item.verdict);
+                self.wrong.get_or_insert((2, what));
             }
+        }
+        if let Some(wrong) = self.decided.look(&push, &answer, labels) {
+            self.wrong.get_or_insert(wrong);
         }
         (200, json::to_text(&answer))
     }
@@ -186,6 +190,20 @@ impl Server {
         json::to_text(&ServerMessage::Answer { id, status, retry_after: None, body })
     }
 
+    /// Somebody changes a row, and no `seq` says so: a device that has it already differs.
+    pub(crate) fn meddle(&mut self, pick: usize) {
+        let is_live = |(key, row): &(&(CollectionName, EntityId), &mut MemoryRow)| {
+            key.0.as_str() == "notes" && !row.stored.deleted
+        };
+        let mut live: Vec<_> = self.inner.store.entities.iter_mut().filter(is_live).collect();
+        let count = live.len().max(1);
+        if let Some((_, row)) = live.get_mut(pick % count)
+            && let Value::Object(doc) = &mut row.stored.doc
+        {
+            doc.insert("meddled".to_owned(), (pick as u64).into());
+        }
+    }
+
     /// Copies the data.
     pub(crate) fn back_up(&mut self) {
         self.backup = Some(self.inner.back_up());
@@ -196,6 +214,7 @@ impl Server {
         let Some(backup) = &self.backup else { return false };
         self.inner.restore(backup);
         self.said.clear();
+        self.decided.clear();
         true
     }
 
@@ -205,6 +224,12 @@ impl Server {
         let is_seen = |row: &MemoryRow| !row.stored.deleted && row.groups.iter().any(|group| groups.contains(group));
         let all = self.store.entities.iter().filter(|((c, _), row)| c.as_str() != CONFLICTS && is_seen(row));
         all.map(|((c, id), row)| ((c.as_str(), id.as_str()), row)).collect()
+    }
+
+    /// Whether a user may see an entity as it stands.
+    pub(crate) fn shows(&self, user: usize, collection: &str, id: &str) -> bool {
+        let groups = self.policy.reader_groups(&owner(&user_name(user)));
+        self.entity(collection, id).is_some_and(|row| row.groups.iter().any(|group| groups.contains(group)))
     }
 
     /// Conflicts, as documents.
@@ -217,6 +242,17 @@ impl Server {
     pub(crate) fn entity(&self, collection: &str, id: &str) -> Option<&MemoryRow> {
         self.store.entities.get(&(name(collection), EntityId::parse(id).ok()?))
     }
+}
+
+/// A verdict without what others wrote.
+fn bare(verdict: &Verdict) -> Verdict {
+    let mut bare = verdict.clone();
+    if let Verdict::Merged { overwritten, displaced, .. } | Verdict::Conflict { overwritten, displaced, .. } = &mut bare
+    {
+        displaced.clear();
+        overwritten.iter_mut().for_each(|lost| (lost.kept, lost.by) = (None, None));
+    }
+    bare
 }
 
 /// The name of a collection that is one.

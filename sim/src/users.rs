@@ -5,10 +5,14 @@ use tidewire_core::json::{JsonLimits, Value};
 
 use crate::oracle::{Effect, Move, State, Token, text_of, token_of};
 use crate::scenario::Action;
+use crate::server::{ACCOUNTS, COUNTERS};
 use crate::world::World;
 
 /// The fields of a note that hold tokens.
 pub(crate) const FIELDS: [&str; 4] = ["f0", "f1", "f2", "f3"];
+
+/// What the server cannot bear.
+pub(crate) const POISON: &str = "\"poison\"";
 
 /// How many notes a user looks at to find one that is shown.
 const LOOK_FURTHER: usize = 5;
@@ -34,7 +38,7 @@ impl World {
     }
 
     /// A tab that somebody can use: of this device, or of the next one that has any.
-    fn usable(&self, device: usize, tab: usize) -> Option<usize> {
+    pub(crate) fn usable(&self, device: usize, tab: usize) -> Option<usize> {
         let count = self.devices.len();
         let tabs = (device..device + count).map(|device| self.ready_tabs(device % count)).find(|tabs| !tabs.is_empty());
         tabs.and_then(|tabs| tabs.get(tab % tabs.len()).copied())
@@ -49,6 +53,7 @@ impl World {
 
     /// What a user does.
     pub(crate) fn use_it(&mut self, action: &Action) {
+        self.oracle.now_us = self.now_us;
         match *action {
             Action::Insert { device, tab, private } => self.insert(device, tab, private),
             Action::Set { device, tab, pick, fields } => {
@@ -64,20 +69,28 @@ impl World {
             Action::Tag { device, tab, pick } => self.tag(device, tab, pick),
             Action::Delete { device, tab, pick } => self.delete(device, tab, pick),
             Action::Transfer { device, tab, from, to, amount } => self.transfer(device, tab, (from, to), amount),
+            Action::Count { device, tab, which, amount, times } => {
+                (0..times).for_each(|_| self.count(device, tab, which, amount));
+            }
             Action::Undo { device, tab } => self.undo(device, tab),
             Action::Decide { device, tab, mine } => self.decide(device, tab, mine),
+            Action::Same { device, tab, which } => self.insert_same(device, tab, which),
+            Action::Retry { device, tab } | Action::Discard { device, tab } => {
+                let Some(tab) = self.usable(device, tab) else { return };
+                self.settle_letter(tab, matches!(action, Action::Retry { .. }));
+            }
             Action::Now { device, tab } => {
                 let Some(tab) = self.usable(device, tab) else { return };
                 let now = self.clocks(self.tabs[tab].device);
                 let _ = self.tabs[tab].engine.command(now, r#"{"do":"now"}"#);
                 self.drain(tab);
             }
-            _ => {}
+            _ => self.use_papers(action),
         }
     }
 
     /// Calls the engine. What it refuses was not written.
-    fn write(&mut self, tab: usize, atomic: bool, ops: Vec<Value>, effects: Vec<Effect>) {
+    pub(crate) fn write(&mut self, tab: usize, atomic: bool, ops: Vec<Value>, effects: Vec<Effect>) {
         let now = self.clocks(self.tabs[tab].device);
         let request = json::write_text(&json!({"atomic": atomic, "ops": ops}));
         self.remark(|| format!("tab {tab} writes {request}"));
@@ -133,6 +146,7 @@ impl World {
         let mut effects = Vec::new();
         for field in &FIELDS[..2] {
             let token = self.oracle.token(tab, "notes", &id, &format!("/{field}"), &[]);
+            self.oracle.tokens[token as usize].is_insert = true;
             effects.push(Effect::Token(token));
             put(&mut doc, field, text_of(token, private.then_some(user)).into());
         }
@@ -143,6 +157,34 @@ impl World {
             put(&mut doc, "pad", "x".repeat(self.setup.pad).into());
         }
         self.write(tab, false, vec![json!({"op": "insert", "c": "notes", "id": id, "value": doc})], effects);
+    }
+
+    /// A note under an id that others use as well, as for settings of which there is one. Who sees it makes no other.
+    fn insert_same(&mut self, device: usize, tab: usize, which: usize) {
+        let Some(tab) = self.usable(device, tab) else { return };
+        let id = format!("same{which}");
+        if self.row(tab, "notes", &id).is_some() {
+            return;
+        }
+        if !self.oracle.notes.contains(&id) {
+            self.oracle.notes.push(id.clone());
+        }
+        self.oracle.turned.insert(id.clone());
+        self.oracle.made.push((id.clone(), self.now_us));
+        let token = self.oracle.token(tab, "notes", &id, "/f0", &[]);
+        let made = &mut self.oracle.tokens[token as usize];
+        (made.over_nothing, made.is_insert) = (true, true);
+        let doc = json!({"f0": text_of(token, None), "tags": []});
+        let ops = vec![json!({"op": "insert", "c": "notes", "id": id, "value": doc})];
+        self.write(tab, false, ops, vec![Effect::Token(token)]);
+    }
+
+    /// Something in a note that the server cannot bear.
+    pub(crate) fn poison(&mut self, device: usize, tab: usize, pick: usize) {
+        let Some(tab) = self.usable(device, tab) else { return };
+        let Some((id, _)) = self.note_at(tab, pick) else { return };
+        let ops = vec![json!({"op": "patch", "c": "notes", "id": id, "set": {"/bad": "poison"}})];
+        self.write(tab, false, ops, Vec::new());
     }
 
     /// Fields of one note, or of several in one transaction.
@@ -170,6 +212,10 @@ impl World {
             ops.push(json!({"op": "patch", "c": "notes", "id": id, "set": set}));
             seen.push(id);
         }
+        if ops.len() > 1 {
+            let token = |effect: &Effect| if let Effect::Token(token) = effect { Some(*token) } else { None };
+            self.oracle.pairs.push(effects.iter().filter_map(token).collect());
+        }
         if !ops.is_empty() {
             self.write(tab, picks.len() > 1, ops, effects);
         }
@@ -192,7 +238,11 @@ impl World {
         let Some((id, row)) = self.note_at(tab, pick) else { return };
         let canary = row.get("private").is_some().then(|| self.devices[self.tabs[tab].device].user);
         let token = self.oracle.token(tab, "notes", &id, "/tags", &[]);
-        let add = json!({"/tags": [text_of(token, canary)]});
+        // Sometimes with one that is there: its undo leaves that.
+        let there =
+            row.get("tags").and_then(Value::as_array).and_then(|tags| tags.first()).filter(|_| pick.is_multiple_of(3));
+        let tags: Vec<Value> = there.cloned().into_iter().chain([text_of(token, canary).into()]).collect();
+        let add = json!({"/tags": tags});
         let ops = vec![json!({"op": "patch", "c": "notes", "id": id, "add": add})];
         self.write(tab, false, ops, vec![Effect::Token(token)]);
     }
@@ -200,6 +250,7 @@ impl World {
     fn delete(&mut self, device: usize, tab: usize, pick: usize) {
         let Some(tab) = self.usable(device, tab) else { return };
         let Some((id, row)) = self.note_at(tab, pick) else { return };
+        self.oracle.turned.insert(id.clone());
         let mut saw = tokens_of(&row);
         saw.extend(self.behind_conflicts(tab, &id));
         let token = self.oracle.token(tab, "notes", &id, "", &saw);
@@ -222,13 +273,22 @@ impl World {
             return;
         }
         let amount = amount.cast_signed();
+        let effects = self.moved(tab, Some(from), to, amount);
+        self.write(tab, true, vec![add_to(from, -amount), add_to(to, amount)], effects);
+    }
+
+    fn count(&mut self, device: usize, tab: usize, which: usize, amount: u64) {
+        let Some(tab) = self.usable(device, tab) else { return };
+        let counter = ACCOUNTS + which % COUNTERS;
+        if self.text(tab, "accounts", &format!("a{counter}")).is_some() {
+            let effects = self.moved(tab, None, counter, amount.cast_signed());
+            self.write(tab, false, vec![add_to(counter, amount.cast_signed())], effects);
+        }
+    }
+
+    fn moved(&mut self, tab: usize, from: Option<usize>, to: usize, amount: i64) -> Vec<Effect> {
         self.oracle.moves.push(Move { tab, from, to, amount, state: State::Provisional });
-        let effects = vec![Effect::Move(self.oracle.moves.len() - 1)];
-        let one = |account: usize, by: i64| {
-            let id = format!("a{account}");
-            json!({"op": "patch", "c": "accounts", "id": id, "inc": {"/sum": by}})
-        };
-        self.write(tab, true, vec![one(from, -amount), one(to, amount)], effects);
+        vec![Effect::Move(self.oracle.moves.len() - 1)]
     }
 
     fn undo(&mut self, device: usize, tab: usize) {
@@ -243,9 +303,11 @@ impl World {
         for effect in &undone {
             if let Effect::Token(number) | Effect::Back(number) = effect
                 && let Token { path, id, .. } = &self.oracle.tokens[*number as usize]
-                && path.is_empty()
             {
-                self.oracle.made_again.insert(id.clone());
+                self.oracle.turned.insert(id.clone());
+                if path.is_empty() {
+                    self.oracle.made_again.insert(id.clone());
+                }
             }
         }
         // What is shown there goes with it, whoever wrote it.
@@ -261,8 +323,10 @@ impl World {
                 }
                 Effect::Move(at) => {
                     let Move { from, to, amount, .. } = self.oracle.moves[at];
-                    self.oracle.moves.push(Move { tab, from: to, to: from, amount, state: State::Provisional });
-                    effects.push(Effect::Move(self.oracle.moves.len() - 1));
+                    effects.extend(match from {
+                        Some(from) => self.moved(tab, Some(to), from, amount),
+                        None => self.moved(tab, None, to, -amount),
+                    });
                 }
                 Effect::Back(token) => effects.push(Effect::Back(token)),
             }
@@ -273,62 +337,19 @@ impl World {
     /// The tokens that are shown where a write wrote: of an insert and of a deletion, the whole note.
     fn shown_at(&self, tab: usize, effect: Effect) -> Vec<u32> {
         let (Effect::Token(number) | Effect::Back(number)) = effect else { return Vec::new() };
-        let Token { collection, id, path, .. } = &self.oracle.tokens[number as usize];
+        let Token { collection, id, path, is_insert, .. } = &self.oracle.tokens[number as usize];
         let Some(row) = self.row(tab, collection, id) else { return Vec::new() };
-        let made = self.oracle.tokens.iter().position(|token| &token.id == id);
-        let is_insert = made.is_some_and(|first| (number as usize).wrapping_sub(first) < 2);
-        if is_insert || path.is_empty() {
+        if *is_insert || path.is_empty() {
             return tokens_of(&row);
         }
         let path = path.trim_start_matches('-');
         let shown: Vec<u32> = at(&row, path).into_iter().collect();
         if shown.is_empty() { self.oracle.removals(id, path) } else { shown }
     }
+}
 
-    fn decide(&mut self, device: usize, tab: usize, mine: bool) {
-        let Some(tab) = self.usable(device, tab) else { return };
-        let conflicts = self.view(tab, "conflicts");
-        let open = |one: &&Value| one.get("state").and_then(Value::as_str) == Some("open");
-        let Some(one) = conflicts.as_array().into_iter().flatten().find(open) else { return };
-        let text = |key: &str| one.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (id, entity, path, collection) = (text("id"), text("e"), text("path"), text("c"));
-        if self.row(tab, &collection, &entity).is_none() {
-            return;
-        }
-        let (yours, kept) = (one.get("yours"), one.get("kept"));
-        let yours_token = yours.and_then(token_in);
-        let mut op = json!({"op": "patch", "c": collection, "id": entity, "resolves": [id]});
-        let mut effects: Vec<Effect> = yours_token.map(Effect::Back).into_iter().collect();
-        match (mine, yours) {
-            (true, Some(value)) => {
-                let mut set = json!({});
-                put(&mut set, &path, value.clone());
-                put(&mut op, "set", set);
-                // He sees what stands, or that somebody removed it.
-                let seen = match kept {
-                    Some(kept) => token_in(kept).into_iter().collect(),
-                    None => self.oracle.removals(&entity, &path),
-                };
-                for (seen, yours) in seen.into_iter().zip(token_in(value).into_iter().cycle()) {
-                    self.oracle.tokens[seen as usize].replaced_by.push(yours);
-                }
-            }
-            (true, None) => {
-                if let Some(seen) = kept.and_then(token_in) {
-                    let removal = self.oracle.token(tab, "notes", &entity, &format!("-{path}"), &[seen]);
-                    effects.push(Effect::Token(removal));
-                }
-                put(&mut op, "unset", json!([path]));
-            }
-            (false, yours) => {
-                if let Some(given_up) = yours.and_then(token_in) {
-                    self.oracle.tokens[given_up as usize].taken_back = true;
-                }
-            }
-        }
-        self.labels.see("conflict decided");
-        self.write(tab, false, vec![op], effects);
-    }
+fn add_to(account: usize, by: i64) -> Value {
+    json!({"op": "patch", "c": "accounts", "id": format!("a{account}"), "inc": {"/sum": by}})
 }
 
 /// The token of a value that is one.
@@ -351,7 +372,7 @@ fn is_token(value: &Value, token: u32) -> bool {
     token_in(value) == Some(token)
 }
 
-fn put(object: &mut Value, key: &str, value: Value) {
+pub(crate) fn put(object: &mut Value, key: &str, value: Value) {
     if let Some(fields) = object.as_object_mut() {
         fields.insert(key.to_owned(), value);
     }

@@ -10,6 +10,7 @@ use xxhash_rust::xxh64::xxh64;
 use crate::device::{Device, Tab};
 use crate::labels::Labels;
 use crate::oracle::Oracle;
+use crate::papers::Papers;
 use crate::queue::Queue;
 use crate::random::Random;
 use crate::scenario::{Scenario, Setup};
@@ -17,6 +18,9 @@ use crate::server::{COLLECTIONS, Server};
 
 /// When the world begins, by the server's clock, in milliseconds since 1970.
 pub(crate) const BEGIN_MS: u64 = 1_700_000_000_000;
+
+/// How often a device compares what it has with what the server has.
+const VERIFY_MS: u64 = 300_000;
 
 /// What happens at a moment.
 #[derive(Debug)]
@@ -49,6 +53,7 @@ pub(crate) enum Lasting {
     Hole(usize, u64),
     Server(u64),
     Browser(usize),
+    Worker(usize),
 }
 
 /// What was not kept, and where it showed.
@@ -72,6 +77,7 @@ pub(crate) struct World {
     /// Until then it answers nothing.
     pub(crate) server_down: Option<u64>,
     pub(crate) oracle: Oracle,
+    pub(crate) papers: Papers,
     pub(crate) labels: Labels,
     /// Of everything that belongs to no device.
     pub(crate) random: Random,
@@ -98,6 +104,7 @@ impl World {
             server: Server::new(&setup, BEGIN_MS),
             server_down: None,
             oracle: Oracle::new(),
+            papers: Papers::default(),
             labels: Labels::default(),
             random: Random::new(scenario.seed, 3),
             healed: false,
@@ -182,7 +189,10 @@ impl World {
     /// The declared options of a tab.
     pub(crate) fn options(&self) -> String {
         let collections: Vec<String> = COLLECTIONS.iter().map(|name| format!("\"{name}\":{{}}")).collect();
-        format!(r#"{{"name":"sim","url":"http://sim","collections":{{{}}}}}"#, collections.join(","))
+        format!(
+            r#"{{"name":"sim","url":"http://sim","verifyMs":{VERIFY_MS},"collections":{{{}}}}}"#,
+            collections.join(",")
+        )
     }
 
     /// A line of the trace.

@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use wasm_bindgen_cli_support::Bindgen;
 
-use crate::inputs::fingerprint;
+use crate::inputs::Stamp;
 use crate::order::named_by_likeness;
 use crate::split::list::MOVED;
 use crate::split::{Parts, split};
@@ -86,10 +86,8 @@ const RUNTIME: [&str; 3] = ["memory", "malloc", "free"];
 /// Builds unless the outputs are those of the present inputs.
 pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
     let dist = workspace.path("pkg/dist");
-    let stamp_file = dist.join(".wasm-inputs");
-    let stamp = fingerprint(workspace.root(), &INPUTS, mode.profile())?;
-    let built = fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp);
-    if built && OUTPUTS.iter().all(|file| dist.join(file).exists()) {
+    let stamp = Stamp::of(workspace.root(), &dist, &INPUTS, mode.profile())?;
+    if stamp.is_fresh(&OUTPUTS) {
         println!("wasm: up to date");
         return Ok(());
     }
@@ -102,7 +100,7 @@ pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
     fs::write(dist.join("tidewire.wasm"), &parts.main)?;
     fs::write(dist.join("tidewire-more.wasm"), &parts.more)?;
     write_inline(&dist, &parts)?;
-    fs::write(&stamp_file, stamp)?;
+    stamp.write()?;
     let took = start.elapsed().as_secs_f32();
     println!("wasm: {} and {} bytes in {took:.1} s", parts.main.len(), parts.more.len());
     Ok(())

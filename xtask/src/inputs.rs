@@ -11,6 +11,30 @@ use xxhash_rust::xxh64::Xxh64;
 /// Names of directories that never hold sources.
 const NOT_SOURCES: [&str; 6] = [".git", ".tidewire", "artifacts", "dist", "node_modules", "target"];
 
+/// What a directory of outputs was built from, in a file of its own beside them.
+pub struct Stamp {
+    file: PathBuf,
+    inputs: String,
+}
+
+impl Stamp {
+    /// The present inputs of `dist`, which lies below `root`.
+    pub fn of(root: &Path, dist: &Path, inputs: &[&str], salt: &str) -> Result<Self> {
+        Ok(Self { file: dist.join(".wasm-inputs"), inputs: fingerprint(root, inputs, salt)? })
+    }
+
+    /// Whether all outputs are there, and are those of the present inputs.
+    pub fn is_fresh(&self, outputs: &[&str]) -> bool {
+        let same = fs::read_to_string(&self.file).is_ok_and(|old| old == self.inputs);
+        same && outputs.iter().all(|output| self.file.with_file_name(output).exists())
+    }
+
+    /// The outputs are those of the present inputs now.
+    pub fn write(&self) -> Result<()> {
+        fs::write(&self.file, &self.inputs).with_context(|| format!("cannot write {}", self.file.display()))
+    }
+}
+
 /// Hashes the given files and directories below `root`, together with `salt` (flags, versions).
 pub fn fingerprint(root: &Path, paths: &[&str], salt: &str) -> Result<String> {
     let mut hash = Xxh64::new(0);

@@ -6,11 +6,11 @@
 mod build;
 mod fuzz;
 mod inputs;
+mod kit;
 mod order;
 mod sim;
 mod size;
 mod split;
-mod testing;
 mod tidy;
 mod work;
 mod workspace;
@@ -20,11 +20,12 @@ use std::process::ExitCode;
 use workspace::Workspace;
 
 const USAGE: &str = "\
-cargo xtask build [--release|--dev]   the browser module, and that of the test kit, into pkg/dist
+cargo xtask build [--release|--dev]   the browser module, into pkg/dist
+cargo xtask kit [--release|--dev]     the module of the test kit, into pkg/dist/testing
 cargo xtask tidy                      the house rules
 cargo xtask size [--functions|--json] what takes room in the browser module, by crate or by function
 cargo xtask work [--bless]            instructions and bytes of fixed work, against core/benches/work.txt
-cargo xtask sim --seeds N | --seed S  the simulator (docs/TESTING.md); --start S, --trace
+cargo xtask sim --seeds N | --seed S  the simulator (docs/TESTING.md); --start S, --trace, --wasm
 cargo xtask fuzz [--minutes N]        bytes that nobody meant (docs/TESTING.md); --target T, --seed S, --input FILE
 ";
 
@@ -32,8 +33,10 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = Workspace::find().and_then(|workspace| match args.as_slice() {
-        ["build"] | ["build", "--release"] => modules(&workspace, build::Mode::Release).map(|()| true),
-        ["build", "--dev"] => modules(&workspace, build::Mode::Dev).map(|()| true),
+        ["build"] | ["build", "--release"] => build::run(&workspace, build::Mode::Release).map(|()| true),
+        ["build", "--dev"] => build::run(&workspace, build::Mode::Dev).map(|()| true),
+        ["kit"] | ["kit", "--release"] => kit::run(&workspace, build::Mode::Release).map(|()| true),
+        ["kit", "--dev"] => kit::run(&workspace, build::Mode::Dev).map(|()| true),
         ["tidy"] => tidy::run(&workspace),
         ["size"] => size::run(&workspace, size::Format::Text).map(|()| true),
         ["size", "--functions"] => size::run(&workspace, size::Format::Functions).map(|()| true),
@@ -55,9 +58,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn modules(workspace: &Workspace, mode: build::Mode) -> anyhow::Result<()> {
-    build::run(workspace, mode)?;
-    testing::run(workspace, mode)
 }

@@ -21,6 +21,10 @@ const INSTRUCTIONS: &str = "instructions";
 const BYTES: &str = "bytes";
 /// Of instructions a thousandth part: compilers lay out code anew when something else changes.
 const MORE_INSTRUCTIONS: u64 = 30;
+/// What glibc copies and compares with when it is to use nothing that only some processors have: the count is to be
+/// the same on each.
+const ANY_PROCESSOR: &str = "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX_Fast_Unaligned_Load,-BMI2,-ERMS,\
+    -FSRM,-RTM,-SSE4_2";
 /// Numbers in messages have now and then a digit more.
 const MORE_BYTES: u64 = 5;
 
@@ -101,8 +105,10 @@ fn callgrind(program: &Path, which: usize) -> Result<Child> {
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
     // Preparing the work is not the work.
     command.args(["--collect-atstart=no", "--toggle-collect=work::counted"]);
-    // Addresses and environment are part of what a program reads.
-    command.env_clear().arg(program).arg(which.to_string());
+    // Addresses, environment and path are part of what a program reads.
+    let (Some(dir), Some(name)) = (program.parent(), program.file_name()) else { bail!("no program: {program:?}") };
+    command.current_dir(dir).env_clear().env("GLIBC_TUNABLES", ANY_PROCESSOR);
+    command.arg(Path::new(".").join(name)).arg(which.to_string());
     let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
     child.context("valgrind cannot be started: apt-get install valgrind")
 }

@@ -34,16 +34,22 @@ pub fn moves(module: &Module<'_>, named: &[&str]) -> Result<Vec<bool>> {
             next.extend(module.calls(function)?);
         }
     }
+    let stayers = || module.names.iter().zip(&stays).filter(|(_, stays)| **stays).map(|(path, _)| path);
+    for (maker, name) in named.iter().filter_map(|name| Some((name.split_once("::{closure")?.0, name))) {
+        if stayers().any(|path| is_of(path, maker)) {
+            bail!("`{name}` cannot move: `{maker}` stays, which makes it");
+        }
+    }
     Ok(stays.into_iter().map(|stays| !stays).collect())
 }
 
-/// Whether a path is the named one, or lies in it. A closure moves only by who calls it: of equal ones the compiler
-/// keeps one, under any of their names, for all who call them.
+/// Whether a path is the named one, or lies in it. A closure moves only by who calls it, or if the list names it: of
+/// equal ones the compiler keeps one, under any of their names, for all who call them.
 fn is_of(path: &str, name: &str) -> bool {
-    !path.contains("{closure")
+    (name.contains("{closure") || !path.contains("{closure"))
         && path
             .strip_prefix(name)
-            .is_some_and(|rest| rest.is_empty() || name.ends_with("::") || rest.starts_with([':', '<', ' ']))
+            .is_some_and(|rest| rest.is_empty() || name.ends_with("::") || rest.starts_with([':', '<', ' ', '#']))
 }
 
 #[cfg(test)]
@@ -55,6 +61,7 @@ mod tests {
         assert!(is_of("store::seal::rows", "store::seal::"));
         assert!(is_of("store::seal::rows", "store::seal::rows"));
         assert!(!is_of("store::seal::rows::{closure#0}", "store::seal::rows"));
+        assert!(is_of("store::seal::rows::{closure#0}", "store::seal::rows::{closure"));
         assert!(is_of("log::record::Adopt as serde::Serialize>::serialize", "log::record::Adopt"));
         assert!(!is_of("store::seal::rows_of", "store::seal::rows"));
     }

@@ -1,8 +1,8 @@
 //! What moves: what a tab needs only once it leads, what the app asks for by a command, what is rare in a log, what is
 //! done about a field that two have changed, and local fields and collections kept in part, which few apps have.
 
-/// Paths of functions, types and modules of `core`.
-pub const MOVED: [&str; 69] = [
+/// Paths of functions, types and modules of `core`; of closures those that are large, of functions that move.
+pub const MOVED: [&str; 76] = [
     "alloc::rc::Rc<wasm_bindgen::__rt::WasmRefCell<tidewire::client::Client>>::drop_slow",
     "engine::Engine::command",
     "engine::Engine::export",
@@ -18,6 +18,7 @@ pub const MOVED: [&str; 69] = [
     "merge::weave::Weave::displace",
     "merge::weave::Weave::give_back",
     "merge::weave::Weave::wins",
+    "model::migration::",
     "model::verdict::Overwritten",
     "protocol::",
     "queue::batch::next",
@@ -57,7 +58,10 @@ pub const MOVED: [&str; 69] = [
     "replica::Replica::with_local_inverse",
     "replica::verify::",
     "replica::page_plan::",
+    "replica::page_plan::Entities::read::{closure",
+    "replica::page_plan::first_rows::{closure",
     "store::asked::",
+    "store::clean::unpack::{closure",
     "store::columns::",
     "store::commit::adopt_one",
     "store::conflicts::blind",
@@ -66,7 +70,10 @@ pub const MOVED: [&str; 69] = [
     "store::fold::confirm_conflict",
     "store::fold::fold_rare",
     "store::fold::forget",
+    "store::fold::forget::{closure",
     "store::fold::forget_all_but",
+    "store::fold::forget_all_but::{closure",
+    "store::fold::forget_staged",
     "store::journal::requeue",
     "store::local::",
     "store::project::",

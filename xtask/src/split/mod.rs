@@ -47,7 +47,12 @@ mod tests {
     /// `run` calls `rare::one` and `plain::two`; `rare::one` calls `only::three` and `plain::two`; `rare::four` is
     /// called through the table alone, and all but `run` take a number and return it.
     fn module() -> Vec<u8> {
-        let names = ["log", "run", "<tidewire_core[0a]::rare>::one", "plain::two", "only::three", "rare::four"];
+        module_with("rare::four")
+    }
+
+    /// The same, with another name for what is called through the table alone.
+    fn module_with(last: &str) -> Vec<u8> {
+        let names = ["log", "run", "<tidewire_core[0a]::rare>::one", "plain::two", "only::three", last];
         let mut types = TypeSection::new();
         types.ty().function([], []);
         types.ty().function([ValType::I32], [ValType::I32]);
@@ -148,6 +153,17 @@ mod tests {
         assert!(gone.to_string().contains("`gone::`"), "{gone}");
         assert!(split(&module(), &["run"]).unwrap_err().to_string().contains("exported"));
         assert!(split(&module(), &[]).is_err());
+    }
+
+    #[test]
+    fn a_closure_moves_with_its_maker_if_it_is_named() {
+        let moved =
+            |last: &str, named: &[&str]| split(&module_with(last), named).map(|parts| own_functions(&parts.more));
+        let ours = "<tidewire_core[0a]::rare>::one::{closure#0}";
+        assert_eq!(moved(ours, &["rare::"]).unwrap(), 2);
+        assert_eq!(moved(ours, &["rare::", "rare::one::{closure"]).unwrap(), 3);
+        let refused = moved("plain::two::{closure#0}", &["rare::", "plain::two::{closure"]).unwrap_err();
+        assert!(refused.to_string().contains("`plain::two` stays"), "{refused}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub fn is_test(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let directory = path.strip_suffix(name).unwrap_or_default();
     match directory {
-        "core/tests/" | "server/tests/" => name.ends_with(".rs"),
+        "core/tests/" | "core/tests/laws/" | "core/tests/rules/" | "server/tests/" => name.ends_with(".rs"),
         "pkg/test/" | "tests/suites/" => name.ends_with(".test.mjs"),
         _ => name == "tests.rs",
     }
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn fakes_are_no_tests() {
-        assert!(is_test("core/tests/rules_once.rs") && is_test("pkg/test/write.test.mjs"));
+        assert!(is_test("core/tests/rules/once.rs") && is_test("pkg/test/write.test.mjs"));
         assert!(is_test("server/src/auth/tests.rs"));
         assert!(
             !is_test("core/tests/world/server.rs") && !is_test("pkg/test/fake.mjs") && !is_test("tests/lib/faults.mjs")

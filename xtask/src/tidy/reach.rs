@@ -59,7 +59,7 @@ mod tests {
             ("core/src/a/c.rs", ""),
             ("core/src/b/mod.rs", ""),
             ("src/lib.rs", ""),
-            ("core/tests/laws.rs", ""),
+            ("core/tests/codes.rs", ""),
         ];
         assert!(dead(&files).is_empty());
     }

@@ -1,4 +1,4 @@
-//! The second half of `cargo xtask build`: the crate `tidewire-testing` as the files that the test kit loads.
+//! `cargo xtask kit`: the crate `tidewire-testing` as the files that the test kit loads.
 //!
 //! Writes `pkg/dist/testing/authority.js` and `authority_bg.wasm`. No app loads them, so the bindings are those that
 //! `wasm-bindgen` generates, and size hardly matters.
@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::build::{Mode, compile, wasm_opt};
-use crate::inputs::fingerprint;
+use crate::inputs::Stamp;
 use crate::workspace::Workspace;
 
 /// Everything that decides what the module holds.
@@ -23,7 +23,7 @@ const INPUTS: [&str; 9] = [
     "core/src",
     "testing",
     "xtask/src/build.rs",
-    "xtask/src/testing.rs",
+    "xtask/src/kit.rs",
 ];
 
 const OUTPUTS: [&str; 2] = ["authority.js", "authority_bg.wasm"];
@@ -31,10 +31,8 @@ const OUTPUTS: [&str; 2] = ["authority.js", "authority_bg.wasm"];
 /// Builds unless the outputs are those of the present inputs.
 pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
     let dist = workspace.path("pkg/dist/testing");
-    let stamp_file = dist.join(".wasm-inputs");
-    let stamp = fingerprint(workspace.root(), &INPUTS, mode.profile())?;
-    let built = fs::read_to_string(&stamp_file).is_ok_and(|old| old == stamp);
-    if built && OUTPUTS.iter().all(|file| dist.join(file).exists()) {
+    let stamp = Stamp::of(workspace.root(), &dist, &INPUTS, mode.profile())?;
+    if stamp.is_fresh(&OUTPUTS) {
         println!("test kit: up to date");
         return Ok(());
     }
@@ -52,7 +50,7 @@ pub fn run(workspace: &Workspace, mode: Mode) -> Result<()> {
     if mode == Mode::Release {
         wasm_opt(workspace, &["-O2", "--strip-debug"], &module, &module)?;
     }
-    fs::write(stamp_file, stamp)?;
+    stamp.write()?;
     println!("test kit: {} bytes in {:.1} s", fs::metadata(module)?.len(), start.elapsed().as_secs_f32());
     Ok(())
 }

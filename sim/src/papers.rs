@@ -1,0 +1,181 @@
+//! Papers and their lines, which belong to teams: what users do with them, who was ever shown what of them, and what
+//! has to hold. Whoever leaves a team loses sight of them; a line falls with its paper.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tidewire_core::json;
+use tidewire_core::json::Value;
+
+use crate::policy::OF_TEAMS;
+use crate::scenario::Action;
+use crate::server::{Server, user_name};
+use crate::users::put;
+use crate::world::World;
+
+/// What every text of a team's begins with; its number and its author follow.
+const MARK: &str = "canary-team-";
+
+/// What there is of papers and lines.
+#[derive(Debug, Default)]
+pub(crate) struct Papers {
+    /// Every id that was ever given, by collection.
+    ids: BTreeMap<&'static str, Vec<String>>,
+    /// Texts that were written.
+    texts: u64,
+    /// Who could see a text on the server at some time.
+    readers: BTreeMap<String, BTreeSet<usize>>,
+}
+
+impl Papers {
+    pub(crate) fn ids(&self, collection: &str) -> &[String] {
+        self.ids.get(collection).map_or(&[], Vec::as_slice)
+    }
+
+    fn new_id(&mut self, collection: &'static str) -> String {
+        let ids = self.ids.entry(collection).or_default();
+        ids.push(format!("{}{}", collection.get(..1).unwrap_or_default(), ids.len()));
+        ids.last().cloned().unwrap_or_default()
+    }
+
+    fn text(&mut self, author: usize) -> String {
+        self.texts += 1;
+        format!("{MARK}{}-u{author};", self.texts)
+    }
+
+    /// Notes who sees what the server holds now.
+    pub(crate) fn note_readers(&mut self, server: &Server, users: &BTreeSet<usize>) {
+        for user in users {
+            for ((collection, _), row) in server.seen_by(*user) {
+                let text = row.stored.doc.get("text").and_then(Value::as_str);
+                if let (true, Some(text)) = (OF_TEAMS.contains(&collection), text) {
+                    self.readers.entry(text.to_owned()).or_default().insert(*user);
+                }
+            }
+        }
+    }
+
+    fn could_see(&self, user: usize, text: &str) -> bool {
+        self.readers.get(text).is_some_and(|readers| readers.contains(&user))
+    }
+}
+
+impl World {
+    /// What a user does with papers.
+    pub(crate) fn use_papers(&mut self, action: &Action) {
+        let (Action::File { device, tab, .. }
+        | Action::Line { device, tab, .. }
+        | Action::Retitle { device, tab, .. }
+        | Action::Hand { device, tab, .. }
+        | Action::Shred { device, tab, .. }) = *action
+        else {
+            return;
+        };
+        let Some(tab) = self.usable(device, tab) else { return };
+        let user = self.devices[self.tabs[tab].device].user;
+        let op = match *action {
+            Action::File { team, .. } => {
+                let value = json!({"team": format!("{team}"), "text": self.papers.text(user)});
+                Some(json!({"op": "insert", "c": "papers", "id": self.papers.new_id("papers"), "value": value}))
+            }
+            Action::Line { pick, .. } => self.shown_of_teams(tab, "papers", pick).map(|(id, paper)| {
+                let mut value = json!({"paper": id, "text": self.papers.text(user)});
+                put(&mut value, "team", paper.get("team").cloned().unwrap_or_default());
+                json!({"op": "insert", "c": "lines", "id": self.papers.new_id("lines"), "value": value})
+            }),
+            Action::Retitle { pick, line, .. } => {
+                let collection = OF_TEAMS[usize::from(!line)];
+                self.shown_of_teams(tab, collection, pick).map(|(id, _)| {
+                    let set = json!({"/text": self.papers.text(user)});
+                    json!({"op": "patch", "c": collection, "id": id, "set": set})
+                })
+            }
+            Action::Hand { pick, line, team, .. } => {
+                let collection = OF_TEAMS[usize::from(!line)];
+                self.shown_of_teams(tab, collection, pick).map(|(id, _)| {
+                    let set = json!({"/team": format!("{team}")});
+                    json!({"op": "patch", "c": collection, "id": id, "set": set})
+                })
+            }
+            Action::Shred { pick, .. } => {
+                self.shown_of_teams(tab, "papers", pick).map(|(id, _)| json!({"op": "delete", "c": "papers", "id": id}))
+            }
+            _ => None,
+        };
+        if let Some(op) = op {
+            self.write(tab, false, vec![op], Vec::new());
+        }
+    }
+
+    /// A paper or line that a tab shows: this one, or one of the next.
+    fn shown_of_teams(&self, tab: usize, collection: &str, pick: usize) -> Option<(String, Value)> {
+        let ids = self.papers.ids(collection);
+        let mut next = (pick..pick + ids.len().min(5)).filter_map(|pick| ids.get(pick % ids.len()));
+        next.find_map(|id| Some((id.clone(), self.row(tab, collection, id)?)))
+    }
+
+    /// Somebody comes into a team, or leaves it.
+    pub(crate) fn regroup(&mut self, user: usize, team: usize, is_in: bool) {
+        let users = self.users();
+        let Some(user) = users.iter().nth(user % users.len().max(1)).copied() else { return };
+        if self.server.policy.admit(user, team, is_in).is_ok_and(|changed| changed) {
+            self.labels.see(if is_in { "came into a team" } else { "left a team" });
+            self.remark(|| format!("{} {} team {team}", user_name(user), if is_in { "comes into" } else { "leaves" }));
+            self.after_commit();
+        }
+    }
+
+    /// Everybody who has a device.
+    pub(crate) fn users(&self) -> BTreeSet<usize> {
+        self.devices.iter().map(|device| device.user).collect()
+    }
+
+    /// Invariants 11 and 12: of a paper nobody is sent what he may not see now; of what else tells of it (verdicts,
+    /// conflicts) nothing that he never could see.
+    pub(crate) fn check_teams(&mut self, device: usize, text: &str) {
+        let own = self.devices[device].user;
+        let mut from = 0;
+        while let Some(at) = text.get(from..).and_then(|rest| rest.find(MARK)).map(|at| from + at) {
+            let end = text.get(at..).and_then(|rest| rest.find(';')).map_or(text.len(), |end| at + end + 1);
+            from = end;
+            let Some(mark) = text.get(at..end) else { continue };
+            if mark.ends_with(&format!("-u{own};")) {
+                continue;
+            }
+            let row = row_of(text.get(..at).unwrap_or_default());
+            let is_seen = match row {
+                Some((collection, id)) if self.server.shows(own, collection, id) => true,
+                Some((collection, id)) => {
+                    let what = format!("device {device} of u{own} is sent {collection} {id}, not his to see: {text}");
+                    return self.fail(12, what);
+                }
+                None => self.papers.could_see(own, mark),
+            };
+            if !is_seen {
+                return self.fail(11, format!("device {device} of u{own} is sent {mark}, never his to see: {text}"));
+            }
+        }
+    }
+
+    /// Invariant 10: no line is left without its paper.
+    pub(crate) fn check_lines(&mut self) {
+        for id in self.papers.ids("lines").to_vec() {
+            let live = |collection: &str, id: &str| {
+                self.server.entity(collection, id).filter(|row| !row.stored.deleted).map(|row| &row.stored.doc)
+            };
+            let Some(line) = live("lines", &id) else { continue };
+            let paper = line.get("paper").and_then(Value::as_str).unwrap_or_default();
+            if live("papers", paper).is_none() {
+                return self.fail(10, format!("line {id} stands, and its paper {paper} is gone: {line}"));
+            }
+        }
+    }
+}
+
+/// Of what row of a team's the text is in which it stands, by what stands before it.
+fn row_of(before: &str) -> Option<(&'static str, &str)> {
+    let (_, behind) = before.rsplit_once("{\"id\":\"")?;
+    let (id, rest) = behind.split_once('"')?;
+    let rest = rest.strip_prefix(",\"c\":\"")?;
+    let collection = OF_TEAMS.into_iter().find(|name| rest.starts_with(&format!("{name}\"")))?;
+    Some((collection, id))
+}
