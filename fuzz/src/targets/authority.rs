@@ -21,6 +21,10 @@ pub(super) fn run(input: &[u8]) -> u64 {
     {
         return 1;
     }
+    if [push.now, push.fence].into_iter().chain(push.sent_at).any(|number| number > 1 << 53) {
+        // No JSON of ours writes it.
+        return 3;
+    }
     push.mutations.iter_mut().for_each(|item| item.old = item.old && push.fence % 2 == 1);
     let before = tenant();
     let mut tenant = before.clone();
