@@ -32,7 +32,8 @@ async function main(words) {
   const chosen = named.filter((name) => browsers.includes(NEEDS[name] ?? "chromium"));
   process.env.TIDEWIRE_SERVER ??= debugServer();
   rmSync(path.join(HERE, "artifacts"), { recursive: true, force: true });
-  for (const mode of ["production", "next"]) await build({ configFile: path.join(HERE, "vite.config.js"), mode });
+  const configFile = path.join(HERE, "vite.config.js");
+  for (const mode of ["production", "next", "worker", "classic"]) await build({ configFile, mode });
   const code = await runTests(chosen);
   const left = files.filter((name) => !chosen.includes(name)).map((name) => name.replace(".test.mjs", ""));
   console.log(left.length === 0 ? "Did not run: nothing." : `Did not run: ${left.join(", ")}.`);

@@ -13,8 +13,29 @@ const nextFormat = {
   },
 };
 
-/** `--mode next`: the later release, beside the other. */
+/** The test page's service worker, beside it: a module, and for Firefox a classic script. */
+/** @returns {import("vite").UserConfig} */
+const worker = (/** @type {"es" | "iife"} */ format) => ({
+  root: page,
+  build: {
+    outDir: dist,
+    emptyOutDir: false,
+    target: "es2022",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    rollupOptions: {
+      input: `${page}/sw.js`,
+      output: { format, entryFileNames: format === "es" ? "sw.js" : "sw-classic.js" },
+    },
+  },
+  // A classic script has no `import.meta`: it carries the module inlined, and Vite says so at length.
+  logLevel: format === "es" ? "warn" : "error",
+});
+
+/** `--mode next`: the later release, beside the other. `worker`, `classic`: the service worker. */
 export default defineConfig(({ mode }) => {
+  if (mode === "worker") return worker("es");
+  if (mode === "classic") return worker("iife");
   const next = mode === "next";
   return {
     root: page,

@@ -14,8 +14,8 @@ const ARGS = [
 ];
 const OPTIONS = { executablePath: "/usr/bin/chromium", args: ARGS, headless: true };
 
-export function launchChromium() {
-  return chromium.launch(OPTIONS);
+export function launchChromium(options = {}) {
+  return chromium.launch({ ...OPTIONS, ...options });
 }
 
 /** A browser process with its profile on the disk, for tests that kill it. */
@@ -29,6 +29,7 @@ export class ChromiumTab {
 
   constructor(page) {
     this.page = page;
+    page.setDefaultTimeout(120_000);
     page.on("console", (message) => this.console.push(`${message.type()}: ${message.text()}`));
     page.on("pageerror", (error) => this.console.push(`uncaught: ${error.stack ?? error.message}`));
   }

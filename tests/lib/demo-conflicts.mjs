@@ -6,7 +6,7 @@ export function addOffer({ page }, value) {
     const { db } = window.tidewire;
     const customer = db.customers.insert({ name: "Ada" });
     const write = db.proposals.insert({ ...offer, customerId: customer.id });
-    await write.server();
+    await write.server({ timeoutMs: 60_000 });
     return write.id;
   }, value);
 }
@@ -21,7 +21,7 @@ export async function conflicted(ours, theirs, names, also = { ours: {}, theirs:
   };
   const changeOnServer = ([all, value]) => {
     const { db } = window.tidewire;
-    return Promise.all(all.map((id) => db.proposals.update(id, value).server()));
+    return Promise.all(all.map((id) => db.proposals.update(id, value).server({ timeoutMs: 60_000 })));
   };
   await until("theirs has them", () =>
     theirs.page.evaluate((all) => all.every((id) => window.tidewire.db.proposals.peek(id)), ids),

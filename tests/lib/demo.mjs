@@ -13,7 +13,7 @@ export const DEMO_CONFIG = readFileSync(new URL("../../www/tidewire.toml", impor
 export async function open(world, stack, name, address, options = {}) {
   const context = await stack.browser.newContext(options);
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(60_000);
   const tab = new ChromiumTab(page);
   world.owns({ name, tabs: [tab], close: () => context.close() });
   await page.goto(address);
@@ -46,7 +46,7 @@ async function idInAddress(page, collection) {
 }
 
 /** The badge in the header reaches this. */
-export function badge({ name, page }, { state, pending: count }, options = { timeoutMs: 20_000 }) {
+export function badge({ name, page }, { state, pending: count }, options) {
   const button = page.getByTestId("status-badge");
   const seen = () => Promise.all(["data-state", "data-pending"].map((attribute) => button.getAttribute(attribute)));
   const reached = async () => {

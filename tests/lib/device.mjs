@@ -5,7 +5,7 @@
 import { until } from "./until.mjs";
 
 /** Quick retries: a test must not wait for a backoff of seconds. */
-const OPTIONS = { retry: { initialMs: 100, maxMs: 800 }, timeoutMs: 5_000, pollMs: { visible: 1_000, hidden: 1_000 } };
+const OPTIONS = { retry: { initialMs: 100, maxMs: 800 }, timeoutMs: 10_000, pollMs: { visible: 1_000, hidden: 1_000 } };
 
 /**
  * @typedef {object} Parts
@@ -187,7 +187,7 @@ export class Tab {
   }
 
   async #opened() {
-    await this.until("the test page is up", () => Boolean(window.tw), undefined, { timeoutMs: 20_000 });
+    await this.until("the test page is up", () => Boolean(window.tw));
   }
 }
 

@@ -16,8 +16,8 @@ export async function fill(device, collection) {
     },
     { name: collection, count: ROWS },
   );
-  await device.synced({ timeoutMs: 30_000 });
-  await device.until("rows in segments", segments, undefined, { timeoutMs: 20_000 });
+  await device.synced();
+  await device.until("rows in segments", segments);
 }
 
 /** Runs in the page: how many segments the first store of Tidewire has. */

@@ -25,7 +25,7 @@ export async function coreJourney(world) {
   assert.equal(marks, "pending");
 
   device.online();
-  await device.synced({ timeoutMs: 20_000 });
+  await device.synced();
   const stored = await world.rows("todos");
   assert.equal(canonical(plain(stored)), canonical(expected), "on the server");
   const order = [...written, before.changed].map((id) => stored.get(id).$rev);

@@ -88,7 +88,7 @@ export async function lateJourney(world) {
   assert.ok((await ann.queue()).pending.length > 60);
 
   held.release();
-  await Promise.all([ann.synced({ timeoutMs: 30_000 }), bob.synced()]);
+  await Promise.all([ann.synced(), bob.synced()]);
   const rows = await world.rows("todos");
   assert.deepEqual([...rows.values()].map(({ done }) => done).sort(), [false, true]);
   await Promise.all([ann.agrees("todos", rows), bob.agrees("todos", rows)]);
@@ -127,7 +127,7 @@ export async function neededJourney(world) {
   assert.deepEqual(refusal, ["wasm-load", true]);
   heal(world);
   ann.online();
-  await ann.synced({ timeoutMs: 30_000 });
+  await ann.synced();
   const rows = await world.rows("todos");
   assert.deepEqual([...rows.values()].map(({ title }) => title), ["stays"]);
 }
@@ -166,6 +166,6 @@ export async function refusedJourney(world) {
   assert.equal((await world.rows("todos")).size, 0);
 
   heal(world);
-  await ann.synced({ timeoutMs: 30_000 });
+  await ann.synced();
   assert.deepEqual([...(await world.rows("todos")).values()].map(({ title }) => title).sort(), ["second", "third"]);
 }

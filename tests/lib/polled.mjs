@@ -58,6 +58,12 @@ export class PolledTab {
     return this.#browser?.lines ?? [];
   }
 
+  /** Ends the browser as a power button would, but for the disk. */
+  async kill() {
+    await this.#browser?.stop("SIGKILL");
+    await this.close();
+  }
+
   async close() {
     await this.#browser?.stop("SIGTERM");
     this.#server?.closeAllConnections();

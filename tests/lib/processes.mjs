@@ -15,7 +15,7 @@ const running = new Set();
  * @param {readonly string[]} args
  * @param {{ ready?: (line: string) => unknown, env?: object, name?: string, timeoutMs?: number }} [options]
  */
-export function start(command, args, { ready, env = {}, name = command, timeoutMs = 30_000 } = {}) {
+export function start(command, args, { ready, env = {}, name = command, timeoutMs = 60_000 } = {}) {
   const child = spawn(command, args, {
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,

@@ -1,11 +1,11 @@
 /**
  * The bad network: an HTTP and WebSocket proxy between one device and the server.
  *
- * `mode` is the state of the line: "open", "refuse" (every connection is cut at once) or "blackhole" (connections
- * stand, nothing moves). `next(path, times, fault)` lets a fault meet the next requests whose path ends so. `log` is
- * what the device asked for: of each request the text of its body, its `content-encoding`, and the bytes of both bodies
- * as they travelled (`up`, `down`). `onFrame` turns one WebSocket message of the server into those that arrive;
- * undefined cuts the connection.
+ * `mode` is the state of the line: "open", "refuse" (every connection is cut at once), "blackhole" (connections stand,
+ * nothing moves), "mute" (nothing gets to the server) or "deaf" (nothing comes from it). `next(path, times, fault)`
+ * lets a fault meet the next requests whose path ends so. `log` is what the device asked for: of each request the text
+ * of its body, its `content-encoding`, and the bytes of both bodies as they travelled (`up`, `down`). `onFrame` turns
+ * one WebSocket message of the server into those that arrive; undefined cuts the connection.
  *
  * Pushes on the live channel are in the log as `SAY` of the path that a request would have. Where a fault waits for
  * such a request the channel is cut in their place: the device then sends them by a request, which meets the fault.
@@ -55,9 +55,14 @@ class Proxy_ {
     this.mode = "blackhole";
   }
 
-  /** The line works again. What a black hole held is lost. */
+  /** From now on one direction is dead, though every connection stands: what the device says, or what it is told. */
+  half(/** @type {"mute" | "deaf"} */ mode) {
+    this.mode = mode;
+  }
+
+  /** The line works again. What was held on its way is lost. */
   heal() {
-    if (this.mode === "blackhole") this.#sockets.forEach((socket) => socket.destroy());
+    if (this.mode !== "open") this.#sockets.forEach((socket) => socket.destroy());
     this.mode = "open";
   }
 
@@ -93,7 +98,8 @@ class Proxy_ {
       return;
     }
     const exchange = new Exchange(this.#upstreamPort(), request, response, Buffer.concat(chunks));
-    if (this.mode === "blackhole") return;
+    if (this.mode === "blackhole" || this.mode === "mute") return;
+    if (this.mode === "deaf") return void exchange.forward().catch(() => undefined);
     if (request.method === "OPTIONS") return void exchange.pass();
     const entry = exchange.entry;
     this.log.push(entry);
@@ -107,6 +113,7 @@ class Proxy_ {
   }
 
   #upgrade(request, socket, head) {
+    if (this.mode === "blackhole" || this.mode === "mute") return;
     this.log.push({ method: "UPGRADE", path: pathOf(request), body: "", at: performance.now() });
     const upstream = net.connect(this.#upstreamPort(), "127.0.0.1");
     const end = () => [socket, upstream].forEach((side) => side.destroy());
@@ -118,7 +125,7 @@ class Proxy_ {
     const asked = new FrameSplitter({ head: false });
     const line = { path: pathOf(request).replace(/live$/, "push"), bearer: undefined };
     const pass = (bytes) => {
-      if (this.mode !== "open") return;
+      if (this.mode !== "open" && this.mode !== "deaf") return;
       for (const frame of asked.push(bytes)) {
         if (!this.#said(frame, line)) return end();
         upstream.write(frame.bytes);
@@ -128,7 +135,7 @@ class Proxy_ {
     pass(head);
     const splitter = new FrameSplitter();
     upstream.on("data", (bytes) => {
-      if (this.mode !== "open") return;
+      if (this.mode !== "open" && this.mode !== "mute") return;
       for (const frame of splitter.push(bytes)) this.#deliver(frame, socket);
     });
   }

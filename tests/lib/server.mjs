@@ -60,6 +60,15 @@ class Server {
     this.log = this.output;
   }
 
+  /** Stands still, with every connection, until `goOn`. */
+  pause() {
+    process.kill(this.#process.pid, "SIGSTOP");
+  }
+
+  goOn() {
+    process.kill(this.#process.pid, "SIGCONT");
+  }
+
   /** Stops, copies the database, goes on. Returns what `restore` takes. */
   async backup() {
     await this.#process.stop("SIGTERM");

@@ -21,18 +21,19 @@ const ARTIFACTS = path.join(HERE, "artifacts");
 /**
  * Registers the hooks of this file and returns what its scenarios use.
  *
- * @param {{ engine?: string, config?: string | ((port: string) => string), files?: string, page?: string }} [options]
- *   `config` (a text, or what makes it from the page's port) and `files` are the server's; `page` is the directory of
- *   the page under test.
+ * @param {{
+ *   engine?: string, config?: string | ((port: string) => string), files?: string, page?: string, launch?: object,
+ * }} [options] `config` (a text, or what makes it from the page's port) and `files` are the server's; `page` is the
+ *   directory of the page under test; `launch` are options of Playwright's for Chromium.
  */
-export function useStack({ engine = "chromium", config, files, page = PAGE } = {}) {
+export function useStack({ engine = "chromium", config, files, page = PAGE, launch } = {}) {
   const stack = /** @type {any} */ ({ engine });
   before(
     async () => {
       stack.page = await serveFiles(page);
       const text = typeof config === "function" ? config(new URL(stack.page.url).port) : config;
       stack.server = await startServer({ config: text, files });
-      if (engine === "chromium") stack.browser = await launchChromium();
+      if (engine === "chromium") stack.browser = await launchChromium(launch);
     },
     { timeout: 60_000 },
   );
@@ -47,7 +48,7 @@ export function useStack({ engine = "chromium", config, files, page = PAGE } = {
 }
 
 /** One test. `body` gets a world of its own: a fresh tenant on the server, and devices that are closed after it. */
-export function scenario(stack, name, body, { timeoutMs = 60_000 } = {}) {
+export function scenario(stack, name, body, { timeoutMs = 180_000 } = {}) {
   test(name, { timeout: timeoutMs + 30_000 }, async () => {
     const world = new World(stack);
     let timer;

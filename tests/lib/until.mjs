@@ -1,7 +1,11 @@
 /** Waiting for a condition: the only way in which these tests wait. */
 
-/** Asks `probe` until its answer is truthy, and returns that. A probe that throws is asked again. */
-export async function until(what, probe, { timeoutMs = 15_000, everyMs = 25 } = {}) {
+/**
+ * Asks `probe` until its answer is truthy, and returns that. A probe that throws is asked again.
+ *
+ * The patience is for a machine that does other work beside; what claims a time of its own says `timeoutMs`.
+ */
+export async function until(what, probe, { timeoutMs = 60_000, everyMs = 25 } = {}) {
   const deadline = performance.now() + timeoutMs;
   let last;
   for (;;) {

@@ -13,7 +13,7 @@ export const passphrase = (text) => ({ passphrase: [...text].reverse().join("") 
 
 /** What is looked for must be found where nothing keeps it off the disk: so each journey is made twice. */
 export function diskScenarios(stack, engine) {
-  const timing = { timeoutMs: 120_000 };
+  const timing = { timeoutMs: 300_000 };
   for (const isSet of [false, true]) {
     const found = isSet ? "nothing of it" : "all of it, if that is not asked for";
     const secret = canary();

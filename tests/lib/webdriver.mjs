@@ -61,7 +61,7 @@ export async function openWebDriver(engine, { profile } = {}) {
   const [program, args] = command(port);
   const driver = await start(program, args, { env, name: engine });
   const base = `http://127.0.0.1:${port}`;
-  await until(`${engine}'s driver answers`, async () => (await fetch(`${base}/status`)).ok, { timeoutMs: 20_000 });
+  await until(`${engine}'s driver answers`, async () => (await fetch(`${base}/status`)).ok);
   const session = await call(`${base}/session`, { capabilities: { alwaysMatch: capabilities(profile) } });
   return new WebDriverTab(`${base}/session/${session.sessionId}`, driver);
 }
@@ -103,6 +103,11 @@ class WebDriverTab {
 
   get console() {
     return this.#driver.lines;
+  }
+
+  /** Ends the driver and its browser as a power button would, but for the disk. */
+  kill() {
+    return this.#driver.stop("SIGKILL");
   }
 
   async close() {

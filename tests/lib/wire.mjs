@@ -20,7 +20,7 @@ export async function wireJourney(world, { tells = true } = {}) {
     const text = (i) => `The ${i}th of many rows that say nearly the same thing`;
     await Promise.all(Array.from({ length: count }, (_, i) => db.todos.insert({ title: text(i), note: text(i) })));
   }, ROWS);
-  await writer.synced({ timeoutMs: 30_000 });
+  await writer.synced();
   const pushes = writer.proxy.seen("push");
   for (const { encoding, body } of pushes) assert.equal(encoding === "gzip", body.length > 8 * 1024, `${body.length}`);
   assert.deepEqual(new Set(pushes.map(({ encoding }) => encoding)), new Set([undefined, "gzip"]), "there were both");

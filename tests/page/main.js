@@ -7,6 +7,7 @@ import { createRoot } from "react-dom/client";
 import { add, collection, inc, openDb, remove, set, unset } from "tidewire";
 import { useLiveQuery } from "tidewire/react";
 import { BackendError, createSyncService } from "tidewire/service";
+import { leaveToken } from "tidewire/service-worker";
 import { restBackend } from "../../pkg/examples/backends/rest-etag.ts";
 
 /** A validator that takes every object: these tests are about sync. */
@@ -136,6 +137,15 @@ tw.service = () => {
     },
     { retry: { initialMs: 100, maxMs: 800 }, pollMs: { visible: 500 } },
   );
+};
+
+/** Lets the service worker drain; `token` is one of its own. */
+tw.leave = (token) => leaveToken(tw.db, token === undefined ? {} : { auth: () => token });
+
+/** Starts the service worker; resolves when it runs. */
+tw.serviceWorker = async (file = "/sw.js", options = /** @type {RegistrationOptions} */ ({ type: "module" })) => {
+  await navigator.serviceWorker.register(file, options);
+  await navigator.serviceWorker.ready;
 };
 
 /** Another database of the same collections, with what settings cannot hold. */

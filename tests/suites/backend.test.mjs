@@ -46,7 +46,7 @@ describe("a backend of the app's own", () => {
     await two.synced();
     rest.faults.push("lost", "lost", "drop");
     one.online();
-    await one.synced({ timeoutMs: 20_000 });
+    await one.synced();
     await two.synced();
     const stands = new Map([
       ["a", { title: "one", votes: 7, done: true, place: { city: "Ulm" } }],
@@ -144,10 +144,10 @@ describe("a backend of the app's own, and several tabs", () => {
     assert.ok(leader >= 0);
     await device.tabs[leader].close();
     device.tabs.splice(leader, 1);
-    for (const tab of device.tabs) await tab.synced({ timeoutMs: 30_000 });
+    for (const tab of device.tabs) await tab.synced();
     const votes = [...rest.all("todos").values()].map((value) => value.votes);
     assert.deepEqual(votes, Array(20).fill(9));
     for (const tab of device.tabs) await tab.agrees("todos", rest.all("todos"));
     assert.ok(rest.mostForOne <= 2, "at most the dying tab's last call beside another");
-  }, { timeoutMs: 90_000 });
+  });
 });

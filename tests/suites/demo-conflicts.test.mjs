@@ -99,7 +99,6 @@ describe("the conflict inbox of the demo", () => {
       await shows(theirs, "proposals", id, `Sign, final, for ${world.tenant}`);
       assert.deepEqual(uncaught(ours).concat(uncaught(theirs)), []);
     },
-    { timeoutMs: 120_000 },
   );
 
   scenario(
@@ -109,7 +108,7 @@ describe("the conflict inbox of the demo", () => {
       const { ours, theirs } = await windows(world);
       const id = await ours.page.evaluate(async (name) => {
         const write = window.tidewire.db.customers.insert({ name, city: "Oslo" });
-        await write.server();
+        await write.server({ timeoutMs: 60_000 });
         return write.id;
       }, `Ada of ${world.tenant}`);
       await shows(theirs, "customers", id, "Oslo");
@@ -134,7 +133,6 @@ describe("the conflict inbox of the demo", () => {
       assert.equal((await stored(world, "customers", id)).city, "Tromsø");
       assert.deepEqual(uncaught(ours), []);
     },
-    { timeoutMs: 90_000 },
   );
 
   scenario(stack, "a field inside of others, removed by somebody else, is said to be so", async (world) => {
@@ -142,7 +140,7 @@ describe("the conflict inbox of the demo", () => {
     const id = await ours.page.evaluate(async () => {
       const { records } = window.tidewire.db;
       const write = records.insert({ n: 7, source: "list.json", data: { place: { city: "Oslo", street: "Quay" } } });
-      await write.server();
+      await write.server({ timeoutMs: 60_000 });
       return write.id;
     });
     await shows(theirs, "records", id, "Oslo");
@@ -188,7 +186,6 @@ describe("the conflict inbox of the demo", () => {
         (await stored(world, "proposals", id)).amount === 333,
       );
     },
-    { timeoutMs: 90_000 },
   );
 
   scenario(
@@ -229,7 +226,6 @@ describe("the conflict inbox of the demo", () => {
       await until("one waits again, two are decided", async () => (await rows.count()) === 2);
       assert.deepEqual(uncaught(ours), []);
     },
-    { timeoutMs: 90_000 },
   );
 
   scenario(stack, "keys that come faster than the screen is drawn go to the field that they meant", async (world) => {
@@ -283,7 +279,6 @@ describe("the conflict inbox of the demo", () => {
       await until("mine stands", async () => (await stored(world, "proposals", id)).amount === mine);
       assert.deepEqual(uncaught(ours), []);
     },
-    { timeoutMs: 60_000 },
   );
 
   /** What the server holds of an entity, in the tenant of the demo. */

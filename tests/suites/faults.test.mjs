@@ -59,7 +59,7 @@ describe("the server commits and the response is lost", () => {
     }
     await writing;
     await increment(device, id, 1);
-    await device.synced({ timeoutMs: 30_000 });
+    await device.synced();
     await counts(world, device, id, total + 1);
   });
 });
@@ -137,7 +137,7 @@ describe("live frames", () => {
         await increment(writer, id, 1);
         await writer.drained();
       }
-      await reader.agrees("todos", await world.rows("todos"), { timeoutMs: 20_000 });
+      await reader.agrees("todos", await world.rows("todos"));
       const seen = await reader.run(() => window.tw.votes);
       assert.deepEqual(
         seen,

@@ -3,11 +3,14 @@ import { describe } from "node:test";
 
 import { CONFLICT_CONFIG, conflictJourney } from "../lib/conflicts.mjs";
 import { coreJourney } from "../lib/journey.mjs";
+import { killJourney } from "../lib/killed.mjs";
 import { lateJourney, neededJourney, refusedJourney } from "../lib/parts.mjs";
 import { roomJourney } from "../lib/room.mjs";
+import { troubleJourney } from "../lib/shown.mjs";
 import { scenario, useStack } from "../lib/stack.mjs";
 import { diskScenarios } from "../lib/vault.mjs";
 import { WIRE_CONFIG, wireJourney } from "../lib/wire.mjs";
+import { workerJourney } from "../lib/worker.mjs";
 
 describe("Firefox ESR", () => {
   const stack = useStack({ engine: "firefox" });
@@ -16,26 +19,19 @@ describe("Firefox ESR", () => {
     stack,
     "Firefox keeps what was written offline over a reload, syncs it, and a second device agrees",
     coreJourney,
-    {
-      timeoutMs: 90_000,
-    },
   );
 });
 
 describe("a private window of Firefox ESR", () => {
   const stack = useStack({ engine: "firefox-private" });
 
-  scenario(stack, "keeps what was written offline over a reload, too, and syncs it", coreJourney, {
-    timeoutMs: 90_000,
-  });
+  scenario(stack, "keeps what was written offline over a reload, too, and syncs it", coreJourney);
 });
 
 describe("conflicts in Firefox", () => {
   const stack = useStack({ engine: "firefox", config: CONFLICT_CONFIG });
 
-  scenario(stack, "Firefox lets an author decide offline, in another tab, and after a reload", conflictJourney, {
-    timeoutMs: 120_000,
-  });
+  scenario(stack, "Firefox lets an author decide offline, in another tab, and after a reload", conflictJourney);
 });
 
 describe("what is kept off the disk in Firefox", () => {
@@ -57,7 +53,27 @@ describe("without the second part of the module, in Firefox", () => {
 describe("what travels, in Firefox", () => {
   const stack = useStack({ engine: "firefox", config: WIRE_CONFIG });
 
-  scenario(stack, "Firefox sends and gets compressed bodies, and counts their bytes", wireJourney, {
-    timeoutMs: 90_000,
-  });
+  scenario(stack, "Firefox sends and gets compressed bodies, and counts their bytes", wireJourney);
+});
+
+describe("a service worker in Firefox", () => {
+  const stack = useStack({ engine: "firefox" });
+
+  scenario(stack, "Firefox has its service worker send what a page that is gone has written offline", workerJourney);
+});
+
+describe("a line or a server in trouble, in Firefox", () => {
+  const stack = useStack({ engine: "firefox" });
+
+  scenario(stack, "is told in Firefox: status, event, health, message; every edit counts once", troubleJourney);
+});
+
+describe("Firefox killed while it writes", () => {
+  const stack = useStack({ engine: "firefox" });
+
+  scenario(
+    stack,
+    "Firefox loses nothing acknowledged, tears nothing and doubles nothing, 2 times",
+    (world) => killJourney(world, "firefox"),
+  );
 });

@@ -14,6 +14,8 @@ import { until } from "../lib/until.mjs";
 
 /** Enough writes of each copy for their numbers to meet. */
 const WRITES = 6;
+/** What is said where the storage is full. */
+const NO_ROOM = { code: "quota", message: "the storage is full: free some space" };
 
 describe("a token", () => {
   const stack = useStack();
@@ -21,7 +23,7 @@ describe("a token", () => {
   scenario(stack, "that ends while the page is open is renewed, and live changes go on", async (world) => {
     const reader = await world.device({ user: "bob", tokenSeconds: 3 });
     await reader.synced();
-    await reader.until("asked for another token", () => window.tw.asked.length > 1, undefined, { timeoutMs: 20_000 });
+    await reader.until("asked for another token", () => window.tw.asked.length > 1);
     const writer = await world.device();
     await insert(writer, "after the old token's end");
     await reader.until("the change arrives", async () => (await window.tw.rows("todos")).length === 1);
@@ -71,10 +73,14 @@ describe("a cloned profile", () => {
         await device.tab();
         for (let i = 0; i < WRITES; i += 1) await insert(device, `${device.name} ${i}`);
         device.online();
-        await device.synced({ timeoutMs: 20_000 });
+        await device.synced();
       }
+      const told = (device) => device.run(() => window.tw.events.filter(({ type }) => type === "watchdog"));
+      const message = "this profile was copied: the copy goes on under its own name, nothing was lost";
+      const forked = { type: "watchdog", code: "forked", message };
+      assert.deepEqual((await told(original)).concat(await told(copy)), [forked], "the one that came second is told");
       for (const device of [original, copy]) await insert(device, `${device.name} afterwards`);
-      for (const device of [original, copy]) await device.synced({ timeoutMs: 20_000 });
+      for (const device of [original, copy]) await device.synced();
       const stored = [...(await world.rows("todos")).values()].map((row) => row.title);
       const numbers = Array.from({ length: WRITES }, (_, i) => i);
       const made = ["original", "copy"].flatMap((name) => [...numbers, "afterwards"].map((what) => `${name} ${what}`));
@@ -82,7 +88,6 @@ describe("a cloned profile", () => {
       assert.deepEqual(stored.toSorted(), expected.toSorted(), "every write is on the server, once");
       for (const device of [original, copy]) await device.agrees("todos", await world.rows("todos"));
     },
-    { timeoutMs: 90_000 },
   );
 });
 
@@ -102,10 +107,12 @@ describe("the device's storage", () => {
       await insert(device, "while there was room");
       const outcome = await device.run(writeNoiseUntilRefused);
       assert.equal(outcome.code, "quota");
+      const { healthy, reasons } = await device.run(() => window.tw.db.sync.health.get());
+      assert.deepEqual([healthy, reasons], [false, ["1 write was rejected: see db.sync.queue.failed"]]);
       assert.equal((await device.rows("todos")).length, outcome.stored + 1, "what was refused is not shown");
       assert.ok(await device.run(() => window.tw.events.some((event) => event.type === "quota")));
       const [kept, ...others] = (await device.queue()).failed;
-      assert.deepEqual([kept.error.code, kept.set["/title"], others], ["quota", `noise ${outcome.stored}`, []]);
+      assert.deepEqual([kept.error, kept.set["/title"], others], [NO_ROOM, `noise ${outcome.stored}`, []]);
       assert.equal((await device.status()).failed, 1);
       await cdp.send("Storage.overrideQuotaForOrigin", { origin });
       await insert(device, "room again");
@@ -132,9 +139,11 @@ describe("the device's storage", () => {
       await cdp.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1_000_000 });
       await device.tab();
       await device.until("paused for want of room", () => window.tw.states.includes("paused:quota"));
+      const says = (message) => window.tw.db.sync.status.peek().error?.message === message;
+      await device.until("it says why", says, NO_ROOM.message);
       assert.ok(await device.run(() => window.tw.events.some((event) => event.type === "quota")));
       await cdp.send("Storage.overrideQuotaForOrigin", { origin });
-      await device.synced({ timeoutMs: 30_000 });
+      await device.synced();
       await device.agrees("todos", await world.rows("todos"));
     },
   );
@@ -177,7 +186,7 @@ describe("the device's storage", () => {
         await insert(device, "after the wipe");
         return true;
       });
-      await device.synced({ timeoutMs: 20_000 });
+      await device.synced();
       const stored = await world.rows("todos");
       assert.ok([...stored.values()].some((row) => row.title === "after the wipe"));
       await device.agrees("todos", stored);
@@ -195,6 +204,8 @@ describe("the device's storage", () => {
     const [tab] = device.tabs;
     await wipe(device);
     await tab.until("the app is told", () => window.tw.events.some(({ code }) => code === "storage-wiped"));
+    const events = await tab.run(() => window.tw.events.filter(({ type }) => type !== "progress"));
+    assert.deepEqual(events, [{ type: "storage", storage: "indexeddb", code: "storage-wiped" }]);
     const isStored = async () => {
       const { pending } = await window.tw.queue();
       return pending.length === 1 && pending.every(({ status }) => status !== "writing");
@@ -203,7 +214,7 @@ describe("the device's storage", () => {
     await device.reload();
     await tab.until("a fresh page finds it", isStored);
     device.online();
-    await device.synced({ timeoutMs: 20_000 });
+    await device.synced();
     const stored = await world.rows("todos");
     assert.deepEqual([...stored.values()].map(({ title }) => title), ["not sent yet"]);
   });

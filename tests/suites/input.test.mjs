@@ -162,7 +162,7 @@ describe("a bad answer", () => {
       assert.ok(["offline", "timeout"].includes(refusal), `now() rejects with ${refusal}`);
       for (const rule of rules) rule.stop();
       device.proxy.onFrame = (frame) => [frame];
-      await device.synced({ timeoutMs: 20_000 });
+      await device.synced();
       assert.equal((await world.rows("todos")).size, 3);
       await device.agrees("todos", await world.rows("todos"));
     });
@@ -178,7 +178,7 @@ describe("a bad answer", () => {
       user: "bob",
       line: (proxy) => void proxy.next("/pull", 2, faults.loseHalfAnswer),
     });
-    await device.synced({ timeoutMs: 20_000 });
+    await device.synced();
     await device.agrees("todos", await world.rows("todos"));
     const seen = device.proxy.seen("/pull").map(({ body }) => JSON.parse(body).cursor?.seq ?? 0);
     assert.ok(seen.length >= 3 && seen[0] === 0, `${seen}`);

@@ -28,9 +28,7 @@ describe("live changes", () => {
     await world.server.kill();
     await insert(writer, "while the server was down");
     await world.server.start();
-    await reader.until("it arrives", async () => (await window.tw.rows("todos")).length === 1, undefined, {
-      timeoutMs: 20_000,
-    });
+    await reader.until("it arrives", async () => (await window.tw.rows("todos")).length === 1);
     await Promise.all([writer.synced(), reader.synced()]);
   });
 
@@ -75,16 +73,14 @@ describe("a pull", () => {
       const rows = Array.from({ length: 1_600 }, (_, i) => ({ title: `todo ${i}`, text: "x".repeat(300) }));
       await window.tw.db.todos.insertMany(rows);
     });
-    await writer.synced({ timeoutMs: 30_000 });
+    await writer.synced();
     let rule;
     const line = (proxy) => {
       rule = proxy.next("/pull", 1, faults.loseHalfAnswer);
       rule = proxy.next("/pull", 2, faults.stall);
     };
     const reader = await world.device({ user: "bob", line, options: { timeoutMs: 1_500 } });
-    await reader.until("complete", () => window.tw.loads.todos?.at(-1) === "complete", undefined, {
-      timeoutMs: 15_000,
-    });
+    await reader.until("complete", () => window.tw.loads.todos?.at(-1) === "complete");
     assert.equal(rule.met(), 2);
     await reader.agrees("todos", await world.rows("todos"));
     const cursors = reader.proxy.seen("/pull").map((entry) => JSON.parse(entry.body).cursor?.seq ?? 0);

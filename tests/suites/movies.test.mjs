@@ -27,20 +27,15 @@ describe("3,201 films imported offline", () => {
       await device.reload();
       same(await device.rows("movies"), movies, "in the browser after a reload");
       device.online();
-      await device.synced({ timeoutMs: 60_000 });
+      await device.synced();
       same(plain(await world.rows("movies")), movies, "on the server");
       const second = await world.device({ user: "bob", collections: { movies: {} } });
       await second.until(
         "all are pulled",
         async () => (await window.tw.db.movies.where({}).count().get()) === 3_201,
-        undefined,
-        {
-          timeoutMs: 30_000,
-        },
       );
       same(await second.rows("movies"), movies, "in the second browser");
     },
-    { timeoutMs: 150_000 },
   );
 });
 

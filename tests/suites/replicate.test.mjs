@@ -16,7 +16,7 @@ describe("local fields", () => {
     await device.run(async () => {
       const { db } = window.tw;
       const w = db.todos.insert({ id: "t1", title: "Milk", note: "canary one", ui: { open: "canary two", tab: 1 } });
-      await w.server();
+      await w.server({ timeoutMs: 60_000 });
       await db.todos.update("t1", { note: "canary three" });
       await db.todos.update("t1", { title: "Bread", "ui.open": "canary four" });
       await db.todos.update("t1", (todo) => void (todo.ui = { open: "canary five", tab: 2 }));
@@ -87,7 +87,7 @@ describe("partial replication", () => {
       const known = await db.todos.fetch("t02");
       const row = await db.todos.fetch("t03");
       const none = await db.todos.fetch("nowhere");
-      await db.todos.insert({ id: "own", title: "own", done: true }).server();
+      await db.todos.insert({ id: "own", title: "own", done: true }).server({ timeoutMs: 60_000 });
       const { hits, misses, hitRate } = (await db.sync.health.get()).collections.todos;
       const own = db.todos.peek("own")?.title;
       return { known: known?.title, row: row?.title, none: none ?? null, own, hits, misses, hitRate };
@@ -118,8 +118,8 @@ describe("partial replication", () => {
       const { db } = window.tw;
       const missing = [];
       const stop = db.todos.live("own").subscribe((row) => missing.push(row === undefined), { flush: "sync" });
-      await db.todos.insert({ id: "own", title: "mine", done: true }).server();
-      await db.todos.update("t05", { title: "changed here" }).server();
+      await db.todos.insert({ id: "own", title: "mine", done: true }).server({ timeoutMs: 60_000 });
+      await db.todos.update("t05", { title: "changed here" }).server({ timeoutMs: 60_000 });
       await new Promise((resolve) => setTimeout(resolve, 500));
       stop();
       return { gaps: missing.slice(1).filter(Boolean).length, rev: db.todos.peek("own").$rev > 0 };
@@ -142,9 +142,9 @@ describe("partial replication", () => {
     await until("the connection is known to be lost", async () => {
       const said = await device.run(() => window.tw.db.todos.fetch("t08").catch((error) => error.code));
       return said === "offline";
-    }, { timeoutMs: 20_000 });
+    });
     device.online();
-    await device.synced({ timeoutMs: 20_000 });
+    await device.synced();
     // From nothing to all of it.
     const address = device.address;
     const option = (value) => encodeURIComponent(`"replicate":"${value}"`);
@@ -153,7 +153,7 @@ describe("partial replication", () => {
     await second.close();
     await device.first.open("about:blank#").catch(() => undefined);
     await device.first.open(device.address);
-    await device.agrees("todos", await world.rows("todos"), { timeoutMs: 20_000 });
+    await device.agrees("todos", await world.rows("todos"));
   });
 
   scenario(stack, "gives up what is too much and what is old, and never what is pending", async (world) => {
@@ -173,13 +173,13 @@ describe("partial replication", () => {
     });
     assert.deepEqual(await titles(device), ["pending"]);
     device.online();
-    await device.synced({ timeoutMs: 20_000 });
+    await device.synced();
     const rows = await world.rows("todos");
     assert.deepEqual([rows.size, rows.get(kept).title], [60, "pending"]);
     const health = await device.run(() => window.tw.db.sync.health.get().then(({ collections }) => collections.todos));
     assert.ok(health.evicted >= 59, JSON.stringify(health));
     for (const { body } of device.proxy.seen("push")) assert.ok(!body.includes('"delete"'), body.slice(0, 300));
-  }, { timeoutMs: 180_000 });
+  });
 });
 
 /** A word of which no other row has a piece. */

@@ -31,14 +31,20 @@ describe("a server restored from a backup", () => {
     const before = [...(await world.rows("todos")).values()].map((row) => row.votes);
     assert.deepEqual(before, [0], "the backup is what there is");
     bob.online();
-    await Promise.all([ann.synced({ timeoutMs: 30_000 }), bob.synced({ timeoutMs: 30_000 })]);
+    await Promise.all([ann.synced(), bob.synced()]);
     const stored = await world.rows("todos");
     assert.equal(stored.get(id).votes, 7, "each increment counts once");
     const titles = [...stored.values()].map((row) => row.title).toSorted();
     assert.deepEqual(titles, ["Bob's, after the backup", "after the backup", "counted", "unsent"]);
-    await ann.agrees("todos", stored, { timeoutMs: 20_000 });
-    await bob.agrees("todos", stored, { timeoutMs: 20_000 });
-    for (const device of [ann, bob]) assert.deepEqual((await device.queue()).failed, []);
+    await ann.agrees("todos", stored);
+    await bob.agrees("todos", stored);
+    for (const device of [ann, bob]) {
+      assert.deepEqual((await device.queue()).failed, []);
+      const told = await device.run(() => window.tw.events.filter(({ type }) => type !== "progress"));
+      assert.deepEqual(told, [{ type: "reset" }]);
+      const { state, pending, failed } = await device.status();
+      assert.deepEqual([state, pending, failed], ["synced", 0, 0]);
+    }
   });
 });
 
@@ -66,7 +72,7 @@ describe("a server that remembers deletions for a second", () => {
 
     bob.online();
     await bob.until("the reset", () => window.tw.events.some(({ type }) => type === "reset"));
-    await bob.synced({ timeoutMs: 20_000 });
+    await bob.synced();
     const stored = await world.rows("todos");
     assert.deepEqual(titlesOf(stored.values()), ["kept", "new", "written far away"]);
     assert.equal(stored.get(kept).votes, 7, "what was acknowledged before counts once, what was not is sent");

@@ -70,7 +70,7 @@ describe("sensitive fields", () => {
     for (const tab of device.tabs) await tab.until("what others write", isWhole, { id, ssn: "2", street: "b" });
     const verdict = await device.run(async (key) => {
       const write = window.tw.db.people.update(key, { ssn: "3", name: "Ada L." });
-      const verdict = await write.server();
+      const verdict = await write.server({ timeoutMs: 60_000 });
       await write.undo();
       return verdict.verdict;
     }, id);
@@ -82,7 +82,7 @@ describe("sensitive fields", () => {
     const many = await device.run(async () => {
       const write = window.tw.db.people.insertMany([{ name: "Bo" }, { name: "{Cy}", ssn: "4" }]);
       const ids = await write;
-      return { ids, verdict: (await write.server()).verdict };
+      return { ids, verdict: (await write.server({ timeoutMs: 60_000 })).verdict };
     });
     assert.equal(many.verdict, "applied");
     const rows = await world.rows("people");
@@ -157,7 +157,7 @@ describe("sensitive fields", () => {
   });
 
   scenario(stack, "that the server refuses, or does not answer, are refused and not kept", async (world) => {
-    const device = await world.device({ collections: PEOPLE, options: { timeoutMs: 1_000 } });
+    const device = await world.device({ collections: PEOPLE, options: { timeoutMs: 5_000 } });
     const id = await insert(device, PERSON);
     assert.equal(await device.run(codeOf, { id, patch: { ssn: 5 } }), "invalid");
     assert.equal((await device.run(readRow, id)).ssn, "1");
@@ -229,7 +229,7 @@ describe("sensitive fields", () => {
   });
 
   scenario(stack, "rest while syncing is paused in any tab, and what waits goes with a close", async (world) => {
-    const device = await world.device({ collections: PEOPLE, options: { timeoutMs: 2_000 }, tabs: 2 });
+    const device = await world.device({ collections: PEOPLE, options: { timeoutMs: 5_000 }, tabs: 2 });
     const [first, second] = device.tabs;
     const id = await insert(device, PERSON);
     await second.until("there", isWhole, { id, ssn: "1", street: "a" });
@@ -269,7 +269,7 @@ describe("sensitive fields", () => {
   });
 
   scenario(stack, "on their way at a trap of the module are given up, and others go on", async (world) => {
-    const device = await world.device({ collections: PEOPLE, options: { timeoutMs: 1_000 } });
+    const device = await world.device({ collections: PEOPLE, options: { timeoutMs: 5_000 } });
     const id = await insert(device, PERSON);
     device.proxy.blackhole();
     await device.run((key) => {
@@ -283,7 +283,7 @@ describe("sensitive fields", () => {
     await device.run(async () => {
       await window.tw.db.todos.insert({ title: "at the trap" });
       // No sooner than the time of the first write is over.
-      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      await new Promise((resolve) => setTimeout(resolve, 5_500));
     });
     assert.deepEqual(await device.run(() => window.tw.seen), ["internal"]);
     device.online();

@@ -133,9 +133,9 @@ describe("storage", () => {
       const todos = Array.from({ length: count }, (_, i) => ({ id: `t${i}`, title: `${i} ${noise()} ${noise()}` }));
       await window.tw.db.todos.insertMany(todos);
     }, count);
-    await office.synced({ timeoutMs: 30_000 });
+    await office.synced();
     const device = await world.device({ collections: { todos: { replicate: { maxEntities: 1_000_000 } } } });
-    await device.synced({ timeoutMs: 30_000 });
+    await device.synced();
     await device.until("rows in segments", countOf, "segs");
     device.offline();
     await device.run(faults);
@@ -153,7 +153,7 @@ describe("storage", () => {
     await device.reload();
     assert.deepEqual((await device.rows("todos")).map((row) => row.title).sort(), rows.titles.sort());
     device.online();
-    await device.synced({ timeoutMs: 30_000 });
+    await device.synced();
     const stored = await world.rows("todos");
     assert.equal(stored.size, count + 1, "nothing was deleted");
     assert.equal(stored.get("t7").title, "edited");
@@ -237,7 +237,7 @@ describe("storage", () => {
       assert.equal((await device.status()).pending, 1);
       assert.ok((await device.rows("todos")).some((row) => row.title === "mine, unsent"));
       device.online();
-      await device.synced({ timeoutMs: 30_000 });
+      await device.synced();
       assert.equal((await world.rows("todos")).size, count + 1);
       await device.agrees("todos", await world.rows("todos"));
     });

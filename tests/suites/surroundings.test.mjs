@@ -147,7 +147,7 @@ describe("a wall clock that jumps", () => {
       const other = await world.device({ user: "bob" });
       const id = await device.run(async () => {
         const write = window.tw.db.todos.insert({ title: "start" });
-        await write.server({ timeoutMs: 10_000 });
+        await write.server({ timeoutMs: 60_000 });
         return write.id;
       });
       for (const [step, jump] of jumps.entries()) {
@@ -161,10 +161,19 @@ describe("a wall clock that jumps", () => {
       await other.agrees("todos", await world.rows("todos"));
       // A device whose clock was days ahead does not win over a later edit of somebody else.
       await other.run(async (key) => {
-        await window.tw.db.todos.update(key, { title: "Bob's, later" }).server({ timeoutMs: 10_000 });
+        await window.tw.db.todos.update(key, { title: "Bob's, later" }).server({ timeoutMs: 60_000 });
       }, id);
       await device.agrees("todos", await world.rows("todos"));
       assert.equal((await world.rows("todos")).get(id).title, "Bob's, later");
+      // Nobody is told of the time: there is nothing that a user could do.
+      for (const one of [device, other]) {
+        await one.synced();
+        const { told, reasons } = await one.run(async () => ({
+          told: window.tw.events.filter(({ type }) => type !== "progress"),
+          reasons: (await window.tw.db.sync.health.get()).reasons.filter((reason) => !/requests fail/.test(reason)),
+        }));
+        assert.deepEqual([told, reasons], [[], []]);
+      }
     });
   }
 });

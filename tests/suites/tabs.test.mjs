@@ -91,7 +91,7 @@ describe("two tabs", () => {
     const thaw = await leader.raw.freeze();
     await follower.run(increments, id);
     const votes = async () => (await world.rows("todos")).get(id)?.votes;
-    await until("the follower leads and pushes", async () => (await votes()) === 25, { timeoutMs: 60_000 });
+    await until("the follower leads and pushes", async () => (await votes()) === 25);
     assert.equal(await follower.run(() => window.tw.db.sync.status.peek().leader), true);
 
     await thaw();

@@ -62,7 +62,7 @@ describe("a server and a page on one machine", () => {
     const device = await world.device();
     const id = await device.run(async () => {
       const write = window.tw.db.todos.insert({ title: "long", note: "as long as it takes ".repeat(500) });
-      await write.server();
+      await write.server({ timeoutMs: 60_000 });
       return write.id;
     });
     const reader = await world.device({ name: "reader" });
@@ -71,7 +71,8 @@ describe("a server and a page on one machine", () => {
     const down = () => reader.run(() => window.tw.db.sync.metrics.get().then(({ bytesDown }) => bytesDown));
     const before = await down();
     for (const title of ["shorter", "shorter still"]) {
-      await device.run(([key, text]) => window.tw.db.todos.update(key, { title: text }).server(), [id, title]);
+      const change = ([key, text]) => window.tw.db.todos.update(key, { title: text }).server({ timeoutMs: 60_000 });
+      await device.run(change, [id, title]);
       await reader.until(title, ([key, text]) => window.tw.db.todos.peek(key).title === text, [id, title]);
     }
     const bytes = (await down()) - before;
