@@ -30,11 +30,16 @@ export const parts = {
   },
   wasm: {
     label: "browser module",
-    inputs: [...RUST, "src", "testing", "xtask/Cargo.toml", "xtask/src"],
-    outputs: ["tidewire.wasm", "tidewire-more.wasm", "wasm-inline.js", "testing/authority.js"].map(
-      (name) => `pkg/dist/${name}`,
-    ),
+    inputs: [...RUST, "src", "xtask/Cargo.toml", "xtask/src"],
+    outputs: ["tidewire.wasm", "tidewire-more.wasm", "wasm-inline.js"].map((name) => `pkg/dist/${name}`),
     command: ["cargo", "xtask", "build", "--release"],
+    after: ["packages"],
+  },
+  kit: {
+    label: "module of the test kit",
+    inputs: [...RUST, "testing", "xtask/Cargo.toml", "xtask/src"],
+    outputs: ["authority.js", "authority_bg.wasm"].map((name) => `pkg/dist/testing/${name}`),
+    command: ["cargo", "xtask", "kit", "--release"],
     after: ["packages"],
   },
   pkg: {

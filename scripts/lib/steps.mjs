@@ -36,7 +36,10 @@ export const steps = [
   {
     name: "sim",
     label: "simulator, 1,000 seeds",
-    commands: [["cargo", "xtask", "sim", "--seeds", "1000"]],
+    commands: [
+      ["cargo", "xtask", "sim", "--seeds", "1000"],
+      ["cargo", "xtask", "sim", "--wasm", "--seeds", "20"],
+    ],
     parts: [],
   },
   {
@@ -64,7 +67,7 @@ export const steps = [
     name: "unit",
     label: "TypeScript tests",
     commands: ["pkg", "www"].map((name) => workspace(name, "test")),
-    parts: ["packages", "wasm", "pkg"],
+    parts: ["packages", "wasm", "kit", "pkg"],
   },
   {
     name: "browsers",

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { progress } from "./progress.mjs";
 import { ask, root, start } from "./shell.mjs";
 
-const TARGET = "wasm32-unknown-unknown";
+/** Of the browser module, and of the simulator in WebAssembly. */
+const TARGETS = ["wasm32-unknown-unknown", "wasm32-wasip1"];
 const [NODE_MIN, NODE_END] = [[20, 19], [27, 0]];
 
 /** Whether a Node version (`20.19.0`) is one that we support. */
@@ -32,11 +33,11 @@ export function missingTools() {
 
 /** The pinned Rust with its wasm target. Returns whether it is there. */
 export async function ensureRust() {
-  const installed = ask(["rustup", "target", "list", "--installed"]);
-  if (installed?.split("\n").includes(TARGET)) return true;
+  const installed = ask(["rustup", "target", "list", "--installed"])?.split("\n");
+  if (installed !== undefined && TARGETS.every((target) => installed.includes(target))) return true;
   const channel = /channel = "(.+)"/.exec(readFileSync(join(root, "rust-toolchain.toml"), "utf8"))?.[1] ?? "stable";
-  const bar = progress(`Rust ${channel} with ${TARGET}`);
-  const arguments_ = ["--profile", "minimal", "--component", "rustfmt,clippy", "--target", TARGET];
+  const bar = progress(`Rust ${channel} with ${TARGETS.join(" and ")}`);
+  const arguments_ = ["--profile", "minimal", "--component", "rustfmt,clippy", "--target", TARGETS.join(",")];
   let output = "";
   const onText = (text) => (output += text);
   const code = await start(["rustup", "toolchain", "install", channel, ...arguments_], { onText }).done;
