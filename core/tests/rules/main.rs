@@ -15,6 +15,7 @@ mod common;
 #[path = "../world/mod.rs"]
 mod world;
 
+mod applied;
 mod authority;
 mod backend;
 mod cascade;

@@ -1,0 +1,61 @@
+//! Rule 1, where a pull or a frame is faster than the answer to a push: what it shows of this store's own edits is not
+//! shown a second time.
+
+use crate::world;
+
+use tidewire_core::json;
+use tidewire_core::json::Value;
+use world::{Fault, World, inc, pair};
+
+fn shown(world: &World, tab: usize) -> Value {
+    world.row(tab, "d1").unwrap()["f"].clone()
+}
+
+fn pending(world: &World, tab: usize) -> Value {
+    world.view(tab, "status")["pending"].clone()
+}
+
+#[test]
+fn rule_01_a_frame_that_comes_before_the_answer_shows_an_increment_once() {
+    let (mut world, a, b) = pair();
+    world.push_faults.push_back(Fault::Late);
+    world.write(a, inc("d1", "/f", 1));
+    world.settle();
+    assert_eq!((shown(&world, a), shown(&world, b)), (json!(1), json!(1)), "the frame is here");
+    world.deliver_late();
+    world.run(1_000);
+    assert_eq!((shown(&world, a), pending(&world, a)), (json!(1), json!(0)));
+}
+
+#[test]
+fn rule_01_so_does_one_with_what_others_wrote_on_top() {
+    let (mut world, a, b) = pair();
+    world.loses_frames = true;
+    world.push_faults.push_back(Fault::Late);
+    world.write(a, inc("d1", "/f", 1));
+    world.settle();
+    world.loses_frames = false;
+    world.write(b, inc("d1", "/f", 10));
+    world.run(1_000);
+    assert_eq!((shown(&world, a), shown(&world, b)), (json!(11), json!(11)));
+}
+
+#[test]
+fn rule_01_a_pull_that_comes_before_the_answer_shows_an_increment_once() {
+    let (mut world, a, _) = pair();
+    world.set_network(false);
+    world.sockets = false;
+    world.write_all(a, true, json!([inc("d1", "/f", 1), inc("d1", "/g", -1)]));
+    world.settle();
+    world.push_faults.push_back(Fault::AnswerLost);
+    world.set_network(true);
+    // The tab dies with the answer on its way, and nothing answers the pushes of the one behind it.
+    world.kill(a);
+    world.push_faults = [Fault::Silent].into();
+    let a = world.reload(a);
+    world.run(5_000);
+    let row = world.row(a, "d1").unwrap();
+    assert_eq!((row["f"].clone(), row["g"].clone(), pending(&world, a)), (json!(1), json!(-1), json!(0)));
+    world.run(60_000);
+    assert_eq!(shown(&world, a), json!(1));
+}
