@@ -143,6 +143,29 @@ fn rule_29_a_remap_is_not_told_again_to_who_may_not_see_the_entity_any_more() {
     assert!(ask(&mut tied).contains(r#""to":"p""#));
 }
 
+/// Found by `laws::identity`.
+#[test]
+fn rule_27_a_remap_is_told_again_to_who_may_see_where_it_led() {
+    let mut tied = Tied::new(policy().collection("people", &["team:{team}"]).unwrap());
+    for (user, team) in [("ann", "team:red"), ("ann", "team:blue"), ("ben", "team:red")] {
+        tied.server.policy.grant(user, team).unwrap();
+    }
+    tied.one("ann", make("people", "p", json!({"email": "e", "team": "red"})));
+    let push = json!({"v": 1, "replica": "b", "floor": [0, 0], "fence": 0, "now": 1, "mutations": [
+        {"n": [1, 0], "m": make("people", "q", json!({"email": "e", "team": "red", "city": "Ulm"}))}]});
+    let ask = |tied: &mut Tied| tied.server.push_text(&common::user("ben"), &push.to_string(), 1).unwrap();
+    assert!(ask(&mut tied).contains(r#""to":"p""#));
+    // It is out of his sight when it goes, and the id that he gave leads to another entity, which he sees.
+    tied.one("ann", change("people", "p", 2, &[("/team", json!("red"), json!("blue"))]));
+    tied.one("ann", drop("people", "p", 3));
+    tied.one("ann", make("people", "r", json!({"email": "f", "team": "red"})));
+    let mut moved = make("people", "q", json!({"email": "f", "team": "red"}));
+    moved["base"] = json!(4);
+    assert_eq!(remap(&tied.one("ann", moved)), ("q".to_owned(), "r".to_owned()));
+    let again = ask(&mut tied);
+    assert!(again.contains(r#""duplicate":true"#) && !again.contains("remap"), "{again}");
+}
+
 #[test]
 fn rule_29_a_patch_that_makes_two_keys_equal_is_rejected() {
     let mut tied = one_person();
