@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, CoreError};
-use crate::ids::{MutationId, ReplicaId, Rev};
+use crate::ids::{EntityId, MutationId, ReplicaId, Rev};
 use crate::json::{self, Fields, Value};
 use crate::model::path::Path;
 
@@ -120,6 +120,16 @@ impl VerdictItem {
 }
 
 impl Verdict {
+    /// The entity that the insert became a part of.
+    pub fn remapped_to(&self) -> Option<EntityId> {
+        match self {
+            Self::Merged { remap, .. } | Self::Conflict { remap, .. } => {
+                EntityId::read(remap.as_ref()?.get("to")?).ok()
+            }
+            _ => None,
+        }
+    }
+
     /// Reads it from JSON.
     ///
     /// # Errors

@@ -159,6 +159,8 @@ impl World {
 
     fn send(&mut self, who: usize, push: &str) -> Result<Value, TestCaseError> {
         let known = self.aliases();
+        let seen = self.people().into_iter().filter(|(_, doc, _)| self.sees(who, doc));
+        let seen: Vec<String> = seen.map(|(id, ..)| id).collect();
         let text = self.tied.server.push_text(&user(USERS[who]), push, self.pushes.len() as u64).unwrap();
         let answer = json::parse(text.as_bytes(), JsonLimits::MESSAGE).unwrap();
         // Ids of whom he may not see are in no answer, but those that he named himself.
@@ -170,8 +172,8 @@ impl World {
             if let Some(remap) = verdict.get("remap") {
                 let (from, to) = (remap["from"].as_str().unwrap(), remap["to"].as_str().unwrap());
                 let was = self.people().into_iter().find(|(id, ..)| id == from);
-                // An id that its owner gave away before leads there for everybody who sees where.
-                let is_given = known.get(from).is_some_and(|before| before == to);
+                // An id that its owner gave away before leads there for everybody who sees where; and on from there.
+                let is_given = known.get(from).is_some_and(|before| before == to || seen.contains(before));
                 let is_own = was.is_none_or(|(_, doc, _)| self.sees(who, doc));
                 prop_assert!(is_given || is_own, "{from} was another's: {text}");
                 let found = self.people().into_iter().find(|(id, ..)| id == to).map(|(_, doc, _)| self.sees(who, doc));
