@@ -150,6 +150,8 @@ pub const MERGE_STEPS_PUSH: u64 = 10_000_000;
 pub const PULL_PUT_OFF_MS: u64 = 1_000;
 /// Rows between two checkpoints of a pull.
 pub const PULL_CHECKPOINT_ROWS: usize = 500;
+/// So many of a device's own mutations are told of with what they did: a push holds as many.
+pub const APPLIED_MAX: usize = 500;
 
 /// Keys that JavaScript takes for a prototype; refused in documents, paths, ids and names.
 pub const FORBIDDEN_KEYS: [&str; 3] = ["__proto__", "constructor", "prototype"];

@@ -104,6 +104,8 @@ bugs! {
     OldLeaderSends: "rule 3",
     /// A push is sent in the opposite order.
     OutOfOrder: "rule 12",
+    /// What a pull or a frame shows of a push that is not answered yet stays in the view besides.
+    AppliedIgnored: "rule 1",
     /// A push leaves before the log says so.
     SentUnrecorded: "rule 3",
     /// A push that failed is never sent again.

@@ -8,7 +8,8 @@ use tidewire_core::json;
 use tidewire_core::json::Value;
 use tidewire_core::model::mutation::Mutation;
 use tidewire_core::protocol::message::{
-    AnswerBody, Change, Checkpoint, ClientMessage, Cursor, ErrorBody, Pull, PullHeader, Push, PushAnswer, ServerMessage,
+    AnswerBody, Applied, Change, Checkpoint, ClientMessage, Cursor, ErrorBody, Pull, PullHeader, Push, PushAnswer,
+    ServerMessage,
 };
 use tidewire_server::config::Config;
 
@@ -50,6 +51,7 @@ fn said(text: &str) -> (Value, Value) {
         code: Option<Code>,
         message: Option<String>,
         push_bytes: Option<usize>,
+        applied: Option<Vec<Applied>>,
         id: Option<u64>,
         status: Option<u16>,
         retry_after: Option<u32>,
@@ -61,8 +63,8 @@ fn said(text: &str) -> (Value, Value) {
         ("ready", Parts { now: Some(now), user: Some(user), cursor: Some(cursor), push_bytes, .. }) => {
             ServerMessage::Ready { now, user, cursor, push_bytes }
         }
-        ("frame", Parts { after: Some(after), cursor: Some(cursor), changes: Some(changes), .. }) => {
-            ServerMessage::Frame { after, cursor, changes }
+        ("frame", Parts { after: Some(after), cursor: Some(cursor), applied, changes: Some(changes), .. }) => {
+            ServerMessage::Frame { after, cursor, applied: applied.unwrap_or_default(), changes }
         }
         ("answer", Parts { id: Some(id), status: Some(status), retry_after, .. }) => {
             let body = shown["body"].to_string();

@@ -9,6 +9,7 @@ use common::{draft, insert, note, patch, rev};
 use futures_util::SinkExt;
 use serde_json::{Value, json};
 use tidewire_core::limits::{LIVE_FRAME_BYTES_MAX, LIVE_MESSAGE_BYTES_MAX};
+use tidewire_core::model::mutation::Mutation;
 use tidewire_server::Timeouts;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
@@ -121,6 +122,25 @@ async fn an_author_hears_of_a_commit_that_he_cannot_see() {
     let made = live.server.push(&alice, "reader", 1, &[draft("gift", "bob")]).await;
     let frame = socket.hear().await;
     assert_eq!((&frame["cursor"]["seq"], &frame["changes"]), (&json!(rev(&made[0])), &json!([])));
+}
+
+#[tokio::test]
+async fn rule_01_a_frame_tells_what_of_it_the_readers_own_store_did() {
+    let live = Live::start(Timeouts::default()).await;
+    let (alice, bob) = (live.server.token("alice"), live.server.token("bob"));
+    let (mut socket, _) = live.ready(live.auth("alice")).await;
+    for n in 1..=2 {
+        let edit = note(&format!("own{n}"));
+        let made = live.server.push(&alice, "reader", n, std::slice::from_ref(&edit)).await;
+        let digest = Mutation::digest(edit.to_string().as_bytes()).to_string();
+        // The floor of these pushes stands at the first, and what a frame has told is not told again.
+        let told = json!([{"n": made[0]["n"], "digest": digest, "rev": rev(&made[0])}]);
+        assert_eq!(socket.hear().await["applied"], told);
+    }
+    live.server.push(&alice, "other", 1, &[note("c")]).await;
+    assert_eq!(socket.hear().await.get("applied"), None, "of another of her stores");
+    live.server.push(&bob, "rb", 1, &[note("d")]).await;
+    assert_eq!(socket.hear().await.get("applied"), None);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use common::{Pulled, Server, TOML, delete, draft, insert, note, patch, push_body, rev};
 use serde_json::{Value, json};
 use tidewire_core::limits::{HORIZON_MS, PULL_CHECKPOINT_ROWS};
+use tidewire_core::model::mutation::Mutation;
 use tidewire_server::Timeouts;
 
 #[tokio::test]
@@ -32,6 +33,28 @@ async fn the_id_stands_first_in_the_line_of_a_change() {
     assert_eq!(answer.header("content-type"), "application/x-ndjson");
     let text = String::from_utf8(answer.bytes).expect("text");
     assert!(text.lines().nth(1).expect("a change").starts_with(r#"{"id":"a","c":"notes","#), "{text}");
+}
+
+#[tokio::test]
+async fn rule_01_a_pull_tells_what_was_applied_of_the_readers_own_numbers() {
+    let server = Server::start().await;
+    let (alice, bob) = (server.token("alice"), server.token("bob"));
+    let edits = [note("a"), note("b"), insert("notes", "a", json!({"title": "taken"})), note("c")];
+    let made = server.push(&alice, "r", 1, &edits).await;
+    assert_eq!(made[2]["verdict"], "rejected", "{}", made[2]);
+    let ask = async |token: &str, replica: &str, floor: Value| {
+        let mut body = common::pull_body(None, &["notes"]);
+        (body["replica"], body["floor"]) = (json!(replica), floor);
+        Pulled::new(server.post(token, "/api/sync/pull", body.to_string()).await.lines()).header
+    };
+    let told = |index: usize| {
+        let digest = Mutation::digest(edits[index].to_string().as_bytes()).to_string();
+        json!({"n": made[index]["n"], "digest": digest, "rev": rev(&made[index])})
+    };
+    assert_eq!(ask(&alice, "r", made[1]["n"].clone()).await["applied"], json!([told(3), told(1)]), "newest first");
+    assert_eq!(ask(&alice, "r", json!(null)).await.get("applied"), None, "nobody asks");
+    assert_eq!(ask(&alice, "r2", json!([0, 0])).await.get("applied"), None, "another store");
+    assert_eq!(ask(&bob, "r", json!([0, 0])).await.get("applied"), None, "another user");
 }
 
 /// Every checkpoint continues the one before it, from where the request stood.

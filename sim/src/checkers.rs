@@ -32,7 +32,10 @@ impl World {
                     let misled = self.tabs[tab].misled;
                     self.oracle.told(tab, write, if misled { State::Unknown } else { State::Failed });
                 }
-                "changed" if text("collection") == "accounts" => self.check_accounts(tab),
+                "changed" if text("collection") == "accounts" => {
+                    self.check_accounts(tab);
+                    self.check_counted(tab);
+                }
                 "changed" if text("collection") == "notes" => {
                     let ids = event.get("ids").and_then(Value::as_array).into_iter().flatten();
                     changed.extend(ids.filter_map(Value::as_str).map(str::to_owned));
@@ -57,6 +60,23 @@ impl World {
         let sums: Vec<f64> = (0..ACCOUNTS).filter_map(sum).collect();
         if sums.len() == ACCOUNTS && sums.iter().sum::<f64>() != 0.0 && self.has_loaded(tab) {
             self.fail(6, format!("tab {tab} shows accounts that do not add up: {sums:?}"));
+        }
+    }
+
+    /// Invariant 2, as users see it: nobody is ever shown more than was counted. What goes up again, under another name
+    /// or because the server may have lost it, is shown until it is answered.
+    fn check_counted(&mut self, tab: usize) {
+        if ["pruned", "restored", "wiped"].iter().any(|what| self.labels.count(what) > 0) {
+            return;
+        }
+        let mut written = [0_i64; ACCOUNTS + COUNTERS];
+        // What takes one back may be on its way yet.
+        self.oracle.moves.iter().filter(|one| one.amount > 0).for_each(|one| one.put(&mut written));
+        for (account, written) in written.iter().enumerate().skip(ACCOUNTS) {
+            let shown = self.text(tab, "accounts", &format!("a{account}")).and_then(|row| sum_in(&row));
+            if shown.is_some_and(|shown| shown > *written as f64) {
+                return self.fail(2, format!("tab {tab} shows {shown:?} in a{account}, of {written} that was counted"));
+            }
         }
     }
 

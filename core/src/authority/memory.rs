@@ -14,12 +14,13 @@ use crate::authority::identity::key_of;
 use crate::authority::relations::NaturalKey;
 use crate::authority::{Policy, Rows, Stored};
 use crate::error::CoreError;
-use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
+use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev, Seq};
+use crate::limits::APPLIED_MAX;
 use crate::model::document;
 use crate::model::path::Path;
 use crate::model::schema::Settings;
 use crate::planted::Bug;
-use crate::protocol::message::Verdict;
+use crate::protocol::message::{Applied, Verdict};
 
 pub use declared::DeclaredPolicy;
 
@@ -57,6 +58,20 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
+    /// What was applied of a replica's numbers from `floor` on, at revisions above `rev`, newest first.
+    pub fn applied(&self, owner: &Owner, replica: &ReplicaId, floor: MutationId, rev: Rev) -> Vec<Applied> {
+        let key = |n| (owner.clone(), replica.as_str().to_owned(), n);
+        let known = self.verdicts.range(key(floor)..=key(MutationId(u64::MAX, u32::MAX))).rev().take(APPLIED_MAX);
+        let told = known.filter_map(|((_, _, n), (digest, verdict))| Applied::of(*n, *digest, verdict));
+        told.filter(|applied| applied.rev > rev).collect()
+    }
+
+    /// What a frame tells of it: what the replica has not said yet that it knows.
+    pub fn applied_since(&self, owner: &Owner, replica: &ReplicaId, rev: Rev) -> Vec<Applied> {
+        let floor = self.floors.get(&(owner.clone(), replica.clone())).copied().unwrap_or_default();
+        self.applied(owner, replica, floor, rev)
+    }
+
     /// The store as one push sees it.
     pub fn rows<'a>(&'a mut self, owner: &Owner, replica: &ReplicaId) -> MemoryRows<'a> {
         MemoryRows { store: self, owner: owner.clone(), replica: replica.clone(), undo: Vec::new() }

@@ -105,6 +105,7 @@ impl Plan {
             forget_groups: self.forget_groups.clone(),
             forget_collections: self.forget_collections.clone(),
             reread: self.reread.clone(),
+            applied: Vec::new(),
             total,
             settings,
         }

@@ -130,6 +130,17 @@ impl Verdict {
         }
     }
 
+    /// The revision of what took effect just as it was written: all that there is to tell of it.
+    pub fn plain_rev(&self) -> Option<Rev> {
+        match self {
+            Self::Applied { rev } => Some(*rev),
+            Self::Merged { rev, overwritten, displaced, remap: None } => {
+                (overwritten.is_empty() && displaced.is_empty()).then_some(*rev)
+            }
+            _ => None,
+        }
+    }
+
     /// Reads it from JSON.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Hlc;
 use crate::error::Code;
-use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
+use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev, Seq};
 use crate::model::migration::FIRST;
 use crate::model::schema::Settings;
 
@@ -130,8 +130,31 @@ pub struct Pull {
     /// Collections to read from the start, to replace what the reader has of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reread: Vec<CollectionName>,
+    /// As in a push: the sender knows every verdict below it. A push that leaves later may arrive before this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<MutationId>,
     /// The sender's raw clock now.
     pub now: u64,
+}
+
+/// A mutation of the reader's own store that took effect just as it was written: what it did is in what the reader is
+/// sent, perhaps before the answer to its push.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Its number.
+    pub n: MutationId,
+    /// The digest of its content, in decimal: a copy of the store may have another one under this number.
+    pub digest: String,
+    /// The revision that it made.
+    pub rev: Rev,
+}
+
+impl Applied {
+    /// What is told of a decision, with the digest that was kept with it; of one that says more, only its push's
+    /// answer tells.
+    pub fn of(n: MutationId, digest: Option<u64>, verdict: &Verdict) -> Option<Self> {
+        Some(Self { n, digest: digest?.to_string(), rev: verdict.plain_rev()? })
+    }
 }
 
 /// The first line of a pull's answer: `{"pull":{…}}`.
@@ -159,6 +182,10 @@ pub struct PullHeader {
     /// Collections that come whole: at `done` they replace what the client has of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reread: Vec<CollectionName>,
+    /// What was applied of the request's `floor` and above, newest first, at most
+    /// [`APPLIED_MAX`](crate::limits::APPLIED_MAX).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub applied: Vec<Applied>,
     /// How many changes will come, about.
     pub total: u64,
     /// The server's settings (design §5).
@@ -243,6 +270,9 @@ pub enum ServerMessage {
         after: Cursor,
         /// Where it leads.
         cursor: Cursor,
+        /// What of it the reader's own store did.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        applied: Vec<Applied>,
         /// What changed.
         changes: Vec<Change>,
     },

@@ -5,7 +5,7 @@ use crate::ids::{CollectionName, Group, MutationId, Owner, Seq};
 use crate::json::{self, Fields, JsonLimits, Value};
 use crate::model::schema::read_settings;
 use crate::protocol::message::{
-    Change, Checkpoint, Cursor, ErrorBody, ForkedItem, PullHeader, PushAnswer, Verdict, VerdictItem,
+    Applied, Change, Checkpoint, Cursor, ErrorBody, ForkedItem, PullHeader, PushAnswer, Verdict, VerdictItem,
 };
 
 impl PushAnswer {
@@ -54,9 +54,18 @@ impl PullHeader {
             forget_groups: fields.list("forget_groups", Group::read)?,
             forget_collections: fields.list("forget_collections", CollectionName::read)?,
             reread: fields.list("reread", CollectionName::read)?,
+            applied: fields.list("applied", Applied::read)?,
             total: fields.number("total")?,
             settings: read_settings(&fields, "settings")?,
         })
+    }
+}
+
+impl Applied {
+    fn read(value: &Value) -> Result<Self, CoreError> {
+        let fields = Fields::of(value)?;
+        let digest = fields.text("digest")?.to_owned();
+        Ok(Self { n: MutationId::read(fields.need("n")?)?, digest, rev: fields.number("rev")? })
     }
 }
 
@@ -94,8 +103,8 @@ impl ErrorBody {
 pub enum Live {
     /// Frames follow.
     Ready(Ready),
-    /// Changes from the first cursor to the second.
-    Frame(Cursor, Cursor, Vec<Change>),
+    /// Changes from one cursor to another.
+    Frame(Frame),
     /// There is more than fits a frame.
     Pull,
     /// To a push.
@@ -121,6 +130,19 @@ pub struct Ready {
     pub cursor: Cursor,
     /// Messages of up to so many bytes may be pushes.
     pub push_bytes: usize,
+}
+
+/// Changes from one cursor to another.
+#[derive(Debug)]
+pub struct Frame {
+    /// The one that they continue.
+    pub after: Cursor,
+    /// Where they lead.
+    pub cursor: Cursor,
+    /// What changed.
+    pub changes: Vec<Change>,
+    /// What of it is this store's own.
+    pub applied: Vec<Applied>,
 }
 
 /// What came of a push on the live channel.
@@ -152,7 +174,12 @@ impl Live {
                 cursor: cursor("cursor")?,
                 push_bytes: fields.size_or("push_bytes", 0)?,
             }),
-            "frame" => Self::Frame(cursor("after")?, cursor("cursor")?, Change::read_all(changes.unwrap_or_default())?),
+            "frame" => Self::Frame(Frame {
+                after: cursor("after")?,
+                cursor: cursor("cursor")?,
+                changes: Change::read_all(changes.unwrap_or_default())?,
+                applied: fields.list("applied", Applied::read)?,
+            }),
             "pull" => Self::Pull,
             "answer" => Self::Answer(Answer {
                 id: fields.number("id")?,

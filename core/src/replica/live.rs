@@ -5,14 +5,13 @@ use crate::json;
 
 use crate::error::Code;
 use crate::ids::Seq;
-use crate::io::{Durability, Now, Output, Token};
+use crate::io::{Now, Output, Token};
 use crate::limits::{LIVE_PUSH_BYTES_MAX, SOCKET_HEARTBEAT_MS};
 use crate::log::record::Changes;
-use crate::model::change::Change;
 use crate::model::cursor::Cursor;
 use crate::planted::Bug;
 use crate::protocol::message::{ClientMessage, ErrorBody, VERSION};
-use crate::protocol::read::{Live as Said, Ready};
+use crate::protocol::read::{Frame, Live as Said, Ready};
 use crate::queue::backoff::Backoff;
 use crate::replica::Replica;
 use crate::replica::step::changes_records;
@@ -33,14 +32,6 @@ pub struct Live {
     pub(crate) goal: Option<Cursor>,
     /// Frames that change what is on its way into the log.
     held: Vec<Frame>,
-}
-
-/// Changes from one cursor to another.
-#[derive(Debug)]
-pub(crate) struct Frame {
-    pub(crate) after: Cursor,
-    pub(crate) cursor: Cursor,
-    pub(crate) changes: Vec<Change>,
 }
 
 #[derive(Debug)]
@@ -213,7 +204,7 @@ impl Replica {
         self.metrics.bytes_down += text.len() as u64;
         match Said::read(text) {
             Ok(Said::Ready(ready)) => self.live_ready(now, ready),
-            Ok(Said::Frame(after, cursor, changes)) => self.take_frame(now, Frame { after, cursor, changes }),
+            Ok(Said::Frame(frame)) => self.take_frame(now, frame),
             Ok(Said::Answer(answer)) => self.push_told(now, &answer),
             // What cannot be read may have been a frame.
             Ok(Said::Pull) | Err(_) => self.pulling.wanted = true,
@@ -276,15 +267,15 @@ impl Replica {
             self.pulling.wanted = true;
             return;
         }
-        let Frame { cursor, changes, .. } = frame;
+        let Frame { cursor, changes, applied, .. } = frame;
         self.live.tip = Some(cursor.clone());
         self.metrics.received(&changes);
         self.fetching.hear(&changes, false);
         let (fence, at) = (self.tabs.fence(), self.arrival(now));
-        let step = Changes { fence, at, cursor: Some(cursor), ..Changes::default() };
+        let step = Changes { fence, at, cursor: Some(cursor.clone()), ..Changes::default() };
         // A row that is on its way into the log may have to go again.
         let changes = self.sift(changes, self.lane.has_server_records());
-        self.append(changes_records(step, changes), Durability::Relaxed);
+        self.append_after(now, &applied, &cursor.history, changes_records(step, changes));
     }
 
     /// So far the server has sent frames, and they come in order: one that is not here was lost on the way.

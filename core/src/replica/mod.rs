@@ -11,6 +11,7 @@
 //! Every change of the state is prepare → persist → apply: memory changes after the disk said yes.
 
 pub mod adopt;
+mod applied;
 pub mod backend;
 pub mod boot;
 pub mod command;

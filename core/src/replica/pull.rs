@@ -3,7 +3,7 @@
 
 use crate::error::{Code, CoreError};
 use crate::ids::CollectionName;
-use crate::io::{Durability, Fetch, Now, Output, Token};
+use crate::io::{Fetch, Now, Output, Token};
 use crate::json;
 use crate::json::JsonLimits;
 use crate::limits::{PULL_PUT_OFF_MS, PUSH_BYTES_MAX};
@@ -129,7 +129,7 @@ impl Replica {
         let Some(replica) = self.state.replica.clone() else { return };
         let cursor = self.state.staged.cursor.clone().or_else(|| self.state.cursor.clone());
         let verify = self.verifying.is_due(now).is_ok();
-        let pull = Pull {
+        let body = json::to_text(&Pull {
             v: VERSION,
             replica,
             owner: self.state.owner.clone(),
@@ -137,9 +137,9 @@ impl Replica {
             collections: self.wanted(),
             verify,
             reread: self.to_reread(),
+            floor: Some(self.state.floor()),
             now: now.wall_ms,
-        };
-        let body = json::to_text(&pull);
+        });
         self.pulling.wanted = false;
         self.pulling.put_off_ms = None;
         self.metrics.request_started(body.len());
@@ -286,19 +286,20 @@ impl Replica {
         let first = std::mem::take(&mut stream.fresh);
         stream.after = Some(checkpoint.cursor.clone());
         stream.finished = checkpoint.done;
-        let (staged, verify) = (stream.staged, stream.verify);
-        let tip = (!staged || checkpoint.done).then(|| checkpoint.cursor.clone());
-        let done = checkpoint.done;
+        let (staged, verify, done) = (stream.staged, stream.verify, checkpoint.done);
+        let tip = (!staged || done).then(|| checkpoint.cursor.clone());
+        let (history, mut applied) = (checkpoint.cursor.history.clone(), Vec::new());
         let mut last = Changes { fence, at, staged, done, cursor: Some(checkpoint.cursor), ..Changes::default() };
         if let (true, Some(header)) = (first, &mut stream.header) {
             last.reset = std::mem::take(&mut header.reset);
             last.forget_groups = std::mem::take(&mut header.forget_groups);
             last.forget_collections = std::mem::take(&mut header.forget_collections);
             last.reread = std::mem::take(&mut header.reread);
+            applied = std::mem::take(&mut header.applied);
             last.settings = Some(header.settings.clone()).filter(|settings| *settings != known);
         }
-        let rows = std::mem::take(&mut stream.rows);
         let (marks, whole, reread) = (stream.resumed, stream.whole, stream.reread.clone());
+        let rows = std::mem::take(&mut stream.rows);
         if let (true, true, Some(tip)) = (verify, done, &tip) {
             self.verifying.told(tip.clone(), checkpoint.digests);
         }
@@ -316,7 +317,7 @@ impl Replica {
         if !staged {
             self.hold_bounds();
         }
-        self.append(records, Durability::Relaxed);
+        self.append_after(now, &applied, &history, records);
         let (done, total) = self.pulling.progress().unwrap_or_default();
         self.event(json!({"type": "progress", "phase": "pull", "done": done, "total": total}));
         Ok(())
@@ -368,11 +369,10 @@ impl Replica {
 
     /// The connection broke. Returns whether it was the pull's.
     pub(crate) fn pull_broke(&mut self, now: Now, token: Token) -> bool {
-        let is_ours = self.stream(token).is_some();
-        if is_ours {
+        self.stream(token).is_some() && {
             self.pull_failed(now, 0);
+            true
         }
-        is_ours
     }
 
     pub(crate) fn abort_pull(&mut self, _now: Now) {

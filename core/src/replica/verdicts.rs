@@ -172,7 +172,10 @@ impl Replica {
             self.pushing.backoff.fail(now.mono_ms, self.config.bounds(), 0, &mut self.random);
             return;
         }
-        self.push_on(now, flight, verdicts);
+        // What a pull or a frame has told of already needs no record.
+        if self.is_any_open(&flight.ns) {
+            self.push_on(now, flight, verdicts);
+        }
         if !self.live.is_ready() && !Bug::PulledNever.is_planted() {
             self.pulling.wanted = true;
         }

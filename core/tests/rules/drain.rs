@@ -24,6 +24,7 @@ fn with_queue(ops: Vec<Value>, sockets: bool) -> (World, usize, usize) {
 
 fn paused_with(ops: Vec<Value>) -> (World, usize, usize) {
     let (mut world, a, b) = pair();
+    world.server.answers_only = true;
     world.command(a, json!({"do": "pause"}));
     world.write_all(a, false, Value::Array(ops));
     world.settle();

@@ -128,6 +128,7 @@ fn rule_02_a_write_whose_store_goes_away_under_it_is_written_again() {
 #[test]
 fn rule_03_what_was_sent_never_changes() {
     let (mut world, a, _) = pair();
+    world.server.answers_only = true;
     world.push_faults.push_back(world::Fault::AnswerLost);
     world.write(a, set("d1", "/f", 1));
     world.run(10);

@@ -94,6 +94,7 @@ fn rule_03_what_was_sent_goes_up_as_it_was_and_the_server_brings_it_here() {
     // What had arrived before the server had its new schema is a document of the old one.
     for (fault, doc) in [(Fault::Lost, json!({"name": "one"})), (Fault::AnswerLost, json!({"title": "one"}))] {
         let (mut world, a) = offline();
+        world.server.answers_only = true;
         world.write(a, insert("d1", json!({"title": "one"})));
         world.settle();
         world.push_faults = [fault].into();

@@ -11,6 +11,7 @@ use world::{Fault, World, inc, insert, set, world};
 fn device() -> (World, usize) {
     let mut world = world();
     world.server.push_bytes = 16 * 1024;
+    world.server.answers_only = true;
     let a = world.device();
     world.run(1_000);
     world.write(a, insert("d1", json!({"f": 0})));

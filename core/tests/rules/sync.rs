@@ -16,6 +16,7 @@ fn pushed(world: &World, tab: usize) -> Vec<Vec<Value>> {
 #[test]
 fn rule_06_the_floor_passes_only_verdicts_that_are_in_the_log() {
     let (mut world, a, _) = pair();
+    world.server.answers_only = true;
     world.push_faults.push_back(Fault::AnswerLost);
     world.write(a, set("d1", "/f", 1));
     world.run(10_000);

@@ -7,7 +7,7 @@ use tidewire_core::authority::memory::{MemoryStore, OpenPolicy};
 use tidewire_core::authority::{Policy, admit, decide_push};
 use tidewire_core::diff::{Diff, diff};
 use tidewire_core::error::{Code, CoreError};
-use tidewire_core::ids::{CollectionName, EntityId, Group, Owner};
+use tidewire_core::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId};
 use tidewire_core::json;
 use tidewire_core::json::Value;
 use tidewire_core::model::digest::Digest;
@@ -15,7 +15,7 @@ use tidewire_core::model::document;
 use tidewire_core::model::migration::Migrations;
 use tidewire_core::model::path::Path;
 use tidewire_core::model::schema::{CollectionSettings, Settings};
-use tidewire_core::protocol::message::{Pull, Push};
+use tidewire_core::protocol::message::{Applied, Pull, Push};
 
 pub(crate) struct Server {
     pub store: MemoryStore,
@@ -46,6 +46,8 @@ pub(crate) struct Server {
     pub body_max: usize,
     /// Messages of so many bytes on the live channel may be pushes; 0: it takes none there.
     pub push_bytes: usize,
+    /// It tells nobody what it applied of his edits but in the answer to their push, as earlier releases do.
+    pub answers_only: bool,
     /// How often a body was refused for its size.
     pub refusals: usize,
     /// What entities were, and who held them, at revisions of theirs.
@@ -124,6 +126,7 @@ impl Default for Server {
             poison: None,
             body_max: usize::MAX,
             push_bytes: 0,
+            answers_only: false,
             refusals: 0,
             versions: Versions::new(),
             deltas: Cell::new(0),
@@ -267,6 +270,7 @@ impl Server {
         let settings = &self.policy.settings;
         let header = json!({"v": 1, "now": self.now, "user": user, "after": at, "reset": reset, "settings": settings,
             "total": changes.len(), "reread": reread,
+            "applied": pull.floor.map_or(Vec::new(), |floor| self.applied(user, &pull.replica, floor, 0)),
             "forget_collections": if reset { json!([]) } else { json!(lost) }});
         let header = json!({"pull": header});
         let mut lines = vec![header.to_string()];
@@ -287,6 +291,10 @@ impl Server {
         }
         lines.push(last.to_string());
         lines.join("\n") + "\n"
+    }
+
+    fn applied(&self, user: &Owner, replica: &ReplicaId, floor: MutationId, above: u64) -> Vec<Applied> {
+        if self.answers_only { Vec::new() } else { self.store.applied(user, replica, floor, above) }
     }
 
     fn digests(&self, user: &Owner, collections: &[String]) -> Value {
@@ -326,7 +334,10 @@ impl Server {
             self.shorten(&user, auth, seq, change);
         }
         let cursor = self.cursor(&user, &collections, self.store.seq);
-        Some(json!({"t": "frame", "after": at, "cursor": cursor, "changes": changes}))
+        let replica = ReplicaId::parse(auth["replica"].as_str().unwrap()).unwrap();
+        let floor = self.store.floors.get(&(user.clone(), replica.clone())).copied().unwrap_or_default();
+        let applied = self.applied(&user, &replica, floor, seq);
+        Some(json!({"t": "frame", "after": at, "cursor": cursor, "applied": applied, "changes": changes}))
     }
 
     /// Puts what is different in the place of a document that the reader has had at `seq`, where he takes that.

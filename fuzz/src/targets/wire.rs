@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use tidewire_core::error::{Code, CoreError};
 use tidewire_core::json::{self, JsonLimits, Value};
 use tidewire_core::protocol::message::{Change, Checkpoint, ErrorBody, PullHeader, PushAnswer};
-use tidewire_core::protocol::read::Live;
+use tidewire_core::protocol::read::{Frame, Live};
 
 use super::{print, refusal};
 
@@ -78,7 +78,7 @@ fn error_body(bytes: &[u8]) -> u64 {
 fn live(bytes: &[u8]) -> u64 {
     let Ok(text) = str::from_utf8(bytes) else { return 3 };
     match Live::read(text) {
-        Ok(Live::Frame(after, cursor, changes)) => {
+        Ok(Live::Frame(Frame { after, cursor, changes, applied })) => {
             let one = |change: &Change| {
                 let line = json::to_text(change);
                 let again = Change::read(line.as_bytes()).expect("a change is a change by itself");
@@ -86,7 +86,7 @@ fn live(bytes: &[u8]) -> u64 {
             };
             changes.iter().for_each(one);
             assert_eq!(after.reaches(&cursor), after.seq >= cursor.seq && json_of(&after) == json_of(&cursor));
-            print(&["frame", &changes.len().min(9).to_string()])
+            print(&["frame", &changes.len().min(9).to_string(), &applied.len().min(2).to_string()])
         }
         Ok(Live::Error(body)) => print(&["error", body.code.as_str()]),
         Ok(other) => print(&[&format!("{other:?}").chars().take(5).collect::<String>()]),

@@ -59,7 +59,10 @@ pub(super) async fn pull(State(state): State<AppState>, headers: HeaderMap, body
             .rereading(request.reread);
             let total = snapshot.count(&user.tenant, &plan)?;
             let settings = state.policy.settings_for(&plan.scope.collections);
-            let header = plan.header(&user, now_ms(), total, settings);
+            let mut header = plan.header(&user, now_ms(), total, settings);
+            if let Some(floor) = request.floor {
+                header.applied = snapshot.applied(&user, &request.replica, floor)?;
+            }
             Stream::new(snapshot, &plan, &user, top, sender).run(&header, request.verify)
         });
         if let Err(error) = result {

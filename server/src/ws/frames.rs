@@ -78,10 +78,17 @@ impl Reader {
         }
         let cursor = told(&self.position, self.ids.is_some());
         let message = match self.changes(snapshot, &plan, from.seq)? {
-            Some(changes) if changes.is_empty() && !snapshot.committed_by(&tenant, from.seq, &self.replica)? => {
-                return Ok((None, self));
+            Some(changes) => {
+                let is_own = snapshot.committed_by(&tenant, from.seq, &self.replica)?;
+                if changes.is_empty() && !is_own {
+                    return Ok((None, self));
+                }
+                let applied = match is_own {
+                    true => snapshot.applied_since(&self.user, &self.replica, from.seq)?,
+                    false => Vec::new(),
+                };
+                ServerMessage::Frame { after: self.told.clone(), cursor: cursor.clone(), applied, changes }
             }
-            Some(changes) => ServerMessage::Frame { after: self.told.clone(), cursor: cursor.clone(), changes },
             None => ServerMessage::Pull,
         };
         self.told = cursor;

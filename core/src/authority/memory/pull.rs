@@ -20,7 +20,8 @@ impl<P: Policy> MemoryServer<P> {
         let scope = self.scope(user, &pull.collections);
         let plan = self.plan(pull.cursor.as_ref(), scope, &top).rereading(pull.reread);
         let changes = self.scan(&plan);
-        let header = plan.header(user, now_ms, changes.len() as u64, self.policy.settings().clone());
+        let mut header = plan.header(user, now_ms, changes.len() as u64, self.policy.settings().clone());
+        header.applied = pull.floor.map_or_else(Vec::new, |floor| self.store.applied(user, &pull.replica, floor, 0));
         let mut text = format!("{{\"pull\":{}}}\n", json::to_text(&header));
         let (mut after, mut rows, mut last) = (plan.after.clone(), 0, 0);
         for (seq, change) in &changes {

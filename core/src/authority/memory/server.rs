@@ -19,7 +19,7 @@ use crate::authority::memory::MemoryStore;
 use crate::authority::plan::{Plan, Top};
 use crate::authority::{Policy, admit, decide_push};
 use crate::error::Code;
-use crate::ids::{CollectionName, Owner, Seq};
+use crate::ids::{CollectionName, Owner, ReplicaId, Seq};
 use crate::json;
 use crate::planted::Bug;
 use crate::protocol::message::{
@@ -62,6 +62,8 @@ pub struct Backup {
 pub struct Subscription {
     /// Whom its token spoke for.
     pub user: Owner,
+    /// The reader's store.
+    replica: ReplicaId,
     scope: Scope,
     /// The cursor that the client was told last.
     pub told: Cursor,
@@ -163,7 +165,7 @@ impl<P: Policy> MemoryServer<P> {
     /// # Errors
     /// `bad-message`, `upgrade-required`, `wrong-user`.
     pub fn subscribe(&self, user: &Owner, auth: &str, now_ms: u64) -> Result<(String, Subscription), Refused> {
-        let Ok(ClientMessage::Auth { v, owner, collections, .. }) = serde_json::from_str(auth) else {
+        let Ok(ClientMessage::Auth { v, replica, owner, collections, .. }) = serde_json::from_str(auth) else {
             return Err((Code::BadMessage, 400));
         };
         check(v, owner.as_ref(), user)?;
@@ -172,7 +174,7 @@ impl<P: Policy> MemoryServer<P> {
         let told = self.cursor(&scope, top.seq, top.mark);
         let push_bytes = Some(self.push_bytes).filter(|bytes| *bytes > 0);
         let ready = ServerMessage::Ready { now: now_ms, user: user.clone(), cursor: told.clone(), push_bytes };
-        Ok((json::to_text(&ready), Subscription { user: user.clone(), scope, told }))
+        Ok((json::to_text(&ready), Subscription { user: user.clone(), replica, scope, told }))
     }
 
     /// What a socket has not been told yet.
@@ -194,7 +196,8 @@ impl<P: Policy> MemoryServer<P> {
             return Some(json::to_text(&ServerMessage::Pull));
         }
         let changes = self.scan(&plan).into_iter().map(|(_, change)| change).collect();
-        Some(json::to_text(&ServerMessage::Frame { after, cursor, changes }))
+        let applied = self.store.applied_since(&subscription.user, &subscription.replica, after.seq);
+        Some(json::to_text(&ServerMessage::Frame { after, cursor, applied, changes }))
     }
 
     /// Everything is past the horizon but the newest commit, as in the server with a database: who stands there is not

@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Connection, OptionalExtension, Row, Rows, Statement, ToSql, params};
 use tidewire_core::authority::plan::{Plan, Top};
-use tidewire_core::ids::{CONFLICTS, CollectionName, EntityId, Group, ReplicaId, Seq};
+use tidewire_core::ids::{CONFLICTS, CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
 use tidewire_core::model::digest::Digest;
-use tidewire_core::protocol::message::Change;
+use tidewire_core::protocol::message::{Applied, Change};
 
 use super::rows::{from_json, int};
+use super::verdicts;
 use crate::store::StoreError;
 use tidewire_core::json;
 use tidewire_core::json::{Map, Raw};
@@ -66,6 +67,19 @@ impl<'a> Snapshot<'a> {
             .connection
             .prepare_cached("SELECT 1 FROM commits WHERE tenant = ?1 AND seq > ?2 AND by = ?3 LIMIT 1")?
             .exists(params![tenant, int(after), replica.as_str()])?)
+    }
+
+    /// What was applied of a replica's numbers from `floor` on, newest first.
+    pub fn applied(&self, user: &Owner, replica: &ReplicaId, floor: MutationId) -> Result<Vec<Applied>, StoreError> {
+        verdicts::applied(self.connection, user, replica, floor)
+    }
+
+    /// What a frame tells of it: what was applied at revisions above `seq`, and the replica has not said that it knows.
+    pub fn applied_since(&self, user: &Owner, replica: &ReplicaId, seq: Seq) -> Result<Vec<Applied>, StoreError> {
+        let floor = verdicts::floor(self.connection, user, replica)?;
+        let mut applied = self.applied(user, replica, floor.unwrap_or_default())?;
+        applied.retain(|one| one.rev > seq);
+        Ok(applied)
     }
 
     /// One entity, if these groups may see it and it is not deleted.

@@ -8,7 +8,7 @@ use tidewire_core::protocol::message::Verdict;
 
 use super::columns::paths_text;
 use super::random_text;
-use super::verdicts::Verdicts;
+use super::verdicts::{self, Verdicts};
 use super::versions::{Replaced, Version};
 use crate::store::StoreError;
 
@@ -277,16 +277,7 @@ impl Rows for SqliteRows<'_> {
     }
 
     fn floor(&mut self) -> Result<MutationId, StoreError> {
-        let row: Option<(i64, u32)> = self
-            .connection
-            .prepare_cached(
-                "SELECT floor_key, floor_index FROM replicas WHERE tenant = ?1 AND subject = ?2 AND replica = ?3",
-            )?
-            .query_row(params![self.user.tenant, self.user.subject, self.replica.as_str()], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()?;
-        Ok(row.map_or_else(MutationId::default, |(key, index)| MutationId(key.cast_unsigned(), index)))
+        Ok(verdicts::floor(self.connection, self.user, self.replica)?.unwrap_or_default())
     }
 
     fn user_of(&mut self, replica: &ReplicaId) -> Result<Option<String>, StoreError> {

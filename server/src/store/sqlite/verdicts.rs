@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use tidewire_core::ids::{MutationId, Owner};
+use tidewire_core::ids::{MutationId, Owner, ReplicaId};
 use tidewire_core::json;
-use tidewire_core::protocol::message::Verdict;
+use tidewire_core::limits::APPLIED_MAX;
+use tidewire_core::protocol::message::{Applied, Verdict};
 
 use super::columns::{from_json, int};
 use crate::store::StoreError;
@@ -88,4 +89,45 @@ impl<'a> Verdicts<'a> {
         self.newest.insert(replica.to_owned(), newest);
         Ok(newest)
     }
+}
+
+/// The replica's floor as last raised; nothing where it never pushed.
+pub(super) fn floor(
+    connection: &Connection,
+    user: &Owner,
+    replica: &ReplicaId,
+) -> Result<Option<MutationId>, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT floor_key, floor_index FROM replicas WHERE tenant = ?1 AND subject = ?2 AND replica = ?3",
+        )?
+        .query_row(params![user.tenant, user.subject, replica.as_str()], |row| {
+            Ok(MutationId(row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?))
+        })
+        .optional()?)
+}
+
+/// What was applied of a replica's numbers from `floor` on, newest first.
+pub(super) fn applied(
+    connection: &Connection,
+    user: &Owner,
+    replica: &ReplicaId,
+    floor: MutationId,
+) -> Result<Vec<Applied>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT key, idx, digest, verdict FROM verdicts
+         WHERE tenant = ?1 AND subject = ?2 AND replica = ?3 AND (key, idx) >= (?4, ?5)
+         ORDER BY key DESC, idx DESC LIMIT ?6",
+    )?;
+    let limit = i64::try_from(APPLIED_MAX).unwrap_or(i64::MAX);
+    let of = params![user.tenant, user.subject, replica.as_str(), int(floor.0), floor.1, limit];
+    let mut rows = statement.query(of)?;
+    let mut applied = Vec::new();
+    while let Some(row) = rows.next()? {
+        let n = MutationId(row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?);
+        let digest: Option<i64> = row.get(2)?;
+        let verdict: Verdict = from_json(&row.get::<_, String>(3)?)?;
+        applied.extend(Applied::of(n, digest.map(i64::cast_unsigned), &verdict));
+    }
+    Ok(applied)
 }
