@@ -70,6 +70,8 @@ pub const SEND_BUFFER_BYTES_MAX: usize = 256 * 1024;
 pub const SOCKET_AUTH_MS: u64 = 5_000;
 /// Heartbeat of the live channel in both directions; two missed close it.
 pub const SOCKET_HEARTBEAT_MS: u64 = 20_000;
+/// Who leads looks at the log this often for what no message told of.
+pub const LOG_LOOK_MS: u64 = 60_000;
 /// A follower asks the leader for a word when it has heard none for so long. Answers are messages, which browsers do
 /// not hold back in hidden tabs as they do timers.
 pub const LEADER_SILENT_MS: u64 = 10_000;
