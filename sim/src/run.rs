@@ -2,6 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use tidewire_core::limits::LOG_LOOK_MS;
+
 use crate::labels::Labels;
 use crate::scenario::Scenario;
 use crate::world::{Broken, World};
@@ -63,6 +65,8 @@ fn play(world: &mut World) {
     let last = world.scenario.actions.last().map_or(0, |timed| timed.at_ms);
     world.run_until((last + 1_000) * 1_000);
     world.heal();
+    // What was written by a tab that died before anybody heard of it is found when the leader looks.
+    world.run_until(world.now_us + LOG_LOOK_MS * 1_000);
     let end_us = world.now_us + DRAIN_MS * 1_000;
     let mut calm = 0;
     while world.broken.is_none() {

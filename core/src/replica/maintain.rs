@@ -106,7 +106,7 @@ impl Replica {
             self.tell_uses(now);
         }
         let keeper = self.tabs.leads() || self.config.url.is_none();
-        if !keeper || staging {
+        if !keeper || staging || self.look_at_log(now) {
             return;
         }
         // Whether a sweep pays is asked in idle time only: it counts what lives.

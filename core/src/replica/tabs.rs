@@ -5,7 +5,7 @@ use crate::error::Code;
 use crate::io::{Durability, Now, Output, StoreError};
 use crate::json;
 use crate::json::{JsonLimits, Value};
-use crate::limits::{LEADER_ANSWER_MS, LEADER_SILENT_MS};
+use crate::limits::{LEADER_ANSWER_MS, LEADER_SILENT_MS, LOG_LOOK_MS};
 use crate::log::record::Record;
 use crate::planted::Bug;
 use crate::replica::fetch::{FETCH, REFUSED};
@@ -32,6 +32,8 @@ pub struct Tabs {
     asked_ms: Option<u64>,
     /// The queue's version and the number of writes not yet stored, as last told.
     queue_said: (u64, usize),
+    /// When the log was looked at for what no message told of.
+    looked_ms: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +169,26 @@ impl Replica {
     /// A new tab asks the leader how things stand.
     pub(crate) fn greet(&mut self) {
         self.tell_tabs(&Message::Do("hello".to_owned()));
+    }
+
+    /// Messages are hints: what a tab wrote that died before anybody heard of it is found by looking, now and then.
+    /// Returns whether this is such a moment.
+    pub(crate) fn look_at_log(&mut self, now: Now) -> bool {
+        if !self.tabs.leads() {
+            return false;
+        }
+        // Who begins to lead has just read it.
+        if self.tabs.looked_ms == 0 {
+            self.tabs.looked_ms = now.mono_ms;
+        }
+        let due_ms = self.tabs.looked_ms + LOG_LOOK_MS;
+        if now.mono_ms < due_ms {
+            self.wish(due_ms);
+            return false;
+        }
+        self.tabs.looked_ms = now.mono_ms;
+        self.read_on();
+        true
     }
 
     /// A follower sees to it that somebody leads: a frozen tab keeps its lock and does nothing. What it still sends
