@@ -2,6 +2,7 @@
 //! carried out.
 
 use tidewire_core::io::Input;
+use tidewire_core::limits::LOG_LOOK_MS;
 
 use crate::device::Device;
 use crate::disk::Disk;
@@ -224,6 +225,11 @@ impl World {
         self.devices[device].wiped = Some((self.now_us, self.tabs.len()));
         let tabs = self.tabs_of(device);
         self.oracle.wiped(&tabs);
+        // What a tab wrote whose message was lost, and which died, was in the store alone until somebody looked there.
+        if self.scenario.setup.rates.message_lost > 0 {
+            let dead: Vec<usize> = tabs.iter().copied().filter(|tab| !self.tabs[*tab].alive).collect();
+            self.oracle.forget_since(&dead, self.now_us.saturating_sub(LOG_LOOK_MS * 1_000));
+        }
         // What it was about to bring back to a restored server is lost with its journal.
         if self.labels.count("restored") > 0 {
             self.oracle.forget(&tabs);

@@ -51,6 +51,8 @@ pub(crate) struct Move {
     pub(crate) to: usize,
     pub(crate) amount: i64,
     pub(crate) state: State,
+    /// When it was made.
+    pub(crate) at_us: u64,
 }
 
 impl Move {
@@ -211,10 +213,15 @@ impl Oracle {
 
     /// Nobody can know any more what these tabs wrote.
     pub(crate) fn forget(&mut self, tabs: &[usize]) {
-        for token in self.tokens.iter_mut().filter(|token| tabs.contains(&token.tab)) {
+        self.forget_since(tabs, 0);
+    }
+
+    /// Nobody can know any more what these tabs wrote from then on.
+    pub(crate) fn forget_since(&mut self, tabs: &[usize], at_us: u64) {
+        for token in self.tokens.iter_mut().filter(|token| tabs.contains(&token.tab) && token.at_us >= at_us) {
             token.state = State::Unknown;
         }
-        for one in self.moves.iter_mut().filter(|one| tabs.contains(&one.tab)) {
+        for one in self.moves.iter_mut().filter(|one| tabs.contains(&one.tab) && one.at_us >= at_us) {
             one.state = State::Unknown;
         }
     }

@@ -54,8 +54,9 @@ impl Papers {
         }
     }
 
+    /// Of a text that one push brought and replaced nobody knows.
     fn could_see(&self, user: usize, text: &str) -> bool {
-        self.readers.get(text).is_some_and(|readers| readers.contains(&user))
+        self.readers.get(text).is_none_or(|readers| readers.contains(&user))
     }
 }
 
@@ -148,7 +149,12 @@ impl World {
                     let what = format!("device {device} of u{own} is sent {collection} {id}, not his to see: {text}");
                     return self.fail(12, what);
                 }
-                None => self.papers.could_see(own, mark),
+                None => {
+                    let about = entity_of(text, at);
+                    // Who comes to see an entity is told what once stood against his own values in it (rule 27).
+                    let is_shown = about.is_some_and(|(collection, id)| self.server.shows(own, collection, id));
+                    is_shown || self.papers.could_see(own, mark)
+                }
             };
             if !is_seen {
                 return self.fail(11, format!("device {device} of u{own} is sent {mark}, never his to see: {text}"));
@@ -169,6 +175,18 @@ impl World {
             }
         }
     }
+}
+
+/// Of which entity of a team's the conflict tells in which a text stands.
+fn entity_of(text: &str, at: usize) -> Option<(&'static str, &str)> {
+    const ROW: &str = "{\"id\":\"";
+    let from = text.get(..at)?.rfind(ROW)?;
+    let row = text.get(from..)?;
+    let row = row.get(1..)?.find(ROW).map_or(row, |end| row.get(..end).unwrap_or(row));
+    OF_TEAMS.into_iter().find_map(|name| {
+        let (_, behind) = row.split_once(&format!("\"c\":\"{name}\",\"e\":\""))?;
+        Some((name, behind.split_once('"')?.0))
+    })
 }
 
 /// Of what row of a team's the text is in which it stands, by what stands before it.

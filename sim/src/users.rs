@@ -287,7 +287,7 @@ impl World {
     }
 
     fn moved(&mut self, tab: usize, from: Option<usize>, to: usize, amount: i64) -> Vec<Effect> {
-        self.oracle.moves.push(Move { tab, from, to, amount, state: State::Provisional });
+        self.oracle.moves.push(Move { tab, from, to, amount, state: State::Provisional, at_us: self.oracle.now_us });
         vec![Effect::Move(self.oracle.moves.len() - 1)]
     }
 
