@@ -62,6 +62,23 @@ fn a_server_that_answers_nothing_is_no_finding_and_neither_is_a_pause() {
     assert!(findings(&world, a).is_empty(), "{:?}", findings(&world, a));
 }
 
+/// A server that answers late is slow, and that is all.
+#[test]
+fn a_request_has_its_own_time_however_short_an_edit_may_wait() {
+    let mut world = world();
+    world.server.answers_only = true;
+    let a = world.profile();
+    let a = world.tab_with(a, json!({"timeoutMs": 10_000, "health": {"pendingMs": 1_000}}));
+    world.run(1_000);
+    world.push_faults.push_back(Fault::Late);
+    world.write(a, insert("d1", json!({})));
+    world.run(9_000);
+    assert_eq!(world.tabs[a].pushes.len(), 1, "it is not cut before its time");
+    world.deliver_late();
+    world.run(1_000);
+    assert_eq!((world.view(a, "status")["pending"].clone(), findings(&world, a)), (json!(0), vec![]));
+}
+
 #[test]
 fn how_long_an_edit_may_wait_is_the_apps_to_say() {
     let mut world = world();
