@@ -96,7 +96,10 @@ export interface HealthOptions {
   readonly stuck?: number;
   /** Age of the last sync, and of the oldest edit; 3,600,000. */
   readonly lastSyncMs?: number;
-  /** How long the oldest edit may wait while the server answers; 300,000. Then the connection is made anew. */
+  /**
+   * How long the oldest edit may wait while the server answers; 300,000, and never less than twice `timeoutMs`. Then
+   * the connection is made anew.
+   */
   readonly pendingMs?: number;
 }
 

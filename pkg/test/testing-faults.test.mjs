@@ -32,12 +32,25 @@ test("what is due happens by itself: a verdict comes without a word to the clock
 test("a request that is never answered is given up after its time", async (t) => {
   const { server, phone, db } = await inStep(t);
   phone.cutChannel();
+  // Nor does anything else tell of it.
+  phone.loseFrames(10);
   phone.hangNext("push");
+  phone.hangNext("pull");
   const began = server.clock.now;
   const write = db.todos.insert({ title: "Milk" });
   await assert.rejects(server.clock.until(write.server({ timeoutMs: 5_000 })), { code: "timeout" });
   await server.settled();
   assert.ok(server.clock.now - began >= 10_000, `${server.clock.now - began}`);
+  assert.deepEqual(titles(server.rows("todos")), ["Milk"]);
+});
+
+test("what a frame tells of needs no answer", async (t) => {
+  const { server, phone, db } = await inStep(t);
+  phone.hangNext("push");
+  const began = server.clock.now;
+  const { verdict } = await server.clock.until(db.todos.insert({ title: "Milk" }).server({ timeoutMs: 5_000 }));
+  assert.equal(verdict, "applied");
+  assert.ok(server.clock.now - began < 1_000, `${server.clock.now - began}`);
   assert.deepEqual(titles(server.rows("todos")), ["Milk"]);
 });
 

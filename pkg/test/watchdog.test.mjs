@@ -38,8 +38,8 @@ test("an edit that does not get through is an event, a reason, and a repair that
 });
 
 test("how long an edit may wait is an option, and what it is not about is no finding", async (t) => {
-  const { server, phone, db, events } = await stalled(t, { health: { pendingMs: 15_000 } });
-  await server.clock.advance(20_000);
+  const { server, phone, db, events } = await stalled(t, { health: { pendingMs: 30_000 } });
+  await server.clock.advance(35_000);
   assert.deepEqual(events.map(({ code }) => code), ["stalled-queue"]);
   phone.offline();
   await server.clock.advance(3_600_000);

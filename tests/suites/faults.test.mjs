@@ -74,6 +74,7 @@ describe("the server commits a push on the live channel, and the channel is cut 
     scenario(stack, `every increment counts once when the device ${what}`, async (world) => {
       const { device, id } = await counter(world);
       const { proxy } = device;
+      const before = proxy.seen("/push").length;
       let [armed, readies] = [false, 0];
       proxy.onFrame = (frame) => {
         const { t } = JSON.parse(frame.text);
@@ -86,16 +87,20 @@ describe("the server commits a push on the live channel, and the channel is cut 
         await increment(device, id, 1);
         await device.drained();
         await until("the channel stands again", () => readies === round);
+        // Until a request was answered the channel is not trusted.
+        await increment(device, id, 1);
         await device.synced();
       }
-      const pushes = proxy.seen("/push").slice(-2 * ROUNDS);
-      const numbers = pushes.map(({ body }) => JSON.stringify(JSON.parse(body).mutations.map(({ n }) => n)));
-      for (let at = 0; at < pushes.length; at += 2) {
-        assert.deepEqual([pushes[at].method, pushes[at + 1].method], ["SAY", "POST"]);
-        assert.equal(numbers[at], numbers[at + 1], "the same edit again");
-      }
-      assert.equal(new Set(numbers).size, ROUNDS);
-      await counts(world, device, id, ROUNDS);
+      const pushes = proxy.seen("/push").slice(before);
+      const numbersOf = (method) =>
+        pushes
+          .filter((push) => push.method === method)
+          .map(({ body }) => JSON.stringify(JSON.parse(body).mutations.map(({ n }) => n)));
+      const [said, posted] = [numbersOf("SAY"), numbersOf("POST")];
+      // What a frame, or the pull behind it, told of is not sent again; what is sent again is sent under its number.
+      assert.equal(new Set([...said, ...posted]).size, 2 * ROUNDS, `${said}; ${posted}`);
+      assert.ok(new Set(said).size >= ROUNDS && new Set(posted).size === posted.length, `${said}; ${posted}`);
+      await counts(world, device, id, 2 * ROUNDS);
     });
   }
 });

@@ -19,7 +19,7 @@ describe("the watchdog", () => {
   const stack = useStack();
 
   scenario(stack, "makes the connection anew where the oldest edit does not get through", async (world) => {
-    const device = await world.device({ options: { health: { pendingMs: 3_000 } } });
+    const device = await world.device({ options: { timeoutMs: 3_000, health: { pendingMs: 6_000 } } });
     await device.synced();
     const pushes = device.proxy.next("/push", 1_000, faults.answer(503, "server-error"));
     await insert(device.first, "stands still");
@@ -31,7 +31,7 @@ describe("the watchdog", () => {
       const found = await findings(device.first, "stalled-queue");
       return found.length > 0 && found;
     });
-    assert.ok(event.ageMs >= 3_000 && event.ageMs < 60_000, `${event.ageMs}`);
+    assert.ok(event.ageMs >= 6_000 && event.ageMs < 60_000, `${event.ageMs}`);
     assert.equal(event.message, "the oldest edit does not get through: the connection is made anew");
     assert.match(await reasons(device.first), /the oldest edit does not get through: the connection is made anew/);
     assert.equal((await health(device.first)).healthy, false);

@@ -91,7 +91,8 @@ impl Replica {
             _ => now.mono_ms,
         };
         self.watchdog.waits = Some((n, since));
-        let limit_ms = self.config.health.pending_ms;
+        // A request has its own time, and whether the next one fares better is seen as well.
+        let limit_ms = self.config.health.pending_ms.max(self.config.timeout_ms.saturating_mul(2));
         if now.mono_ms < since + limit_ms {
             return self.wish(since + limit_ms);
         }
