@@ -44,12 +44,16 @@ describe("the server commits and the browser loses the answer", () => {
     const id = await counter(device);
     const cdp = await device.context.newCDPSession(device.first.raw.page);
     let lost = 0;
-    cdp.on("Fetch.requestPaused", async ({ requestId, request }) => {
-      if (request.method !== "POST") return void cdp.send("Fetch.continueRequest", { requestId });
+    // What is paused when this ends is let go by the browser.
+    const settle = (method, more) => cdp.send(method, more).catch(() => undefined);
+    cdp.on("Fetch.requestPaused", ({ requestId, request }) => {
+      if (request.method !== "POST") return void settle("Fetch.continueRequest", { requestId });
       lost += 1;
-      await cdp.send("Fetch.failRequest", { requestId, errorReason: "ConnectionReset" });
+      void settle("Fetch.failRequest", { requestId, errorReason: "ConnectionReset" });
     });
-    await cdp.send("Fetch.enable", { patterns: [{ urlPattern: "*/push", requestStage: "Response" }] });
+    // Pulls, too: they would tell what became of the push.
+    const patterns = ["*/push", "*/pull"].map((urlPattern) => ({ urlPattern, requestStage: "Response" }));
+    await cdp.send("Fetch.enable", { patterns });
     await increment(device, id);
     await until("the server has it", async () => (await world.rows("todos")).get(id).votes === 1);
     await until("the answer was lost", () => lost > 0);

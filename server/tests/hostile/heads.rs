@@ -4,12 +4,11 @@ use super::case::{Ask, Family, PUSH};
 use super::site::Site;
 
 /// What is no whole request, or may be taken for the beginning of one.
-const CUT: [&str; 10] = [
+const CUT: [&str; 9] = [
     "nothing",
     "only CR",
     "a head that ends",
     "a length that is too long",
-    "no chunks",
     "a chunk without an end",
     "chunks that end",
     "a chunk of 2^64",
