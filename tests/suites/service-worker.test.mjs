@@ -92,6 +92,8 @@ describe("a service worker", () => {
     });
     device.online();
     await until("the tab pushes", () => slow.met() === 1);
+    // A worker that hears of the tab that it is offline gives up, for the browser to give the event again.
+    await device.until("the tab knows that", () => window.tw.db.sync.status.peek().state === "syncing");
     await boss.sync();
     await until("the worker waits for the tab's lock", async () => {
       const { held, pending } = await device.first.run(() => navigator.locks.query());
