@@ -174,6 +174,36 @@ fn a_portals_page_is_no_answer_and_the_status_says_that_there_is_no_connection()
     assert_eq!(world.row(b, "d1").unwrap()["f"], 1);
 }
 
+/// How often it was tried before the server was last reached says nothing of the line now.
+#[test]
+fn attempts_are_counted_since_the_server_was_last_reached_and_a_pull_that_failed_is_no_sync() {
+    let mut world = world();
+    let a = world.device();
+    world.write(a, insert("d1", json!({"f": 0})));
+    world.run(5_000);
+    world.pull_faults.extend(vec![Fault::Lost; 40]);
+    let token = world.tabs[a].socket.clone().unwrap().0;
+    world.cut_socket(a, token);
+    let fail = |world: &mut world::World, times: usize| {
+        let left = world.pull_faults.len() - times;
+        while world.pull_faults.len() > left {
+            world.run(100);
+        }
+    };
+    fail(&mut world, 10);
+    assert_eq!(world.view(a, "status")["state"], "offline");
+    world.write(a, set("d1", "/f", 1));
+    world.settle();
+    let status = world.view(a, "status");
+    assert_eq!((&status["state"], &status["pending"]), (&json!("syncing"), &json!(0)), "a pull waits for its next try");
+    fail(&mut world, 1);
+    let status = world.view(a, "status");
+    assert_eq!((&status["state"], &status["attempt"]), (&json!("connecting"), &json!(1)));
+    world.pull_faults.clear();
+    world.run(60_000);
+    assert_eq!(world.view(a, "status")["state"], "synced");
+}
+
 #[test]
 fn without_a_socket_the_server_is_asked_every_5_seconds_and_every_5_minutes_when_hidden() {
     let mut world = world();
