@@ -36,6 +36,8 @@ impl Random {
 pub struct Backoff {
     /// Failures in a row.
     pub failures: u32,
+    /// Those of them since the server was last reached, whatever it was asked.
+    pub since_reached: u32,
     /// Not before this monotonic time.
     pub not_before_ms: u64,
 }
@@ -59,6 +61,7 @@ impl Backoff {
     pub fn fail(&mut self, now_ms: u64, bounds: Bounds, at_least_ms: u64, random: &mut Random) {
         let ceiling = bounds.initial_ms.saturating_mul(1 << self.failures.min(20)).min(bounds.max_ms);
         self.failures = self.failures.saturating_add(1);
+        self.since_reached = self.since_reached.saturating_add(1);
         self.not_before_ms = now_ms + random.upto(ceiling).max(at_least_ms);
     }
 
@@ -79,7 +82,7 @@ mod tests {
         let mut random = Random::new([7; 16]);
         let mut seen = Vec::new();
         for failures in 0..40_u32 {
-            let mut backoff = Backoff { failures, not_before_ms: 0 };
+            let mut backoff = Backoff { failures, ..Backoff::default() };
             backoff.fail(0, BOUNDS, 0, &mut random);
             assert!(backoff.not_before_ms <= 30_000.min(1_000 << failures.min(20)));
             seen.push(backoff.not_before_ms);

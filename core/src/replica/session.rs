@@ -165,6 +165,8 @@ impl Replica {
         self.session.lost_ms = None;
         self.session.strange = false;
         self.session.backoff.reset();
+        self.pulling.backoff.since_reached = 0;
+        self.pushing.backoff.since_reached = 0;
     }
 
     /// It could not be reached.

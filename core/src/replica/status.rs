@@ -44,13 +44,14 @@ impl Replica {
         if !session.online {
             return json!({"state": "offline", "since": session.lost_ms.unwrap_or(now.wall_ms)});
         }
-        let backoff = if self.pulling.backoff.failures > 0 { &self.pulling.backoff } else { &self.pushing.backoff };
-        if backoff.failures > 0 && session.lost_ms.is_some() {
+        let (pull, push) = (&self.pulling.backoff, &self.pushing.backoff);
+        let backoff = if pull.since_reached > 0 { pull } else { push };
+        if backoff.since_reached > 0 && session.lost_ms.is_some() {
             let retry_at = now.wall_ms + backoff.not_before_ms.saturating_sub(now.mono_ms);
             // Whole seconds: a status that changes each millisecond is no status.
             let view =
-                json!({"attempt": backoff.failures, "retryAt": retry_at / 1000 * 1000, "since": session.lost_ms});
-            return with(view, "state", if backoff.failures > 2 { "offline" } else { "connecting" });
+                json!({"attempt": backoff.since_reached, "retryAt": retry_at / 1000 * 1000, "since": session.lost_ms});
+            return with(view, "state", if backoff.since_reached > 2 { "offline" } else { "connecting" });
         }
         if session.reached.is_none() {
             return json!({"state": "connecting", "attempt": 1});
@@ -59,7 +60,9 @@ impl Replica {
             return json!({"state": "syncing", "progress": {"done": done, "total": total}});
         }
         let healing = !self.verifying.healing().is_empty();
-        let reading = self.pulling.done.is_none() || self.pulling.landing || healing;
+        // A pull that failed is tried again: what the server has may not be here yet.
+        let again = self.pulling.wanted && pull.failures > 0;
+        let reading = self.pulling.done.is_none() || self.pulling.landing || healing || again;
         if reading || self.pushing.is_busy() || self.has_something_to_send() || !self.writes.is_empty() {
             return json!({"state": "syncing"});
         }
