@@ -66,7 +66,7 @@ const TROUBLES = {
     reasons: [STALLED.message, FAILING],
   },
   "a server that asks for patience (429)": {
-    fault: (proxy) => [proxy.next("/push", 1, faults.answer(429, "rate-limited", { "retry-after": "15" }))],
+    fault: (proxy) => [proxy.next("/push", 1_000, faults.answer(429, "rate-limited", { "retry-after": "8" }))],
     states: ["syncing"],
     comesTo: "syncing",
     told: TIMEOUT,
