@@ -66,6 +66,27 @@ fn rule_32_a_line_that_breaks_under_everything_makes_nothing_suspect() {
     }
 }
 
+/// As during a deployment: no edit is to blame, and when it is over none waits for a minute.
+#[test]
+fn rule_32_a_server_that_fails_at_everything_makes_nothing_suspect() {
+    let (mut world, a, _) = pair();
+    let fails = || (0..1_000).map(|_| Fault::Status(503, None));
+    world.push_faults.extend(fails());
+    world.said_faults.extend(fails());
+    world.pull_faults.extend(fails());
+    world.write(a, set("d1", "/f", 1));
+    for _ in 0..600 {
+        world.run(1_000);
+        assert_eq!(world.view(a, "queue")["pending"][0]["status"].as_str().filter(|status| *status == "suspect"), None);
+    }
+    world.push_faults.clear();
+    world.said_faults.clear();
+    world.pull_faults.clear();
+    world.run(31_000);
+    assert_eq!(world.view(a, "status")["pending"], 0);
+    assert_eq!(world.row(a, "d1").unwrap()["f"], 1);
+}
+
 #[test]
 fn rule_32_413_halves_and_alone_it_is_a_dead_letter() {
     let mut world = world();
