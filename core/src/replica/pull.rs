@@ -363,7 +363,7 @@ impl Replica {
         match stream.status {
             0 => self.pull_lost(now),
             1..500 => self.lost(now),
-            _ => {}
+            _ => self.pushing.other_failed(),
         }
     }
 

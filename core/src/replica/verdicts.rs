@@ -46,8 +46,18 @@ impl Pushing {
         self.others_succeed = false;
         self.line.broke_ms = now.mono_ms;
         if is_near(self.line.lost_ms, now) {
-            self.alone.retain(|_, alone| alone.failures >= SUSPECT_FAILURES);
+            self.blame_nobody();
         }
+    }
+
+    /// The server failed at something else, too.
+    pub(crate) fn other_failed(&mut self) {
+        self.others_succeed = false;
+        self.blame_nobody();
+    }
+
+    fn blame_nobody(&mut self) {
+        self.alone.retain(|_, alone| alone.failures >= SUSPECT_FAILURES);
     }
 }
 
@@ -245,7 +255,12 @@ impl Replica {
                 return;
             }
         }
-        if !(answered || self.pushing.others_succeed) || self.pushing.backoff.failures < PUSH_FAILURES_HALVE {
+        if self.pushing.backoff.failures < PUSH_FAILURES_HALVE {
+            return;
+        }
+        if !self.pushing.others_succeed {
+            // Whether the server fails at this alone another request tells.
+            self.pulling.wanted |= answered;
             return;
         }
         if !self.is_one_unit(&flight.ns) {
