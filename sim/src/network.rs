@@ -100,6 +100,9 @@ impl World {
         self.remark(|| format!("tab {tab} is answered {status} {answer}"));
         self.after_commit();
         self.check_canaries(device, &answer);
+        if is_push {
+            self.check_verdicts(device, body, &answer);
+        }
         if token == Token::MAX || self.devices[device].hole_down {
             return;
         }
@@ -251,6 +254,7 @@ impl World {
         self.remark(|| format!("tab {tab} is answered on its channel {answer}"));
         self.after_commit();
         self.check_canaries(device, &answer);
+        self.check_verdicts(device, body, &answer);
         if self.happens(device, answer_lost, "answer on the channel lost") {
             return self.cut_socket(tab, 1006);
         }

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidewire_core::json;
-use tidewire_core::json::Value;
+use tidewire_core::json::{JsonLimits, Raw, Value};
+use tidewire_core::protocol::message::{Push, PushAnswer};
 
 use crate::policy::OF_TEAMS;
 use crate::scenario::Action;
@@ -93,7 +94,11 @@ impl World {
             Action::Hand { pick, line, team, .. } => {
                 let collection = OF_TEAMS[usize::from(!line)];
                 self.shown_of_teams(tab, collection, pick).map(|(id, _)| {
-                    let set = json!({"/team": format!("{team}")});
+                    let mut set = json!({"/team": format!("{team}")});
+                    // A last word with it may lose against somebody's whose word is not shown any more.
+                    if pick % 2 == 1 {
+                        put(&mut set, "/text", json!(self.papers.text(user)));
+                    }
                     json!({"op": "patch", "c": collection, "id": id, "set": set})
                 })
             }
@@ -149,15 +154,43 @@ impl World {
                     let what = format!("device {device} of u{own} is sent {collection} {id}, not his to see: {text}");
                     return self.fail(12, what);
                 }
-                None => {
-                    let about = entity_of(text, at);
-                    // Who comes to see an entity is told what once stood against his own values in it (rule 27).
-                    let is_shown = about.is_some_and(|(collection, id)| self.server.shows(own, collection, id));
-                    is_shown || self.papers.could_see(own, mark)
-                }
+                // Who comes to see an entity is told what once stood against his own values in it, and who may see it no
+                // more is not told again (rule 27).
+                None => match entity_of(text, at) {
+                    Some((collection, id)) if self.server.entity(collection, id).is_some() => {
+                        self.server.shows(own, collection, id)
+                    }
+                    _ => self.papers.could_see(own, mark),
+                },
             };
             if !is_seen {
-                return self.fail(11, format!("device {device} of u{own} is sent {mark}, never his to see: {text}"));
+                return self.fail(11, format!("device {device} of u{own} is sent {mark}, not his to see: {text}"));
+            }
+        }
+    }
+
+    /// Rule 27: of an entity that its author may not see a verdict says nothing that others wrote.
+    pub(crate) fn check_verdicts(&mut self, device: usize, push: &str, answer: &str) {
+        if !answer.contains(MARK) {
+            return;
+        }
+        let (Ok(push), Ok(answer)) = (serde_json::from_str::<Push>(push), serde_json::from_str::<PushAnswer>(answer))
+        else {
+            return;
+        };
+        let own = self.devices[device].user;
+        let edits: Vec<Value> = push.mutations.iter().map(|item| item.m.as_ref().map_or(Value::Null, read)).collect();
+        for verdict in &answer.verdicts {
+            let Some(at) = push.mutations.iter().position(|item| item.n == verdict.n) else { continue };
+            let of = |index: usize, key: &str| edits.get(index)?.get(key)?.as_str();
+            let (Some(collection), Some(id)) = (of(at, "c"), of(at, "id")) else { continue };
+            // What follows in the same push may have taken it out of his sight.
+            let is_last = (at + 1..edits.len()).all(|later| of(later, "id") != Some(id));
+            let is_there = self.server.entity(collection, id).is_some();
+            let told = json::to_text(&verdict.verdict);
+            let is_told = told.split(MARK).skip(1).any(|text| !text.contains(&format!("-u{own};")));
+            if is_last && is_there && is_told && !self.server.shows(own, collection, id) {
+                return self.fail(11, format!("u{own} may not see {collection} {id}, and is told {told}"));
             }
         }
     }
@@ -175,6 +208,10 @@ impl World {
             }
         }
     }
+}
+
+fn read(edit: &Raw) -> Value {
+    json::parse(edit.get().as_bytes(), JsonLimits::MESSAGE).unwrap_or(Value::Null)
 }
 
 /// Of which entity of a team's the conflict tells in which a text stands.
