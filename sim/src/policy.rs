@@ -1,4 +1,5 @@
-//! Who may see what: notes and accounts are everybody's or one user's, papers and their lines are a team's.
+//! Who may see what: notes and accounts are everybody's or one user's, papers and their lines are a team's, and some are
+//! their author's as well.
 
 use tidewire_core::authority::Policy;
 use tidewire_core::authority::memory::{DeclaredPolicy, OpenPolicy};
@@ -41,7 +42,7 @@ impl SimPolicy {
         }
         let mut teams = DeclaredPolicy::default();
         for collection in OF_TEAMS {
-            teams = teams.collection(collection, &["team:{team}"])?;
+            teams = teams.collection(collection, &["team:{team}", "writer:{author}"])?;
         }
         let mut policy = Self {
             open: OpenPolicy { settings: settings.clone(), private_to: Some("private".into()) },
@@ -50,6 +51,7 @@ impl SimPolicy {
         };
         let users = setup.devices.iter().map(|device| device.user).max().unwrap_or_default();
         for user in 0..=users {
+            policy.teams.grant(&user_name(user), &format!("writer:{}", user_name(user)))?;
             for team in [user, user + 1] {
                 policy.admit(user, team % TEAMS, true)?;
             }

@@ -22,6 +22,9 @@ pub(crate) const BEGIN_MS: u64 = 1_700_000_000_000;
 /// How often a device compares what it has with what the server has.
 const VERIFY_MS: u64 = 300_000;
 
+/// So many events at one moment are an engine that asks to be woken again and again.
+const AT_ONCE_MAX: u64 = 20_000;
+
 /// What happens at a moment.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -86,6 +89,8 @@ pub(crate) struct World {
     pub(crate) broken: Option<Broken>,
     pub(crate) hash: u64,
     pub(crate) events: u64,
+    /// Of them at this moment.
+    at_once: u64,
     /// Injected by rates.
     pub(crate) injections: u64,
     pub(crate) trace: Option<Vec<String>>,
@@ -111,6 +116,7 @@ impl World {
             broken: None,
             hash: scenario.seed,
             events: 0,
+            at_once: 0,
             injections: 0,
             trace: trace.then(Vec::new),
             scenario: scenario.clone(),
@@ -136,6 +142,10 @@ impl World {
             return false;
         }
         let Some((at_us, event)) = self.queue.next() else { return false };
+        self.at_once = if at_us > self.now_us { 0 } else { self.at_once + 1 };
+        if self.at_once > AT_ONCE_MAX {
+            self.fail(3, format!("{AT_ONCE_MAX} events at one moment, and no end: {event:?}"));
+        }
         self.now_us = self.now_us.max(at_us);
         self.events += 1;
         self.note(&event);
