@@ -196,6 +196,24 @@ fn rule_06_a_mutation_that_comes_under_another_name_counts_once_whichever_arrive
     }
 }
 
+/// A store was copied twice, and each copy wrote its own under the next number before it heard of the other.
+#[test]
+fn rule_06_what_two_copies_wrote_under_one_number_counts_once_each() {
+    let edits = [patch("1", 1).inc("/n", 2.0).text(), patch("1", 1).inc("/n", 10.0).text()];
+    let named = [0, 1].map(|which| renamed(&edits[which], "store", (5, 0)));
+    for order in [[0, 1, 0, 1], [0, 1, 1, 0]] {
+        let mut server = with_one();
+        for (at, which) in order.into_iter().enumerate() {
+            let items: [Item<'_>; 1] = [((9, 0), None, Some(&named[which]))];
+            let answer = server.push_as(&user("anna"), &format!("copy{at}"), &items).verdicts.remove(0);
+            assert_eq!(answer.duplicate, at > 1, "{at} of {order:?}: {answer:?}");
+        }
+        let answer = server.push_as(&user("anna"), "store", &[((5, 0), None, Some(&edits[order[0]]))]);
+        assert!(answer.verdicts[0].duplicate, "{answer:?}");
+        assert_eq!(server.doc("1"), json!({"n": 13}));
+    }
+}
+
 #[test]
 fn rule_06_a_transaction_that_comes_under_another_name_counts_once() {
     let members = [patch("1", 1).inc("/n", 2.0).text(), insert("2", json!({}))];
