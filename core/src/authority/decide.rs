@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::authority::identity::resolve;
 use crate::authority::item::{self, Content, Item};
 use crate::authority::transaction::{cannot_wait, fail_all, refused_as_a_whole, stopped, taken_back, wait_at};
-use crate::authority::{Policy, Rows, claims, groups};
+use crate::authority::{Policy, Rows, claims, claims_of, groups};
 use crate::clock::Exchange;
 use crate::error::{CoreError, Failure};
-use crate::ids::{CollectionName, EntityId, Group, Owner, ReplicaId, Seq};
+use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
 use crate::merge::TextSteps;
 use crate::model::former::Former;
 use crate::model::mutation::{Kind, Mutation};
@@ -228,7 +228,7 @@ impl<'a, P: Policy> Decider<'a, P> {
             }
             // Should it arrive under its former name, too.
             if let Some((former, digest)) = item.former.as_ref().filter(|_| !Bug::ClaimsNotKept.is_planted()) {
-                rows.put_verdict(&claims(former.replica.as_str()), former.n, Some(*digest), &verdict)?;
+                put_claim(rows, former, *digest, &verdict)?;
             }
         }
         Ok(VerdictItem { n: item.n, duplicate: false, verdict })
@@ -306,17 +306,37 @@ fn known_verdict<R: Rows>(rows: &mut R, replica: &str, item: &Item) -> Result<Op
 /// What was decided of the same content under its former name or, where it comes under that, under a later one.
 fn known_otherwise<R: Rows>(rows: &mut R, replica: &str, item: &Item) -> Result<Option<Verdict>, R::Error> {
     let Some(digest) = item.digest() else { return Ok(None) };
-    let mut names = vec![(claims(replica), item.n, digest)];
+    let mut known = vec![(claim(rows, replica, item.n, digest)?, digest)];
     if let Some((Former { replica, n }, digest)) = item.former.as_ref().filter(|_| !Bug::FormerNotKnown.is_planted()) {
-        names.push((replica.to_string(), *n, *digest));
-        names.push((claims(replica.as_str()), *n, *digest));
+        known.push((rows.verdict(replica.as_str(), *n)?, *digest));
+        known.push((claim(rows, replica.as_str(), *n, *digest)?, *digest));
     }
-    for (replica, n, digest) in names {
-        if let Some((known, verdict)) = rows.verdict(&replica, n)?
-            && (known == Some(digest) || verdict == Verdict::Void && item.is_what(known, &verdict))
-        {
-            return Ok(Some(verdict));
-        }
+    let is_it = |known: Option<u64>, digest: u64, verdict: &Verdict| {
+        known == Some(digest) || *verdict == Verdict::Void && item.is_what(known, verdict)
+    };
+    let mut found = known.into_iter().filter_map(|(known, digest)| known.map(|(of, verdict)| (of, digest, verdict)));
+    Ok(found.find(|(of, digest, verdict)| is_it(*of, *digest, verdict)).map(|(_, _, verdict)| verdict))
+}
+
+/// What was decided of a replica's number under a later name: of this content, if of more than one.
+fn claim<R: Rows>(
+    rows: &mut R,
+    replica: &str,
+    n: MutationId,
+    digest: u64,
+) -> Result<Option<(Option<u64>, Verdict)>, R::Error> {
+    let first = rows.verdict(&claims(replica), n)?;
+    if first.as_ref().is_none_or(|(known, _)| *known == Some(digest)) {
+        return Ok(first);
     }
-    Ok(None)
+    Ok(rows.verdict(&claims_of(replica, digest), n)?.or(first))
+}
+
+/// Copies of one store may each have written something under the same number: none takes the place of another.
+fn put_claim<R: Rows>(rows: &mut R, former: &Former, digest: u64, verdict: &Verdict) -> Result<(), R::Error> {
+    let Former { replica, n } = former;
+    let first = rows.verdict(&claims(replica.as_str()), *n)?;
+    let is_free = first.is_none_or(|(known, _)| known == Some(digest));
+    let of = if is_free { claims(replica.as_str()) } else { claims_of(replica.as_str(), digest) };
+    rows.put_verdict(&of, *n, Some(digest), verdict)
 }

@@ -164,6 +164,11 @@ pub fn claims(replica: &str) -> String {
     format!("~{replica}")
 }
 
+/// ... where copies of the replica's store wrote different things under one number, for all but the first of them.
+pub(crate) fn claims_of(replica: &str, digest: u64) -> String {
+    format!("~{replica}~{digest}")
+}
+
 /// The group of one user, if the subject can be part of a group's name.
 pub fn user_group(subject: &str) -> Option<Group> {
     if subject.is_empty() { None } else { Group::parse(&format!("user:{subject}")).ok() }
