@@ -78,7 +78,7 @@ impl World {
             Action::File { team, .. } => {
                 let mut value = json!({"team": format!("{team}"), "text": self.papers.text(user)});
                 // Some stay their author's, whatever becomes of him or of the team.
-                if self.papers.texts % 3 == 0 {
+                if self.papers.texts.is_multiple_of(3) {
                     put(&mut value, "author", json!(user_name(user)));
                 }
                 Some(json!({"op": "insert", "c": "papers", "id": self.papers.new_id("papers"), "value": value}))
@@ -158,8 +158,8 @@ impl World {
                     let what = format!("device {device} of u{own} is sent {collection} {id}, not his to see: {text}");
                     return self.fail(12, what);
                 }
-                // Who comes to see an entity is told what once stood against his own values in it, and who may see it no
-                // more is not told again (rule 27).
+                // Who comes to see an entity is told what once stood against his own values in it, and who may see it
+                // no more is not told again (rule 27).
                 None => match entity_of(text, at) {
                     Some((collection, id)) if self.server.entity(collection, id).is_some() => {
                         self.server.shows(own, collection, id)

@@ -1,5 +1,5 @@
-//! Who may see what: notes and accounts are everybody's or one user's, papers and their lines are a team's, and some are
-//! their author's as well.
+//! Who may see what: notes and accounts are everybody's or one user's, papers and their lines are a team's, and some
+//! are their author's as well.
 
 use tidewire_core::authority::Policy;
 use tidewire_core::authority::memory::{DeclaredPolicy, OpenPolicy};
