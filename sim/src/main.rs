@@ -8,7 +8,6 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tidewire_sim::Broken;
 use tidewire_sim::report::Report;
 use tidewire_sim::run::{Outcome, run};
 use tidewire_sim::scenario::{Scenario, UNSETTLED};
@@ -27,6 +26,7 @@ cargo xtask sim --planted [--seeds N]   plants each bug of core/src/planted.rs i
        --without offline,prune          leaves out such actions
        --threads N                      how many seeds at once (as many as there are processors)
        --all                            with those that still break something (docs/TESTING.md)
+       --keep-going                     names every seed that fails, a line each, and makes none smaller
 ";
 
 /// Outcomes that wait for those of earlier seeds.
@@ -47,6 +47,8 @@ struct Wish {
     without: Vec<String>,
     /// Also what still breaks something.
     all: bool,
+    /// Does not stop at what fails.
+    keep_going: bool,
 }
 
 impl Wish {
@@ -86,6 +88,7 @@ fn read(words: &[String]) -> Option<Wish> {
         threads: thread::available_parallelism().map_or(1, usize::from),
         without: Vec::new(),
         all: false,
+        keep_going: false,
     };
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -96,6 +99,7 @@ fn read(words: &[String]) -> Option<Wish> {
             "--bug" => wish.bugs.extend(words.next()?.split(',').map(str::to_owned)),
             "--without" => wish.without.extend(words.next()?.split(',').map(str::to_owned)),
             "--all" => wish.all = true,
+            "--keep-going" => wish.keep_going = true,
             "--seeds" => wish.seeds = words.next()?.parse().ok()?,
             "--threads" => wish.threads = words.next()?.parse().ok().filter(|threads| *threads > 0)?,
             "--start" => wish.start = words.next()?.parse().ok()?,
@@ -113,17 +117,30 @@ fn campaign(wish: &Wish) -> ExitCode {
     let began = Instant::now();
     let mut said = began;
     let mut report = Report::default();
-    let each = |scenario: &Scenario, outcome: &Outcome| {
-        report.add(scenario, outcome);
+    let mut failed = None;
+    let mut failures = 0;
+    // Whether that is enough.
+    let each = |scenario: Scenario, outcome: Outcome| {
+        report.add(&scenario, &outcome);
+        if let Some(broken) = outcome.broken {
+            failures += 1;
+            println!("seed {} breaks invariant {}: {}", scenario.seed, broken.invariant, broken.what);
+            failed.get_or_insert((scenario, broken.invariant));
+            return !wish.keep_going;
+        }
         if said.elapsed() > Duration::from_secs(10) {
             said = Instant::now();
             println!("… {} of {} seeds", report.seeds(), wish.seeds);
         }
+        false
     };
-    let failed = if wish.threads == 1 { in_order(wish, each) } else { in_parallel(wish, each) };
-    if let Some((scenario, broken)) = failed {
-        println!("seed {} breaks invariant {}: {}", scenario.seed, broken.invariant, broken.what);
-        print_shrunk(&scenario, broken.invariant);
+    if wish.threads == 1 {
+        in_order(wish, each);
+    } else {
+        in_parallel(wish, each);
+    }
+    if let Some((scenario, invariant)) = failed.filter(|_| !wish.keep_going) {
+        print_shrunk(&scenario, invariant);
         return ExitCode::FAILURE;
     }
     print!("{}", report.text(began.elapsed(), wish.threads));
@@ -133,24 +150,26 @@ fn campaign(wish: &Wish) -> ExitCode {
         println!("\nnever happened: {}", missing.join(", "));
         return ExitCode::FAILURE;
     }
+    if failures > 0 {
+        println!("\n{failures} of {} seeds failed", report.seeds());
+        return ExitCode::FAILURE;
+    }
     ExitCode::SUCCESS
 }
 
 /// Runs the seeds one after the other: WebAssembly has no threads here.
-fn in_order(wish: &Wish, mut each: impl FnMut(&Scenario, &Outcome)) -> Option<(Scenario, Broken)> {
+fn in_order(wish: &Wish, mut each: impl FnMut(Scenario, Outcome) -> bool) {
     for seed in wish.start..wish.start.saturating_add(wish.seeds) {
         let scenario = wish.scenario(seed);
         let outcome = run(&scenario, false);
-        if let Some(broken) = outcome.broken {
-            return Some((scenario, broken));
+        if each(scenario, outcome) {
+            return;
         }
-        each(&scenario, &outcome);
     }
-    None
 }
 
-/// Runs the seeds in several threads and hands the outcomes over in the order of the seeds, up to the first failure.
-fn in_parallel(wish: &Wish, mut each: impl FnMut(&Scenario, &Outcome)) -> Option<(Scenario, Broken)> {
+/// Runs the seeds in several threads and hands the outcomes over in the order of the seeds, until one is enough.
+fn in_parallel(wish: &Wish, mut each: impl FnMut(Scenario, Outcome) -> bool) {
     let is_over = AtomicBool::new(false);
     let (outcomes, all) = sync_channel::<(Scenario, Outcome)>(AHEAD_MAX);
     thread::scope(|scope| {
@@ -172,16 +191,14 @@ fn in_parallel(wish: &Wish, mut each: impl FnMut(&Scenario, &Outcome)) -> Option
         for (scenario, outcome) in all {
             early.insert(scenario.seed, (scenario, outcome));
             while let Some((scenario, outcome)) = early.remove(&next) {
-                if let Some(broken) = outcome.broken {
+                if each(scenario, outcome) {
                     is_over.store(true, Ordering::Relaxed);
-                    return Some((scenario, broken));
+                    return;
                 }
-                each(&scenario, &outcome);
                 next += 1;
             }
         }
-        None
-    })
+    });
 }
 
 fn show(wish: &Wish) -> ExitCode {
