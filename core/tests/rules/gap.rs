@@ -4,23 +4,26 @@ use crate::world;
 
 use tidewire_core::io::{Input, Output, StoreError, StoreOp, Token};
 use tidewire_core::json;
+use tidewire_core::json::Value;
+use tidewire_core::log::record::Record;
 use world::browser::Weather;
-use world::{World, insert, pair, set};
+use world::{World, delete, insert, pair, set};
 
-/// Runs until this tab reads the log.
-fn until_it_reads(world: &mut World, tab: usize) -> Token {
+/// Runs until this tab asks its store for something like that, which is left undone.
+fn until(world: &mut World, tab: usize, is_it: impl Fn(&StoreOp) -> bool) -> (Token, StoreOp) {
     for _ in 0..1_000 {
         while let Some(output) = world.tabs[tab].engine.poll() {
             world.tabs[tab].outputs.push_back(output);
         }
-        if let Some(Output::Store { token, op: StoreOp::ReadLog { .. } }) = world.tabs[tab].outputs.front() {
-            let token = *token;
-            world.tabs[tab].outputs.pop_front();
-            return token;
+        if let Some(Output::Store { op, .. }) = world.tabs[tab].outputs.front()
+            && is_it(op)
+            && let Some(Output::Store { token, op }) = world.tabs[tab].outputs.pop_front()
+        {
+            return (token, op);
         }
         world.step();
     }
-    panic!("it reads nothing");
+    panic!("it asks for nothing of that kind");
 }
 
 #[test]
@@ -33,7 +36,7 @@ fn rule_02_what_was_stored_behind_a_gap_when_the_store_was_lost_is_written_again
     world.write(other, set("d1", "/g", "by the other tab"));
     world.settle();
     let write = world.write(a, set("d1", "/f", "behind the gap"));
-    let token = until_it_reads(&mut world, a);
+    let (token, _) = until(&mut world, a, |op| matches!(op, StoreOp::ReadLog { .. }));
     let there = world.disks[profile].log.keys().max().copied().unwrap();
     world.browser.weather = None;
     world.disks[profile] = world::disk::Disk::default();
@@ -52,4 +55,36 @@ fn rule_02_what_was_stored_behind_a_gap_when_the_store_was_lost_is_written_again
     for n in 0..there {
         assert_eq!(world.row(b, &format!("n{n}")).map(|row| row["n"].clone()), Some(json!(n)));
     }
+}
+
+#[test]
+fn rule_02_a_first_pull_whose_storing_was_not_reported_is_read_before_the_next_one() {
+    let (mut world, _, b) = pair();
+    world.set_network(false);
+    world.sockets = false;
+    let c = world.device();
+    world.tabs[c].engine.handle(world.now, Input::Online(false));
+    world.run(1_000);
+    world.network = true;
+    for tab in 0..=c {
+        world.tabs[tab].engine.handle(world.now, Input::Online(true));
+    }
+    let is_pull =
+        |op: &StoreOp| matches!(op, StoreOp::Append { records, .. } if records.iter().any(|one| is_of_rows(one)));
+    let (token, op) = until(&mut world, c, is_pull);
+    let profile = world.tabs[c].profile;
+    assert!(world.disks[profile].carry_out(op).is_ok());
+    world.write(b, delete("d1"));
+    // Until it is time to pull again.
+    world.run(60_000);
+    world.server.prune();
+    world.tabs[c].engine.handle(world.now, Input::Stored { token, result: Err(StoreError::Failed) });
+    world.run(60_000);
+    assert_eq!(world.row(c, "d1"), None, "a pull from the beginning tells of no deletion");
+    assert_eq!(world.events(c, "watchdog"), Vec::<Value>::new(), "and what it leaves behind had to be healed");
+}
+
+/// Whether a record holds what a pull brought.
+fn is_of_rows(record: &[u8]) -> bool {
+    matches!(Record::decode(record), Ok(Record::Changes(changes)) if !changes.rows.is_empty())
 }
