@@ -108,7 +108,7 @@ impl Replica {
                 self.wish(due);
             }
         }
-        if !self.pulling.wanted || self.lane.has_server_records() || self.session.ready().is_none() {
+        if !self.pulling.wanted || self.lane.is_behind() || self.session.ready().is_none() {
             return;
         }
         // While a long queue goes up, each push is news for this device too: one pull reads of many at once.
