@@ -3,7 +3,7 @@
 use crate::common;
 
 use common::conflicts::{code, in_state, manual, only, parked, told, waiting, with};
-use common::{DEALS, NOW, Server, delete, insert, patch, server};
+use common::{DEALS, NOW, Server, delete, insert, insert_at, patch, server};
 use tidewire_core::error::Code;
 use tidewire_core::ids::{CollectionName, EntityId};
 use tidewire_core::json;
@@ -105,6 +105,58 @@ fn rule_19_who_removed_a_field_is_told_when_a_deletion_that_is_taken_back_brings
     let (_, conflict) = only(&server);
     assert_eq!((conflict.subject.as_str(), conflict.path.as_str()), ("anna", "/f"));
     assert_eq!((conflict.yours, conflict.kept), (None, Some(json!(0))));
+}
+
+/// Who was told that his removal, or his deletion, of `/f` does not hold.
+fn bereft(server: &Server) -> Vec<String> {
+    let all = server.conflicts("1").into_iter().map(|(_, conflict)| conflict);
+    let removed = all.filter(|conflict| conflict.yours.is_none() && conflict.path.as_str() == "/f");
+    removed.map(|conflict| conflict.subject).collect()
+}
+
+#[test]
+fn rule_19_who_deleted_what_was_deleted_already_is_told_when_the_first_takes_his_deletion_back() {
+    let back = |base: u64| insert_at("1", json!({"f": 0}), 30).replace(r#""base":0"#, &format!(r#""base":{base}"#));
+    let gone = || delete("1", 1).was("/f", 0).text();
+    for (author, base, told) in
+        [("anna", 1, vec!["ben"]), ("anna", 2, vec!["ben"]), ("carl", 2, vec!["ben"]), ("carl", 3, vec![])]
+    {
+        let mut server = server(CollectionSettings::default(), json!({"f": 0}));
+        server.one("anna", 1, gone());
+        server.one("ben", 1, gone());
+        server.one(author, 2, back(base));
+        assert_eq!(server.doc("1"), json!({"f": 0}), "{author} {base}");
+        assert_eq!(bereft(&server), told, "{author} {base}");
+    }
+}
+
+#[test]
+fn rule_19_who_removed_what_was_removed_already_is_told_when_the_first_takes_his_removal_back() {
+    let back = |base: u64| patch("1", base).set("/f", 0).text();
+    let gone = || patch("1", 1).unset("/f").was("/f", 0).text();
+    let cases = [
+        (["anna", "ben"], "anna", 1, vec!["ben"]),
+        (["anna", "ben"], "anna", 2, vec!["ben"]),
+        (["anna", "ben"], "anna", 3, vec![]),
+        (["ben", "anna"], "anna", 1, vec!["ben"]),
+        (["anna", "ben"], "carl", 2, vec!["ben"]),
+        (["anna", "ben"], "carl", 3, vec![]),
+    ];
+    for (order, author, base, told) in cases {
+        let mut server = server(CollectionSettings::default(), json!({"f": 0, "g": 0}));
+        order.map(|author| server.one(author, 1, gone()));
+        server.one(author, 2, back(base));
+        assert_eq!(server.doc("1"), json!({"f": 0, "g": 0}), "{order:?}, {author} {base}");
+        assert_eq!(bereft(&server), told, "{order:?}, {author} {base}");
+    }
+}
+
+#[test]
+fn rule_19_who_deleted_is_told_of_a_later_insert_that_had_not_seen_it() {
+    let mut server = server(CollectionSettings::default(), json!({"f": 0}));
+    server.one("anna", 1, delete("1", 1).was("/f", 0).at(20).text());
+    server.one("ben", 1, insert_at("1", json!({"f": 1}), 30));
+    assert_eq!((server.doc("1"), bereft(&server)), (json!({"f": 1}), vec!["anna".to_owned()]));
 }
 
 #[test]
