@@ -4,10 +4,8 @@
 //! The invariants: the waiting values of one author in one entity never overlap; and whatever a decision takes out of
 //! a document, or keeps out of it, is in a conflict of its author.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use crate::authority::displaced::displaced;
 use crate::authority::{Rows, user_group};
-use crate::clock::Stamp;
 use crate::error::CoreError;
 use crate::ids::{CollectionName, EntityId, Owner, ReplicaId, Seq};
 use crate::json::{self, Map, Value};
@@ -130,7 +128,7 @@ impl<'a> Ledger<'a> {
             }
         }
         if let Some(stored) = stored {
-            for (subject, replica, loss) in displaced(rows, stored, outcome, self.edit.base_rev)? {
+            for (subject, replica, loss) in displaced(rows, (stored, outcome), (self.edit, &seen), self.replica)? {
                 if loss.yours.as_ref() != stands(&loss.path) {
                     let base = document::get(&seen, &loss.path).cloned();
                     self.lose(loss, base, subject, replica);
@@ -153,10 +151,11 @@ impl<'a> Ledger<'a> {
         Ok(Ok(()))
     }
 
-    /// Whether an update brings back what was deleted, which its author had not seen: the deletion is lost. He may have
-    /// written in another tab of the same device.
+    /// Whether an edit brings back what was deleted, which its author had not seen: the deletion is lost. Who updates
+    /// may have deleted in another tab of the same device; who inserts has seen what his device deleted.
     fn revives(&self, stored: &Stored, outcome: &Outcome) -> bool {
-        let is_back = stored.deleted && !outcome.deleted && outcome.changed && self.edit.kind == Kind::Patch;
+        let is_own = self.edit.kind == Kind::Insert && stored.by == *self.replica;
+        let is_back = stored.deleted && !outcome.deleted && outcome.changed && !is_own;
         is_back && self.edit.base_rev < stored.rev
     }
 
@@ -354,47 +353,4 @@ fn seen_by(edit: &Mutation) -> Value {
         document::set(&mut seen, path, value.clone());
     }
     seen
-}
-
-/// The stored values that lost, each with its author: the fields of an object may have several, and so may one value
-/// that two came to.
-fn displaced<R: Rows>(
-    rows: &mut R,
-    stored: &Stored,
-    outcome: &Outcome,
-    base_rev: Seq,
-) -> Result<Vec<(String, ReplicaId, Overwritten)>, R::Error> {
-    let mut out: Vec<(String, ReplicaId, Overwritten)> = Vec::new();
-    let mut authors: BTreeMap<Seq, String> = BTreeMap::new();
-    let mut others: BTreeMap<ReplicaId, Option<String>> = BTreeMap::new();
-    // Who is told of an object is told of its fields.
-    let mut told: BTreeSet<(String, String)> = BTreeSet::new();
-    for loss in &outcome.displaced {
-        for (path, entry) in merge::writers(&stored.paths, &loss.path, base_rev) {
-            let subject = match authors.get(&entry.0) {
-                Some(subject) => subject.clone(),
-                None => authors.entry(entry.0).or_insert(rows.author(entry.0)?.unwrap_or_default()).clone(),
-            };
-            let mut whose = vec![(subject, &entry.1.1)];
-            if let Some(Stamp(_, replica, _)) = &entry.2 {
-                let user = match others.get(replica) {
-                    Some(user) => user.clone(),
-                    None => others.entry(replica.clone()).or_insert(rows.user_of(replica)?).clone(),
-                };
-                whose.extend(user.map(|user| (user, replica)));
-            }
-            for (subject, replica) in whose {
-                let is_told = |at: &str| told.contains(&(subject.clone(), at.to_owned()));
-                if is_told(path.as_str()) || path.ancestors().any(is_told) {
-                    continue;
-                }
-                told.insert((subject.clone(), path.to_string()));
-                let (path, by) = (path.clone(), loss.by.clone());
-                let yours = document::get(&stored.doc, &path).cloned();
-                let kept = if outcome.deleted { None } else { document::get(&outcome.doc, &path).cloned() };
-                out.push((subject, replica.clone(), Overwritten { path, yours, kept, by }));
-            }
-        }
-    }
-    Ok(out)
 }

@@ -6,6 +6,7 @@
 mod cascade;
 mod conflicts;
 mod decide;
+mod displaced;
 mod edit;
 mod fork;
 pub mod groups;

@@ -64,7 +64,7 @@ pub fn merge(
         (Kind::Patch, None) => Err(Refusal::Missing),
         (Kind::Patch, Some(stored)) => patch(stored, mutation, stamp, settings, parking, steps),
         (Kind::Delete, None) => Ok(delete_unknown(stamp)),
-        (Kind::Delete, Some(stored)) if stored.deleted => Ok(unchanged(stored)),
+        (Kind::Delete, Some(stored)) if stored.deleted => Ok(delete_again(stored, mutation, stamp)),
         (Kind::Delete, Some(stored)) => Ok(delete(stored, mutation, stamp, settings)),
     }
 }
@@ -197,6 +197,13 @@ fn delete_unknown(stamp: &Stamp) -> Outcome {
         parked: Vec::new(),
         at: stamp.0,
     }
+}
+
+/// A deletion of what is deleted already is one of its own to whoever had not seen the other: it outlasts the undo of
+/// that one, or its author is told that it does not.
+fn delete_again(stored: &Stored, mutation: &Mutation, stamp: &Stamp) -> Outcome {
+    let is_known = mutation.base_rev >= stored.rev || stored.by == stamp.1;
+    Outcome { changed: !is_known, at: stamp.0.max(Hlc(stored.at, 0)), ..unchanged(stored) }
 }
 
 fn delete(stored: &Stored, mutation: &Mutation, stamp: &Stamp, settings: &CollectionSettings) -> Outcome {

@@ -71,7 +71,7 @@ pub struct Outcome {
     pub changed: bool,
     /// The leaf paths that changed, with their stamps.
     pub touched: SmallMap<Path, Stamp>,
-    /// Paths that were written again with the value that they had: only who wrote it, and when, is news.
+    /// Paths that were written again with the value that they had: only who else wrote it, and when, is news.
     pub restamped: SmallMap<Path, Stamp>,
     /// Values of this mutation that lost.
     pub overwritten: Vec<Overwritten>,
@@ -115,13 +115,13 @@ impl Outcome {
         replica: &ReplicaId,
     ) -> Stored {
         let mut paths = paths.unwrap_or_default();
+        for (path, stamp) in self.touched.iter() {
+            paths.insert(path.clone(), PathRev(rev, stamp.clone(), None));
+        }
         for (path, stamp) in self.restamped.iter() {
             if let Some(entry) = paths.get_mut(path) {
                 entry.2 = Some(stamp.clone());
             }
-        }
-        for (path, stamp) in self.touched.iter() {
-            paths.insert(path.clone(), PathRev(rev, stamp.clone(), None));
         }
         let (rev, by) = match before {
             Some(before) if !self.changed => (before.rev, before.by.clone()),

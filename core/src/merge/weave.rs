@@ -115,7 +115,9 @@ impl<'a> Weave<'a> {
         }
         let stored = document::get(&self.doc, &step.path);
         if is_written(&step.write, stored) && !self.is_counted(step) {
-            self.restamp(&step.path);
+            if step.write != Write::Absent || !self.remove_again(&step.path) {
+                self.restamp(&step.path);
+            }
             return Ok(());
         }
         if let (Write::Absent, Some(Value::Object(map)), Some(Value::Object(_))) = (&step.write, stored, step.was) {
@@ -147,6 +149,8 @@ impl<'a> Weave<'a> {
             let yours = document::get(&self.doc, &step.path).cloned();
             let kept = value_of(&step.write);
             self.displace(&step.path, yours, kept);
+        } else if self.was_removed_twice(step) {
+            self.displace(&step.path, None, value_of(&step.write));
         }
         let value = match &step.write {
             Write::Object(_) => Some(Value::Object(Map::new())),
@@ -289,6 +293,25 @@ impl<'a> Weave<'a> {
         {
             self.restamped.insert(path.clone(), mine.clone());
         }
+    }
+
+    /// A removal of what is removed already is one of its own to whoever had not seen the other, and has a revision of
+    /// its own: who then writes there has seen it, or has not. Returns whether it is that.
+    fn remove_again(&mut self, path: &Path) -> bool {
+        let Known::Paths(paths, mine) = self.known else { return false };
+        let unseen = paths.get(path).filter(|entry| entry.0 > self.base_rev && entry.1.1 != mine.1);
+        let Some(entry) = unseen.filter(|_| !self.touched.contains_key(path)) else { return false };
+        self.touched.insert(path.clone(), mine.clone());
+        self.restamped.insert(path.clone(), entry.written().clone());
+        true
+    }
+
+    /// Whether the author of this value had seen one removal there, his own or another, and somebody else removed the
+    /// same besides.
+    fn was_removed_twice(&self, step: &LeafStep<'_>) -> bool {
+        let Known::Paths(paths, _) = self.known else { return false };
+        let is_gone = step.was.is_none() && document::get(&self.doc, &step.path).is_none();
+        is_gone && paths.get(&step.path).is_some_and(|entry| entry.0 > self.base_rev && entry.2.is_some())
     }
 
     /// A value does not take effect: it waits, where the strategy has it wait, or is lost.
