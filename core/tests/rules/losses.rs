@@ -131,6 +131,17 @@ fn rule_19_who_deleted_what_was_deleted_already_is_told_when_the_first_takes_his
 }
 
 #[test]
+fn rule_19_who_deleted_first_is_told_when_another_who_did_so_as_well_takes_his_deletion_back() {
+    let mut server = server(CollectionSettings::default(), json!({"f": 0}));
+    server.floor = MutationId(0, 1);
+    for author in ["anna", "ben"] {
+        server.one(author, 1, delete("1", 1).was("/f", 0).text());
+    }
+    server.one("ben", 2, insert_at("1", json!({"f": 0}), 30));
+    assert_eq!((server.doc("1"), bereft(&server)), (json!({"f": 0}), vec!["anna".to_owned()]));
+}
+
+#[test]
 fn rule_19_who_removed_what_was_removed_already_is_told_when_the_first_takes_his_removal_back() {
     let back = |base: u64| patch("1", base).set("/f", 0).text();
     let gone = || patch("1", 1).unset("/f").was("/f", 0).text();
