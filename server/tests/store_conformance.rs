@@ -87,6 +87,7 @@ fn stored(rev: u64) -> Stored {
         at: 77,
         by: replica("r"),
         deleted: false,
+        also: None,
         doc: json!({"title": "ü\u{1f30a}\u{0}", "n": [0.1, -5, 1e300], "deep": {"a": {"b": null}}}),
         paths: serde_json::from_str(&paths.to_string()).expect("paths"),
     }
@@ -98,7 +99,7 @@ fn an_entity_comes_back_as_it_was_put(store: &mut impl Fixture) {
     assert_eq!(rows.entity(&c, &id).expect("read"), None);
     rows.put(&c, &id, &stored(1), &groups(&["tenant"])).expect("put");
     assert_eq!(rows.entity(&c, &id).expect("read"), Some(stored(1)));
-    let tombstone = Stored { deleted: true, rev: 2, ..stored(1) };
+    let tombstone = Stored { deleted: true, rev: 2, also: Some(self::replica("s")), ..stored(1) };
     rows.put(&c, &id, &tombstone, &groups(&["user:bob"])).expect("put");
     assert_eq!(rows.entity(&c, &id).expect("read"), Some(tombstone));
     let other = EntityId::parse("other").expect("an id");

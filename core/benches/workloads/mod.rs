@@ -157,7 +157,7 @@ fn device() -> (World, usize) {
     let (deals, by) = (CollectionName::parse("deals").unwrap(), ReplicaId::parse("writer").unwrap());
     for index in 0..ROWS {
         let (doc, paths, rev) = (document(index), PathRevs::new(), index + 1);
-        let stored = Stored { rev, at: rev, by: by.clone(), deleted: false, doc, paths };
+        let stored = Stored { rev, at: rev, by: by.clone(), deleted: false, also: None, doc, paths };
         let id = EntityId::parse(&id(index)).unwrap();
         let groups = world.server.policy.groups(&deals, &id, &stored.doc);
         world.server.store.entities.insert((deals.clone(), id), MemoryRow { stored, groups });

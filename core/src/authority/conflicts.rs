@@ -134,13 +134,13 @@ impl<'a> Ledger<'a> {
                     self.lose(loss, base, subject, replica);
                 }
             }
-            if self.revives(stored, outcome) && !Bug::RevivedNotTold.is_planted() {
-                let subject = rows.author(stored.rev)?.unwrap_or_default();
+            let bereft = self.bereft(rows, stored, outcome)?.filter(|_| !Bug::RevivedNotTold.is_planted());
+            if let Some((subject, replica)) = bereft {
                 for path in self.edit.paths() {
                     let (path, by) = (path.clone(), Some(self.replica.clone()));
                     let (base, kept) = (document::get(&seen, &path).cloned(), stands(&path).cloned());
                     let loss = Overwritten { path, yours: None, kept, by };
-                    self.lose(loss, base, subject.clone(), stored.by.clone());
+                    self.lose(loss, base, subject.clone(), replica.clone());
                 }
             }
         }
@@ -151,12 +151,24 @@ impl<'a> Ledger<'a> {
         Ok(Ok(()))
     }
 
-    /// Whether an edit brings back what was deleted, which its author had not seen: the deletion is lost. Who updates
-    /// may have deleted in another tab of the same device; who inserts has seen what his device deleted.
-    fn revives(&self, stored: &Stored, outcome: &Outcome) -> bool {
-        let is_own = self.edit.kind == Kind::Insert && stored.by == *self.replica;
-        let is_back = stored.deleted && !outcome.deleted && outcome.changed && !is_own;
-        is_back && self.edit.base_rev < stored.rev
+    /// Whose deletion is lost to an edit that brings the entity back and whose author had not seen it. Who updates may
+    /// have deleted in another tab of the same device; who inserts has seen what his device deleted, but not that
+    /// somebody had done so before.
+    fn bereft<R: Rows>(
+        &self,
+        rows: &mut R,
+        stored: &Stored,
+        outcome: &Outcome,
+    ) -> Result<Option<(String, ReplicaId)>, R::Error> {
+        let is_back = stored.deleted && !outcome.deleted && outcome.changed && self.edit.base_rev < stored.rev;
+        if !is_back {
+            return Ok(None);
+        }
+        if self.edit.kind == Kind::Insert && stored.by == *self.replica {
+            let Some(first) = &stored.also else { return Ok(None) };
+            return Ok(rows.user_of(first)?.map(|subject| (subject, first.clone())));
+        }
+        Ok(Some((rows.author(stored.rev)?.unwrap_or_default(), stored.by.clone())))
     }
 
     /// The author's conflicts that the edit decides, but which wait as its transaction does.
@@ -178,6 +190,7 @@ impl<'a> Ledger<'a> {
             at: self.now_ms,
             by: self.replica.clone(),
             deleted,
+            also: None,
             doc,
             paths: PathRevs::new(),
         };

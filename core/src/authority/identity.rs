@@ -253,7 +253,7 @@ impl<P: Policy> Decider<'_, P> {
     fn alias(&self, to: &EntityId, rev: Seq) -> Stored {
         let (at, by) = (self.exchange.server_now, self.replica.clone());
         let doc: Map = [("to".to_owned(), Value::from(to.as_str()))].into_iter().collect();
-        Stored { rev, at, by, deleted: false, doc: Value::Object(doc), paths: PathRevs::new() }
+        Stored { rev, at, by, deleted: false, also: None, doc: Value::Object(doc), paths: PathRevs::new() }
     }
 
     /// Why an outcome would give an entity a key that another has.

@@ -45,6 +45,8 @@ pub struct Stored {
     pub by: ReplicaId,
     /// Whether it is a tombstone.
     pub deleted: bool,
+    /// Of a tombstone: the replica that had deleted it before, which the one above had not seen.
+    pub also: Option<ReplicaId>,
     /// The document without its id; of a tombstone, the last one (rule 30).
     pub doc: Value,
     /// By leaf path, removed ones included: the revision and the stamp of its last change (rule 14).
@@ -127,7 +129,10 @@ impl Outcome {
             Some(before) if !self.changed => (before.rev, before.by.clone()),
             _ => (rev, replica.clone()),
         };
-        Stored { rev, at: self.at.0, by, deleted: self.deleted, doc, paths }
+        // A tombstone that changes and stays one is deleted once more.
+        let also = before.filter(|before| before.deleted && self.deleted);
+        let also = also.and_then(|before| if self.changed { Some(before.by.clone()) } else { before.also.clone() });
+        Stored { rev, at: self.at.0, by, deleted: self.deleted, also, doc, paths }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Values as they stand in columns.
 
 use serde::de::DeserializeOwned;
+use tidewire_core::ids::ReplicaId;
 use tidewire_core::json;
 use tidewire_core::merge::{PathRev, PathRevs};
 
@@ -22,6 +23,11 @@ pub(super) fn int(number: u64) -> i64 {
 /// Stored JSON.
 pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|e| StoreError::Unreadable(e.to_string()))
+}
+
+/// A stored name of a replica.
+pub(super) fn replica(text: &str) -> Result<ReplicaId, StoreError> {
+    ReplicaId::parse(text).map_err(|e| StoreError::Unreadable(e.to_string()))
 }
 
 /// What [`json::to_text`] makes of it. Most fields were last written together, so one is written as the one before.

@@ -200,12 +200,12 @@ mod tests {
             INSERT INTO commits SELECT 'demo', i, 'm', 1, 'r', 'ann' FROM n;
             INSERT INTO commits VALUES ('demo', 1001, 'm', 8640000000000000, 'r', 'ann');
             INSERT INTO tenants VALUES ('demo', 1001, 0);
-            INSERT INTO entities SELECT 'demo', 'notes', 'n' || seq, seq, 1, 'r', 1, '{}', '{}', '[\"tenant\"]'
+            INSERT INTO entities SELECT 'demo', 'notes', 'n' || seq, seq, 1, 'r', 1, '{}', '{}', '[\"tenant\"]', NULL
               FROM commits WHERE seq <= 1000;
             INSERT INTO members SELECT 'demo', 'tenant', 'notes', id, rev, 0 FROM entities;
             INSERT INTO members SELECT 'demo', 'other', 'notes', id, rev, 1 FROM entities;
             INSERT INTO entities SELECT 'demo', '$conflicts', 'c' || seq, seq, 1, 'r', 0, '{\"state\":\"closed\"}',
-              '{}', '[\"user\"]' FROM commits WHERE seq <= 1000;
+              '{}', '[\"user\"]', NULL FROM commits WHERE seq <= 1000;
             INSERT INTO members SELECT 'demo', 'user', '$conflicts', id, rev, 0 FROM entities WHERE deleted = 0;
             INSERT INTO replicas VALUES ('demo', 'ann', 'r', 501, 0, 1);
             INSERT INTO verdicts SELECT 'demo', 'ann', 'r', seq, 0, NULL, '', 1 FROM commits WHERE seq <= 1000;

@@ -12,6 +12,7 @@ use super::verdicts::{self, Verdicts};
 use super::versions::{Replaced, Version};
 use crate::store::StoreError;
 
+use super::columns::replica;
 pub(super) use super::columns::{behind, from_json, int};
 
 /// The rows of one tenant as one replica's push sees them. The connection is inside a transaction.
@@ -125,7 +126,7 @@ impl Rows for SqliteRows<'_> {
         let row = self
             .connection
             .prepare_cached(
-                "SELECT rev, at, by, deleted, doc, paths, groups FROM entities
+                "SELECT rev, at, by, deleted, doc, paths, groups, also FROM entities
                  WHERE tenant = ?1 AND collection = ?2 AND id = ?3",
             )?
             .query_row(params![self.user.tenant, collection.as_str(), id.as_str()], |row| {
@@ -137,11 +138,12 @@ impl Rows for SqliteRows<'_> {
                     row.get::<_, String>(4)?,
                     row.get::<_, String>(5)?,
                     row.get::<_, String>(6)?,
+                    row.get::<_, Option<String>>(7)?,
                 ))
             })
             .optional()?;
         let live = match &row {
-            Some((rev, .., false, doc, _, _)) if self.replaced.is_some() => Some((rev.cast_unsigned(), doc.clone())),
+            Some((rev, .., false, doc, _, _, _)) if self.replaced.is_some() => Some((rev.cast_unsigned(), doc.clone())),
             _ => None,
         };
         let groups = row.as_ref().map(|row| row.6.clone()).unwrap_or_default();
@@ -149,12 +151,13 @@ impl Rows for SqliteRows<'_> {
         if !collection.is_conflicts() {
             self.read = Some(Read { key: (collection.clone(), id.clone()), groups, live });
         }
-        let Some((rev, at, by, deleted, doc, paths, _)) = row else { return Ok(None) };
+        let Some((rev, at, by, deleted, doc, paths, _, also)) = row else { return Ok(None) };
         Ok(Some(Stored {
             rev: rev.cast_unsigned(),
             at: at.cast_unsigned(),
-            by: ReplicaId::parse(&by).map_err(|e| StoreError::Unreadable(e.to_string()))?,
+            by: replica(&by)?,
             deleted,
+            also: also.as_deref().map(replica).transpose()?,
             doc: from_json(&doc)?,
             paths: from_json(&paths)?,
         }))
@@ -181,10 +184,11 @@ impl Rows for SqliteRows<'_> {
         }
         self.connection
             .prepare_cached(
-                "INSERT INTO entities (tenant, collection, id, rev, at, by, deleted, doc, paths, groups)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                "INSERT INTO entities (tenant, collection, id, rev, at, by, deleted, doc, paths, groups, also)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
                  ON CONFLICT DO UPDATE SET rev = excluded.rev, at = excluded.at, by = excluded.by,
-                   deleted = excluded.deleted, doc = excluded.doc, paths = excluded.paths, groups = excluded.groups",
+                   deleted = excluded.deleted, doc = excluded.doc, paths = excluded.paths, groups = excluded.groups,
+                   also = excluded.also",
             )?
             .execute(params![
                 self.user.tenant,
@@ -197,6 +201,7 @@ impl Rows for SqliteRows<'_> {
                 json::write_text(&stored.doc),
                 paths_text(&stored.paths),
                 json::to_text(&groups),
+                stored.also.as_ref().map(ReplicaId::as_str),
             ])?;
         Ok(())
     }

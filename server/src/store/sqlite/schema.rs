@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use crate::store::StoreError;
 
 /// Raised with every change of the tables; kept in `user_version`.
-pub const SCHEMA_VERSION: i64 = 3;
+pub const SCHEMA_VERSION: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE meta (
@@ -21,6 +21,7 @@ CREATE TABLE tenants (
   horizon INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
+-- also: of a tombstone, who had deleted it before without the other having seen it.
 CREATE TABLE entities (
   tenant TEXT NOT NULL,
   collection TEXT NOT NULL,
@@ -32,6 +33,7 @@ CREATE TABLE entities (
   doc TEXT NOT NULL,
   paths TEXT NOT NULL,
   groups TEXT NOT NULL,
+  also TEXT,
   UNIQUE (tenant, collection, id)
 ) STRICT;
 CREATE INDEX tombstones ON entities (tenant, rev) WHERE deleted = 1;
@@ -99,6 +101,11 @@ const FROM_2: &str = "
 CREATE INDEX users_of_replicas ON replicas (tenant, replica);
 ";
 
+/// From release 3 of the tables.
+const FROM_3: &str = "
+ALTER TABLE entities ADD COLUMN also TEXT;
+";
+
 /// Settings of every connection.
 pub(super) fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
@@ -132,11 +139,12 @@ pub(super) fn open(connection: &mut Connection) -> Result<String, StoreError> {
             tx.execute_batch(TABLES)?;
             tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
-        1 | 2 => {
-            if found == 1 {
-                tx.execute_batch(FROM_1)?;
+        1..SCHEMA_VERSION => {
+            for (release, change) in [(1, FROM_1), (2, FROM_2), (3, FROM_3)] {
+                if found <= release {
+                    tx.execute_batch(change)?;
+                }
             }
-            tx.execute_batch(FROM_2)?;
             tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         SCHEMA_VERSION => {}
