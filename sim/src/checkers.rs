@@ -277,7 +277,8 @@ impl World {
     /// A deletion, or the removal of a field, has no text.
     fn is_wish_granted(&self, token: &Token) -> bool {
         let holds = |tab: usize| self.tabs[tab].alive && self.held_ids(tab).contains(&token.id);
-        if (token.path.is_empty() || token.path.starts_with('-')) && (0..self.tabs.len()).any(holds) {
+        let is_text_less = token.path.is_empty() || token.path.starts_with('-');
+        if is_text_less && (0..self.tabs.len()).any(|tab| holds(tab) || self.has_letter(tab, token)) {
             return true;
         }
         let live = self.server.entity(token.collection, &token.id).filter(|row| !row.stored.deleted);
@@ -292,6 +293,19 @@ impl World {
             (Some(row), Some(field)) => row.stored.doc.get(field).is_none() || self.is_loss_told(token),
             _ => false,
         }
+    }
+
+    /// Whether a tab shows a deletion, or the removal of a field, as refused.
+    fn has_letter(&self, tab: usize, token: &Token) -> bool {
+        let queue = if self.tabs[tab].alive { self.view(tab, "queue") } else { Value::Null };
+        let is_it = |entry: &Value| {
+            let unset = entry.get("unset").and_then(Value::as_array).into_iter().flatten();
+            let is_removed = unset.filter_map(Value::as_str).any(|path| token.path.strip_prefix('-') == Some(path));
+            let is_deleted = entry.get("kind").and_then(Value::as_str) == Some("delete");
+            let is_of = entry.get("id").and_then(Value::as_str) == Some(token.id.as_str());
+            is_of && if token.path.is_empty() { is_deleted } else { is_removed }
+        };
+        queue.get("failed").and_then(Value::as_array).is_some_and(|failed| failed.iter().any(is_it))
     }
 
     /// Where a clock jumped, or a deletion was forgotten, nobody can tell that an insert is older than a deletion.

@@ -302,3 +302,51 @@ fn rule_28_a_forget_is_never_pushed_as_a_delete() {
     }
     assert!(world.server.store.entities.values().all(|row| !row.stored.deleted));
 }
+
+/// A pull tells the device of a tab that its user has left a group.
+fn leave(world: &mut World, tab: usize, group: &str) {
+    let ada = Owner { tenant: "acme".into(), subject: "ada".into() };
+    let collections = ["$conflicts", "deals", "people"].map(str::to_owned);
+    let here = world.server.cursor(&ada, &collections, world.server.store.seq);
+    let header = format!(",\"forget_groups\":[\"{group}\"]");
+    world.pull_faults.push_back(Fault::Says(pull_says(world, (here.clone(), here), &header, "", true), true));
+    world.command(tab, json!({"do": "now"}));
+    world.run(2_000);
+    assert!(world.pull_faults.is_empty(), "it was told");
+}
+
+#[test]
+fn rule_28_who_leaves_a_group_keeps_what_he_sent_of_entities_that_are_gone_and_were_not_of_that_group() {
+    for (left, is_kept) in [("team:red", true), ("tenant", false)] {
+        let (mut world, a, b) = pair();
+        world.sockets = false;
+        let backup = world.server.store.clone();
+        world.write(b, set("d1", "/f", 7));
+        world.run(60_000);
+        world.write(a, delete("d1"));
+        world.run(60_000);
+        assert_eq!(world.row(b, "d1"), None);
+        world.kill(a);
+        let b = world.reload(b);
+        leave(&mut world, b, left);
+        let b = world.reload(b);
+        restore(&mut world, &backup, "h2");
+        world.run(60_000);
+        let expected = if is_kept { 7 } else { 0 };
+        assert_eq!(world.row(b, "d1").unwrap()["f"], expected, "{left}");
+    }
+}
+
+#[test]
+fn rule_28_who_leaves_a_group_keeps_the_deletions_that_he_sent() {
+    let (mut world, a, b) = pair();
+    world.sockets = false;
+    let backup = world.server.store.clone();
+    world.kill(a);
+    world.write(b, delete("d1"));
+    world.run(60_000);
+    leave(&mut world, b, "team:red");
+    restore(&mut world, &backup, "h2");
+    world.run(60_000);
+    assert_eq!(world.row(b, "d1"), None);
+}
