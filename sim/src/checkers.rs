@@ -124,7 +124,7 @@ impl World {
         self.alive().any(|tab| pending_in(&self.view(tab, "status")) > 0)
     }
 
-    fn held_ids(&self, tab: usize) -> Vec<String> {
+    pub(crate) fn held_ids(&self, tab: usize) -> Vec<String> {
         let queue = self.view(tab, "queue");
         let pending = queue.get("pending").and_then(Value::as_array).into_iter().flatten();
         pending.filter_map(|entry| Some(entry.get("id")?.as_str()?.to_owned())).collect()
@@ -264,73 +264,6 @@ impl World {
             || self.written_over_nothing(token).into_iter().any(|next| self.is_accounted(next, known, done));
         done.insert(number, is);
         is
-    }
-
-    /// A deletion, or a removal, may come back to a restored server before what it removed, and then removes nothing.
-    /// When a field was removed is known until the horizon.
-    fn may_remove_nothing(&self, token: &Token) -> bool {
-        let is_removal = token.path.starts_with('-');
-        (is_removal || token.path.is_empty()) && self.labels.count("restored") > 0
-            || is_removal && self.labels.count("pruned") > 0
-    }
-
-    /// A deletion, or the removal of a field, has no text.
-    fn is_wish_granted(&self, token: &Token) -> bool {
-        let holds = |tab: usize| self.tabs[tab].alive && self.held_ids(tab).contains(&token.id);
-        let is_text_less = token.path.is_empty() || token.path.starts_with('-');
-        if is_text_less && (0..self.tabs.len()).any(|tab| holds(tab) || self.has_letter(tab, token)) {
-            return true;
-        }
-        let live = self.server.entity(token.collection, &token.id).filter(|row| !row.stored.deleted);
-        match (live, token.path.strip_prefix("-/")) {
-            (live, _) if token.path.is_empty() => {
-                live.is_none()
-                    || self.oracle.made_again.contains(&token.id)
-                    || self.oracle.was_made_after(token, self.order_is_lost())
-                    || self.is_loss_told(token)
-            }
-            (None, Some(_)) => true,
-            (Some(row), Some(field)) => row.stored.doc.get(field).is_none() || self.is_loss_told(token),
-            _ => false,
-        }
-    }
-
-    /// Whether a tab shows a deletion, or the removal of a field, as refused.
-    fn has_letter(&self, tab: usize, token: &Token) -> bool {
-        let queue = if self.tabs[tab].alive { self.view(tab, "queue") } else { Value::Null };
-        let is_it = |entry: &Value| {
-            let unset = entry.get("unset").and_then(Value::as_array).into_iter().flatten();
-            let is_removed = unset.filter_map(Value::as_str).any(|path| token.path.strip_prefix('-') == Some(path));
-            let is_deleted = entry.get("kind").and_then(Value::as_str) == Some("delete");
-            let is_of = entry.get("id").and_then(Value::as_str) == Some(token.id.as_str());
-            is_of && if token.path.is_empty() { is_deleted } else { is_removed }
-        };
-        queue.get("failed").and_then(Value::as_array).is_some_and(|failed| failed.iter().any(is_it))
-    }
-
-    /// Where a clock jumped, or a deletion was forgotten, nobody can tell that an insert is older than a deletion.
-    fn order_is_lost(&self) -> bool {
-        self.labels.count("clock jumped") > 0 || self.labels.count("pruned") > 0
-    }
-
-    /// What somebody wrote where he saw nothing.
-    fn written_over_nothing(&self, removal: &Token) -> Vec<u32> {
-        let Some(path) = removal.path.strip_prefix('-') else { return Vec::new() };
-        let all = self.oracle.tokens.iter().enumerate();
-        let over = all.filter(|(_, one)| one.over_nothing && one.id == removal.id && one.path == path);
-        over.map(|(number, _)| number as u32).collect()
-    }
-
-    /// Somebody who removed the field, or deleted the note, is told that it did not come to that. Of several who did so
-    /// only the first is.
-    fn is_loss_told(&self, token: &Token) -> bool {
-        let is_there = |path: &str| token.path.is_empty() || path == token.path.trim_start_matches('-');
-        let is_it = |one: &Value| {
-            one.get("e").and_then(Value::as_str) == Some(token.id.as_str())
-                && one.get("path").and_then(Value::as_str).is_some_and(is_there)
-                && one.get("yours").is_none()
-        };
-        self.server.conflicts().any(is_it)
     }
 
     /// Every token whose text stands somewhere where a user finds it.

@@ -38,6 +38,7 @@ pub mod scenario;
 mod server;
 pub mod shrink;
 mod users;
+mod wishes;
 mod world;
 
 pub use labels::Labels;
