@@ -94,7 +94,10 @@ pub(super) fn fold_commit(
         effects.touched.push(edit.target());
         state.pend(&edit, n);
         let tx = tx_of(index).filter(|_| !Bug::TransactionsForgotten.is_planted());
-        state.queue.insert(n, Entry { edit, tx, status: Status::Queued, position: key, old: false, acked: 0 });
+        state.queue.insert(
+            n,
+            Entry { edit, tx, status: Status::Queued, position: key, old: false, acked: 0, buried: Vec::new() },
+        );
         state.dirty.mutations.push(n);
     }
 }
@@ -128,5 +131,5 @@ fn adopt_one(
     }
     let old = adopted.all_old || adopted.old.contains(&u64::from(index));
     let edit = if old { edit.rebased() } else { edit };
-    state.queue.insert(n, Entry { edit, tx, status, position: key, old, acked: 0 });
+    state.queue.insert(n, Entry { edit, tx, status, position: key, old, acked: 0, buried: Vec::new() });
 }

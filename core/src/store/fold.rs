@@ -286,6 +286,8 @@ pub(super) fn confirm(state: &mut State, position: u64, came: u64, row: Change, 
     entity.position = position;
     let is_hidden = doc.is_none() && g.is_empty();
     let is_gone = doc.is_none();
+    // What is settled by this goes into the journal when nothing is known of the entity any more.
+    let buried = (is_gone && !entity.pending.is_empty()).then(|| (entity.pending.clone(), g.clone()));
     // What others change is not used by that.
     let used = entity.confirmed.as_ref().map_or(0, |before| before.used);
     let used = if used == 0 { came } else { used };
@@ -301,6 +303,13 @@ pub(super) fn confirm(state: &mut State, position: u64, came: u64, row: Change, 
         }
     }
     state.drop_if_empty(&c, &id);
+    if let Some((pending, groups)) = buried {
+        for n in pending {
+            if let Some(entry) = state.queue.get_mut(&n) {
+                entry.buried.clone_from(&groups);
+            }
+        }
+    }
     if is_gone && !local::is_made_again(state, &c, &id, rev) {
         local::drop(state, &c, &id);
     }
@@ -359,13 +368,14 @@ fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
             entity.is_known()
         });
     }
-    for (collection, id) in hidden {
-        conflicts::blind(state, key, &collection, &id);
-        if !staged.forget_collections.contains(&collection) {
-            local::drop(state, &collection, &id);
+    for (collection, id) in &hidden {
+        conflicts::blind(state, key, collection, id);
+        if !staged.forget_collections.contains(collection) {
+            local::drop(state, collection, id);
         }
     }
-    journal::forget(state);
+    hidden.sort_unstable();
+    journal::forget(state, staged, &hidden);
 }
 
 /// A reset read everything again, or a healing some collections: what they did not bring is gone.

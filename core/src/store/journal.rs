@@ -1,14 +1,14 @@
 //! Mutations that the server acknowledged, kept for some days: a server that was restored from a backup may not know
 //! them, and then they go up again with their numbers (rule 24). What it does know it answers as a duplicate.
 
-use crate::ids::{CollectionName, EntityId, MutationId};
+use crate::ids::{CollectionName, EntityId, Group, MutationId};
 use crate::json::Raw;
 use crate::limits::{JOURNAL_BYTES_MAX, JOURNAL_MS};
 use crate::model::cursor::Cursor;
 use crate::model::edit::Edit;
 use crate::model::mutation::Mutation;
 use crate::planted::Bug;
-use crate::store::state::{Entry, State, Status};
+use crate::store::state::{Entry, Staged, State, Status};
 
 /// An acknowledged mutation.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Kept {
     pub old: bool,
     /// When it was acknowledged, by the device's clock.
     pub at: u64,
+    /// Through which groups its entity was seen then, or when it was deleted.
+    pub groups: Vec<Group>,
     /// The log key that put it here.
     pub position: u64,
 }
@@ -28,7 +30,10 @@ pub struct Kept {
 /// Keeps what has just left the queue because it took effect.
 pub(super) fn keep(state: &mut State, n: MutationId, entry: &Entry, at: u64) {
     if entry.status != Status::Void && !Bug::NoJournal.is_planted() {
-        let kept = Kept { raw: entry.edit.raw.clone(), tx: entry.tx, old: entry.old, at, position: state.last };
+        let entity = state.entity(entry.edit.collection.as_str(), entry.edit.id.as_str());
+        let seen = entity.and_then(|entity| entity.confirmed.as_ref()).map(|confirmed| confirmed.groups.clone());
+        let groups = seen.unwrap_or_else(|| entry.buried.clone());
+        let kept = Kept { raw: entry.edit.raw.clone(), tx: entry.tx, old: entry.old, at, groups, position: state.last };
         state.journal.insert(n, kept);
     }
 }
@@ -51,16 +56,22 @@ pub(super) fn prune(state: &mut State, now_ms: u64) {
     });
 }
 
-/// Drops the edits of entities that were erased here: they tell what the reader may no longer see (rule 28).
-pub(super) fn forget(state: &mut State) {
+/// Drops the edits of entities that were erased here: they tell what the reader may no longer see (rule 28). Of an
+/// entity that was deleted before, they stay as long as the reader has one of the groups that it had.
+pub(super) fn forget(state: &mut State, staged: &Staged, erased: &[(CollectionName, EntityId)]) {
     let mut journal = std::mem::take(&mut state.journal);
     journal.retain(|n, kept| {
-        let known = Edit::read(kept.raw.clone())
-            .is_ok_and(|edit| state.entity(edit.collection.as_str(), edit.id.as_str()).is_some());
-        if !known {
+        let before = kept.groups.len();
+        kept.groups.retain(|group| !staged.forget_groups.contains(group));
+        let stays = Edit::read(kept.raw.clone()).is_ok_and(|edit| {
+            let is_known = state.entity(edit.collection.as_str(), edit.id.as_str()).is_some();
+            let is_erased = erased.binary_search(&edit.target()).is_ok();
+            is_known || !is_erased && !kept.groups.is_empty() && !staged.forget_collections.contains(&edit.collection)
+        });
+        if !stays || before != kept.groups.len() {
             state.dirty.mutations.push(*n);
         }
-        known
+        stays
     });
     state.journal = journal;
 }
@@ -98,7 +109,10 @@ pub(super) fn requeue(state: &mut State, key: u64) -> Vec<(CollectionName, Entit
         let pending = &mut state.entity_mut(&edit.collection, &edit.id).pending;
         pending.push(n);
         pending.sort_unstable();
-        state.queue.insert(n, Entry { edit, tx, status: Status::Queued, position: key, old: true, acked: 0 });
+        state.queue.insert(
+            n,
+            Entry { edit, tx, status: Status::Queued, position: key, old: true, acked: 0, buried: Vec::new() },
+        );
     }
     let mut touched = Vec::new();
     for (n, entry) in state.queue.iter_mut() {

@@ -175,10 +175,10 @@ impl Loading {
                 if status.is_shown() {
                     state.pend(&edit, n);
                 }
-                state.queue.insert(n, Entry { edit, tx, status, position, old, acked });
+                state.queue.insert(n, Entry { edit, tx, status, position, old, acked, buried: Vec::new() });
             }
-            MutationRow::Kept { m, tx, old, acked } => {
-                state.journal.insert(n, Kept { raw: m, tx, old, at: acked, position });
+            MutationRow::Kept { m, tx, old, acked, g } => {
+                state.journal.insert(n, Kept { raw: m, tx, old, at: acked, groups: g, position });
             }
             MutationRow::Letter { m, reason } => {
                 state.letters.insert(n, Letter { edit: Edit::read(m)?, reason, position });

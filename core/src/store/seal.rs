@@ -78,9 +78,25 @@ pub(crate) struct EntityHead {
 /// A mutation's row.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum MutationRow {
-    Queued { m: Raw, tx: Option<MutationId>, status: Status, old: bool, acked: u64 },
-    Kept { m: Raw, tx: Option<MutationId>, old: bool, acked: u64 },
-    Letter { m: Raw, reason: Reason },
+    Queued {
+        m: Raw,
+        tx: Option<MutationId>,
+        status: Status,
+        old: bool,
+        acked: u64,
+    },
+    Kept {
+        m: Raw,
+        tx: Option<MutationId>,
+        old: bool,
+        acked: u64,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        g: Vec<Group>,
+    },
+    Letter {
+        m: Raw,
+        reason: Reason,
+    },
 }
 
 impl EntityHead {
@@ -123,7 +139,7 @@ impl MutationRow {
             let (acked, status) = (fields.number("acked")?, fields.opt("status", Status::read)?);
             return Ok(match status {
                 Some(status) => Self::Queued { m, tx, status, old, acked },
-                None => Self::Kept { m, tx, old, acked },
+                None => Self::Kept { m, tx, old, acked, g: fields.list("g", Group::read)? },
             });
         }
         let (_, body) = json::parse_around(text.as_bytes(), "Letter")?;
@@ -308,13 +324,14 @@ fn entity_body(confirmed: &Confirmed, once: &mut Once) -> String {
 
 fn mutation_row(state: &State, n: MutationId) -> Row {
     let about = |edit: &Edit| about_entity(edit.collection.as_str(), edit.id.as_str());
-    let (position, row, about) = if let Some(Entry { edit, tx, status, position, old, acked }) = state.queue.get(&n) {
+    let (position, row, about) = if let Some(Entry { edit, tx, status, position, old, acked, .. }) = state.queue.get(&n)
+    {
         let m = edit.raw.clone();
         (*position, Some(MutationRow::Queued { m, tx: *tx, status: *status, old: *old, acked: *acked }), about(edit))
     } else if let Some(Letter { edit, reason, position }) = state.letters.get(&n) {
         (*position, Some(MutationRow::Letter { m: edit.raw.clone(), reason: reason.clone() }), about(edit))
-    } else if let Some(Kept { raw, tx, old, at, position }) = state.journal.get(&n) {
-        let row = MutationRow::Kept { m: raw.clone(), tx: *tx, old: *old, acked: *at };
+    } else if let Some(Kept { raw, tx, old, at, groups, position }) = state.journal.get(&n) {
+        let row = MutationRow::Kept { m: raw.clone(), tx: *tx, old: *old, acked: *at, g: groups.clone() };
         (*position, Some(row), Edit::read(raw.clone()).map_or(0, |edit| about(&edit)))
     } else {
         (state.last, None, about_gone(n))

@@ -176,6 +176,8 @@ pub struct Entry {
     pub old: bool,
     /// When it was acknowledged, by the device's clock; 0 before.
     pub acked: u64,
+    /// The groups of its entity when that was deleted. Not stored.
+    pub buried: Vec<Group>,
 }
 
 /// Where a queued mutation stands, as far as the log says.
