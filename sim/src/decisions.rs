@@ -4,8 +4,9 @@ use tidewire_core::json;
 use tidewire_core::json::Value;
 
 use crate::causal::tokens_in;
-use crate::oracle::Effect;
+use crate::oracle::{Effect, Token};
 use crate::users::{put, token_in};
+use crate::wishes::is_wish_of;
 use crate::world::World;
 
 impl World {
@@ -19,7 +20,9 @@ impl World {
         };
         // Members of a transaction stand in one record, and go together.
         let is_of_it = |one: &&&Value| one.get("n").is_some_and(|n| record(n) == record(letter));
-        let tokens: Vec<u32> = letters.iter().filter(is_of_it).flat_map(|one| tokens_in(one)).collect();
+        let of_it = || letters.iter().filter(is_of_it);
+        let wishes = of_it().flat_map(|one| self.wishes_in(tab, one)).filter(|_| !again);
+        let tokens: Vec<u32> = of_it().flat_map(|one| tokens_in(one)).chain(wishes).collect();
         let command = json::write_text(&json!({"do": if again { "retry" } else { "discard" }, "n": letter}));
         let now = self.clocks(self.tabs[tab].device);
         if self.tabs[tab].engine.command(now, &command).is_err() {
@@ -36,6 +39,14 @@ impl World {
                 self.oracle.made.push((token.id.clone(), self.now_us));
             }
         }
+    }
+
+    /// The deletion, or the removals of fields, in a refused edit of this tab's device.
+    fn wishes_in(&self, tab: usize, letter: &Value) -> Vec<u32> {
+        let device = self.tabs[tab].device;
+        let is_it = |token: &Token| self.tabs[token.tab].device == device && is_wish_of(letter, token);
+        let all = self.oracle.tokens.iter().enumerate().filter(|(_, token)| is_it(token));
+        all.map(|(number, _)| number as u32).collect()
     }
 
     /// The first conflict that waits: mine, or what stands.

@@ -251,6 +251,8 @@ impl World {
         let deletions = self.devices[device].disk.deletions;
         if matches!(op, StoreOp::Load) {
             self.tabs[tab].deletions = deletions;
+            // It may be another store than the one it has read so far.
+            self.tabs[tab].read = 0;
         }
         if self.tabs[tab].deletions != deletions {
             return self.tell(tab, Input::Stored { token, result: Err(StoreError::Wiped) });

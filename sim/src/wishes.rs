@@ -39,14 +39,8 @@ impl World {
     /// Whether a tab shows a deletion, or the removal of a field, as refused.
     fn has_letter(&self, tab: usize, token: &Token) -> bool {
         let queue = if self.tabs[tab].alive { self.view(tab, "queue") } else { Value::Null };
-        let is_it = |entry: &Value| {
-            let unset = entry.get("unset").and_then(Value::as_array).into_iter().flatten();
-            let is_removed = unset.filter_map(Value::as_str).any(|path| token.path.strip_prefix('-') == Some(path));
-            let is_deleted = entry.get("kind").and_then(Value::as_str) == Some("delete");
-            let is_of = entry.get("id").and_then(Value::as_str) == Some(token.id.as_str());
-            is_of && if token.path.is_empty() { is_deleted } else { is_removed }
-        };
-        queue.get("failed").and_then(Value::as_array).is_some_and(|failed| failed.iter().any(is_it))
+        let failed = queue.get("failed").and_then(Value::as_array);
+        failed.is_some_and(|failed| failed.iter().any(|entry| is_wish_of(entry, token)))
     }
 
     /// Where a clock jumped, or a deletion was forgotten, nobody can tell that an insert is older than a deletion.
@@ -73,4 +67,15 @@ impl World {
         };
         self.server.conflicts().any(is_it)
     }
+}
+
+/// Whether an edit, as a tab shows it, is this deletion or has this removal in it.
+pub(crate) fn is_wish_of(entry: &Value, token: &Token) -> bool {
+    let text = |key: &str| entry.get(key).and_then(Value::as_str);
+    let mut unset = entry.get("unset").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    text("id") == Some(token.id.as_str())
+        && match token.path.strip_prefix('-') {
+            Some(removed) => unset.any(|path| path == removed),
+            None => token.path.is_empty() && text("kind") == Some("delete"),
+        }
 }
