@@ -253,3 +253,43 @@ fn rule_08_what_is_written_before_the_fork_is_known_counts_once_though_a_second_
         assert_eq!(world.view(tab, "status")["pending"], 0);
     }
 }
+
+#[test]
+fn rule_08_a_copy_that_gave_a_number_up_does_not_ask_by_it_whether_it_is_one() {
+    let (mut world, a, b) = pair();
+    world.set_network(false);
+    world.write(a, insert("d2", json!({"f": 0})));
+    world.settle();
+    let copy = world.copy_of(a);
+    let profile = world.tabs[copy].profile;
+    world.kill(copy);
+    world.set_network(true);
+    for n in 0..2 {
+        world.write(a, inc("d1", "/f", n));
+        world.run(2_000);
+    }
+    // Their numbers are below the floor of `a` by now. The copy joins its first edits, so that some numbers are void,
+    // and sends all of it; nothing arrives.
+    world.set_network(false);
+    let copy = world.tab(profile);
+    for n in 0..4 {
+        world.write(copy, set("d1", "/g", n));
+        world.settle();
+    }
+    for n in 0..5 {
+        world.write_all(copy, true, json!([inc("d1", "/f", 10), insert(&format!("of{n}"), json!({}))]));
+        world.settle();
+    }
+    world.push_faults.extend(vec![Fault::Lost; 1_000]);
+    world.set_network(true);
+    world.run(3_000);
+    world.kill(copy);
+    world.push_faults.clear();
+    let copy = world.tab_with(profile, json!({"batch": {"maxCount": 3}}));
+    world.run(60_000);
+    assert_eq!(world.view(copy, "queue")["failed"], json!([]), "no transaction was sent in parts");
+    for tab in [a, b, copy] {
+        assert_eq!(world.row(tab, "d1").unwrap()["f"], 51);
+    }
+    goes_on(&mut world, copy, "after-copy");
+}
