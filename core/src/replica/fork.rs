@@ -16,7 +16,7 @@ use crate::queue::batch::{Limits, item_bytes};
 use crate::replica::Replica;
 use crate::replica::push::{Flight, Step};
 use crate::small::SmallSet;
-use crate::store::state::State;
+use crate::store::state::{State, Status};
 
 /// What is known of a fork, until everything is asked.
 #[derive(Debug)]
@@ -54,8 +54,11 @@ impl Fork {
 impl Replica {
     /// The whole push was answered `forked`: nothing of it was applied.
     pub(crate) fn forked(&mut self, now: Now, flight: &Flight, items: Vec<ForkedItem>) {
-        // Where none differs one is unknown and below the floor; then the lowest of the unknown ones is.
-        let differs = items.iter().find(|item| item.differs).or(items.iter().find(|item| item.same.is_none()));
+        // Where none differs one is unknown and below the floor; then the lowest of the unknown ones is. A void makes no
+        // fork: by it the server would not know this again.
+        let is_void = |n| self.state.queue.get(&n).is_none_or(|entry| entry.status == Status::Void);
+        let unknown = || items.iter().find(|item| item.same.is_none() && !is_void(item.n));
+        let differs = items.iter().find(|item| item.differs).or_else(unknown);
         let Some(differs) = differs.map(|item| item.n).filter(|n| flight.ns.contains(n)) else {
             return self.pushing.backoff.fail(now.mono_ms, self.config.bounds(), 0, &mut self.random);
         };
