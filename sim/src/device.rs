@@ -162,6 +162,11 @@ impl World {
         (0..self.tabs.len()).filter(|tab| self.tabs[*tab].device == device && self.tabs[*tab].alive).collect()
     }
 
+    /// Those of them that are not about to be gone.
+    pub(crate) fn staying_tabs(&self, device: usize) -> Vec<usize> {
+        self.live_tabs(device).into_iter().filter(|tab| !self.tabs[*tab].closing).collect()
+    }
+
     /// Hands something to a tab, or keeps it until the tab runs again.
     pub(crate) fn tell(&mut self, tab: usize, input: Input) {
         if !self.tabs[tab].alive {

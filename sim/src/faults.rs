@@ -98,7 +98,7 @@ impl World {
         match what {
             Lasting::Freeze(tab) => self.thaw(tab),
             Lasting::Worker(tab) if self.tabs[tab].alive => self.kill(tab),
-            Lasting::Browser(device) if self.live_tabs(device).is_empty() => self.open_tab(device),
+            Lasting::Browser(device) if self.staying_tabs(device).is_empty() => self.open_tab(device),
             Lasting::Offline(device, spell) if self.devices[device].spells == spell => self.go_online(device),
             Lasting::Hole(device, spell) if self.devices[device].spells == spell => {
                 (self.devices[device].hole_up, self.devices[device].hole_down) = (false, false);
@@ -123,7 +123,7 @@ impl World {
                     self.kill(tab);
                 }
             }
-            if self.live_tabs(device).is_empty() {
+            if self.staying_tabs(device).is_empty() {
                 self.open_tab(device);
             }
         }
@@ -137,7 +137,7 @@ impl World {
 
     /// A device whose last tab is gone is opened again some time later.
     fn come_back(&mut self, device: usize) {
-        if self.live_tabs(device).is_empty() {
+        if self.staying_tabs(device).is_empty() {
             let after = self.devices[device].random.between(10, 5_000);
             self.last(after, Lasting::Browser(device));
         }
