@@ -5,7 +5,7 @@ use crate::world;
 
 use tidewire_core::json;
 use tidewire_core::json::Value;
-use world::{Fault, World, inc, insert, pair, set};
+use world::{Fault, World, inc, insert, pair, set, world};
 
 fn shown(world: &World, tab: usize) -> Value {
     world.row(tab, "d1").unwrap()["f"].clone()
@@ -116,4 +116,37 @@ fn a_push_whose_answer_is_lost_is_not_sent_again_where_a_frame_told_of_it() {
     world.write(a, inc("d1", "/f", 1));
     world.run(10_000);
     assert_eq!((world.tabs[a].pushes.len(), shown(&world, a), pending(&world, a)), (2, json!(1), json!(0)));
+}
+
+#[test]
+fn rule_01_an_edit_is_shown_until_its_row_has_come_while_a_first_pull_goes_on() {
+    let mut world = world();
+    world.sockets = false;
+    let a = world.device();
+    for n in 0..30 {
+        world.write(a, insert(&format!("d{n}"), json!({"n": n})));
+    }
+    world.run(1_000);
+    world.pull_faults.push_back(Fault::Cut(4_000));
+    world.pull_faults.extend(vec![Fault::Lost; 100]);
+    let b = world.device();
+    assert!(world.row(b, "d0").is_some() && world.row(b, "d29").is_none(), "it has begun");
+    world.write(b, set("d0", "/f", "mine"));
+    world.run(5_000);
+    assert_eq!(world.view(b, "queue")["pending"][0]["status"], "settled");
+    // Its row comes behind these now.
+    for n in 1..10 {
+        world.write(a, set(&format!("d{n}"), "/f", "theirs"));
+    }
+    world.run(1_000);
+    world.write(a, set("d0", "/g", "theirs"));
+    world.run(1_000);
+    world.pull_faults = vec![Fault::Cut(1_500); 40].into();
+    for _ in 0..100 {
+        world.command(b, json!({"do": "now"}));
+        world.run(50);
+        assert_eq!(world.row(b, "d0").unwrap()["f"], "mine");
+    }
+    assert_eq!(world.row(b, "d0").unwrap()["g"], "theirs");
+    assert_eq!(world.view(b, "status")["pending"], 0);
 }
