@@ -5,7 +5,7 @@
 use crate::json::json;
 
 use crate::error::CoreError;
-use crate::ids::{CONFLICTS, CollectionName, EntityId, MutationId};
+use crate::ids::{CONFLICTS, EntityId, MutationId, Rev};
 use crate::log::record::{Acks, Changes, Coalesce, Record};
 use crate::model::change::Change;
 use crate::model::cursor::Cursor;
@@ -14,8 +14,8 @@ use crate::model::verdict::Verdict;
 use crate::planted::Bug;
 use crate::store::commit::{ReadCommit, fold_commit};
 use crate::store::effects::Effects;
-use crate::store::state::{Confirmed, Entry, Letter, Reason, Staged, State, Status};
-use crate::store::{adopt, conflicts, discard, evict, journal, local, seal};
+use crate::store::state::{Confirmed, EntityTables, Entry, Letter, Reason, Staged, State, Status};
+use crate::store::{adopt, conflicts, discard, evict, forget, journal, local, seal};
 
 /// Folds one record that stands at `key`.
 ///
@@ -165,11 +165,9 @@ fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
 }
 
 fn settle(state: &mut State, key: u64, n: MutationId, rev: u64, at: u64) {
-    let tells = |cursor: &Cursor| {
-        let collection = state.queue.get(&n).map(|entry| &entry.edit.collection);
-        cursor.seq >= rev && collection.is_none_or(|name| cursor.scope.collections.contains(name))
-    };
-    let shown = state.cursor.as_ref().is_some_and(tells);
+    let data = (&state.entities, !state.loaded.is_empty());
+    let both = state.cursor.as_ref().zip(state.queue.get(&n));
+    let shown = both.is_some_and(|(cursor, entry)| is_in_view(cursor, data, &entry.edit, rev));
     let void = state.queue.get(&n).is_some_and(|entry| entry.status == Status::Void);
     if shown || void || Bug::AckMovesConfirmed.is_planted() {
         if let Some(entry) = state.unqueue(n) {
@@ -209,7 +207,7 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
         state.staged.reset = true;
     }
     if !changes.forget_groups.is_empty() || !changes.forget_collections.is_empty() {
-        forget_staged(&mut state.staged, &mut changes);
+        forget::staged(&mut state.staged, &mut changes);
     }
     state.staged.reread.append(&mut changes.reread);
     if !changes.staged {
@@ -224,7 +222,7 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
     let staged = std::mem::take(&mut state.staged);
     let gone = effects.touched.len();
     if changes.done && (staged.reset || !staged.reread.is_empty()) && !Bug::ResetKeepsRows.is_planted() {
-        forget_all_but(state, key, &staged, effects);
+        forget::all_but(state, key, &staged, effects);
     }
     let gone = effects.touched.get(gone..).unwrap_or_default().to_vec();
     effects.reset = changes.done && staged.reset;
@@ -237,7 +235,7 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
         }
     }
     if !staged.forget_groups.is_empty() || !staged.forget_collections.is_empty() {
-        forget(state, key, &staged, effects);
+        forget::left(state, key, &staged, effects);
     }
     for (position, row) in staged.rows {
         confirm(state, position, changes.at, row, effects);
@@ -245,11 +243,20 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
     show(state, cursor, changes.done, effects);
 }
 
+/// Whether the view that stands at a cursor has what took effect at a revision. A first pull shows rows before it is
+/// whole, and one that changed again comes later. Of collections that are not in its scope no pull tells: they are
+/// asked for one by one.
+fn is_in_view(cursor: &Cursor, (entities, whole): (&EntityTables, bool), edit: &Edit, rev: Rev) -> bool {
+    let entity = || entities.get(edit.collection.as_str()).and_then(|table| table.get(edit.id.as_str()));
+    let has_come = || entity().and_then(|entity| entity.confirmed.as_ref()).is_some_and(|row| row.rev >= rev);
+    rev <= cursor.seq && cursor.scope.collections.contains(&edit.collection) && (whole || has_come())
+}
+
 /// The view moves to a cursor: settled mutations below it are now in the confirmed documents.
 fn show(state: &mut State, cursor: Cursor, done: bool, effects: &mut Effects) {
-    // Of others no pull tells: they are asked for one by one.
-    let is_told = |entry: &Entry| cursor.scope.collections.contains(&entry.edit.collection);
-    let is_in = |entry: &Entry| matches!(entry.status, Status::Settled(rev) if rev <= cursor.seq) && is_told(entry);
+    let (entities, whole) = (&state.entities, done || !state.loaded.is_empty());
+    let is_shown = |entry: &Entry, rev: Rev| is_in_view(&cursor, (entities, whole), &entry.edit, rev);
+    let is_in = |entry: &Entry| matches!(entry.status, Status::Settled(rev) if is_shown(entry, rev));
     for (n, entry) in state.queue.take(&mut |_, entry| is_in(entry)) {
         state.unqueued(n, &entry);
         journal::keep(state, n, &entry, entry.acked);
@@ -327,73 +334,5 @@ fn confirm_conflict(state: &State, id: &EntityId, before: Option<Confirmed>, is_
     let is_news = !is_echo && !effects.reset && state.loaded.contains_key(CONFLICTS);
     if let Some(conflict) = after.filter(|_| is_news) {
         effects.meet_conflict(before.as_ref(), conflict);
-    }
-}
-
-/// What is to be forgotten at the end is so at once where an earlier pull has staged it: what comes after this may be
-/// seen again.
-#[inline(never)]
-fn forget_staged(staged: &mut Staged, changes: &mut Changes) {
-    staged.rows.retain_mut(|(_, row)| {
-        row.g.retain(|group| !changes.forget_groups.contains(group));
-        if row.g.is_empty() {
-            row.doc = None;
-        }
-        !changes.forget_collections.contains(&row.c)
-    });
-    staged.forget_groups.append(&mut changes.forget_groups);
-    staged.forget_collections.append(&mut changes.forget_collections);
-}
-
-/// Erases what the reader may no longer see (rule 26): an entity goes when no group of the reader's is left to it.
-#[inline(never)]
-fn forget(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
-    let mut hidden = Vec::new();
-    for (collection, map) in state.entities.iter_mut() {
-        let whole = staged.forget_collections.contains(collection);
-        map.retain(&mut |id, entity| {
-            let Some(confirmed) = &mut entity.confirmed else { return entity.is_known() };
-            let before = confirmed.groups.len();
-            confirmed.groups.retain(|group| !staged.forget_groups.contains(group));
-            if before == confirmed.groups.len() && !whole {
-                return true;
-            }
-            entity.position = key;
-            if confirmed.groups.is_empty() || whole {
-                entity.confirmed = None;
-                hidden.push((collection.clone(), id.clone()));
-            }
-            state.dirty.entities.push((collection.clone(), id.clone()));
-            effects.touched.push((collection.clone(), id.clone()));
-            entity.is_known()
-        });
-    }
-    for (collection, id) in &hidden {
-        conflicts::blind(state, key, collection, id);
-        if !staged.forget_collections.contains(collection) {
-            local::drop(state, collection, id);
-        }
-    }
-    hidden.sort_unstable();
-    journal::forget(state, staged, &hidden);
-}
-
-/// A reset read everything again, or a healing some collections: what they did not bring is gone.
-#[inline(never)]
-fn forget_all_but(state: &mut State, key: u64, staged: &Staged, effects: &mut Effects) {
-    let mut kept: Vec<(&CollectionName, &EntityId)> = staged.rows.iter().map(|(_, row)| (&row.c, &row.id)).collect();
-    kept.sort_unstable();
-    for (collection, map) in state.entities.iter_mut() {
-        if collection.is_local() || !staged.reset && !staged.reread.contains(collection) {
-            continue;
-        }
-        map.retain(&mut |id, entity| {
-            if entity.confirmed.take().is_some() && kept.binary_search(&(collection, id)).is_err() {
-                entity.position = key;
-                state.dirty.entities.push((collection.clone(), id.clone()));
-                effects.touched.push((collection.clone(), id.clone()));
-            }
-            entity.is_known()
-        });
     }
 }

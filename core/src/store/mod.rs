@@ -19,6 +19,7 @@ pub mod discard;
 pub mod effects;
 pub mod evict;
 pub mod fold;
+pub mod forget;
 pub mod journal;
 pub mod load;
 pub mod local;

@@ -55,7 +55,7 @@ pub struct State {
     /// Up to where this store has adopted what was written elsewhere, by store.
     pub adopted: SmallMap<ReplicaId, MutationId>,
     /// Confirmed documents and the mutations that lie on them.
-    pub entities: SmallMap<CollectionName, Table<EntityId, Entity>>,
+    pub entities: EntityTables,
     /// The newest stored call of each asker; who asked last stands last.
     pub calls: Vec<Call>,
     /// Mutations in the view, and those that must still be sent as `void`.
@@ -79,6 +79,9 @@ pub struct State {
     /// The fields that have columns in segments.
     pub asked: Value,
 }
+
+/// All entities, by collection and id.
+pub type EntityTables = SmallMap<CollectionName, Table<EntityId, Entity>>;
 
 /// A pull in progress.
 #[derive(Debug, Default)]
