@@ -242,6 +242,8 @@ impl World {
         }
         let Device { user, offset_ms, drift_ppm, ref disk, .. } = self.devices[device];
         let disk = disk.clone();
+        // No two machines show the same millisecond for long.
+        let offset_ms = offset_ms + self.random.between(1, 500) as i64;
         let setup = DeviceSetup { user, tabs: 1, offset_ms, drift_ppm };
         let index = self.devices.len();
         let mut copy = Device::new(&setup, self.scenario.seed, index);
