@@ -160,8 +160,9 @@ impl World {
                 }
                 // Who comes to see an entity is told what once stood against his own values in it, and who may see it
                 // no more is not told again (rule 27).
+                // What he put back by an undo is his, whoever had written it first.
                 None => match entity_of(text, at) {
-                    Some((collection, id)) if self.server.entity(collection, id).is_some() => {
+                    Some((collection, id)) if self.server.entity(collection, id).is_some() && !is_yours(text, at) => {
                         self.server.shows(own, collection, id)
                     }
                     _ => self.papers.could_see(own, mark),
@@ -216,6 +217,11 @@ impl World {
 
 fn read(edit: &Raw) -> Value {
     json::parse(edit.get().as_bytes(), JsonLimits::MESSAGE).unwrap_or(Value::Null)
+}
+
+/// Whether this stands in a conflict as the value that its reader wrote.
+fn is_yours(text: &str, at: usize) -> bool {
+    text.get(..at).is_some_and(|before| before.ends_with("\"yours\":\""))
 }
 
 /// Of which entity of a team's the conflict tells in which a text stands.

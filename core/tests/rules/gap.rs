@@ -88,3 +88,30 @@ fn rule_02_a_first_pull_whose_storing_was_not_reported_is_read_before_the_next_o
 fn is_of_rows(record: &[u8]) -> bool {
     matches!(Record::decode(record), Ok(Record::Changes(changes)) if !changes.rows.is_empty())
 }
+
+#[test]
+fn rule_02_a_write_that_was_sealed_away_before_its_tab_heard_of_it_is_durable() {
+    let (mut world, a, _) = pair();
+    let profile = world.tabs[a].profile;
+    let other = world.tab(profile);
+    world.write(other, set("d1", "/g", "by the other tab"));
+    let (token, op) = until(&mut world, other, |op| matches!(op, StoreOp::Append { .. }));
+    // It stands still, and so hears nothing.
+    world.freeze(other);
+    world.browser.weather = Some(Weather { deaf: true, ..Weather::new(7) });
+    world.write(a, set("d1", "/f", "before it"));
+    world.settle();
+    let result = world.disks[profile].carry_out(op);
+    for n in 0..300 {
+        world.write(a, insert(&format!("n{n}"), json!({"n": n})));
+        world.settle();
+    }
+    world.run(10_000);
+    assert!(world.disks[profile].seals > 0);
+    world.browser.weather = None;
+    world.thaw(other);
+    world.tabs[other].engine.handle(world.now, Input::Stored { token, result });
+    world.run(10_000);
+    assert_eq!(world.events(other, "durable").len(), 1);
+    assert_eq!(world.row(other, "d1").unwrap()["$sync"]["status"], "synced");
+}
