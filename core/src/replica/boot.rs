@@ -195,6 +195,11 @@ impl Replica {
         self.maintenance.directories = boot.directories;
         self.maintenance.summary_read();
         self.phase = Phase::Open;
+        // What this tab wrote there was sealed away before it had read so far.
+        let own = self.writes.complete.keys().copied().filter(|key| *key <= self.state.last);
+        for key in own.collect::<Vec<_>>() {
+            self.writes_folded(key);
+        }
         for (key, bytes) in boot.log {
             if key != self.state.last + 1 && key > self.state.last {
                 self.state.last = key - 1;
