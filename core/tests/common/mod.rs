@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 
 use tidewire_core::authority::memory::{MemoryStore, OpenPolicy};
 use tidewire_core::authority::{Stored, decide_push};
+use tidewire_core::clock::Hlc;
 use tidewire_core::ids::{CollectionName, EntityId, MutationId, Owner, ReplicaId};
 use tidewire_core::json;
 use tidewire_core::json::{Raw, Value};
@@ -116,6 +117,8 @@ pub struct Server {
     pub floor: MutationId,
     /// What is pushed comes from before the server was restored.
     pub old: bool,
+    /// Which edit voids give up.
+    pub void_at: Option<Hlc>,
 }
 
 impl Default for Server {
@@ -138,6 +141,7 @@ impl Server {
             sender_now: NOW,
             floor: MutationId::default(),
             old: false,
+            void_at: None,
         }
     }
 
@@ -170,7 +174,7 @@ impl Server {
             n: id(*n),
             tx: tx.map(id),
             m: text.map(|text| serde_json::from_str::<Raw>(text).unwrap()),
-            at: None,
+            at: self.void_at.filter(|_| text.is_none()),
             old: self.old,
         };
         let push = Push {

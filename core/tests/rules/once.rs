@@ -3,6 +3,7 @@
 use crate::common;
 
 use common::{Item, Server, delete, insert, patch, user};
+use tidewire_core::clock::Hlc;
 use tidewire_core::error::Code;
 use tidewire_core::ids::{MutationId, ReplicaId};
 use tidewire_core::json;
@@ -211,6 +212,28 @@ fn rule_06_what_two_copies_wrote_under_one_number_counts_once_each() {
         let answer = server.push_as(&user("anna"), "store", &[((5, 0), None, Some(&edits[order[0]]))]);
         assert!(answer.verdicts[0].duplicate, "{answer:?}");
         assert_eq!(server.doc("1"), json!({"n": 13}));
+    }
+}
+
+/// A store was lost just after it had joined edits; one of its tabs had not heard of that, and wrote them again.
+#[test]
+fn rule_06_an_edit_that_was_joined_counts_once_though_it_comes_alone_under_another_name() {
+    let part = |n: u32, was: f64| patch("1", 1).inc("/n", 1.0).was("/n", was).at(20 + u64::from(n)).text();
+    let alone = [0, 1].map(|n| ((9, n), renamed(&part(n, f64::from(n + 1)), "lost", (5, n))));
+    let joined = patch("1", 1).inc("/n", 2.0).was("/n", 1.0).at(21).field("joined", true).text();
+    for is_joined_first in [true, false] {
+        let mut server = with_one();
+        server.void_at = Some(Hlc(20, 0));
+        for is_joined in [is_joined_first, !is_joined_first] {
+            let answer = if is_joined {
+                server.push_items("lost", &[((5, 0), None, None), ((5, 1), None, Some(&joined))])
+            } else {
+                server.push_as(&user("lost"), "next", &[0, 1].map(|n| (alone[n].0, None, Some(alone[n].1.as_str()))))
+            };
+            let is_known = is_joined != is_joined_first;
+            assert_eq!(answer.verdicts[1].duplicate, is_known, "{is_joined_first}: {answer:?}");
+        }
+        assert_eq!(server.doc("1"), json!({"n": 3}), "{is_joined_first}");
     }
 }
 
