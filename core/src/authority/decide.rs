@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::authority::identity::resolve;
 use crate::authority::item::{self, Content, Item};
 use crate::authority::transaction::{cannot_wait, fail_all, refused_as_a_whole, stopped, taken_back, wait_at};
-use crate::authority::{Policy, Rows, claims, claims_of, groups};
+use crate::authority::{Policy, Rows, claims, claims_of, groups, stamps_of};
 use crate::clock::Exchange;
 use crate::error::{CoreError, Failure};
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
@@ -230,6 +230,7 @@ impl<'a, P: Policy> Decider<'a, P> {
             if let Some((former, digest)) = item.former.as_ref().filter(|_| !Bug::ClaimsNotKept.is_planted()) {
                 put_claim(rows, former, *digest, &verdict)?;
             }
+            put_stamps(rows, self.replica.as_str(), item, &verdict)?;
         }
         Ok(VerdictItem { n: item.n, duplicate: false, verdict })
     }
@@ -306,6 +307,9 @@ fn known_verdict<R: Rows>(rows: &mut R, replica: &str, item: &Item) -> Result<Op
 /// What was decided of the same content under its former name or, where it comes under that, under a later one.
 fn known_otherwise<R: Rows>(rows: &mut R, replica: &str, item: &Item) -> Result<Option<Verdict>, R::Error> {
     let Some(digest) = item.digest() else { return Ok(None) };
+    if let Some(verdict) = known_by_stamp(rows, replica, item)? {
+        return Ok(Some(verdict));
+    }
     let mut known = vec![(claim(rows, replica, item.n, digest)?, digest)];
     if let Some((Former { replica, n }, digest)) = item.former.as_ref().filter(|_| !Bug::FormerNotKnown.is_planted()) {
         known.push((rows.verdict(replica.as_str(), *n)?, *digest));
@@ -339,4 +343,31 @@ fn put_claim<R: Rows>(rows: &mut R, former: &Former, digest: u64, verdict: &Verd
     let is_free = first.is_none_or(|(known, _)| known == Some(digest));
     let of = if is_free { claims(replica.as_str()) } else { claims_of(replica.as_str(), digest) };
     rows.put_verdict(&of, *n, Some(digest), verdict)
+}
+
+/// The names under which an edit may be known: its own, and the one that it had.
+fn names<'a>(replica: &'a str, item: &'a Item) -> impl Iterator<Item = (&'a str, MutationId)> {
+    let former = item.former.iter().map(|(Former { replica, n }, _)| (replica.as_str(), *n));
+    former.chain([(replica, item.n)])
+}
+
+/// A tab that had not heard that an edit was joined with earlier ones writes it again alone, should its store be lost,
+/// and these as well: they count once, whichever comes first (`model::former`).
+fn put_stamps<R: Rows>(rows: &mut R, replica: &str, item: &Item, verdict: &Verdict) -> Result<(), R::Error> {
+    let Some((stamp, joined)) = item.stamp() else { return Ok(()) };
+    for (replica, n) in names(replica, item) {
+        rows.put_verdict(&stamps_of(replica, stamp, joined), n, Some(stamp), verdict)?;
+    }
+    Ok(())
+}
+
+/// What was decided of an edit joined with earlier ones, of which this is the last alone, or the other way around.
+fn known_by_stamp<R: Rows>(rows: &mut R, replica: &str, item: &Item) -> Result<Option<Verdict>, R::Error> {
+    let Some((stamp, joined)) = item.stamp() else { return Ok(None) };
+    for (replica, n) in names(replica, item) {
+        if let Some((_, verdict)) = rows.verdict(&stamps_of(replica, stamp, !joined), n)? {
+            return Ok(Some(verdict));
+        }
+    }
+    Ok(None)
 }

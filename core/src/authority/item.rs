@@ -49,6 +49,13 @@ impl Item {
         }
     }
 
+    /// Of an edit that may be known joined with earlier ones, and alone: the digest of its stamp, and whether it is
+    /// joined here.
+    pub(super) fn stamp(&self) -> Option<(u64, bool)> {
+        let Content::Edit { edit, .. } = &self.content else { return None };
+        (edit.joined || self.former.is_some()).then(|| (digest_of_stamp(edit.at), edit.joined))
+    }
+
     /// Whether this is what was decided: the same content or, where the number was given up, the edit that had it then.
     pub(super) fn is_what(&self, digest: Option<u64>, verdict: &Verdict) -> bool {
         match (&self.content, verdict) {

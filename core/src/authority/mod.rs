@@ -170,6 +170,12 @@ pub(crate) fn claims_of(replica: &str, digest: u64) -> String {
     format!("~{replica}~{digest}")
 }
 
+/// ... by the stamp of an edit, where it may be known with what was joined to it, and without: `joined` says which
+/// stands here.
+pub(crate) fn stamps_of(replica: &str, stamp: u64, joined: bool) -> String {
+    format!("~{replica}~{stamp}~{}", if joined { "joined" } else { "alone" })
+}
+
 /// The group of one user, if the subject can be part of a group's name.
 pub fn user_group(subject: &str) -> Option<Group> {
     if subject.is_empty() { None } else { Group::parse(&format!("user:{subject}")).ok() }

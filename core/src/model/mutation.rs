@@ -80,6 +80,9 @@ pub struct Mutation {
     /// Conflicts of this entity that wait again: the undo of `resolves`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reopens: Vec<EntityId>,
+    /// It holds what earlier edits wrote as well, which are void (rule 5). Its stamp is its own, as before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joined: bool,
     /// When it was made, by the author's raw clock; never changed afterwards (rule 20).
     pub at: Hlc,
     /// Whether the author knew the offset to the server's clock when this was made (rule 20).
@@ -162,6 +165,7 @@ impl Mutation {
             was: SmallMap::new(),
             resolves: Vec::new(),
             reopens: Vec::new(),
+            joined: false,
             at,
             synced_clock: false,
             retry_of: None,
@@ -220,6 +224,7 @@ impl Mutation {
             was,
             resolves: fields.list("resolves", EntityId::read)?,
             reopens: fields.list("reopens", EntityId::read)?,
+            joined: fields.flag("joined")?,
             at: Hlc::read(fields.need("at")?)?,
             synced_clock: fields.flag("synced_clock")?,
             retry_of: fields.opt("retry_of", MutationId::read)?,

@@ -126,6 +126,7 @@ fn join(first: &Mutation, second: &Mutation) -> Option<Mutation> {
     let mut all = first.clone();
     all.at = second.at;
     all.synced_clock = second.synced_clock;
+    all.joined = true;
     all.base_rev =
         if Bug::JoinedWithoutBase.is_planted() { second.base_rev } else { first.base_rev.min(second.base_rev) };
     for path in second.paths() {
