@@ -190,11 +190,15 @@ fn made(seeds: &mut Seeds) {
         add(seeds, "cursor", "made", "", &text);
     }
     for (kind, text) in MADE.lines().filter_map(|line| line.split_once(' ')) {
-        if kind != "Push" {
+        if kind != "Push" && kind != "People" {
             add(seeds, "codec", "made", &kind_letter(kind).to_string(), text);
             continue;
         }
         let push = format!(r#"{{"v":1,"replica":"r","fence":1,"floor":[0,0],"now":1000000,"mutations":[{text}]}}"#);
+        if kind == "People" {
+            add(seeds, "identity", "made", "", &push);
+            continue;
+        }
         add(seeds, "authority", "made", "", &push);
         add(seeds, "request", "made", "p", &push);
     }

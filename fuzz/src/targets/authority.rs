@@ -15,15 +15,8 @@ const ITEMS_MAX: usize = 64;
 
 pub(super) fn run(input: &[u8]) -> u64 {
     let Ok(mut push) = serde_json::from_slice::<Push>(input) else { return 0 };
-    // The server checks these before it asks the authority.
-    let in_range = |n: MutationId| n.0 <= 1 << 53;
-    if push.mutations.len() > ITEMS_MAX || !in_range(push.floor) || !push.mutations.iter().all(|item| in_range(item.n))
-    {
+    if !is_sent(&push) {
         return 1;
-    }
-    if [push.now, push.fence].into_iter().chain(push.sent_at).any(|number| number > 1 << 53) {
-        // No JSON of ours writes it.
-        return 3;
     }
     push.mutations.iter_mut().for_each(|item| item.old = item.old && push.fence % 2 == 1);
     let before = tenant();
@@ -54,6 +47,16 @@ pub(super) fn run(input: &[u8]) -> u64 {
     print(&kinds)
 }
 
+/// What the server checks before it asks the authority; and larger numbers no JSON of ours writes.
+pub(super) fn is_sent(push: &Push) -> bool {
+    let in_range = |n: MutationId| n.0 <= 1 << 53;
+    let numbers = [push.now, push.fence].into_iter().chain(push.sent_at);
+    push.mutations.len() <= ITEMS_MAX
+        && in_range(push.floor)
+        && push.mutations.iter().all(|item| in_range(item.n))
+        && numbers.max().is_none_or(|number| number <= 1 << 53)
+}
+
 fn tenant() -> Tenant {
     let mut tenant = Tenant::with(settings_of("manual"));
     tenant.insert("anna", "a", &json!({"f": 1, "list": [{"id": "x"}], "o": {"k": "v"}, "title": "all"}));
@@ -68,7 +71,7 @@ fn tenant() -> Tenant {
     tenant
 }
 
-fn answered(push: &Push, answer: &PushAnswer) {
+pub(super) fn answered(push: &Push, answer: &PushAnswer) {
     assert_eq!(answer.verdicts.len(), push.mutations.len(), "one verdict each");
     for (item, told) in push.mutations.iter().zip(&answer.verdicts) {
         assert_eq!(item.n, told.n, "in the order of the push");

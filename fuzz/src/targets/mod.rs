@@ -3,6 +3,7 @@
 mod authority;
 mod codec;
 mod cursor;
+mod identity;
 mod json;
 mod merge;
 mod patch;
@@ -26,7 +27,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target {
         name: "json",
         about: "the JSON door: canonical text is a fixed point; serde_json, and those who read parts, agree",
@@ -71,6 +72,11 @@ pub const TARGETS: [Target; 9] = [
         name: "authority",
         about: "a push: one verdict each, the same when it comes again; who is refused changes nothing for others",
         run: authority::run,
+    },
+    Target {
+        name: "identity",
+        about: "natural keys and ids that became another's: one live entity for each key, one step for each id",
+        run: identity::run,
     },
 ];
 
