@@ -193,7 +193,9 @@ impl World {
             let is_last = (at + 1..edits.len()).all(|later| of(later, "id") != Some(id));
             let is_there = self.server.entity(collection, id).is_some();
             let told = json::to_text(&verdict.verdict);
-            let is_told = told.split(MARK).skip(1).any(|text| !text.contains(&format!("-u{own};")));
+            let is_own = |text: &str| text.split(';').next().is_some_and(|mark| mark.ends_with(&format!("-u{own}")));
+            let mut marks = told.match_indices(MARK);
+            let is_told = marks.any(|(at, _)| !is_yours(&told, at) && told.get(at..).is_some_and(|text| !is_own(text)));
             if is_last && is_there && is_told && !self.server.shows(own, collection, id) {
                 return self.fail(11, format!("u{own} may not see {collection} {id}, and is told {told}"));
             }
