@@ -190,6 +190,21 @@ impl World {
         self.check_manual();
         self.check_whole();
         self.check_lines();
+        self.check_failed();
+    }
+
+    /// Invariant 18: what a write could not store is nowhere.
+    fn check_failed(&mut self) {
+        let mut there = BTreeSet::new();
+        self.server.store.entities.values().for_each(|row| collect(&row.stored.doc, &mut there));
+        let is_failed =
+            |number: &&u32| self.oracle.tokens.get(**number as usize).map(|token| token.state) == Some(State::Failed);
+        if let Some(number) = there.iter().find(is_failed).copied() {
+            let Token { tab, collection, id, path, .. } = &self.oracle.tokens[number as usize];
+            let what =
+                format!("t{number} of tab {tab} in {collection} {id}{path} was reported as failed, and is there");
+            self.fail(18, what);
+        }
     }
 
     /// Invariants 1 and 2: every move that the app was told is stored counts once, and no other.

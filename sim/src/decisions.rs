@@ -4,7 +4,7 @@ use tidewire_core::json;
 use tidewire_core::json::Value;
 
 use crate::causal::tokens_in;
-use crate::oracle::{Effect, Token};
+use crate::oracle::{Effect, State, Token};
 use crate::users::{put, token_in};
 use crate::wishes::is_wish_of;
 use crate::world::World;
@@ -35,6 +35,10 @@ impl World {
             let Some(token) = self.oracle.tokens.get_mut(token as usize) else { continue };
             self.oracle.turned.insert(token.id.clone());
             token.taken_back |= !again;
+            if again && token.state == State::Failed {
+                // There was no room for it; now there may be.
+                token.state = State::Unknown;
+            }
             if again && token.is_insert {
                 self.oracle.made.push((token.id.clone(), self.now_us));
             }
