@@ -293,3 +293,59 @@ fn rule_08_a_copy_that_gave_a_number_up_does_not_ask_by_it_whether_it_is_one() {
     }
     goes_on(&mut world, copy, "after-copy");
 }
+
+#[test]
+fn rule_08_a_copy_that_asks_while_the_server_is_restored_sends_no_transaction_in_parts() {
+    let (mut world, a, b) = pair();
+    let backup = world.server.store.clone();
+    world.set_network(false);
+    let copy = world.copy_of(a);
+    let profile = world.tabs[copy].profile;
+    world.kill(copy);
+    world.set_network(true);
+    for n in 0..8 {
+        world.write(a, inc("d1", "/f", n));
+        world.run(2_000);
+    }
+    world.set_network(false);
+    world.kill(a);
+    // All of it was sent, and nothing arrived. Its numbers are below the floor of `a`.
+    let copy = world.tab(profile);
+    for n in 0..4 {
+        world.write_all(copy, true, json!([inc("d1", "/f", 100), insert(&format!("of{n}"), json!({}))]));
+        world.settle();
+    }
+    world.push_faults.extend(vec![Fault::Lost; 1_000]);
+    world.set_network(true);
+    world.run(3_000);
+    world.kill(copy);
+    world.push_faults.clear();
+    world.set_network(false);
+    let copy = world.tab_with(profile, json!({"batch": {"maxCount": 3}}));
+    // It is told of the fork, and goes on to ask; nothing of that arrives before the server is restored.
+    world.push_faults.extend([Fault::Twice, Fault::Lost, Fault::Lost]);
+    world.set_network(true);
+    world.run(1_000);
+    world.server.store = backup;
+    world.server.history = "h2".into();
+    world.run(60_000);
+    for push in &world.tabs[copy].pushes {
+        eprintln!(
+            "PUSH {} {} {} {}",
+            push["replica"],
+            push["history"],
+            push["floor"],
+            push["mutations"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|m| format!("{}{}", m["n"], if m.get("m").is_some() { "" } else { "v" }))
+                .collect::<Vec<_>>()
+                .join(" ")
+        );
+    }
+    assert_eq!(world.view(copy, "queue")["failed"], json!([]), "no transaction was sent in parts");
+    for tab in [b, copy] {
+        assert_eq!(world.row(tab, "d1").unwrap()["f"], 400);
+    }
+}

@@ -2,29 +2,12 @@
 
 use crate::world;
 
-use tidewire_core::io::{Input, Output, StoreError, StoreOp, Token};
+use tidewire_core::io::{Input, StoreError, StoreOp};
 use tidewire_core::json;
 use tidewire_core::json::Value;
 use tidewire_core::log::record::Record;
 use world::browser::Weather;
 use world::{World, delete, insert, pair, set};
-
-/// Runs until this tab asks its store for something like that, which is left undone.
-fn until(world: &mut World, tab: usize, is_it: impl Fn(&StoreOp) -> bool) -> (Token, StoreOp) {
-    for _ in 0..1_000 {
-        while let Some(output) = world.tabs[tab].engine.poll() {
-            world.tabs[tab].outputs.push_back(output);
-        }
-        if let Some(Output::Store { op, .. }) = world.tabs[tab].outputs.front()
-            && is_it(op)
-            && let Some(Output::Store { token, op }) = world.tabs[tab].outputs.pop_front()
-        {
-            return (token, op);
-        }
-        world.step();
-    }
-    panic!("it asks for nothing of that kind");
-}
 
 #[test]
 fn rule_02_what_was_stored_behind_a_gap_when_the_store_was_lost_is_written_again_and_takes_nobodys_place() {
@@ -36,7 +19,7 @@ fn rule_02_what_was_stored_behind_a_gap_when_the_store_was_lost_is_written_again
     world.write(other, set("d1", "/g", "by the other tab"));
     world.settle();
     let write = world.write(a, set("d1", "/f", "behind the gap"));
-    let (token, _) = until(&mut world, a, |op| matches!(op, StoreOp::ReadLog { .. }));
+    let (token, _) = world.until(a, |op| matches!(op, StoreOp::ReadLog { .. }));
     let there = world.disks[profile].log.keys().max().copied().unwrap();
     world.browser.weather = None;
     world.disks[profile] = world::disk::Disk::default();
@@ -71,7 +54,7 @@ fn rule_02_a_first_pull_whose_storing_was_not_reported_is_read_before_the_next_o
     }
     let is_pull =
         |op: &StoreOp| matches!(op, StoreOp::Append { records, .. } if records.iter().any(|one| is_of_rows(one)));
-    let (token, op) = until(&mut world, c, is_pull);
+    let (token, op) = world.until(c, is_pull);
     let profile = world.tabs[c].profile;
     assert!(world.disks[profile].carry_out(op).is_ok());
     world.write(b, delete("d1"));
@@ -95,7 +78,7 @@ fn rule_02_a_write_that_was_sealed_away_before_its_tab_heard_of_it_is_durable() 
     let profile = world.tabs[a].profile;
     let other = world.tab(profile);
     world.write(other, set("d1", "/g", "by the other tab"));
-    let (token, op) = until(&mut world, other, |op| matches!(op, StoreOp::Append { .. }));
+    let (token, op) = world.until(other, |op| matches!(op, StoreOp::Append { .. }));
     // It stands still, and so hears nothing.
     world.freeze(other);
     world.browser.weather = Some(Weather { deaf: true, ..Weather::new(7) });

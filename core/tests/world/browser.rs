@@ -199,6 +199,23 @@ impl World {
         self.browser.post.iter().map(|parcel| parcel.at_ms).min()
     }
 
+    /// Runs until this tab asks its store for something like that, which is left undone.
+    pub fn until(&mut self, tab: usize, is_it: impl Fn(&StoreOp) -> bool) -> (Token, StoreOp) {
+        for _ in 0..1_000 {
+            while let Some(output) = self.tabs[tab].engine.poll() {
+                self.tabs[tab].outputs.push_back(output);
+            }
+            if let Some(Output::Store { op, .. }) = self.tabs[tab].outputs.front()
+                && is_it(op)
+                && let Some(Output::Store { token, op }) = self.tabs[tab].outputs.pop_front()
+            {
+                return (token, op);
+            }
+            self.step();
+        }
+        panic!("it asks for nothing of that kind");
+    }
+
     /// Delivers one thing that is due. Returns whether there was one.
     pub(super) fn deliver_post(&mut self) -> bool {
         let due = self.browser.post.iter().enumerate().filter(|(_, parcel)| parcel.at_ms <= self.now.mono_ms);
