@@ -54,6 +54,9 @@ impl Fork {
 impl Replica {
     /// The whole push was answered `forked`: nothing of it was applied.
     pub(crate) fn forked(&mut self, now: Now, flight: &Flight, items: Vec<ForkedItem>) {
+        if flight.history.as_deref().is_some_and(|of| self.state.history().is_some_and(|known| known != of)) {
+            return;
+        }
         // Where none differs one is unknown and below the floor; then the lowest of the unknown ones is. A void makes no
         // fork: by it the server would not know this again.
         let is_void = |n| self.state.queue.get(&n).is_none_or(|entry| entry.status == Status::Void);
@@ -83,6 +86,12 @@ impl Replica {
         self.pushing.step = Step::Acking;
         let message = "this profile was copied: the copy goes on under its own name, nothing was lost";
         self.event(json!({"type": "watchdog", "code": Code::Forked, "message": message}));
+    }
+
+    /// What a server said that does not know any more what it had decided: the number that differed there may be free
+    /// now, and would be carried out, alone of its transaction.
+    pub(crate) fn forget_fork(&mut self) {
+        self.pushing.fork = None;
     }
 
     /// The server must tell the store of its own commits under its new name.

@@ -296,6 +296,9 @@ impl Replica {
         if effects.reset {
             self.event(json!({"type": "reset"}));
         }
+        if effects.requeued {
+            self.forget_fork();
+        }
         if effects.forked {
             self.renamed();
         }

@@ -26,6 +26,8 @@ pub struct Effects {
     pub pulled: bool,
     /// A reset took effect.
     pub reset: bool,
+    /// The server may not know what it acknowledged: it goes up again.
+    pub requeued: bool,
     /// Entities that were asked for one by one, and came, or are not there.
     pub fetched: Vec<(CollectionName, EntityId)>,
     /// Entities that stay as they were, though the server changed them: an edit of theirs came between.

@@ -227,6 +227,7 @@ fn fold_changes(state: &mut State, key: u64, mut changes: Changes, effects: &mut
     let gone = effects.touched.get(gone..).unwrap_or_default().to_vec();
     effects.reset = changes.done && staged.reset;
     if journal::may_be_lost(state, &cursor, effects.reset) {
+        effects.requeued = true;
         effects.touched.append(&mut journal::requeue(state, key));
     }
     for (collection, id) in gone {
