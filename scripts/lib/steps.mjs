@@ -35,9 +35,9 @@ export const steps = [
   { name: "rust", label: "Rust tests", commands: [["cargo", "test", "--workspace", "--no-fail-fast"]], parts: [] },
   {
     name: "sim",
-    label: "simulator, 1,000 seeds",
+    label: "simulator, 5,000 seeds",
     commands: [
-      ["cargo", "xtask", "sim", "--seeds", "1000"],
+      ["cargo", "xtask", "sim", "--seeds", "5000"],
       ["cargo", "xtask", "sim", "--wasm", "--seeds", "20"],
     ],
     parts: [],

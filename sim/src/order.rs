@@ -20,8 +20,8 @@ pub(crate) struct Decided(BTreeMap<(ReplicaId, String), MutationId>);
 
 impl Decided {
     /// Invariant 5: what one store wrote to one entity is decided in the order in which it was written. Invariant 16:
-    /// nothing forks that nobody copied. Invariant 26: each edit has its verdict. Of copies neither is asked: they share a name until one is told of the other.
-    /// Returns the number of the invariant, and what is wrong.
+    /// nothing forks that nobody copied. Invariant 26: each edit has its verdict. Of copies only that is asked: they
+    /// share a name until one is told of the other. Returns the number of the invariant, and what is wrong.
     pub(crate) fn look(&mut self, push: &Push, answer: &PushAnswer, labels: &Labels) -> Option<(u32, String)> {
         let numbers = || push.mutations.iter().map(|item| item.n);
         if answer.forked.is_none() && !numbers().eq(answer.verdicts.iter().map(|verdict| verdict.n)) {

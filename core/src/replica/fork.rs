@@ -57,8 +57,8 @@ impl Replica {
         if flight.history.as_deref().is_some_and(|of| self.state.history().is_some_and(|known| known != of)) {
             return;
         }
-        // Where none differs one is unknown and below the floor; then the lowest of the unknown ones is. A void makes no
-        // fork: by it the server would not know this again.
+        // Where none differs one is unknown and below the floor; then the lowest of the unknown ones is. A void makes
+        // no fork: by it the server would not know this again.
         let is_void = |n| self.state.queue.get(&n).is_none_or(|entry| entry.status == Status::Void);
         let unknown = || items.iter().find(|item| item.same.is_none() && !is_void(item.n));
         let differs = items.iter().find(|item| item.differs).or_else(unknown);

@@ -7,7 +7,7 @@ use tidewire_core::json;
 use tidewire_core::json::Value;
 use tidewire_core::log::record::Record;
 use world::browser::Weather;
-use world::{World, delete, insert, pair, set};
+use world::{delete, insert, pair, set};
 
 #[test]
 fn rule_02_what_was_stored_behind_a_gap_when_the_store_was_lost_is_written_again_and_takes_nobodys_place() {

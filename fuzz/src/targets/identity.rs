@@ -1,5 +1,5 @@
-//! A push of Mallory's to a tenant whose people are known by their addresses: `ada` is everybody's, and `p9` became her;
-//! `bob` is his own; `gone` was deleted.
+//! A push of Mallory's to a tenant whose people are known by their addresses: `ada` is everybody's, and `p9` became
+//! her; `bob` is his own; `gone` was deleted.
 
 use std::collections::BTreeMap;
 
@@ -95,8 +95,8 @@ impl People {
         self.store.entities.iter().filter(move |((c, _), _)| c == of).map(|((_, id), row)| (id, row))
     }
 
-    /// No two who live have one key; an id that became another's leads in one step to one that is none, and nobody lives
-    /// under it; what was told of remaps is so.
+    /// No two who live have one key; an id that became another's leads in one step to one that is none, and nobody
+    /// lives under it; what was told of remaps is so.
     fn sound(&self, answer: &PushAnswer) {
         let people = CollectionName::parse("people").expect("a name");
         let aliases = people.aliases();
