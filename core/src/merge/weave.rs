@@ -115,8 +115,10 @@ impl<'a> Weave<'a> {
         }
         let stored = document::get(&self.doc, &step.path);
         if is_written(&step.write, stored) && !self.is_counted(step) {
-            if step.write != Write::Absent || !self.remove_again(&step.path) {
-                self.restamp(&step.path);
+            if let Known::Paths(paths, mine) = self.known
+                && !(step.write == Write::Absent && self.remove_again(paths, mine, &step.path))
+            {
+                self.restamp(paths, mine, &step.path);
             }
             return Ok(());
         }
@@ -149,7 +151,9 @@ impl<'a> Weave<'a> {
             let yours = document::get(&self.doc, &step.path).cloned();
             let kept = value_of(&step.write);
             self.displace(&step.path, yours, kept);
-        } else if self.was_removed_twice(step) {
+        } else if let Known::Paths(paths, _) = self.known
+            && self.was_removed_twice(paths, step)
+        {
             self.displace(&step.path, None, value_of(&step.write));
         }
         let value = match &step.write {
@@ -286,19 +290,15 @@ impl<'a> Weave<'a> {
     }
 
     /// The same value was written again: it is as new as its newest writing, or the outcome would depend on the order.
-    fn restamp(&mut self, path: &Path) {
-        if let Known::Paths(paths, mine) = self.known
-            && paths.get(path).is_some_and(|entry| entry.is_news(mine))
-            && !self.touched.contains_key(path)
-        {
+    fn restamp(&mut self, paths: &PathRevs, mine: &Stamp, path: &Path) {
+        if paths.get(path).is_some_and(|entry| entry.is_news(mine)) && !self.touched.contains_key(path) {
             self.restamped.insert(path.clone(), mine.clone());
         }
     }
 
     /// A removal of what is removed already is one of its own to whoever had not seen the other, and has a revision of
     /// its own: who then writes there has seen it, or has not. Returns whether it is that.
-    fn remove_again(&mut self, path: &Path) -> bool {
-        let Known::Paths(paths, mine) = self.known else { return false };
+    fn remove_again(&mut self, paths: &PathRevs, mine: &Stamp, path: &Path) -> bool {
         let unseen = paths.get(path).filter(|entry| entry.0 > self.base_rev && entry.1.1 != mine.1);
         let Some(entry) = unseen.filter(|_| !self.touched.contains_key(path)) else { return false };
         self.touched.insert(path.clone(), mine.clone());
@@ -308,8 +308,7 @@ impl<'a> Weave<'a> {
 
     /// Whether the author of this value had seen one removal there, his own or another, and somebody else removed the
     /// same besides.
-    fn was_removed_twice(&self, step: &LeafStep<'_>) -> bool {
-        let Known::Paths(paths, _) = self.known else { return false };
+    fn was_removed_twice(&self, paths: &PathRevs, step: &LeafStep<'_>) -> bool {
         let is_gone = step.was.is_none() && document::get(&self.doc, &step.path).is_none();
         is_gone && paths.get(&step.path).is_some_and(|entry| entry.0 > self.base_rev && entry.2.is_some())
     }

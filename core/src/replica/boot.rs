@@ -10,6 +10,7 @@ use crate::replica::early::Round;
 use crate::replica::lane::Job;
 use crate::replica::room::Room;
 use crate::replica::tabs::{LOOK, Message};
+use crate::replica::write::Writes;
 use crate::replica::{Phase, Replica};
 use crate::store::clean::Directories;
 use crate::store::directory::Directory;
@@ -196,8 +197,8 @@ impl Replica {
         self.maintenance.summary_read();
         self.phase = Phase::Open;
         // What this tab wrote there was sealed away before it had read so far.
-        let own = self.writes.complete.keys().copied().filter(|key| *key <= self.state.last);
-        for key in own.collect::<Vec<_>>() {
+        let first = |writes: &Writes| writes.complete.keys().next().copied();
+        while let Some(key) = first(&self.writes).filter(|key| *key <= self.state.last) {
             self.writes_folded(key);
         }
         for (key, bytes) in boot.log {

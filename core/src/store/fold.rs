@@ -285,7 +285,7 @@ pub(super) fn confirm(state: &mut State, position: u64, came: u64, row: Change, 
     if is_echo && Bug::EchoDropped.is_planted() {
         return;
     }
-    let entity = state.entity_mut(&c, &id);
+    let entity = state.entities.or_default(c.clone()).or_default(id.clone());
     // An entity seen twice is harmless, an older one is dropped.
     let is_older = entity.confirmed.as_ref().is_some_and(|confirmed| rev < confirmed.rev);
     if is_older && !Bug::OlderRowWins.is_planted() {
@@ -295,7 +295,11 @@ pub(super) fn confirm(state: &mut State, position: u64, came: u64, row: Change, 
     let is_hidden = doc.is_none() && g.is_empty();
     let is_gone = doc.is_none();
     // What is settled by this goes into the journal when nothing is known of the entity any more.
-    let buried = (is_gone && !entity.pending.is_empty()).then(|| (entity.pending.clone(), g.clone()));
+    for n in entity.pending.iter().filter(|_| is_gone) {
+        if let Some(entry) = state.queue.get_mut(n) {
+            entry.buried.clone_from(&g);
+        }
+    }
     // What others change is not used by that.
     let used = entity.confirmed.as_ref().map_or(0, |before| before.used);
     let used = if used == 0 { came } else { used };
@@ -311,13 +315,6 @@ pub(super) fn confirm(state: &mut State, position: u64, came: u64, row: Change, 
         }
     }
     state.drop_if_empty(&c, &id);
-    if let Some((pending, groups)) = buried {
-        for n in pending {
-            if let Some(entry) = state.queue.get_mut(&n) {
-                entry.buried.clone_from(&groups);
-            }
-        }
-    }
     if is_gone && !local::is_made_again(state, &c, &id, rev) {
         local::drop(state, &c, &id);
     }
