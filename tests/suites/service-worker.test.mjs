@@ -94,12 +94,13 @@ describe("a service worker", () => {
     await until("the tab pushes", () => slow.met() === 1);
     // A worker that hears of the tab that it is offline gives up, for the browser to give the event again.
     await device.until("the tab knows that", () => window.tw.db.sync.status.peek().state === "syncing");
+    // A frame may settle what was pushed before its answer comes; this waits for the answer, and so does the worker.
+    await insert(device.first, "meanwhile");
     await boss.sync();
     await until("the worker waits for the tab's lock", async () => {
       const { held, pending } = await device.first.run(() => navigator.locks.query());
       return pending?.length === 1 || Promise.reject(new Error(JSON.stringify({ held, pending })));
     });
-    await insert(device.first, "meanwhile");
     answer.resolve();
     assert.deepEqual(await drains(boss, 1), [{ pending: 0, failed: 0 }]);
     await device.drained();
