@@ -254,64 +254,26 @@ fn rule_08_what_is_written_before_the_fork_is_known_counts_once_though_a_second_
     }
 }
 
-#[test]
-fn rule_08_a_copy_that_gave_a_number_up_does_not_ask_by_it_whether_it_is_one() {
-    let (mut world, a, b) = pair();
+/// A copy of `a` is made, and sleeps; `a` goes on by so many edits, below whose numbers its floor is then. Returns the
+/// copy's profile. The network is down afterwards.
+fn overtaken(world: &mut World, a: usize, by: i64) -> usize {
     world.set_network(false);
-    world.write(a, insert("d2", json!({"f": 0})));
-    world.settle();
     let copy = world.copy_of(a);
     let profile = world.tabs[copy].profile;
     world.kill(copy);
     world.set_network(true);
-    for n in 0..2 {
+    for n in 0..by {
         world.write(a, inc("d1", "/f", n));
         world.run(2_000);
     }
-    // Their numbers are below the floor of `a` by now. The copy joins its first edits, so that some numbers are void,
-    // and sends all of it; nothing arrives.
     world.set_network(false);
-    let copy = world.tab(profile);
-    for n in 0..4 {
-        world.write(copy, set("d1", "/g", n));
-        world.settle();
-    }
-    for n in 0..5 {
-        world.write_all(copy, true, json!([inc("d1", "/f", 10), insert(&format!("of{n}"), json!({}))]));
-        world.settle();
-    }
-    world.push_faults.extend(vec![Fault::Lost; 1_000]);
-    world.set_network(true);
-    world.run(3_000);
-    world.kill(copy);
-    world.push_faults.clear();
-    let copy = world.tab_with(profile, json!({"batch": {"maxCount": 3}}));
-    world.run(60_000);
-    assert_eq!(world.view(copy, "queue")["failed"], json!([]), "no transaction was sent in parts");
-    for tab in [a, b, copy] {
-        assert_eq!(world.row(tab, "d1").unwrap()["f"], 51);
-    }
-    goes_on(&mut world, copy, "after-copy");
+    profile
 }
 
-#[test]
-fn rule_08_a_copy_that_asks_while_the_server_is_restored_sends_no_transaction_in_parts() {
-    let (mut world, a, b) = pair();
-    let backup = world.server.store.clone();
-    world.set_network(false);
-    let copy = world.copy_of(a);
-    let profile = world.tabs[copy].profile;
-    world.kill(copy);
-    world.set_network(true);
-    for n in 0..8 {
-        world.write(a, inc("d1", "/f", n));
-        world.run(2_000);
-    }
-    world.set_network(false);
-    world.kill(a);
-    // All of it was sent, and nothing arrived. Its numbers are below the floor of `a`.
-    let copy = world.tab(profile);
-    for n in 0..4 {
+/// The copy writes transactions and sends all that it has; nothing arrives. Then it is opened anew, offline, and asks
+/// about three edits at once.
+fn sends_in_vain(world: &mut World, copy: usize, transactions: usize) -> usize {
+    for n in 0..transactions {
         world.write_all(copy, true, json!([inc("d1", "/f", 100), insert(&format!("of{n}"), json!({}))]));
         world.settle();
     }
@@ -321,7 +283,45 @@ fn rule_08_a_copy_that_asks_while_the_server_is_restored_sends_no_transaction_in
     world.kill(copy);
     world.push_faults.clear();
     world.set_network(false);
-    let copy = world.tab_with(profile, json!({"batch": {"maxCount": 3}}));
+    world.tab_with(world.tabs[copy].profile, json!({"batch": {"maxCount": 3}}))
+}
+
+/// No transaction was sent in parts, and each counts once.
+fn whole(world: &World, tabs: [usize; 3], sum: i64) {
+    assert_eq!(world.view(tabs[2], "queue")["failed"], json!([]), "no transaction was sent in parts");
+    for tab in tabs {
+        assert_eq!(world.row(tab, "d1").unwrap()["f"], json!(sum));
+    }
+}
+
+#[test]
+fn rule_08_a_copy_that_gave_a_number_up_does_not_ask_by_it_whether_it_is_one() {
+    let (mut world, a, b) = pair();
+    world.set_network(false);
+    world.write(a, insert("d2", json!({"f": 0})));
+    world.settle();
+    let profile = overtaken(&mut world, a, 2);
+    // It joins its first edits, so that some numbers are void.
+    let copy = world.tab(profile);
+    for n in 0..4 {
+        world.write(copy, set("d1", "/g", n));
+        world.settle();
+    }
+    let copy = sends_in_vain(&mut world, copy, 5);
+    world.set_network(true);
+    world.run(60_000);
+    whole(&world, [a, b, copy], 501);
+    goes_on(&mut world, copy, "after-copy");
+}
+
+#[test]
+fn rule_08_a_copy_that_asks_while_the_server_is_restored_sends_no_transaction_in_parts() {
+    let (mut world, a, b) = pair();
+    let backup = world.server.store.clone();
+    let profile = overtaken(&mut world, a, 8);
+    world.kill(a);
+    let copy = world.tab(profile);
+    let copy = sends_in_vain(&mut world, copy, 4);
     // It is told of the fork, and goes on to ask; nothing of that arrives before the server is restored.
     world.push_faults.extend([Fault::Twice, Fault::Lost, Fault::Lost]);
     world.set_network(true);
@@ -329,23 +329,5 @@ fn rule_08_a_copy_that_asks_while_the_server_is_restored_sends_no_transaction_in
     world.server.store = backup;
     world.server.history = "h2".into();
     world.run(60_000);
-    for push in &world.tabs[copy].pushes {
-        eprintln!(
-            "PUSH {} {} {} {}",
-            push["replica"],
-            push["history"],
-            push["floor"],
-            push["mutations"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|m| format!("{}{}", m["n"], if m.get("m").is_some() { "" } else { "v" }))
-                .collect::<Vec<_>>()
-                .join(" ")
-        );
-    }
-    assert_eq!(world.view(copy, "queue")["failed"], json!([]), "no transaction was sent in parts");
-    for tab in [b, copy] {
-        assert_eq!(world.row(tab, "d1").unwrap()["f"], 400);
-    }
+    whole(&world, [b, b, copy], 400);
 }
