@@ -54,7 +54,7 @@ pub(super) fn left(state: &mut State, key: u64, staged: &Staged, effects: &mut E
         }
     }
     hidden.sort_unstable();
-    journal::forget(state, staged, &hidden);
+    journal::forget(state, key, staged, &hidden);
 }
 
 /// A reset read everything again, or a healing some collections: what they did not bring is gone.

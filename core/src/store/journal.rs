@@ -58,7 +58,7 @@ pub(super) fn prune(state: &mut State, now_ms: u64) {
 
 /// Drops the edits of entities that were erased here: they tell what the reader may no longer see (rule 28). Of an
 /// entity that was deleted before, they stay as long as the reader has one of the groups that it had.
-pub(super) fn forget(state: &mut State, staged: &Staged, erased: &[(CollectionName, EntityId)]) {
+pub(super) fn forget(state: &mut State, key: u64, staged: &Staged, erased: &[(CollectionName, EntityId)]) {
     let mut journal = std::mem::take(&mut state.journal);
     journal.retain(|n, kept| {
         let before = kept.groups.len();
@@ -69,6 +69,7 @@ pub(super) fn forget(state: &mut State, staged: &Staged, erased: &[(CollectionNa
             is_known || !is_erased && !kept.groups.is_empty() && !staged.forget_collections.contains(&edit.collection)
         });
         if !stays || before != kept.groups.len() {
+            let _ = key;
             state.dirty.mutations.push(*n);
         }
         stays
@@ -135,4 +136,27 @@ pub(super) fn requeue(state: &mut State, key: u64) -> Vec<(CollectionName, Entit
     }
     state.queue_version += 1;
     touched
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    /// Of two rows of one number in segments the one with the higher position holds.
+    #[test]
+    fn what_the_journal_knows_of_groups_that_were_left_outlives_the_row_that_knew_more() {
+        let raw = Raw::parse(r#"{"c":"deals","id":"1","kind":"delete","base":1,"at":[9,0]}"#).unwrap();
+        let groups: Vec<Group> = ["team:a", "team:b"].map(|name| Group::parse(name).unwrap()).into();
+        let n = MutationId(3, 0);
+        let mut state = State::default();
+        state.journal.insert(n, Kept { raw, tx: None, old: false, at: 0, groups: groups.clone(), position: 4 });
+        let leave = |group: &Group| Staged { forget_groups: vec![group.clone()], ..Staged::default() };
+        forget(&mut state, 9, &leave(&groups[0]), &[]);
+        let kept = state.journal.get(&n).unwrap();
+        assert_eq!((&kept.groups[..], kept.position), (&groups[1..], 9));
+        forget(&mut state, 10, &leave(&groups[1]), &[]);
+        assert!(state.journal.get(&n).is_none());
+    }
 }
