@@ -69,7 +69,7 @@ pub(super) fn forget(state: &mut State, key: u64, staged: &Staged, erased: &[(Co
             is_known || !is_erased && !kept.groups.is_empty() && !staged.forget_collections.contains(&edit.collection)
         });
         if !stays || before != kept.groups.len() {
-            let _ = key;
+            kept.position = key;
             state.dirty.mutations.push(*n);
         }
         stays
