@@ -57,7 +57,7 @@ impl World {
     }
 
     /// Somebody who removed the field, or deleted the note, is told that it did not come to that. Of several who did so
-    /// only the first is.
+    /// only one is: the latest that is not the author's own.
     fn is_loss_told(&self, token: &Token) -> bool {
         let is_there = |path: &str| token.path.is_empty() || path == token.path.trim_start_matches('-');
         let is_it = |one: &Value| {

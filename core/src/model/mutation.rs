@@ -80,7 +80,7 @@ pub struct Mutation {
     /// Conflicts of this entity that wait again: the undo of `resolves`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reopens: Vec<EntityId>,
-    /// It holds what earlier edits wrote as well, which are void (rule 5). Its stamp is its own, as before.
+    /// It holds what earlier edits wrote as well, which are void (rule 3). Its stamp is its own, as before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub joined: bool,
     /// When it was made, by the author's raw clock; never changed afterwards (rule 20).
