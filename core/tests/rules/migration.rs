@@ -241,6 +241,31 @@ fn invariant_13_an_older_release_keeps_the_queue_of_a_newer_one() {
     assert_eq!(world.view(c, "status")["pending"], 0);
 }
 
+/// The app's files are often a moment ahead of the server: nobody has to load the page again for that.
+#[test]
+fn invariant_13_a_release_ahead_of_its_server_goes_on_once_that_has_followed() {
+    let mut world = world();
+    serve(&mut world, 1);
+    let profile = world.profile();
+    let a = tab(&mut world, profile, 2);
+    world.run(1_000);
+    world.write(a, insert("d1", json!({"name": "one"})));
+    world.run(10_000);
+    let status = world.view(a, "status");
+    assert_eq!((&status["reason"], &status["pending"]), (&json!("upgrade"), &json!(1)));
+    // It is asked again now and then, and said once.
+    world.run(300_000);
+    assert_eq!(world.view(a, "status")["reason"], "upgrade");
+    assert_eq!(world.events(a, "upgrade").len(), 1);
+    assert!((2..=8).contains(&world.tabs[a].pushes.len()), "{} pushes", world.tabs[a].pushes.len());
+
+    serve(&mut world, 2);
+    world.run(90_000);
+    assert_eq!(stored(&world, "d1"), Some(json!({"name": "one"})));
+    let status = world.view(a, "status");
+    assert_eq!((&status["state"], &status["pending"]), (&json!("synced"), &json!(0)));
+}
+
 #[test]
 fn invariant_13_tabs_of_two_releases_side_by_side() {
     for newer_leads in [false, true] {
