@@ -105,6 +105,8 @@ pub const LOST_TOGETHER_MS: u64 = 2_000;
 pub const REPAIRS_KEPT: usize = 10;
 /// A suspect mutation is tried this often.
 pub const SUSPECT_RETRY_MS: u64 = 60_000;
+/// A server that asks for another release of the app is asked again this often.
+pub const UPGRADE_RETRY_MS: u64 = 60_000;
 /// A held mutation is tried again this often.
 pub const HELD_RETRY_MS: u64 = 15_000;
 /// A held mutation becomes a dead letter after this time.

@@ -46,11 +46,14 @@ enum Auth {
 }
 
 /// A state that only the user or a new release ends.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct Blocked {
     pub(crate) reason: &'static str,
     pub(crate) code: Code,
     pub(crate) message: String,
+    /// When the server is asked once more, whether it has followed; it is being asked.
+    pub(crate) again_ms: Option<u64>,
+    pub(crate) is_tried: bool,
 }
 
 impl Default for Session {
@@ -74,7 +77,11 @@ impl Session {
     /// The bearer token, if requests may be made now.
     pub(crate) fn ready(&self) -> Option<&str> {
         match &self.token {
-            Auth::Has(token) if self.online && !self.paused && self.blocked.is_none() => Some(token),
+            Auth::Has(token)
+                if self.online && !self.paused && self.blocked.as_ref().is_none_or(|blocked| blocked.is_tried) =>
+            {
+                Some(token)
+            }
             _ => None,
         }
     }
@@ -85,6 +92,11 @@ impl Session {
             Auth::Has(token) => Some(token.clone()),
             _ => None,
         }
+    }
+
+    /// The server has followed.
+    pub(crate) fn unblock(&mut self) {
+        self.blocked.take_if(|blocked| blocked.is_tried);
     }
 
     pub(crate) fn is_signed_out(&self) -> bool {
@@ -165,6 +177,10 @@ impl Replica {
         self.session.lost_ms = None;
         self.session.strange = false;
         self.session.backoff.reset();
+        // A pull may succeed where a push is refused.
+        if self.state.queue.is_empty() {
+            self.session.unblock();
+        }
         self.pulling.backoff.since_reached = 0;
         self.pushing.backoff.since_reached = 0;
     }
@@ -196,13 +212,13 @@ impl Replica {
     }
 
     pub(crate) fn block(&mut self, reason: &'static str, code: Code, message: &str) {
-        let blocked = Blocked { reason, code, message: message.to_owned() };
-        if self.session.blocked.as_ref() != Some(&blocked) {
-            if matches!(code, Code::UpgradeRequired | Code::FormatNewer) {
-                self.event(json!({"type": "upgrade", "message": message}));
-            }
-            self.session.blocked = Some(blocked);
+        let before = self.session.blocked.take();
+        let is_said = before.is_some_and(|before| before.code == code && before.message == message);
+        if !is_said && matches!(code, Code::UpgradeRequired | Code::FormatNewer) {
+            self.event(json!({"type": "upgrade", "message": message}));
         }
+        let message = message.to_owned();
+        self.session.blocked = Some(Blocked { reason, code, message, again_ms: None, is_tried: false });
         self.close_live();
     }
 

@@ -153,6 +153,7 @@ impl Replica {
 
     fn push_answered(&mut self, now: Now, flight: &Flight, answer: PushAnswer) {
         self.reached(now);
+        self.session.unblock();
         if !self.met(flight.started_ms, now, answer.now, &answer.user) {
             return;
         }

@@ -14,7 +14,7 @@ use crate::error::Code;
 use crate::ids::{CollectionName, MutationId};
 use crate::io::{Now, Output};
 use crate::json::{Value, json};
-use crate::limits::REPAIRS_KEPT;
+use crate::limits::{REPAIRS_KEPT, UPGRADE_RETRY_MS};
 use crate::replica::Replica;
 use crate::replica::push::Pushing;
 use crate::small::SmallMap;
@@ -76,8 +76,22 @@ impl Replica {
         self.event(json!({"type": "health"}));
     }
 
+    /// The server may have an older version of the schema than this app for a moment, as it is renewed last.
+    fn ask_again(&mut self, now: Now) {
+        let Some(blocked) = self.session.blocked.as_mut().filter(|blocked| blocked.code == Code::UpgradeRequired)
+        else {
+            return;
+        };
+        let again_ms = *blocked.again_ms.get_or_insert(now.mono_ms + UPGRADE_RETRY_MS);
+        blocked.is_tried |= now.mono_ms >= again_ms;
+        if !blocked.is_tried {
+            self.wish(again_ms);
+        }
+    }
+
     /// The leader looks whether the oldest edit moves.
     pub(crate) fn watch_queue(&mut self, now: Now) {
+        self.ask_again(now);
         let mut queued = self.state.undecided().filter(|(_, entry)| entry.status == Status::Queued);
         let oldest = queued.next().map(|(n, entry)| (*n, entry.edit.at.0));
         drop(queued);
