@@ -76,6 +76,8 @@ bugs! {
     UnmigratedSent: "invariant 13",
     /// The authority takes edits of an older version for ones of its own.
     NotUpcast: "invariant 13",
+    /// Who has an older release is taken to have seen what it does not show.
+    BroughtSeen: "invariant 7",
     /// What was acknowledged is not kept for a server that loses it.
     NoJournal: "invariant 15",
     /// A revision of another history is taken for one of this.

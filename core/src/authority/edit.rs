@@ -4,6 +4,7 @@ use crate::authority::cascade::{Fall, stopped_deletion};
 use crate::authority::conflicts::Ledger;
 use crate::authority::decide::{Decider, Decision, Unit};
 use crate::authority::transaction::cannot_wait;
+use crate::authority::upcast::saw;
 use crate::authority::{Policy, Rows, Stored, groups};
 use crate::clock::Stamp;
 use crate::error::{Code, CoreError};
@@ -43,6 +44,9 @@ impl<P: Policy> Decider<'_, P> {
         {
             return Ok(Decision::Refused(error));
         }
+        let unseen = stored.as_ref().filter(|stored| !saw(edit, &stored.doc) && !Bug::BroughtSeen.is_planted());
+        let unseen = unseen.map(|_| Mutation { base_rev: 0, ..edit.clone() });
+        let edit = unseen.as_ref().unwrap_or(edit);
         let base = stored.as_ref().and_then(|stored| merge::stamp_at(&stored.paths, edit.base_rev));
         let time = self.exchange.server_time(edit.at, edit.synced_clock, base);
         let stamp = Stamp(time, self.replica.clone(), n);

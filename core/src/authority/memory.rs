@@ -12,11 +12,12 @@ use crate::json::Value;
 
 use crate::authority::identity::key_of;
 use crate::authority::relations::NaturalKey;
-use crate::authority::{Policy, Rows, Stored};
+use crate::authority::{Policy, Rows, Stored, bring_conflict, bring_stored};
 use crate::error::CoreError;
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Rev, Seq};
 use crate::limits::APPLIED_MAX;
 use crate::model::document;
+use crate::model::migration::Migrations;
 use crate::model::path::Path;
 use crate::model::schema::Settings;
 use crate::planted::Bug;
@@ -75,6 +76,24 @@ impl MemoryStore {
     /// The store as one push sees it.
     pub fn rows<'a>(&'a mut self, owner: &Owner, replica: &ReplicaId) -> MemoryRows<'a> {
         MemoryRows { store: self, owner: owner.clone(), replica: replica.clone(), undo: Vec::new() }
+    }
+
+    /// Brings everything to another version of the schema, as one commit: every device is told. What cannot be brought
+    /// there, because two of its fields would become one, stays as it is.
+    pub fn migrate(&mut self, migrations: &Migrations, from: u64) {
+        self.seq += 1;
+        for ((c, _), row) in &mut self.entities {
+            let is_brought = if c.is_conflicts() {
+                bring_conflict(migrations, from, &mut row.stored.doc).is_ok()
+            } else {
+                let brought = bring_stored(migrations, c, from, row.stored.clone());
+                brought.map(|stored| row.stored = stored).is_ok()
+            };
+            // Who had seen a deletion has seen it.
+            if is_brought && !row.stored.deleted {
+                row.stored.rev = self.seq;
+            }
+        }
     }
 
     /// The live entities of a collection, from this id on, in the order of their ids.

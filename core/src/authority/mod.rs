@@ -32,7 +32,7 @@ use crate::protocol::message::{Push, PushAnswer, VERSION, Verdict};
 pub use crate::merge::Stored;
 use decide::Decider;
 use relations::{NaturalKey, Relations};
-pub use upcast::admit;
+pub use upcast::{admit, bring_conflict, bring_stored};
 
 /// A store as the authority sees it, inside one database transaction of one tenant.
 pub trait Rows {

@@ -1,13 +1,18 @@
-//! Which versions of the app's schema a push may have, and edits of older ones as they would be made now.
+//! Which versions of the app's schema a push may have, and edits, entities and conflicts of older ones as they would be
+//! made now.
 //!
 //! The server knows the steps of its own schema: with them it accepts what was written up to two versions ago. Who has
 //! an older release of the app, or a newer one than the server, is told `upgrade-required` and keeps its queue.
 
-use crate::authority::Policy;
+use crate::authority::{Policy, Stored};
 use crate::error::{Code, CoreError};
-use crate::json::{self, JsonLimits};
+use crate::ids::CollectionName;
+use crate::json::{self, JsonLimits, Value};
+use crate::merge::PathRevs;
+use crate::model::conflict::Conflict;
+use crate::model::document;
 use crate::model::migration::{FIRST, Migrations};
-use crate::model::mutation::Mutation;
+use crate::model::mutation::{Kind, Mutation};
 use crate::planted::Bug;
 use crate::protocol::message::{Push, PushItem};
 
@@ -60,5 +65,45 @@ pub(super) fn upcast(migrations: Option<&Migrations>, edit: Mutation) -> Result<
         let message = "this edit was written too many versions of the schema ago: try it again";
         return Err(CoreError::new(Code::Migration, message));
     }
-    migrations.mutation(&edit)
+    let mut new = migrations.mutation(&edit)?;
+    new.brought = new.kind == Kind::Patch && !edit.paths().eq(new.paths());
+    Ok(new)
+}
+
+/// Whether the author of an edit saw what stands where it writes. Who has an older release is not shown what has another
+/// name now: whatever revision he has, only what he says that he saw he has seen.
+pub(super) fn saw(edit: &Mutation, doc: &Value) -> bool {
+    !edit.brought || edit.paths().all(|path| edit.was.get(path) == document::get(doc, path))
+}
+
+/// An entity of an older version as it is stored now. Who wrote what, and when, goes with the fields.
+///
+/// # Errors
+/// `migration`: nothing is known of that version, or two fields of the document would become one.
+pub fn bring_stored(
+    migrations: &Migrations,
+    collection: &CollectionName,
+    schema: u64,
+    stored: Stored,
+) -> Result<Stored, CoreError> {
+    let doc = migrations.document(collection, schema, stored.doc)?;
+    let mut paths = PathRevs::new();
+    for (path, entry) in stored.paths.iter() {
+        if let Some(path) = migrations.path(collection, schema, path)? {
+            paths.insert(path, entry.clone());
+        }
+    }
+    Ok(Stored { doc, paths, ..stored })
+}
+
+/// A conflict, as its document, that was noted under an older version. Of a field that is no more it stays as it is.
+///
+/// # Errors
+/// `migration`: nothing is known of that version.
+pub fn bring_conflict(migrations: &Migrations, schema: u64, doc: &mut Value) -> Result<(), CoreError> {
+    let Ok(conflict) = Conflict::read(doc) else { return Ok(()) };
+    if let Some(path) = migrations.path(&conflict.c, schema, &conflict.path)? {
+        *doc = json::to_value(&Conflict { path, ..conflict });
+    }
+    Ok(())
 }

@@ -154,6 +154,23 @@ impl Migrations {
         Ok(new)
     }
 
+    /// A path of an older version as it is now; `None`: its field is no more, or its name another's.
+    ///
+    /// # Errors
+    /// `migration`: nothing is known of that version.
+    pub fn path(&self, collection: &CollectionName, schema: u64, path: &Path) -> Result<Option<Path>, CoreError> {
+        let mut path = path.clone();
+        for step in self.way(collection, schema)? {
+            match step {
+                Step::Rename { to, .. } if to.covers(&path) => return Ok(None),
+                Step::Rename { from, to } => path = renamed(&path, from, to)?,
+                Step::Remove { field } if field.covers(&path) => return Ok(None),
+                Step::Remove { .. } | Step::Default { .. } => {}
+            }
+        }
+        Ok(Some(path))
+    }
+
     /// The steps that a collection's documents and edits of this version have before them.
     fn way(&self, collection: &CollectionName, schema: u64) -> Result<impl Iterator<Item = &Step>, CoreError> {
         let gone = schema.checked_sub(self.oldest).and_then(|gone| usize::try_from(gone).ok());

@@ -51,6 +51,10 @@ pub struct Mutation {
     /// Read by the server alone, which sets it (`authority::item`): it is not in a device's download.
     #[serde(skip)]
     pub seen: Option<Rev>,
+    /// Some of its paths had other names when it was written: of those, `was` alone says what its author saw. The
+    /// server's own as well (`authority::upcast`).
+    #[serde(skip)]
+    pub brought: bool,
     /// Refuse the edit with `stale-rev` unless the entity stands at this revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_rev: Option<Rev>,
@@ -156,6 +160,7 @@ impl Mutation {
             schema: FIRST,
             base_rev: 0,
             seen: None,
+            brought: false,
             if_rev: None,
             set: SmallMap::new(),
             unset: Vec::new(),
@@ -215,6 +220,7 @@ impl Mutation {
             schema: fields.number_or("schema", FIRST)?,
             base_rev: fields.number("base")?,
             seen: None,
+            brought: false,
             if_rev: fields.opt("if_rev", json::number)?,
             set: lists.set,
             unset: lists.unset,

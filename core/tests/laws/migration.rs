@@ -4,14 +4,17 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use tidewire_core::clock::Hlc;
+use tidewire_core::authority::{Stored, bring_stored};
+use tidewire_core::clock::{Hlc, Stamp};
 use tidewire_core::error::Code;
-use tidewire_core::ids::{CollectionName, EntityId};
+use tidewire_core::ids::{CollectionName, EntityId, MutationId, ReplicaId};
 use tidewire_core::json::{Value, json};
+use tidewire_core::merge::{Parking, TextSteps, merge};
 use tidewire_core::model::document::{self, apply};
 use tidewire_core::model::migration::Migrations;
 use tidewire_core::model::mutation::{Kind, Mutation};
 use tidewire_core::model::path::Path;
+use tidewire_core::model::schema::CollectionSettings;
 
 const CASES: u32 = 4_000;
 
@@ -26,16 +29,26 @@ fn path(text: &str) -> Path {
     Path::parse(text).unwrap()
 }
 
-/// One step as an app writes it.
-fn step() -> impl Strategy<Value = Value> {
-    let top = || prop::sample::select(vec!["a", "b", "c", "n", "t", "o"]);
-    let value = prop::sample::select(vec![json!(0), json!(7), json!([]), json!(["x"]), json!({}), json!("z")]);
+fn top() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["a", "b", "c", "n", "t", "o"])
+}
+
+/// A step after which a field has another name, or is no more.
+fn moved() -> impl Strategy<Value = Value> {
     prop_oneof![
         (top(), top()).prop_filter("itself", |(a, b)| a != b).prop_map(|(a, b)| json!({"rename": a, "to": b})),
         Just(json!({"rename": "o.x", "to": "o.y"})),
         Just(json!({"rename": ["o", "y"], "to": ["o", "z"]})),
         top().prop_map(|field| json!({"remove": field})),
-        (top(), value).prop_map(|(field, value)| json!({"default": field, "value": value})),
+    ]
+}
+
+/// One step as an app writes it.
+fn step() -> impl Strategy<Value = Value> {
+    let value = prop::sample::select(vec![json!(0), json!(7), json!([]), json!(["x"]), json!({}), json!("z")]);
+    prop_oneof![
+        4 => moved(),
+        1 => (top(), value).prop_map(|(field, value)| json!({"default": field, "value": value})),
     ]
 }
 
@@ -181,6 +194,52 @@ fn invariant_13_planted_bugs_are_found() {
         assert!(check(CASES).is_err(), "{bug:?}");
     }
     plant(None);
+}
+
+/// Deciding and bringing over may change places: what is stored then, and who wrote it, is the same. Not so where a field
+/// has a default now: nobody wrote that.
+#[test]
+fn invariant_13_what_is_stored_is_brought_over_with_who_wrote_it() {
+    let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+    let decided = std::cell::Cell::new(0);
+    let edits = || vec(change(), 1..4);
+    runner
+        .run(&(vec(moved(), 1..5), doc(), edits(), edits()), |(steps, doc, first, second)| {
+            let way = Migrations::read(2, &json!({"2": {"deals": steps}})).unwrap();
+            let Some(insert) = made(&doc, Kind::Insert, &[]) else { return Ok(()) };
+            let merged = |stored: Option<&Stored>, edit: &Mutation, n: u64| {
+                let (replica, settings) = (ReplicaId::parse(&format!("r{n}")).unwrap(), CollectionSettings::default());
+                let stamp = Stamp(Hlc(n, 0), replica.clone(), MutationId(n, 0));
+                let outcome = merge(stored, edit, &stamp, &settings, &Parking::default(), &TextSteps::default());
+                outcome.ok().map(|outcome| outcome.store(stored, n, &replica))
+            };
+            // Both saw the first revision.
+            let at = |edit: Option<Mutation>| edit.map(|edit| Mutation { base_rev: 1, ..edit });
+            let (Some(first), Some(second)) =
+                (at(made(&doc, Kind::Patch, &first)), at(made(&doc, Kind::Patch, &second)))
+            else {
+                return Ok(());
+            };
+            let Some(old) = merged(None, &insert, 1).and_then(|stored| merged(Some(&stored), &first, 2)) else {
+                return Ok(());
+            };
+            let brought = |stored: &Stored| bring_stored(&way, &deals(), 1, stored.clone());
+            let (Ok(new), Ok(edit)) = (brought(&old), way.mutation(&second)) else { return Ok(()) };
+            let (Some(late), Some(early)) = (merged(Some(&old), &second, 3), merged(Some(&new), &edit, 3)) else {
+                return Ok(());
+            };
+            let Ok(doc) = brought(&late).map(|late| late.doc) else { return Ok(()) };
+            decided.set(decided.get() + 1);
+            prop_assert_eq!(&doc, &early.doc);
+            for (path, entry) in late.paths.iter().filter(|(path, _)| document::get(&late.doc, path).is_some()) {
+                if let Some(path) = way.path(&deals(), 1, path).unwrap() {
+                    prop_assert_eq!(early.paths.get(&path), Some(entry), "{:?}", path);
+                }
+            }
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert!(decided.get() > CASES / 4, "{}", decided.get());
 }
 
 fn patch(body: Value) -> Mutation {

@@ -21,6 +21,7 @@ use crate::authority::{Policy, admit, decide_push};
 use crate::error::Code;
 use crate::ids::{CollectionName, Owner, ReplicaId, Seq};
 use crate::json;
+use crate::model::migration::Migrations;
 use crate::planted::Bug;
 use crate::protocol::message::{
     ClientMessage, Cursor, ErrorBody, Pull, Push, PushAnswer, Scope, ServerMessage, VERSION,
@@ -101,10 +102,14 @@ impl<P: Policy> MemoryServer<P> {
         let mut rows = self.store.rows(user, &push.replica);
         let Ok(mut answer) = decide_push(&mut rows, &self.policy, user, push, now_ms);
         answer.history = push.history.is_none().then(|| self.history());
+        self.mark_commits();
+        Ok(answer)
+    }
+
+    fn mark_commits(&mut self) {
         while (self.marks.len() as u64) < self.store.seq {
             self.marks.push(self.marks.len() as u64 * 1_000 + self.history);
         }
-        Ok(answer)
     }
 
     /// [`push`](Self::push) from a body to a body.
@@ -223,6 +228,12 @@ impl<P: Policy> MemoryServer<P> {
         }
         self.store.left.clear();
         self.change_policy();
+    }
+
+    /// Brings everything that is stored to another version of the schema.
+    pub fn migrate(&mut self, migrations: &Migrations, from: u64) {
+        self.store.migrate(migrations, from);
+        self.mark_commits();
     }
 
     /// Copies the data.
