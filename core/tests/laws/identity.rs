@@ -348,6 +348,6 @@ fn planted_bugs_are_found() {
             "IdsGivenAway",
             "ChainsLeft",
         ],
-        || run(4_000, 0),
+        || run(20_000, 0),
     );
 }

@@ -241,6 +241,38 @@ fn invariant_13_an_older_release_keeps_the_queue_of_a_newer_one() {
     assert_eq!(world.view(c, "status")["pending"], 0);
 }
 
+/// Each copy of a profile brings over what is queued in it, as far as its release of the app goes.
+#[test]
+fn rule_08_what_copies_of_a_profile_bring_over_counts_once() {
+    for (ours, theirs) in [(2, 2), (2, 3), (3, 2), (1, 2), (2, 1), (1, 1)] {
+        let (mut world, a) = offline();
+        serve(&mut world, 1);
+        world.set_network(true);
+        world.write(a, insert("d1", json!({"title": "one", "n": 0})));
+        world.run(1_000);
+        world.set_network(false);
+        world.write(a, inc("d1", "/n", 1));
+        world.settle();
+        let copy = world.copy_of(a);
+        [a, copy].into_iter().for_each(|tab| world.kill(tab));
+        let (profile, copied) = (world.tabs[a].profile, world.tabs[copy].profile);
+        serve(&mut world, 3);
+        world.set_network(true);
+        let a = tab(&mut world, profile, ours);
+        world.run(10_000);
+        let b = tab(&mut world, copied, theirs);
+        world.write(b, inc("d1", "/n", 10));
+        world.write(a, inc("d1", "/n", 100));
+        world.run(60_000);
+        let n = stored(&world, "d1").and_then(|doc| doc.get("n").cloned());
+        assert_eq!(n, Some(json!(111)), "releases {ours} and {theirs}");
+        for tab in [a, b] {
+            assert_eq!(world.view(tab, "status")["pending"], 0);
+            assert_eq!(world.view(tab, "queue")["failed"], json!([]));
+        }
+    }
+}
+
 /// Invariant 7: an older release does not show a field that has another name now, whatever it has pulled.
 #[test]
 fn invariant_07_who_has_an_older_release_is_not_taken_to_have_seen_what_it_does_not_show() {
