@@ -11,6 +11,7 @@ pub mod insert;
 pub mod local;
 pub mod migration;
 pub mod mutation;
+pub mod origin;
 pub mod path;
 pub mod schema;
 pub mod verdict;

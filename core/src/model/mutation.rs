@@ -13,6 +13,7 @@ use crate::json::{self, Fields, JsonLimits, Value};
 use crate::limits::{CONFLICTS_OPEN_MAX, DEPTH_MAX, TRANSACTION_BYTES_MAX};
 use crate::model::document::{self, Step};
 use crate::model::migration::FIRST;
+use crate::model::origin;
 use crate::model::path::Path;
 use crate::small::SmallMap;
 
@@ -237,9 +238,10 @@ impl Mutation {
         })
     }
 
-    /// The digest by which both ends know the content of a number again (rules 6 and 8): of the very bytes, xxh64.
+    /// The digest by which both ends know the content of a number again (rules 6 and 8): of the very bytes, xxh64, or of
+    /// what they were made of.
     pub fn digest(raw: &[u8]) -> u64 {
-        xxh64(raw, 0)
+        origin::read(raw).unwrap_or_else(|| xxh64(raw, 0))
     }
 
     /// The entity that it is about.

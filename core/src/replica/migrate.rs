@@ -5,12 +5,13 @@
 use crate::error::{Code, CoreError};
 use crate::ids::MutationId;
 use crate::io::{Durability, Now};
-use crate::json::{self, Raw};
+use crate::json;
 use crate::log::record::{Coalesce, Record};
 use crate::model::edit::Edit;
 use crate::model::former;
 use crate::model::migration::Migrations;
 use crate::model::mutation::Mutation;
+use crate::model::origin;
 use crate::planted::Bug;
 use crate::queue::batch;
 use crate::replica::Replica;
@@ -49,7 +50,8 @@ impl Replica {
             }
             match self.rewritten(&way, *n, entry) {
                 Some(Ok(edit)) => {
-                    let m = Raw::trusted(json::to_text(&edit));
+                    let digest = Mutation::digest(entry.edit.raw.get().as_bytes());
+                    let m = origin::keep(digest, &json::to_text(&edit));
                     records.push(Record::Coalesce(Coalesce { survivor: *n, absorbed: Vec::new(), m }));
                 }
                 Some(Err(error)) => refused.push((*n, error)),
