@@ -66,6 +66,16 @@ pub fn next(
     batch
 }
 
+/// Keeps what is before the first unit of which not every member may go. A part of one may be taken for sent: a tab notes
+/// that of what it writes under the number that this will probably have.
+pub fn keep(state: &State, batch: &mut Vec<MutationId>, may_go: &dyn Fn(MutationId) -> bool) {
+    let Some(stays) = batch.iter().find(|n| !may_go(**n)) else { return };
+    let tx = |n: &MutationId| state.queue.get(n).and_then(|entry| entry.tx);
+    let stays = (*stays, tx(stays));
+    let is_of_it = |n: &MutationId| *n == stays.0 || stays.1.is_some() && tx(n) == stays.1;
+    batch.truncate(batch.iter().take_while(|n| !is_of_it(n)).count());
+}
+
 /// Those that are queued and may not go before something else does, in the order of their numbers. `waits` as in
 /// [`next`].
 pub fn behind(state: &State, waits: &dyn Fn(MutationId, &Entry) -> bool) -> Vec<MutationId> {

@@ -298,7 +298,7 @@ impl Replica {
             let unit = |n| self.state.queue.get(n).map(|entry| batch::unit(&self.state, *n, entry).len());
             ns.truncate(if index == 0 { ns.first().and_then(unit).unwrap_or(1) } else { index });
         }
-        ns.truncate(ns.iter().take_while(|n| self.state.was_sent(**n) || self.is_migrated(**n)).count());
+        batch::keep(&self.state, &mut ns, &|n| self.state.was_sent(n) || self.is_migrated(n));
         ns
     }
 
