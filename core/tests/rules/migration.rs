@@ -301,6 +301,30 @@ fn invariant_07_who_has_an_older_release_is_not_taken_to_have_seen_what_it_does_
     assert_eq!(world.view(b, "conflicts").as_array().unwrap().len(), 1);
 }
 
+/// The same where the next release brings his edit over before it leaves.
+#[test]
+fn invariant_07_nor_is_he_where_his_edit_was_brought_over_on_his_device() {
+    let mut world = world();
+    serve(&mut world, 1);
+    let (ann, ben) = (world.profile(), world.profile());
+    let (a, b) = (tab(&mut world, ann, 1), tab(&mut world, ben, 1));
+    world.write(a, insert("d1", json!({"title": "one"})));
+    world.run(1_000);
+    serve(&mut world, 2);
+    world.server.store.migrate(&Migrations::read(2, &steps(2)).unwrap(), 1);
+    world.run(6_000);
+    assert_eq!(world.row(a, "d1").unwrap().get("title"), None);
+    world.set_network(false);
+    world.write(a, set("d1", "/title", "two"));
+    world.settle();
+    upgrade(&mut world, a, 2);
+    world.set_network(true);
+    world.run(6_000);
+    assert_eq!(stored(&world, "d1"), Some(json!({"name": "two"})));
+    let conflicts = world.view(b, "conflicts");
+    assert_eq!((&conflicts[0]["path"], &conflicts[0]["yours"]), (&json!("/name"), &json!("one")), "{conflicts}");
+}
+
 /// The app's files are often a moment ahead of the server: nobody has to load the page again for that.
 #[test]
 fn invariant_13_a_release_ahead_of_its_server_goes_on_once_that_has_followed() {
