@@ -10,6 +10,7 @@ use crate::json::{self, JsonLimits};
 use crate::model::former::Former;
 use crate::model::migration::Migrations;
 use crate::model::mutation::{Kind, Mutation};
+use crate::model::origin;
 use crate::planted::Bug;
 use crate::protocol::message::{PushItem, Verdict};
 
@@ -79,6 +80,7 @@ pub(super) fn read(items: &[PushItem], migrations: Option<&Migrations>) -> Vec<I
             }
             match Mutation::parse(bytes).and_then(|edit| upcast(migrations, edit)) {
                 Ok(mut edit) => {
+                    edit.brought |= origin::is_kept(raw.get()) && edit.kind == Kind::Patch;
                     if item.old {
                         edit.base_rev = 0;
                     } else if edit.kind == Kind::Delete {

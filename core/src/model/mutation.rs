@@ -52,8 +52,8 @@ pub struct Mutation {
     /// Read by the server alone, which sets it (`authority::item`): it is not in a device's download.
     #[serde(skip)]
     pub seen: Option<Rev>,
-    /// Some of its paths had other names when it was written: of those, `was` alone says what its author saw. The
-    /// server's own as well (`authority::upcast`).
+    /// Its paths may have had other names when it was written: `was` alone says what its author saw. The server's own as
+    /// well (`authority::item`, `authority::upcast`).
     #[serde(skip)]
     pub brought: bool,
     /// Refuse the edit with `stale-rev` unless the entity stands at this revision.

@@ -12,6 +12,7 @@
 //! it stays the same.
 
 use crate::json::Raw;
+use crate::model::former;
 
 const OPENING: &str = "{\"origin\":\"";
 const DIGITS: usize = 16;
@@ -30,6 +31,11 @@ const DIGITS: usize = 16;
 pub fn read(bytes: &[u8]) -> Option<u64> {
     let digits = bytes.strip_prefix(OPENING.as_bytes())?.get(..DIGITS)?;
     u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// Whether an edit says what it was, under whatever name it comes.
+pub fn is_kept(text: &str) -> bool {
+    OPENING.strip_prefix('{').is_some_and(|opening| former::without(text).starts_with(opening))
 }
 
 /// The new bytes of an edit, with what it was.
