@@ -10,6 +10,7 @@ use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::json::{self, Value};
 use crate::model::former;
 use crate::model::mutation::{Kind, Mutation};
+use crate::model::origin;
 use crate::model::path::Path;
 use crate::planted::Bug;
 use crate::store::state::{Entry, State, Status};
@@ -93,7 +94,9 @@ fn is_free(state: &State, n: MutationId, entry: &Entry) -> bool {
         && entry.edit.kind == Kind::Patch
         && entry.edit.retry_of.is_none()
         // It may have arrived under its former name: joined, it would count twice.
-        && (!former::is_named(entry.edit.raw.get()) || Bug::NamedJoined.is_planted());
+        && (!former::is_named(entry.edit.raw.get()) || Bug::NamedJoined.is_planted())
+        // What it was, and what its author saw, is known of it alone.
+        && !origin::is_kept(entry.edit.raw.get());
     let Some(mutation) = free.then(|| entry.edit.whole().ok()).flatten() else { return false };
     mutation.if_rev.is_none()
         && mutation.add.is_empty()
