@@ -8,6 +8,7 @@ use tidewire_core::json::Value;
 use tidewire_core::model::schema::Strategy;
 
 use crate::oracle::{State, Token, token_of};
+use crate::releases::{first_path, name_in, stored_in};
 use crate::users::{FIELDS, token_in};
 use crate::world::World;
 
@@ -24,7 +25,10 @@ impl World {
         for id in ids {
             let Some(text) = self.text(tab, "notes", id) else { continue };
             for field in FIELDS {
-                let Some(now) = token_of_field(&text, field) else { continue };
+                if self.may_show_older(tab, field) {
+                    continue;
+                }
+                let Some(now) = token_of_field(&text, name_in(field, self.tabs[tab].version)) else { continue };
                 let before = self.tabs[tab].shown.insert((id.clone(), field), now);
                 back.extend(before.filter(|before| self.oracle.is_written_over_by(now, *before)).map(|old| (now, old)));
             }
@@ -85,7 +89,7 @@ impl World {
             }
             let field = FIELDS.into_iter().find(|field| token.path.strip_prefix('/') == Some(field))?;
             let row = self.server.entity("notes", &token.id).filter(|row| !row.stored.deleted)?;
-            let stands = row.stored.doc.get(field).and_then(token_in)?;
+            let stands = stored_in(&row.stored.doc, field).and_then(token_in)?;
             let standing = &self.oracle.tokens[stands as usize];
             // Who saw nothing there, and finds nothing there, does not count as concurrent (rule 13).
             (!standing.over_nothing && token.at_us > standing.at_us + mistaken_us).then(|| {
@@ -108,11 +112,11 @@ impl World {
         let mut wrong = None;
         for conflict in self.server.conflicts() {
             let text = |key: &str| conflict.get(key).and_then(Value::as_str).unwrap_or_default();
-            let (entity, path, subject) = (text("e"), text("path"), text("subject"));
+            let (entity, path, subject) = (text("e"), first_path(text("path")), text("subject"));
             if !FIELDS.iter().any(|field| path.strip_prefix('/') == Some(field)) {
                 continue;
             }
-            if text("state") == "open" && !open.insert((entity, path, subject)) {
+            if text("state") == "open" && !open.insert((entity, path.clone(), subject)) {
                 wrong = Some(format!("two conflicts of {subject} wait in {entity}{path}"));
             }
             let lost = conflict.get("yours").and_then(token_in).filter(|_| text("state") == "lost");

@@ -10,7 +10,7 @@ use tidewire_core::json::{self, Value};
 
 use crate::oracle::{Move, State, Token};
 use crate::server::{ACCOUNTS, COLLECTIONS, COUNTERS};
-use crate::users::token_in;
+use crate::users::{parse, token_in};
 use crate::world::World;
 
 /// More unknown moves than this cannot be told apart by their sums; such a run is not checked for them.
@@ -171,7 +171,7 @@ impl World {
             // What is held shows what its author wrote.
             for id in self.ids(collection).into_iter().filter(|id| !held.contains(id)) {
                 let row: Option<&&MemoryRow> = there.get(&(collection, id.as_str()));
-                let shown = self.row(tab, collection, &id);
+                let shown = self.text(tab, collection, &id).map(|row| parse(&row));
                 // Fields that wait for the user's decision show his value.
                 let waiting = || waiting_paths(conflicts.get_or_init(|| self.view(tab, "conflicts")), &id);
                 if let Some(what) = row_differs(shown.as_ref(), row.map(|row| &row.stored.doc), &waiting) {
@@ -191,6 +191,7 @@ impl World {
         self.check_whole();
         self.check_lines();
         self.check_failed();
+        self.check_names();
     }
 
     /// Invariant 18: what a write could not store is nowhere.

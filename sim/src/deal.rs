@@ -19,7 +19,7 @@ impl Scenario {
 impl Setup {
     fn draw(random: &mut Random) -> Self {
         let users = random.between(1, 3) as usize;
-        let devices = random.between(2, 5) as usize;
+        let devices = if random.chance(150) { 5 } else { random.between(2, 4) as usize };
         let clocks = random.chance(300);
         let device = |random: &mut Random| DeviceSetup {
             user: random.index(users),
@@ -44,6 +44,7 @@ impl Setup {
             },
             rates: Rates::draw(random),
             teams: random.chance(400),
+            releases: random.chance(250),
             pad: if random.chance(150) { random.between(1_000, 12_000) as usize } else { 0 },
         }
     }
@@ -157,7 +158,7 @@ const FAULTS: [(u64, Draw); 21] = [
 
 /// A run has some kinds of faults, not all: see [`Rates::draw`].
 fn actions(random: &mut Random, setup: &Setup) -> Vec<Timed> {
-    let writes = random.between(125, 175);
+    let writes = random.between(114, 158);
     let is_control = setup.rates.clone().all().iter().all(|(_, rate)| **rate == 0);
     let kinds: Vec<&(u64, Draw)> = FAULTS.iter().filter(|_| !is_control && random.chance(500)).collect();
     let faults = if kinds.is_empty() { 0 } else { random.between(8, 40) };
@@ -176,6 +177,11 @@ fn actions(random: &mut Random, setup: &Setup) -> Vec<Timed> {
     let regroups = if setup.teams && !is_control { random.between(0, 8) } else { 0 };
     for _ in 0..regroups {
         let action = Action::Regroup { user: random.index(8), team: random.index(TEAMS), is_in: random.chance(500) };
+        actions.push(Timed { at_ms: random.below(span_ms), action });
+    }
+    let releases = if setup.releases && !is_control { random.between(2, 7) } else { 0 };
+    for _ in 0..releases {
+        let action = if random.chance(500) { Action::ReleaseApp } else { Action::ReleaseServer };
         actions.push(Timed { at_ms: random.below(span_ms), action });
     }
     for _ in 0..faults {

@@ -5,6 +5,7 @@ use tidewire_core::json::Value;
 
 use crate::causal::tokens_in;
 use crate::oracle::{Effect, State, Token};
+use crate::releases::first_path;
 use crate::users::{put, token_in};
 use crate::wishes::is_wish_of;
 use crate::world::World;
@@ -60,10 +61,8 @@ impl World {
         let open = |one: &&Value| one.get("state").and_then(Value::as_str) == Some("open");
         let Some(one) = conflicts.as_array().into_iter().flatten().find(open) else { return };
         let text = |key: &str| one.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (id, entity, path, collection) = (text("id"), text("e"), text("path"), text("c"));
-        if self.row(tab, &collection, &entity).is_none() {
-            return;
-        }
+        let (id, entity, path, collection) = (text("id"), text("e"), first_path(&text("path")), text("c"));
+        let Some(row) = self.row(tab, &collection, &entity) else { return };
         let (yours, kept) = (one.get("yours"), one.get("kept"));
         let yours_token = yours.and_then(token_in);
         let mut op = json!({"op": "patch", "c": collection, "id": entity, "resolves": [id]});
@@ -74,10 +73,14 @@ impl World {
                 put(&mut set, &path, value.clone());
                 put(&mut op, "set", set);
                 // He sees what stands, or that somebody removed it.
-                let seen = match kept {
+                let mut seen = match kept {
                     Some(kept) => token_in(kept).into_iter().collect(),
                     None => self.oracle.removals(&entity, &path),
                 };
+                // ... and what he has written there himself meanwhile.
+                seen.extend(
+                    row.get(path.trim_start_matches('/')).and_then(token_in).filter(|own| Some(*own) != yours_token),
+                );
                 for (seen, yours) in seen.into_iter().zip(token_in(value).into_iter().cycle()) {
                     self.oracle.tokens[seen as usize].replaced_by.push(yours);
                 }

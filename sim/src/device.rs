@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tidewire_core::engine::Engine;
 use tidewire_core::error::Code;
+use tidewire_core::ids::MutationId;
 use tidewire_core::io::{Event as Told, Input, Output, StoreError, StoreOp, Token};
 use tidewire_core::json::Value;
 
@@ -35,6 +36,10 @@ pub(crate) struct Device {
     pub(crate) hole_down: bool,
     /// Numbers what lasts some time.
     pub(crate) spells: u64,
+    /// The release of the app that its browser has.
+    pub(crate) version: u64,
+    /// Up to here its edits may have been sent, as its log says.
+    pub(crate) sent: MutationId,
     /// When its store was deleted, and how many tabs there had been: only they know what was in it.
     pub(crate) wiped: Option<(u64, usize)>,
 }
@@ -42,6 +47,8 @@ pub(crate) struct Device {
 /// One tab, until it is closed.
 pub(crate) struct Tab {
     pub(crate) device: usize,
+    /// Of the app's schema.
+    pub(crate) version: u64,
     pub(crate) engine: Engine,
     pub(crate) alive: bool,
     /// It runs nothing; what comes meanwhile waits here.
@@ -91,6 +98,8 @@ impl Device {
             hole_up: false,
             hole_down: false,
             spells: 0,
+            version: 1,
+            sent: MutationId::default(),
             wiped: None,
         }
     }
@@ -110,12 +119,14 @@ impl Tab {
 impl World {
     pub(crate) fn open_tab(&mut self, device: usize) {
         let entropy = self.devices[device].random.bytes();
-        let engine = match Engine::new(&self.options(), entropy) {
+        let version = self.version_of_tab(device);
+        let engine = match Engine::new(&self.options(version), entropy) {
             Ok(engine) => engine,
             Err(error) => return self.fail(0, format!("a tab cannot be made: {error}")),
         };
         self.tabs.push(Tab {
             device,
+            version,
             engine,
             alive: true,
             frozen: None,
@@ -262,7 +273,7 @@ impl World {
         if self.tabs[tab].deletions != deletions {
             return self.tell(tab, Input::Stored { token, result: Err(StoreError::Wiped) });
         }
-        self.note_leads(tab, &op);
+        self.note_records(tab, &op);
         let mut result = self.devices[device].disk.carry_out(op);
         if is_append && self.happens(device, rates.store_unreported, "store unreported") {
             // The shell looks for the record and tries again; this is when that fails, too.

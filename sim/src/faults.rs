@@ -81,6 +81,8 @@ impl World {
                 self.oracle.restored();
                 self.cut_all();
             }
+            Action::ReleaseApp => self.release_app(),
+            Action::ReleaseServer => self.release_server(),
             Action::Policy => {
                 self.server.change_policy();
                 self.cut_all();
@@ -111,6 +113,7 @@ impl World {
     /// All faults are over, for good.
     pub(crate) fn heal(&mut self) {
         self.healed = true;
+        self.release_all();
         self.server_down = None;
         for device in 0..self.devices.len() {
             (self.devices[device].hole_up, self.devices[device].hole_down) = (false, false);
@@ -186,7 +189,7 @@ impl World {
         }
     }
 
-    fn cut_all(&mut self) {
+    pub(crate) fn cut_all(&mut self) {
         for tab in 0..self.tabs.len() {
             if self.tabs[tab].alive {
                 self.cut_socket(tab, 1012);
@@ -240,14 +243,14 @@ impl World {
         if self.devices.len() >= DEVICES_MAX || self.devices[device].disk.is_empty() {
             return;
         }
-        let Device { user, offset_ms, drift_ppm, ref disk, .. } = self.devices[device];
+        let Device { user, offset_ms, drift_ppm, version, sent, ref disk, .. } = self.devices[device];
         let disk = disk.clone();
         // No two machines show the same millisecond for long.
         let offset_ms = offset_ms + self.random.between(1, 500) as i64;
         let setup = DeviceSetup { user, tabs: 1, offset_ms, drift_ppm };
         let index = self.devices.len();
         let mut copy = Device::new(&setup, self.scenario.seed, index);
-        copy.disk = disk;
+        (copy.disk, copy.version, copy.sent) = (disk, version, sent);
         self.devices.push(copy);
         self.open_tab(index);
     }
@@ -272,6 +275,7 @@ fn label(action: &Action) -> &'static str {
         Action::Clear { .. } => "cleared",
         Action::Clone { .. } => "cloned",
         Action::Policy => "policy changed",
+        Action::ReleaseApp | Action::ReleaseServer => "release",
         Action::Worker { .. } => "service worker",
         Action::PowerLoss { .. } => "power lost",
         Action::Meddle { .. } => "meddled",

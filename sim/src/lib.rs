@@ -32,6 +32,7 @@ mod papers;
 mod policy;
 mod queue;
 mod random;
+mod releases;
 pub mod report;
 pub mod run;
 pub mod scenario;

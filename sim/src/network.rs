@@ -41,6 +41,7 @@ impl World {
         let device = self.tabs[tab].device;
         if request.path == "push" {
             self.check_fence(tab, request.body.as_deref().unwrap_or_default());
+            self.check_versions(tab, request.body.as_deref().unwrap_or_default());
         }
         let Rates { request_lost, request_twice, silent, .. } = self.setup.rates;
         if !self.devices[device].online {
@@ -189,6 +190,7 @@ impl World {
         }
         if text.starts_with(r#"{"t":"push""#) {
             self.check_fence(tab, &text);
+            self.check_versions(tab, &text);
         }
         let at_us = (self.now_us + self.way_us(device)).max(self.tabs[tab].up_us + 1);
         self.tabs[tab].up_us = at_us;

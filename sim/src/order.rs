@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use tidewire_core::ids::{MutationId, ReplicaId};
 use tidewire_core::io::{Input, StoreOp, StoreReply};
 use tidewire_core::json::{self, JsonLimits, Value};
+use tidewire_core::log::record::Record;
 use tidewire_core::protocol::message::{Push, PushAnswer, Verdict};
 
 use crate::labels::Labels;
 use crate::world::World;
 
-/// The kind of a `Lead` in the log (`core/src/log/record.rs`).
+/// The kinds of a `Lead` and of a `Sent` in the log (`core/src/log/record.rs`).
 const LEAD: u8 = 8;
+const SENT: u8 = 4;
 
 /// The newest number of a patch that took effect, for each store and entity. Deletions and inserts may go before what
 /// is held for want of the entity.
@@ -71,14 +73,19 @@ impl World {
         self.tabs[tab].read = self.tabs[tab].read.max(read);
     }
 
-    /// Where the `Lead`s of a device stand.
-    pub(crate) fn note_leads(&mut self, tab: usize, op: &StoreOp) {
+    /// Where the `Lead`s of a device stand, and how far its edits may have been sent.
+    pub(crate) fn note_records(&mut self, tab: usize, op: &StoreOp) {
         let StoreOp::Append { records, .. } = op else { return };
         let device = &mut self.devices[self.tabs[tab].device];
         let first = device.disk.last_key() + 1;
         for (key, record) in (first..).zip(records.iter()) {
             if record.get(1) == Some(&LEAD) {
                 device.leads.insert(key, tab);
+            }
+            if record.get(1) == Some(&SENT)
+                && let Ok(Record::Sent(sent)) = Record::decode(record)
+            {
+                device.sent = device.sent.max(sent.through);
             }
         }
     }

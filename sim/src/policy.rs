@@ -7,6 +7,7 @@ use tidewire_core::authority::relations::{OnDelete, Relations};
 use tidewire_core::error::CoreError;
 use tidewire_core::ids::{CollectionName, EntityId, Group, Owner};
 use tidewire_core::json::Value;
+use tidewire_core::model::migration::Migrations;
 use tidewire_core::model::schema::{CollectionSettings, Settings};
 
 use crate::scenario::Setup;
@@ -24,6 +25,8 @@ pub(crate) struct SimPolicy {
     settings: Settings,
     open: OpenPolicy,
     teams: DeclaredPolicy,
+    /// The way to the version of the schema that the server has.
+    pub(crate) migrations: Option<Migrations>,
 }
 
 impl SimPolicy {
@@ -48,6 +51,7 @@ impl SimPolicy {
             open: OpenPolicy { settings: settings.clone(), private_to: Some("private".into()) },
             teams: teams.refers("lines", "paper", "papers", OnDelete::Cascade)?,
             settings,
+            migrations: None,
         };
         let users = setup.devices.iter().map(|device| device.user).max().unwrap_or_default();
         for user in 0..=users {
@@ -73,6 +77,10 @@ impl SimPolicy {
 impl Policy for SimPolicy {
     fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    fn migrations(&self) -> Option<&Migrations> {
+        self.migrations.as_ref()
     }
 
     fn check_access(

@@ -48,6 +48,8 @@ pub struct Setup {
     pub rates: Rates,
     /// Whether there are papers, which teams have.
     pub teams: bool,
+    /// Whether the app and the server are renewed while they run.
+    pub releases: bool,
     /// How long a text each note has besides: with long ones logs are sealed into segments, and those swept.
     pub pad: usize,
 }
@@ -189,6 +191,10 @@ pub enum Action {
     PowerLoss { device: usize, for_ms: u64 },
     /// A user comes into a team, or leaves it.
     Regroup { user: usize, team: usize, is_in: bool },
+    /// The files of the app's next release are there.
+    ReleaseApp,
+    /// The server's next release.
+    ReleaseServer,
     /// Somebody changes a row of the server's behind its back.
     Meddle { pick: usize },
 }

@@ -16,6 +16,7 @@ use tidewire_core::protocol::message::{AnswerBody, ErrorBody, Push, ServerMessag
 use crate::labels::Labels;
 use crate::order::Decided;
 use crate::policy::SimPolicy;
+use crate::releases::migrations;
 use crate::scenario::Setup;
 
 /// The collections, sorted: notes that conflict, accounts that count, papers of teams with their lines.
@@ -36,7 +37,8 @@ type Said = BTreeMap<(ReplicaId, MutationId), Verdict>;
 #[derive(Debug)]
 pub(crate) struct Server {
     inner: MemoryServer<SimPolicy>,
-    backup: Option<Backup>,
+    /// With the version of the schema at that time.
+    backup: Option<(Backup, u64)>,
     /// What was decided, in this history.
     said: Said,
     decided: Decided,
@@ -78,6 +80,7 @@ impl Server {
         let mut inner = MemoryServer::new(policy.expect("these names are good"));
         (inner.page, inner.push_bytes) = (setup.page, setup.channel_push_bytes);
         let mut server = Self { inner, backup: None, said: Said::new(), decided: Decided::default(), wrong: None };
+        server.policy.migrations = migrations(1, 1).filter(|_| setup.releases);
         server.open_accounts(now_ms);
         server
     }
@@ -206,13 +209,14 @@ impl Server {
 
     /// Copies the data.
     pub(crate) fn back_up(&mut self) {
-        self.backup = Some(self.inner.back_up());
+        self.backup = Some((self.inner.back_up(), self.version()));
     }
 
     /// Goes back to the copy, if there is one, and begins another history.
     pub(crate) fn restore(&mut self) -> bool {
-        let Some(backup) = &self.backup else { return false };
+        let Some((backup, version)) = &self.backup else { return false };
         self.inner.restore(backup);
+        self.renew_from(*version);
         self.said.clear();
         self.decided.clear();
         true

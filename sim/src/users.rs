@@ -4,6 +4,7 @@ use tidewire_core::json;
 use tidewire_core::json::{JsonLimits, Value};
 
 use crate::oracle::{Effect, Move, State, Token, text_of, token_of};
+use crate::releases::{read_as, written_as};
 use crate::scenario::Action;
 use crate::server::{ACCOUNTS, COUNTERS};
 use crate::world::World;
@@ -24,7 +25,8 @@ pub(crate) fn parse(text: &str) -> Value {
 impl World {
     /// One row as a tab shows it.
     pub(crate) fn row(&self, tab: usize, collection: &str, id: &str) -> Option<Value> {
-        self.text(tab, collection, id).map(|row| parse(&row))
+        let row = parse(&self.text(tab, collection, id)?);
+        Some(if collection == "notes" { read_as(self.tabs[tab].version, row) } else { row })
     }
 
     /// ... as its text.
@@ -90,8 +92,9 @@ impl World {
     }
 
     /// Calls the engine. What it refuses was not written.
-    pub(crate) fn write(&mut self, tab: usize, atomic: bool, ops: Vec<Value>, effects: Vec<Effect>) {
+    pub(crate) fn write(&mut self, tab: usize, atomic: bool, mut ops: Vec<Value>, effects: Vec<Effect>) {
         let now = self.clocks(self.tabs[tab].device);
+        ops.iter_mut().for_each(|op| written_as(self.tabs[tab].version, op));
         let request = json::write_text(&json!({"atomic": atomic, "ops": ops}));
         self.remark(|| format!("tab {tab} writes {request}"));
         match self.tabs[tab].engine.write(now, &request, "") {
@@ -153,6 +156,9 @@ impl World {
         if private {
             put(&mut doc, "private", format!("u{user}").into());
         }
+        if self.setup.releases && self.tabs[tab].version == 1 {
+            put(&mut doc, "old", 1.into());
+        }
         if self.setup.pad > 0 {
             put(&mut doc, "pad", "x".repeat(self.setup.pad).into());
         }
@@ -188,7 +194,7 @@ impl World {
     }
 
     /// Fields of one note, or of several in one transaction.
-    fn set(&mut self, tab: usize, picks: &[usize], fields: &[&str]) {
+    fn set(&mut self, tab: usize, picks: &[usize], fields: &[&'static str]) {
         let (mut ops, mut effects) = (Vec::new(), Vec::new());
         let mut seen: Vec<String> = Vec::new();
         for pick in picks {
@@ -202,7 +208,7 @@ impl World {
                 let path = format!("/{field}");
                 let saw = match row.get(field) {
                     Some(value) => token_in(value).into_iter().collect(),
-                    None => self.oracle.removals(&id, &path),
+                    None => [self.oracle.removals(&id, &path), self.own_unshown(tab, &id, field)].concat(),
                 };
                 let token = self.oracle.token(tab, "notes", &id, &path, &saw);
                 self.oracle.tokens[token as usize].over_nothing = row.get(field).is_none();
@@ -225,7 +231,7 @@ impl World {
         let Some(tab) = self.usable(device, tab) else { return };
         let Some((id, row)) = self.note_at(tab, pick) else { return };
         let field = FIELDS[usize::from(field) % FIELDS.len()];
-        let Some(saw) = row.get(field).and_then(token_in) else { return };
+        let Some(saw) = row.get(field).and_then(token_in).filter(|_| self.has_name(tab, &id, field)) else { return };
         let path = format!("/{field}");
         // What is not there any more has no text; the token stands for its author's wish.
         let token = self.oracle.token(tab, "notes", &id, &format!("-{path}"), &[saw]);
@@ -294,6 +300,9 @@ impl World {
     fn undo(&mut self, device: usize, tab: usize) {
         let Some(tab) = self.usable(device, tab) else { return };
         let Some(write) = self.tabs[tab].writes.pop() else { return };
+        if self.makes_old_again(tab, write) {
+            return;
+        }
         let now = self.clocks(self.tabs[tab].device);
         let undone = self.oracle.effects(tab, write);
         let seen: Vec<u32> = undone.iter().flat_map(|effect| self.shown_at(tab, *effect)).collect();

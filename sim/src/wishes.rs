@@ -3,6 +3,7 @@
 use tidewire_core::json::Value;
 
 use crate::oracle::Token;
+use crate::releases::{first_path, stored_in};
 use crate::world::World;
 
 impl World {
@@ -31,7 +32,7 @@ impl World {
                     || self.is_loss_told(token)
             }
             (None, Some(_)) => true,
-            (Some(row), Some(field)) => row.stored.doc.get(field).is_none() || self.is_loss_told(token),
+            (Some(row), Some(field)) => stored_in(&row.stored.doc, field).is_none() || self.is_loss_told(token),
             _ => false,
         }
     }
@@ -59,7 +60,7 @@ impl World {
     /// Somebody who removed the field, or deleted the note, is told that it did not come to that. Of several who did so
     /// only one is: the latest that is not the author's own.
     fn is_loss_told(&self, token: &Token) -> bool {
-        let is_there = |path: &str| token.path.is_empty() || path == token.path.trim_start_matches('-');
+        let is_there = |path: &str| token.path.is_empty() || first_path(path) == token.path.trim_start_matches('-');
         let is_it = |one: &Value| {
             one.get("e").and_then(Value::as_str) == Some(token.id.as_str())
                 && one.get("path").and_then(Value::as_str).is_some_and(is_there)
@@ -75,7 +76,7 @@ pub(crate) fn is_wish_of(entry: &Value, token: &Token) -> bool {
     let mut unset = entry.get("unset").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     text("id") == Some(token.id.as_str())
         && match token.path.strip_prefix('-') {
-            Some(removed) => unset.any(|path| path == removed),
+            Some(removed) => unset.any(|path| first_path(path) == removed),
             None => token.path.is_empty() && text("kind") == Some("delete"),
         }
 }

@@ -77,6 +77,8 @@ pub(crate) struct World {
     pub(crate) devices: Vec<Device>,
     pub(crate) tabs: Vec<Tab>,
     pub(crate) server: Server,
+    /// The newest release of the app.
+    pub(crate) app_version: u64,
     /// Until then it answers nothing.
     pub(crate) server_down: Option<u64>,
     pub(crate) oracle: Oracle,
@@ -107,6 +109,7 @@ impl World {
             devices: Vec::new(),
             tabs: Vec::new(),
             server: Server::new(&setup, BEGIN_MS),
+            app_version: 1,
             server_down: None,
             oracle: Oracle::new(),
             papers: Papers::default(),
@@ -196,11 +199,12 @@ impl World {
         happens
     }
 
-    /// The declared options of a tab.
-    pub(crate) fn options(&self) -> String {
+    /// The declared options of a tab of a release.
+    pub(crate) fn options(&self, version: u64) -> String {
         let collections: Vec<String> = COLLECTIONS.iter().map(|name| format!("\"{name}\":{{}}")).collect();
         format!(
-            r#"{{"name":"sim","url":"http://sim","verifyMs":{VERIFY_MS},"collections":{{{}}}}}"#,
+            r#"{{"name":"sim","url":"http://sim",{}"verifyMs":{VERIFY_MS},"collections":{{{}}}}}"#,
+            self.declared(version),
             collections.join(",")
         )
     }
