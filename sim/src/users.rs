@@ -211,7 +211,7 @@ impl World {
                     None => [self.oracle.removals(&id, &path), self.own_unshown(tab, &id, field)].concat(),
                 };
                 let token = self.oracle.token(tab, "notes", &id, &path, &saw);
-                self.oracle.tokens[token as usize].over_nothing = row.get(field).is_none();
+                self.oracle.tokens[token as usize].over_nothing = !self.has_name(tab, &id, field);
                 put(&mut set, &path, text_of(token, canary).into());
                 effects.push(Effect::Token(token));
             }

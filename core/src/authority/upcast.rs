@@ -70,8 +70,8 @@ pub(super) fn upcast(migrations: Option<&Migrations>, edit: Mutation) -> Result<
     Ok(new)
 }
 
-/// Whether the author of an edit saw what stands where it writes. Who has an older release is not shown what has another
-/// name now: whatever revision he has, only what he says that he saw he has seen.
+/// Whether the author of an edit saw what stands where it writes. Who has an older release is not shown what has
+/// another name now: whatever revision he has, only what he says that he saw he has seen.
 pub(super) fn saw(edit: &Mutation, doc: &Value) -> bool {
     !edit.brought || edit.paths().all(|path| edit.was.get(path) == document::get(doc, path))
 }

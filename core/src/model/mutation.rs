@@ -52,8 +52,8 @@ pub struct Mutation {
     /// Read by the server alone, which sets it (`authority::item`): it is not in a device's download.
     #[serde(skip)]
     pub seen: Option<Rev>,
-    /// Its paths may have had other names when it was written: `was` alone says what its author saw. The server's own as
-    /// well (`authority::item`, `authority::upcast`).
+    /// Its paths may have had other names when it was written: `was` alone says what its author saw. The server's own
+    /// as well (`authority::item`, `authority::upcast`).
     #[serde(skip)]
     pub brought: bool,
     /// Refuse the edit with `stale-rev` unless the entity stands at this revision.
@@ -238,8 +238,8 @@ impl Mutation {
         })
     }
 
-    /// The digest by which both ends know the content of a number again (rules 6 and 8): of the very bytes, xxh64, or of
-    /// what they were made of.
+    /// The digest by which both ends know the content of a number again (rules 6 and 8): of the very bytes, xxh64, or
+    /// of what they were made of.
     pub fn digest(raw: &[u8]) -> u64 {
         origin::read(raw).unwrap_or_else(|| xxh64(raw, 0))
     }

@@ -1,15 +1,15 @@
 //! An edit that was brought to a newer version of the app's schema before it was sent says what it was.
 //!
-//! Copies of one store may each bring over what is queued in it, to different versions, or one of them not at all: it is
-//! one edit all the same, and counts once. So what it was goes by the digest of its first bytes, which stands in front of
-//! those that were made of them.
+//! Copies of one store may each bring over what is queued in it, to different versions, or one of them not at all: it
+//! is one edit all the same, and counts once. So what it was goes by the digest of its first bytes, which stands in
+//! front of those that were made of them.
 //!
 //! ```json
 //! {"origin":"00c0ffee00c0ffee","c":"deals","id":"1","kind":"patch","schema":2, …}
 //! ```
 //!
-//! The invariant: however often an edit is brought over, [`Mutation::digest`](crate::model::mutation::Mutation::digest) of
-//! it stays the same.
+//! The invariant: however often an edit is brought over, its
+//! [digest](crate::model::mutation::Mutation::digest) stays the same.
 
 use crate::json::Raw;
 use crate::model::former;

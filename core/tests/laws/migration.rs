@@ -196,8 +196,8 @@ fn invariant_13_planted_bugs_are_found() {
     plant(None);
 }
 
-/// Deciding and bringing over may change places: what is stored then, and who wrote it, is the same. Not so where a field
-/// has a default now: nobody wrote that.
+/// Deciding and bringing over may change places: what is stored then, and who wrote it, is the same. Not so where a
+/// field has a default now: nobody wrote that.
 #[test]
 fn invariant_13_what_is_stored_is_brought_over_with_who_wrote_it() {
     let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });

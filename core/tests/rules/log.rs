@@ -203,26 +203,6 @@ fn rule_03_an_edit_that_a_later_release_wrote_joins_no_other_and_stays_as_it_is(
 }
 
 #[test]
-fn rule_03_an_edit_that_was_brought_over_joins_no_other() {
-    use tidewire_core::model::origin;
-    use tidewire_core::queue::coalesce::plan;
-    use tidewire_core::store::fold::fold;
-    use tidewire_core::store::state::State;
-    let text = |value: u32| {
-        let was = value - 1;
-        let body = format!(r#""base":1,"set":{{"/f":{value}}},"was":{{"/f":{was}}},"at":[{value},0]"#);
-        format!(r#"{{"c":"deals","id":"d1","kind":"patch",{body}}}"#)
-    };
-    let plain = |value| Raw::parse(&text(value)).unwrap();
-    for (first, second) in [(plain(1), origin::keep(5, &text(2))), (origin::keep(5, &text(1)), plain(2))] {
-        let mut state = State::default();
-        let commit = Commit { mutations: vec![first, second], tx: vec![], call: None };
-        fold(&mut state, 1, Record::Commit(commit), 0).unwrap();
-        assert!(plan(&state).is_empty());
-    }
-}
-
-#[test]
 fn rule_03_edits_join_only_where_the_second_saw_what_the_first_had_left() {
     use tidewire_core::queue::coalesce::plan;
     use tidewire_core::store::fold::fold;

@@ -43,6 +43,7 @@ mod moved;
 mod once;
 mod push_live;
 mod quota;
+mod releases;
 mod replaced;
 mod replicate;
 mod reset;
