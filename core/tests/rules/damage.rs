@@ -116,3 +116,19 @@ fn a_damaged_segment_is_replaced_and_deletions_meanwhile_are_not_missed() {
     assert!(world.row(a, "n7").is_none());
     assert_eq!((0..600).filter(|n| world.row(a, &format!("n{n}")).is_some()).count(), 599);
 }
+
+/// The version stands in front of what the checksum is of; one wrong bit there is no newer release.
+#[test]
+fn a_damaged_version_of_a_record_is_damage_too() {
+    let (mut world, a, _) = pair();
+    world.write(a, insert("mine", json!({"n": 1})));
+    world.run(1_000);
+    let profile = world.tabs[a].profile;
+    world.kill(a);
+    world.disks[profile].log.values_mut().next_back().unwrap()[0] ^= 2;
+    let a = world.tab(profile);
+    world.run(5_000);
+    assert_eq!(world.tabs[a].refused, None);
+    assert_eq!(corrupt(&world, a), 1);
+    assert_eq!(world.row(a, "mine").unwrap()["n"], 1);
+}
