@@ -5,6 +5,7 @@
 mod world;
 
 use tidewire_core::json;
+use tidewire_core::log::codec;
 use tidewire_core::model::verdict::Verdict;
 use world::{insert, pair, world};
 
@@ -32,8 +33,8 @@ fn a_record_of_a_newer_release_is_set_aside_and_said() {
     let profile = world.tabs[a].profile;
     world.kill(a);
     let disk = &mut world.disks[profile];
-    let mut newer = disk.log.values().next_back().unwrap().clone();
-    newer[0] = 200;
+    let (kind, body) = codec::decode(disk.log.values().next_back().unwrap()).unwrap();
+    let newer = codec::encode_as(200, kind, body);
     disk.next_key += 1;
     disk.log.insert(disk.next_key, newer);
     let a = world.tab(profile);

@@ -127,7 +127,7 @@ const PAPERS: [(u64, Draw); 5] = [
     (3, |r| Action::Shred { device: r.index(8), tab: r.index(8), pick: r.index(1_000) }),
 ];
 
-const FAULTS: [(u64, Draw); 21] = [
+const FAULTS: [(u64, Draw); 22] = [
     (6, |r| Action::OpenTab { device: r.index(8) }),
     (4, |r| Action::CloseTab { device: r.index(8), tab: r.index(8) }),
     (10, |r| Action::KillTab { device: r.index(8), tab: r.index(8) }),
@@ -152,6 +152,7 @@ const FAULTS: [(u64, Draw); 21] = [
     (2, |_| Action::Policy),
     (5, |r| Action::Worker { device: r.index(8), for_ms: r.between(50, 10_000) }),
     (3, |r| Action::PowerLoss { device: r.index(8), for_ms: r.between(1, 20_000) }),
+    (2, |r| Action::Flip { device: r.index(8), pick: r.index(1_000) }),
     (1, |r| Action::Meddle { pick: r.index(1_000) }),
     (3, |r| Action::Poison { device: r.index(8), tab: r.index(8), pick: r.index(1_000) }),
 ];

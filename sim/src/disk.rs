@@ -116,6 +116,16 @@ impl Disk {
         lost
     }
 
+    /// A bit of a record or of a segment is another. Returns whether there was any.
+    pub(crate) fn flip(&mut self, pick: usize) -> bool {
+        let count = self.log.len() + self.segments.len();
+        let mut stored = self.log.values_mut().chain(self.segments.values_mut());
+        let Some(bytes) = stored.nth(pick % count.max(1)) else { return false };
+        let bytes = Rc::make_mut(bytes);
+        let at = pick * 31 % bytes.len().max(1);
+        bytes.get_mut(at).map(|byte| *byte ^= 1 << (pick % 8)).is_some()
+    }
+
     /// Nothing is stored.
     pub(crate) fn is_empty(&self) -> bool {
         self.log.is_empty() && self.state.is_none()

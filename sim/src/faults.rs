@@ -58,6 +58,7 @@ impl World {
             Action::Clone { device } => self.clone_device(device % count),
             Action::Worker { device, for_ms } => self.wake_worker(device % count, for_ms),
             Action::PowerLoss { device, for_ms } => self.lose_power(device % count, for_ms),
+            Action::Flip { device, pick } => self.flip(device % count, pick),
             Action::Poison { device, tab, pick } => self.poison(device, tab, pick),
             _ => self.inject_at_server(action),
         }
@@ -239,6 +240,14 @@ impl World {
         }
     }
 
+    /// What a device alone knew may be gone: that is said.
+    fn flip(&mut self, device: usize, pick: usize) {
+        if self.devices[device].disk.flip(pick) {
+            self.labels.see("flipped");
+            self.oracle.forget(&self.tabs_of(device));
+        }
+    }
+
     fn clone_device(&mut self, device: usize) {
         if self.devices.len() >= DEVICES_MAX || self.devices[device].disk.is_empty() {
             return;
@@ -279,6 +288,7 @@ fn label(action: &Action) -> &'static str {
         Action::Worker { .. } => "service worker",
         Action::PowerLoss { .. } => "power lost",
         Action::Meddle { .. } => "meddled",
+        Action::Flip { .. } => "flip",
         Action::Regroup { .. } => "regrouped",
         Action::Poison { .. } => "poisoned",
         _ => "use",

@@ -191,6 +191,8 @@ pub enum Action {
     PowerLoss { device: usize, for_ms: u64 },
     /// A user comes into a team, or leaves it.
     Regroup { user: usize, team: usize, is_in: bool },
+    /// A bit of what a device has stored is another.
+    Flip { device: usize, pick: usize },
     /// The files of the app's next release are there.
     ReleaseApp,
     /// The server's next release.

@@ -3,9 +3,11 @@
 //! ```text
 //! byte 0      format version
 //! byte 1      kind
-//! bytes 2..10 xxh64 of kind and body, little endian
+//! bytes 2..10 xxh64 of the body, little endian, with the seed (version - 1) << 8 | kind
 //! bytes 10..  body
 //! ```
+//!
+//! So it is in every format to come: a later one is known by a checksum that fits.
 //!
 //! A large record whose kind has [`PACKED`] set has a packed body: raw length u32 | LZ4 block. Of usual
 //! documents half of the bytes is written, and read by the next cold open.
@@ -36,10 +38,15 @@ const SPARE_BYTES: usize = 64;
 
 /// Wraps a body.
 pub fn encode(kind: u8, body: &[u8]) -> Vec<u8> {
+    encode_as(FORMAT, kind, body)
+}
+
+/// ... as a release with another format does, for tests.
+pub fn encode_as(version: u8, kind: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; HEADER_BYTES];
     bytes.reserve_exact(body.len());
     bytes.extend_from_slice(body);
-    seal(kind, bytes)
+    seal(version, kind, bytes)
 }
 
 /// What a text is written behind that becomes a body without being copied.
@@ -51,13 +58,13 @@ pub fn begin(bytes: usize) -> String {
 
 /// Wraps the body that was written behind [`begin`].
 pub fn finish(kind: u8, out: String) -> Vec<u8> {
-    seal(kind, out.into_bytes())
+    seal(FORMAT, kind, out.into_bytes())
 }
 
-fn seal(kind: u8, mut bytes: Vec<u8>) -> Vec<u8> {
+fn seal(version: u8, kind: u8, mut bytes: Vec<u8>) -> Vec<u8> {
     if let Some((head, body)) = bytes.split_first_chunk_mut::<HEADER_BYTES>() {
-        let [a, b, c, d, e, f, g, h] = checksum(kind, body).to_le_bytes();
-        *head = [FORMAT, kind, a, b, c, d, e, f, g, h];
+        let [a, b, c, d, e, f, g, h] = checksum(version, kind, body).to_le_bytes();
+        *head = [version, kind, a, b, c, d, e, f, g, h];
     }
     bytes
 }
@@ -78,15 +85,12 @@ fn seal(kind: u8, mut bytes: Vec<u8>) -> Vec<u8> {
 pub fn decode(bytes: &[u8]) -> Result<(u8, &[u8]), CoreError> {
     let corrupt = || CoreError::new(Code::Corrupt, "a stored record is damaged: it is set aside");
     let (&[version, kind], rest) = bytes.split_first_chunk::<2>().ok_or_else(corrupt)?;
+    let (sum, body) = rest.split_first_chunk::<8>().ok_or_else(corrupt)?;
+    if version == 0 || u64::from_le_bytes(*sum) != checksum(version, kind, body) {
+        return Err(corrupt());
+    }
     if version > FORMAT {
         return Err(CoreError::new(Code::FormatNewer, "a newer release wrote this store: reload the page"));
-    }
-    if version == 0 {
-        return Err(corrupt());
-    }
-    let (sum, body) = rest.split_first_chunk::<8>().ok_or_else(corrupt)?;
-    if u64::from_le_bytes(*sum) != checksum(kind, body) {
-        return Err(corrupt());
     }
     Ok((kind, body))
 }
@@ -113,7 +117,7 @@ pub fn squeeze(bytes: Vec<u8>) -> Vec<u8> {
     packed.reserve_exact(4 + block.len());
     packed.extend_from_slice(&len.to_le_bytes());
     packed.extend_from_slice(&block);
-    seal(kind | PACKED, packed)
+    seal(FORMAT, kind | PACKED, packed)
 }
 
 /// A record's kind and body as they were before [`squeeze`].
@@ -152,8 +156,8 @@ pub fn raw_len(bytes: &[u8]) -> usize {
     }
 }
 
-fn checksum(kind: u8, body: &[u8]) -> u64 {
-    xxh64(body, u64::from(kind))
+fn checksum(version: u8, kind: u8, body: &[u8]) -> u64 {
+    xxh64(body, u64::from(version.wrapping_sub(1)) << 8 | u64::from(kind))
 }
 
 #[cfg(test)]
