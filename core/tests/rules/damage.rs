@@ -132,3 +132,24 @@ fn a_damaged_version_of_a_record_is_damage_too() {
     assert_eq!(corrupt(&world, a), 1);
     assert_eq!(world.row(a, "mine").unwrap()["n"], 1);
 }
+
+/// What an edit came to stood in the damaged record: a tab that leads asks the server again, others only wait.
+#[test]
+fn a_tab_that_reads_a_damaged_record_beside_others_comes_to_know_what_it_held() {
+    let (mut world, a, b) = pair();
+    let profile = world.tabs[a].profile;
+    world.write(a, insert("mine", json!({"n": 1})));
+    world.run(1_000);
+    world.write(b, set("mine", "/n", 2));
+    world.run(1_000);
+    let acks = |bytes: &&mut Vec<u8>| bytes[1] == 5;
+    *world.disks[profile].log.values_mut().filter(|bytes| acks(bytes)).next_back().unwrap().last_mut().unwrap() ^= 1;
+    let c = world.tab(profile);
+    world.run(10_000);
+    assert_eq!(corrupt(&world, c), 1);
+    for tab in [a, c] {
+        let status = world.view(tab, "status");
+        assert_eq!((&status["state"], &status["pending"]), (&json!("synced"), &json!(0)), "tab {tab}");
+        assert_eq!(world.row(tab, "mine").unwrap()["n"], 2);
+    }
+}
