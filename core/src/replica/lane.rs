@@ -336,6 +336,7 @@ impl Replica {
     /// Reports what cannot be read. If it was the server's data, the digests will tell.
     pub(crate) fn set_aside(&mut self, error: &CoreError) {
         self.verifying.hurry();
+        self.lack_what_is(error.code);
         self.metrics.recoveries += 1;
         self.event(json!({"type": "watchdog", "code": error.code, "message": error.message}));
     }

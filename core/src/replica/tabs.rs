@@ -8,6 +8,7 @@ use crate::json::{JsonLimits, Value};
 use crate::limits::{LEADER_ANSWER_MS, LEADER_SILENT_MS, LOG_LOOK_MS};
 use crate::log::record::Record;
 use crate::planted::Bug;
+use crate::replica::drain::Drain;
 use crate::replica::fetch::{FETCH, REFUSED};
 use crate::replica::{Phase, Replica};
 
@@ -34,6 +35,8 @@ pub struct Tabs {
     queue_said: (u64, usize),
     /// When the log was looked at for what no message told of.
     looked_ms: u64,
+    /// This tab could not read a record, and knows less than others may: who leads hears from the server what it held.
+    pub(crate) lacks: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +130,16 @@ impl Replica {
     /// Asks for the lock: only of a tab whose code is all there, since who leads talks to the network.
     pub(crate) fn ask_to_lead(&mut self) {
         if self.whole {
-            self.output(Output::RequestLock);
+            let lacks = std::mem::take(&mut self.tabs.lacks) && self.drain == Drain::No;
+            self.output(if lacks { Output::StealLock } else { Output::RequestLock });
+        }
+    }
+
+    /// A follower would never hear what a damaged record held.
+    pub(crate) fn lack_what_is(&mut self, code: Code) {
+        self.tabs.lacks |= code == Code::Corrupt;
+        if self.tabs.lacks && self.maintenance.opened && self.tabs.role == Role::Follower {
+            self.ask_to_lead();
         }
     }
 
