@@ -11,7 +11,7 @@ use crate::model::mutation::Mutation;
 use crate::model::schema::{Settings, read_settings};
 use crate::replica::adopt::Adoption;
 use crate::replica::op::{Edits, Op, WriteRequest};
-use crate::replica::tabs::{LOOK, Message};
+use crate::replica::tabs::{LOOK, MEND, Message};
 use crate::replica::{Phase, Replica};
 
 /// A command of the app.
@@ -135,6 +135,7 @@ impl Replica {
             }
             "now" => self.hurry(),
             "hello" => self.say_status_again(),
+            MEND => self.tabs.mends = !self.tabs.lacks,
             LOOK => self.lane.wants_check = self.state.last > 0,
             other => self.take_declaration(other),
         }

@@ -316,7 +316,7 @@ impl Replica {
                     effects.touched.clear();
                 }
                 self.writes_folded(key);
-                self.maintenance.blind |= effects.sealed;
+                self.heard_of_seal(effects.sealed);
                 let pulled = effects.pulled;
                 self.announce(effects);
                 if pulled {

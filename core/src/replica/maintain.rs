@@ -119,7 +119,7 @@ impl Replica {
         } else if is_partial && self.evict_some(now) {
             // The next round writes it.
             self.wish(now.mono_ms + 1);
-        } else if unsealed.is_due() {
+        } else if unsealed.is_due() || self.tabs.mends {
             self.start_seal(now);
         } else if now.mono_ms < self.maintenance.no_sweep_before_ms {
             self.maintenance.looked = 0;

@@ -8,7 +8,6 @@ use crate::json::{JsonLimits, Value};
 use crate::limits::{LEADER_ANSWER_MS, LEADER_SILENT_MS, LOG_LOOK_MS};
 use crate::log::record::Record;
 use crate::planted::Bug;
-use crate::replica::drain::Drain;
 use crate::replica::fetch::{FETCH, REFUSED};
 use crate::replica::{Phase, Replica};
 
@@ -17,6 +16,8 @@ pub(crate) const MOVED: &str = "a newer release wrote this store: reload the pag
 
 /// Asks the other tabs to look whether the store is still the one that they know.
 pub(crate) const LOOK: &str = "look";
+/// A tab could not read a part of the log.
+pub(crate) const MEND: &str = "mend";
 
 /// The key of a record that the store has not taken yet: behind all others.
 const NOT_YET: u64 = u64::MAX;
@@ -35,8 +36,10 @@ pub struct Tabs {
     queue_said: (u64, usize),
     /// When the log was looked at for what no message told of.
     looked_ms: u64,
-    /// This tab could not read a record, and knows less than others may: who leads hears from the server what it held.
+    /// This tab could not read a record, and knows less than others may.
     pub(crate) lacks: bool,
+    /// Another tab could not: what is known here is written anew, whether that is due or not.
+    pub(crate) mends: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -130,16 +133,31 @@ impl Replica {
     /// Asks for the lock: only of a tab whose code is all there, since who leads talks to the network.
     pub(crate) fn ask_to_lead(&mut self) {
         if self.whole {
-            let lacks = std::mem::take(&mut self.tabs.lacks) && self.drain == Drain::No;
-            self.output(if lacks { Output::StealLock } else { Output::RequestLock });
+            self.output(Output::RequestLock);
+            self.ask_to_mend();
         }
     }
 
     /// A follower would never hear what a damaged record held.
     pub(crate) fn lack_what_is(&mut self, code: Code) {
         self.tabs.lacks |= code == Code::Corrupt;
+        self.ask_to_mend();
+    }
+
+    /// Who leads may know it: he writes what he knows anew, and this tab reads that.
+    fn ask_to_mend(&mut self) {
         if self.tabs.lacks && self.maintenance.opened && self.tabs.role == Role::Follower {
-            self.ask_to_lead();
+            self.tell_tabs(&Message::Do(MEND.into()));
+        }
+    }
+
+    /// Somebody may have written anew what is stored.
+    pub(crate) fn heard_of_seal(&mut self, sealed: bool) {
+        self.maintenance.blind |= sealed;
+        self.tabs.mends &= !sealed;
+        let waits = self.maintenance.opened && self.maintenance.reloads == 0 && self.tabs.role == Role::Follower;
+        if sealed && waits && std::mem::take(&mut self.tabs.lacks) {
+            self.reload();
         }
     }
 
