@@ -61,7 +61,9 @@ impl World {
     fn check_accounts(&mut self, tab: usize) {
         let sum = |account| sum_in(&self.text(tab, "accounts", &format!("a{account}"))?);
         let sums: Vec<f64> = (0..ACCOUNTS).filter_map(sum).collect();
-        if sums.len() == ACCOUNTS && sums.iter().sum::<f64>() != 0.0 && self.has_loaded(tab) {
+        // Of a damaged store a part may be missing until it is read again.
+        let is_whole = self.labels.count("flipped") == 0;
+        if is_whole && sums.len() == ACCOUNTS && sums.iter().sum::<f64>() != 0.0 && self.has_loaded(tab) {
             self.fail(6, format!("tab {tab} shows accounts that do not add up: {sums:?}"));
         }
     }

@@ -32,7 +32,8 @@ impl Decided {
                 format!("{} sends {} edits and is answered something else", push.replica, numbers().count()),
             ));
         }
-        if labels.count("cloned") > 0 {
+        // A store that does not know any more what it did with an edit is like a copy.
+        if labels.count("cloned") + labels.count("flipped") > 0 {
             return None;
         }
         if answer.forked.is_some() {

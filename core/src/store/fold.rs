@@ -33,7 +33,10 @@ pub fn fold(state: &mut State, key: u64, record: Record, bytes: usize) -> Result
     match record {
         Record::Commit(commit) => fold_commit(state, key, ReadCommit::of(commit)?, None, &mut effects),
         // It may have been written for another store, and found this one in its place.
-        Record::Sent(sent) => state.sent_through = state.sent_through.max(sent.through.min(MutationId(key, 0))),
+        Record::Sent(sent) => {
+            let through = whole(state, sent.through.min(MutationId(key, 0)));
+            state.sent_through = state.sent_through.max(through);
+        }
         Record::Acks(acks) => fold_acks(state, key, acks, &mut effects),
         Record::Changes(changes) => fold_changes(state, key, *changes, &mut effects),
         Record::Replica(replica) => {
@@ -80,6 +83,14 @@ pub(super) fn arrived(state: &mut State, key: u64, bytes: usize) {
     state.last = key;
     state.unsealed.records += 1;
     state.unsealed.bytes += bytes;
+}
+
+/// The last member of the transaction that a number belongs to. A tab notes that what it writes is sent under the number
+/// that this will probably have: another tab's transaction may have that.
+fn whole(state: &State, n: MutationId) -> MutationId {
+    let Some(tx) = state.queue.get(&n).and_then(|entry| entry.tx) else { return n };
+    let members = state.queue.from(&tx).take_while(|(_, entry)| entry.tx == Some(tx));
+    members.last().map_or(n, |(last, _)| *last)
 }
 
 /// With nothing absorbed: an edit of an older version of the schema became one of this.
