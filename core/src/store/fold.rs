@@ -85,8 +85,8 @@ pub(super) fn arrived(state: &mut State, key: u64, bytes: usize) {
     state.unsealed.bytes += bytes;
 }
 
-/// The last member of the transaction that a number belongs to. A tab notes that what it writes is sent under the number
-/// that this will probably have: another tab's transaction may have that.
+/// The last member of the transaction that a number belongs to. A tab notes that what it writes is sent under the
+/// number that this will probably have: another tab's transaction may have that.
 fn whole(state: &State, n: MutationId) -> MutationId {
     let Some(tx) = state.queue.get(&n).and_then(|entry| entry.tx) else { return n };
     let members = state.queue.from(&tx).take_while(|(_, entry)| entry.tx == Some(tx));

@@ -143,7 +143,7 @@ fn a_tab_that_reads_a_damaged_record_beside_others_comes_to_know_what_it_held() 
     world.write(b, set("mine", "/n", 2));
     world.run(1_000);
     let acks = |bytes: &&mut Vec<u8>| bytes[1] == 5;
-    *world.disks[profile].log.values_mut().filter(|bytes| acks(bytes)).next_back().unwrap().last_mut().unwrap() ^= 1;
+    *world.disks[profile].log.values_mut().rfind(acks).unwrap().last_mut().unwrap() ^= 1;
     let c = world.tab(profile);
     world.run(10_000);
     assert_eq!(corrupt(&world, c), 1);
