@@ -117,6 +117,7 @@ fn rule_06_what_may_have_left_under_a_former_name_goes_up_as_it_was_and_counts_o
     world.write(a, insert("d1", json!({"title": "one", "votes": 0})));
     world.run(1_000);
     // It arrives, and nobody hears of that.
+    world.server.answers_only = true;
     world.push_faults = [Fault::AnswerLost].into();
     world.write(a, inc("d1", "/votes", 1));
     world.settle();
