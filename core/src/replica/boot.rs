@@ -8,7 +8,6 @@ use crate::io::{Event, Now, Output, StoreError, StoreOp};
 use crate::log::record::{Record, Replica as Identity};
 use crate::replica::early::Round;
 use crate::replica::lane::Job;
-use crate::replica::migrate::Migrating;
 use crate::replica::room::Room;
 use crate::replica::tabs::{LOOK, Message};
 use crate::replica::write::Writes;
@@ -272,7 +271,7 @@ impl Replica {
         self.rewrite_unsent(read);
         self.touch_everything();
         self.state = State::default();
-        self.migrating = Migrating::default();
+        self.migrating.forget();
         self.watches.forget_rows();
         self.lead_again();
         self.ask_to_look();

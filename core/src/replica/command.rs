@@ -135,7 +135,7 @@ impl Replica {
             }
             "now" => self.hurry(),
             "hello" => self.say_status_again(),
-            MEND => self.tabs.mends = !self.tabs.lacks,
+            MEND if !self.tabs.lacks => self.tabs.mends = Some(self.state.unsealed.records),
             LOOK => self.lane.wants_check = self.state.last > 0,
             other => self.take_declaration(other),
         }

@@ -316,7 +316,7 @@ impl Replica {
                     effects.touched.clear();
                 }
                 self.writes_folded(key);
-                self.heard_of_seal(effects.sealed);
+                self.maintenance.blind |= effects.sealed;
                 let pulled = effects.pulled;
                 self.announce(effects);
                 if pulled {
@@ -336,7 +336,7 @@ impl Replica {
     /// Reports what cannot be read. If it was the server's data, the digests will tell.
     pub(crate) fn set_aside(&mut self, error: &CoreError) {
         self.verifying.hurry();
-        self.lack_what_is(error.code);
+        self.tabs.lacks |= error.code == Code::Corrupt;
         self.metrics.recoveries += 1;
         self.event(json!({"type": "watchdog", "code": error.code, "message": error.message}));
     }

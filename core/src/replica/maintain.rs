@@ -88,6 +88,7 @@ impl Replica {
         if self.maintenance.moved.0 != self.state.last {
             self.maintenance.moved = (self.state.last, now.mono_ms);
         }
+        let mends = self.mend();
         if now.mono_ms < self.maintenance.not_before_ms {
             return self.wish(self.maintenance.not_before_ms);
         }
@@ -119,7 +120,7 @@ impl Replica {
         } else if is_partial && self.evict_some(now) {
             // The next round writes it.
             self.wish(now.mono_ms + 1);
-        } else if unsealed.is_due() || self.tabs.mends {
+        } else if unsealed.is_due() || mends {
             self.start_seal(now);
         } else if now.mono_ms < self.maintenance.no_sweep_before_ms {
             self.maintenance.looked = 0;

@@ -29,6 +29,13 @@ pub struct Migrating {
     looked: (u64, MutationId),
 }
 
+impl Migrating {
+    /// The numbers of another store begin anew.
+    pub(crate) fn forget(&mut self) {
+        self.looked = (0, MutationId::default());
+    }
+}
+
 impl Replica {
     /// Rewrites what has to be rewritten. Afterwards everything up to what was looked at may go.
     #[inline(never)]

@@ -38,8 +38,10 @@ pub struct Tabs {
     looked_ms: u64,
     /// This tab could not read a record, and knows less than others may.
     pub(crate) lacks: bool,
+    /// The others were told so, when the log had so many records.
+    asked_mend: Option<usize>,
     /// Another tab could not: what is known here is written anew, whether that is due or not.
-    pub(crate) mends: bool,
+    pub(crate) mends: Option<usize>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -134,31 +136,24 @@ impl Replica {
     pub(crate) fn ask_to_lead(&mut self) {
         if self.whole {
             self.output(Output::RequestLock);
-            self.ask_to_mend();
         }
     }
 
-    /// A follower would never hear what a damaged record held.
-    pub(crate) fn lack_what_is(&mut self, code: Code) {
-        self.tabs.lacks |= code == Code::Corrupt;
-        self.ask_to_mend();
-    }
-
-    /// Who leads may know it: he writes what he knows anew, and this tab reads that.
-    fn ask_to_mend(&mut self) {
-        if self.tabs.lacks && self.maintenance.opened && self.tabs.role == Role::Follower {
-            self.tell_tabs(&Message::Do(MEND.into()));
+    /// A follower would never hear what a damaged record held. Who leads may know it: he writes what he knows anew, and
+    /// this tab reads that. Returns whether this one leads, and was asked. The log grows shorter by a seal alone.
+    pub(crate) fn mend(&mut self) -> bool {
+        let records = self.state.unsealed.records;
+        if self.tabs.role == Role::Follower {
+            if std::mem::take(&mut self.tabs.lacks) {
+                self.tabs.asked_mend = Some(records);
+                self.tell_tabs(&Message::Do(MEND.into()));
+            } else if self.tabs.asked_mend.is_some_and(|asked| records < asked) {
+                self.tabs.asked_mend = None;
+                self.reload();
+            }
         }
-    }
-
-    /// Somebody may have written anew what is stored.
-    pub(crate) fn heard_of_seal(&mut self, sealed: bool) {
-        self.maintenance.blind |= sealed;
-        self.tabs.mends &= !sealed;
-        let waits = self.maintenance.opened && self.maintenance.reloads == 0 && self.tabs.role == Role::Follower;
-        if sealed && waits && std::mem::take(&mut self.tabs.lacks) {
-            self.reload();
-        }
+        self.tabs.mends = self.tabs.mends.filter(|asked| records >= *asked);
+        self.tabs.mends.is_some()
     }
 
     fn rise(&mut self) {
