@@ -74,7 +74,7 @@ async function runCommands(step, env, bar) {
   rmSync(log, { force: true });
   let output = "";
   let failures = "";
-  for (const command of step.commands) {
+  for (const command of [...step.commands, ...((long && step.long) || [])]) {
     let text = "";
     const onText = (more) => {
       text += more;

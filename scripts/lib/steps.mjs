@@ -1,4 +1,5 @@
-// The steps of `npm test`, in order: what each runs, and which parts must be built before it.
+// The steps of `npm test`, in order: what each runs (`long` besides, in long campaigns), and which parts must be built
+// before it.
 import { parts } from "./parts.mjs";
 
 const [serverBinary] = parts["server-debug"].outputs;
@@ -32,7 +33,16 @@ export const steps = [
     parts: [],
     env: { RUSTDOCFLAGS: "--deny warnings" },
   },
-  { name: "rust", label: "Rust tests", commands: [["cargo", "test", "--workspace", "--no-fail-fast"]], parts: [] },
+  {
+    name: "rust",
+    label: "Rust tests",
+    commands: [["cargo", "test", "--workspace", "--no-fail-fast"]],
+    // Another build of them: the bugs that only they find.
+    long: [
+      ["cargo", "test", "-p", "tidewire-core", "--features", "planted", "--test", "laws", "--test", "rules", "planted"],
+    ],
+    parts: [],
+  },
   {
     name: "sim",
     label: "simulator, 5,000 seeds",
