@@ -171,7 +171,7 @@ impl World {
     /// Invariant 13: what a tab sends for the first time is of its release.
     pub(crate) fn check_versions(&mut self, tab: usize, push: &str) {
         let version = self.tabs[tab].version;
-        if version == 1 || self.labels.count("cleared") > 0 {
+        if !self.setup.releases || self.labels.count("cleared") > 0 {
             return;
         }
         let push = parse(push);
@@ -182,6 +182,12 @@ impl World {
                 continue;
             };
             let schema = m.get("schema").and_then(Value::as_u64).unwrap_or(1);
+            if m.get("origin").is_some() {
+                self.labels.see("edit brought over on its device");
+            }
+            if schema < self.server.version() {
+                self.labels.see("edit brought over by the server");
+            }
             if n > sent && m.get("former").is_none() && schema < version {
                 return self.fail(13, format!("tab {tab} of version {version} sends for the first time {item}"));
             }

@@ -9,7 +9,7 @@ use crate::run::Outcome;
 use crate::scenario::Scenario;
 
 /// What must come up in a campaign: one in which it never does tests less than it says.
-const SOMETIMES: [&str; 17] = [
+const SOMETIMES: [&str; 21] = [
     "applied",
     "merged",
     "conflict",
@@ -27,15 +27,20 @@ const SOMETIMES: [&str; 17] = [
     "write failed",
     "answer to a push lost",
     "tab frozen",
+    "app released",
+    "server released",
+    "edit brought over on its device",
+    "edit brought over by the server",
 ];
 /// ... where an action is not left out.
-const SOMETIMES_BY: [(&str, &str); 6] = [
+const SOMETIMES_BY: [(&str, &str); 7] = [
     ("regroup", "left a team"),
     ("regroup", "came into a team"),
     ("clone", "forked"),
     ("restore", "restored"),
     ("restore", "push of another history"),
     ("wipe", "wiped"),
+    ("flip", "flipped"),
 ];
 /// Campaigns of fewer seeds need not have come across everything.
 const SOMETIMES_SEEDS: usize = 2_000;

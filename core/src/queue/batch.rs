@@ -66,8 +66,7 @@ pub fn next(
     batch
 }
 
-/// Keeps what is before the first unit of which not every member may go. A part of one may be taken for sent: a tab
-/// notes that of what it writes under the number that this will probably have.
+/// Keeps what is before the first unit of which not every member may go: they go together, or not yet.
 pub fn keep(state: &State, batch: &mut Vec<MutationId>, may_go: &dyn Fn(MutationId) -> bool) {
     let Some(stays) = batch.iter().find(|n| !may_go(**n)) else { return };
     let tx = |n: &MutationId| state.queue.get(n).and_then(|entry| entry.tx);
