@@ -19,6 +19,8 @@ pub type Rev = u64;
 pub const CONFLICTS: &str = "$conflicts";
 /// Begins the name of the collection that holds the [local fields](crate::model::local) of another.
 const LOCAL: &str = "$local.";
+/// What the names of collections of aliases begin with.
+const ALIASES: &str = "$aliases.";
 
 macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
@@ -126,7 +128,22 @@ impl CollectionName {
     /// The server's collection of ids of this one's entities that became others' (`docs/decisions/0036`). No app can
     /// declare it, no mutation can name it, and nobody is sent it.
     pub fn aliases(&self) -> Self {
-        Self(Arc::from(format!("$aliases.{self}")))
+        let mut name = String::from(ALIASES);
+        name.push_str(&self.0);
+        Self(Arc::from(name))
+    }
+
+    /// Whether it holds aliases.
+    pub fn is_aliases(&self) -> bool {
+        self.0.starts_with(ALIASES)
+    }
+
+    /// A name as a store has it: those of aliases, which nobody can say, too.
+    ///
+    /// # Errors
+    /// `bad-name`.
+    pub fn stored(text: &str) -> Result<Self, CoreError> {
+        text.strip_prefix(ALIASES).map_or_else(|| Self::parse(text), |name| Ok(Self::parse(name)?.aliases()))
     }
 
     /// Whether it holds the local fields of another.

@@ -3,10 +3,13 @@
 use std::fmt::Debug;
 
 use tempfile::TempDir;
+use tidewire_core::authority::identity::key_of;
 use tidewire_core::authority::memory::{MemoryRows, MemoryStore};
+use tidewire_core::authority::relations::{NaturalKey, OnDelete, Reference, Relations};
 use tidewire_core::authority::{Rows, Stored, claims};
 use tidewire_core::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId};
 use tidewire_core::json;
+use tidewire_core::model::path::Path;
 use tidewire_core::protocol::message::{HeldReason, Verdict};
 use tidewire_server::store::sqlite::{SqliteRows, connect};
 
@@ -26,6 +29,7 @@ impl Fixture for MemoryStore {
 
 struct Sqlite {
     connection: rusqlite::Connection,
+    relations: Relations,
     _directory: TempDir,
 }
 
@@ -33,14 +37,14 @@ impl Sqlite {
     fn new() -> Self {
         let directory = TempDir::new().expect("a directory");
         let (connection, _) = connect(&directory.path().join("t.sqlite")).expect("a database");
-        Self { connection, _directory: directory }
+        Self { connection, relations: relations(), _directory: directory }
     }
 }
 
 impl Fixture for Sqlite {
     type R<'a> = SqliteRows<'a>;
     fn rows<'a>(&'a mut self, owner: &'a Owner, replica: &'a ReplicaId) -> SqliteRows<'a> {
-        SqliteRows::new(&self.connection, owner, replica, 1_000)
+        SqliteRows::new(&self.connection, owner, replica, 1_000).tied(&self.relations)
     }
 }
 
@@ -62,7 +66,24 @@ conformance!(
     a_nested_failure_takes_back_only_itself,
     authors_are_known_by_seq_unless_it_was_taken_back,
     entities_are_found_by_the_beginning_of_their_ids,
+    entities_are_found_by_natural_keys_and_by_what_they_refer_to,
 );
+
+/// What stores with an index of it are told.
+fn relations() -> Relations {
+    let notes = CollectionName::parse("notes").expect("a name");
+    let reference =
+        Reference { from: notes.clone(), path: path("/by"), to: notes.clone(), on_delete: OnDelete::SetNull };
+    Relations { references: vec![reference], keys: [(notes, vec![natural_key()])].into() }
+}
+
+fn natural_key() -> NaturalKey {
+    NaturalKey { fields: vec![path("/name"), path("/year")], exact: false }
+}
+
+fn path(text: &str) -> Path {
+    Path::parse(text).expect("a path")
+}
 
 fn owner() -> Owner {
     Owner { tenant: "t".into(), subject: "alice".into() }
@@ -228,4 +249,37 @@ fn entities_are_found_by_the_beginning_of_their_ids(store: &mut impl Fixture) {
     assert_eq!(ids, ["a-1", "a-2", "a-\u{10ffff}x"]);
     assert_eq!(found[0].1, stored(1));
     assert_eq!(rows.beginning_with(&notes, "c").expect("read"), vec![]);
+}
+
+fn entities_are_found_by_natural_keys_and_by_what_they_refer_to(store: &mut impl Fixture) {
+    let (owner, replica) = (owner(), replica("r"));
+    let mut rows = store.rows(&owner, &replica);
+    let notes = CollectionName::parse("notes").expect("a name");
+    let id = |text: &str| EntityId::parse(text).expect("an id");
+    let (ada, key) = (json!({"name": " ADA ", "year": 1815, "by": "x"}), natural_key());
+    let value = key_of(&key, &json!({"name": "Ada", "year": 1815})).expect("a key");
+    let row = |doc: &json::Value, deleted| Stored { doc: doc.clone(), deleted, ..stored(1) };
+    let found = |rows: &mut _| {
+        let ids = |all: Vec<(EntityId, Stored)>| all.into_iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>();
+        let known = ids(Rows::known_by(rows, &notes, &natural_key(), &value).expect("read"));
+        (known, ids(Rows::referring(rows, &notes, &path("/by"), &EntityId::parse("x").expect("an id")).expect("read")))
+    };
+    rows.put(&notes, &id("b"), &row(&ada, false), &[]).expect("put");
+    rows.put(&notes, &id("a"), &row(&json!({"name": "Ada", "by": "x"}), false), &[]).expect("put");
+    rows.put(&notes, &id("c"), &row(&json!({"name": "Ada", "year": "1815", "by": ["x"]}), false), &[]).expect("put");
+    assert_eq!(found(&mut rows), (vec!["b".into()], vec!["a".into(), "b".into()]));
+    let kept = rows.atomically(&mut |rows| {
+        rows.put(&notes, &id("b"), &row(&json!({"name": "Eva", "year": 1815}), false), &[])?;
+        assert_eq!(found(rows), (vec![], vec!["a".into()]));
+        Ok(false)
+    });
+    assert!(!kept.expect("taken back"));
+    assert_eq!(found(&mut rows), (vec!["b".into()], vec!["a".into(), "b".into()]));
+    rows.put(&notes, &id("b"), &row(&ada, true), &[]).expect("put");
+    assert_eq!(found(&mut rows), (vec![], vec!["a".into()]));
+    // An alias is found by where it leads, whatever is declared.
+    let aliases = notes.aliases();
+    rows.put(&aliases, &id("old"), &row(&json!({"to": "a"}), false), &[]).expect("put");
+    let leading = rows.referring(&aliases, &path("/to"), &id("a")).expect("read");
+    assert_eq!(leading.into_iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>(), ["old"]);
 }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 use crate::ids::CollectionName;
 use crate::model::path::Path;
 
 /// What becomes of an entity when the one that it refers to is deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnDelete {
     /// It is deleted as well.
     Cascade,

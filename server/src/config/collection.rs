@@ -1,12 +1,16 @@
-//! `[collections.NAME]`: how a collection settles conflicts, who sees it, and what its documents must have.
+//! `[collections.NAME]`: how a collection settles conflicts, who sees it, what its documents must have, and how they hang
+//! together with others.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use tidewire_core::authority::relations::OnDelete;
+use tidewire_core::ids::CollectionName;
 use tidewire_core::json::Value;
 use tidewire_core::limits::DOCUMENT_BYTES_MAX;
 use tidewire_core::model::path::Path;
 use tidewire_core::model::schema::{DeleteConflict, FieldStrategy, Strategy};
+use toml::Spanned;
 
 /// `[collections.NAME]`
 #[derive(Debug, Clone, Deserialize)]
@@ -26,6 +30,12 @@ pub struct CollectionConfig {
     pub required: Vec<Path>,
     /// The type of a path's value, where there is one other than null.
     pub types: BTreeMap<Path, JsonType>,
+    /// Fields that name an entity together, tried in this order: an insert whose key is there already becomes a merge.
+    pub natural_keys: Vec<KeyFields>,
+    /// Whether the texts in keys count as they are, with their case and the white space around them.
+    pub exact_keys: bool,
+    /// Fields that hold ids of other entities, by path.
+    pub refs: BTreeMap<Path, RefConfig>,
 }
 
 impl Default for CollectionConfig {
@@ -38,8 +48,36 @@ impl Default for CollectionConfig {
             max_bytes: DOCUMENT_BYTES_MAX,
             required: Vec::new(),
             types: BTreeMap::new(),
+            natural_keys: Vec::new(),
+            exact_keys: false,
+            refs: BTreeMap::new(),
         }
     }
+}
+
+/// One natural key: at least one field.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Vec<Path>")]
+pub struct KeyFields(pub Vec<Path>);
+
+impl TryFrom<Vec<Path>> for KeyFields {
+    type Error = &'static str;
+    fn try_from(fields: Vec<Path>) -> Result<Self, Self::Error> {
+        if fields.is_empty() {
+            return Err("a natural key has no field: write [[\"/email\"], [\"/name\", \"/phone\"]]");
+        }
+        Ok(Self(fields))
+    }
+}
+
+/// `refs."/field"`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefConfig {
+    /// The collection of the other entity.
+    pub to: Spanned<CollectionName>,
+    /// What follows from its deletion.
+    pub on_delete: OnDelete,
 }
 
 /// One way to see an entity.

@@ -18,7 +18,7 @@ use tidewire_core::ids::{CONFLICTS, CollectionName};
 use tidewire_core::limits;
 
 pub use auth::{AuthConfig, Ed25519Key, HsSecret};
-pub use collection::{CollectionConfig, GroupRule, JsonType};
+pub use collection::{CollectionConfig, GroupRule, JsonType, KeyFields, RefConfig};
 pub use origin::{Origin, is_loopback_name};
 
 /// A configuration that cannot be used.
@@ -124,18 +124,31 @@ impl Config {
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text).map_err(|error| {
             let Some(span) = error.span() else { return ConfigError(format!("{file}: {}", error.message())) };
-            let line = text.get(..span.start).map_or(0, |before| before.matches('\n').count()) + 1;
+            let line = line_at(text, span.start);
             let key = key_at(text, line);
             let hint = if error.message().starts_with("unknown field") { ". Mend or remove this key" } else { "" };
             ConfigError(format!("{file}:{line}: {key}: {}{hint}", error.message().trim_end()))
         })?;
         if config.collections.contains_key(CONFLICTS) {
             let at = text.find(CONFLICTS).unwrap_or_default();
-            let line = text.get(..at).map_or(0, |before| before.matches('\n').count()) + 1;
+            let line = line_at(text, at);
             let what = "the server keeps this collection by itself: remove it";
             return Err(ConfigError(format!("{file}:{line}: collections.{CONFLICTS}: {what}")));
         }
+        config.check_refs(file, text)?;
         Ok(config)
+    }
+
+    /// What is referred to is declared: else nothing that follows from a deletion could ever be carried out.
+    fn check_refs(&self, file: &str, text: &str) -> Result<(), ConfigError> {
+        let refs = self.collections.values().flat_map(|collection| collection.refs.values());
+        let Some(lost) = refs.map(|one| &one.to).find(|to| !self.collections.contains_key(to.get_ref())) else {
+            return Ok(());
+        };
+        let (line, name) = (line_at(text, lost.span().start), lost.get_ref());
+        let key = key_at(text, line);
+        let what = format!("there is no collection `{name}`: declare [collections.{name}]");
+        Err(ConfigError(format!("{file}:{line}: {key}: {what}")))
     }
 
     /// Checks what a server without `--dev` needs.
@@ -163,6 +176,11 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// The number of the line with this byte.
+fn line_at(text: &str, at: usize) -> usize {
+    text.get(..at).map_or(0, |before| before.matches('\n').count()) + 1
 }
 
 /// The full key on a line, with the table that it stands in: `server.port`.
@@ -210,6 +228,16 @@ mod tests {
         assert!(strategy.contains("last-write-wins"), "{strategy}");
         let path = error("[collections.notes]\nrequired = [\"title\"]\n");
         assert!(path.starts_with("tidewire.toml:2: collections.notes.required: "), "{path}");
+        let keys = error("[collections.notes]\nnatural_keys = [[]]\n");
+        assert!(keys.starts_with("tidewire.toml:2: collections.notes.natural_keys: "), "{keys}");
+        let refs =
+            "[collections.notes]\n\n[collections.notes.refs]\n\"/by\" = { to = \"people\", on_delete = \"cascade\" }\n";
+        let lost = error(refs);
+        assert!(lost.starts_with("tidewire.toml:4: collections.notes.refs.\"/by\": "), "{lost}");
+        assert!(lost.ends_with("there is no collection `people`: declare [collections.people]"), "{lost}");
+        let follows = error(&format!("{}[collections.people]\n", refs.replace("cascade", "vanish")));
+        assert!(follows.ends_with("expected one of `cascade`, `restrict`, `set-null`"), "{follows}");
+        assert!(Config::parse("t.toml", &format!("{refs}[collections.people]\n")).is_ok());
         let own = error("\n[collections.\"$conflicts\"]\nmax_bytes = 1\n");
         assert!(own.starts_with("tidewire.toml:2: collections.$conflicts: "), "{own}");
         let name = error("[collections.\"1 x\"]\nmax_bytes = 1\n");

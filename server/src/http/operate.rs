@@ -13,24 +13,25 @@ use tidewire_core::json;
 use tidewire_core::json::Value;
 use tidewire_core::model::conflict::Conflict;
 use tidewire_core::model::schema::Settings;
-use tidewire_core::protocol::message::{Change, VERSION};
+use tidewire_core::protocol::message::VERSION;
 
 use crate::error::Error;
 use crate::http::answer::Answer;
 use crate::state::{AppState, now_ms};
+use crate::store::sqlite::Known;
 
-/// `GET entities/{collection}/{id}`. What the reader may not see is not told from what is not there.
+/// `GET entities/{collection}/{id}`, under any id that it had. What the reader may not see is not told from what is not
+/// there.
 pub(super) async fn entity(
     State(state): State<AppState>,
     headers: HeaderMap,
     names: Names,
-) -> Result<Answer<Change>, Error> {
+) -> Result<Answer<Known>, Error> {
     let user = state.identify(&headers)?.owner;
     let (collection, id) = read(names)?;
     state.policy.check_readable(&collection)?;
     let groups = state.policy.reader_groups(&user);
-    let found =
-        state.store.read_async(move |snapshot| snapshot.entity(&user.tenant, &groups, &collection, &id)).await?;
+    let found = state.store.read_async(move |snapshot| snapshot.known(&user.tenant, &groups, &collection, id)).await?;
     found.map(Answer).ok_or_else(no_entity)
 }
 
@@ -71,7 +72,7 @@ pub(super) async fn history(
     state.policy.check_collection(&collection)?;
     let groups = state.policy.reader_groups(&user);
     let found =
-        state.store.read_async(move |snapshot| snapshot.conflicts(&user.tenant, &groups, &collection, &id)).await?;
+        state.store.read_async(move |snapshot| snapshot.conflicts(&user.tenant, &groups, &collection, id)).await?;
     let found = found.ok_or_else(no_entity)?;
     let dropped = found.iter().map(|(_, conflict)| conflict.dropped).max().unwrap_or(0);
     let conflicts = found.into_iter().map(|(id, conflict)| HistoryEntry { id, conflict }).collect();

@@ -8,6 +8,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use tidewire_core::authority::Policy;
+use tidewire_core::authority::relations::{NaturalKey, Reference, Relations};
 pub use tidewire_core::authority::user_group;
 use tidewire_core::error::{Code, CoreError};
 use tidewire_core::ids::{CollectionName, EntityId, Group, Owner};
@@ -30,6 +31,7 @@ pub struct ServerPolicy {
     settings: Settings,
     any_collection: Option<CollectionConfig>,
     any_settings: Option<CollectionSettings>,
+    relations: Relations,
     version: String,
 }
 
@@ -41,7 +43,8 @@ impl ServerPolicy {
         let settings = collections.iter().map(|(name, config)| (name.clone(), settings_of(config))).collect();
         let version = version_of(&collections);
         let any_settings = any_collection.as_ref().map(settings_of);
-        Self { collections, settings, any_collection, any_settings, version }
+        let relations = relations_of(&collections);
+        Self { collections, settings, any_collection, any_settings, relations, version }
     }
 
     /// Changes when who sees what changes: a cursor of another version is read again (rule 23).
@@ -154,6 +157,29 @@ impl Policy for ServerPolicy {
         groups.sort();
         groups
     }
+
+    fn relations(&self) -> &Relations {
+        &self.relations
+    }
+}
+
+fn relations_of(collections: &BTreeMap<CollectionName, CollectionConfig>) -> Relations {
+    let mut relations = Relations::default();
+    for (name, config) in collections {
+        let exact = config.exact_keys;
+        let keys = config.natural_keys.iter().map(|key| NaturalKey { fields: key.0.clone(), exact });
+        let keys: Vec<NaturalKey> = keys.collect();
+        if !keys.is_empty() {
+            relations.keys.insert(name.clone(), keys);
+        }
+        relations.references.extend(config.refs.iter().map(|(path, one)| Reference {
+            from: name.clone(),
+            path: path.clone(),
+            to: one.to.get_ref().clone(),
+            on_delete: one.on_delete,
+        }));
+    }
+    relations
 }
 
 fn group_of(rule: &GroupRule, doc: &Value) -> Option<Group> {

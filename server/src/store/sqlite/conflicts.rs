@@ -32,15 +32,16 @@ impl Snapshot<'_> {
         Ok(Some(json::write_text(&doc)))
     }
 
-    /// All conflicts of an entity, the newest last, if these groups may see it and it is not deleted.
+    /// All conflicts of an entity under any of its ids, the newest last, if these groups may see it and it is not deleted.
     pub fn conflicts(
         &self,
         tenant: &str,
         groups: &[Group],
         collection: &CollectionName,
-        id: &EntityId,
+        id: EntityId,
     ) -> Result<Option<Vec<(String, Conflict)>>, StoreError> {
-        if self.entity(tenant, groups, collection, id)?.is_none() {
+        let id = self.resolve(tenant, collection, id)?;
+        if self.entity(tenant, groups, collection, &id)?.is_none() {
             return Ok(None);
         }
         let begin = prefix(collection.as_str(), id.as_str());
@@ -55,7 +56,7 @@ impl Snapshot<'_> {
             let conflict =
                 Conflict::read(&from_json(&doc)?).map_err(|error| StoreError::Unreadable(error.to_string()))?;
             // Another entity may have the same prefix.
-            if conflict.c == *collection && conflict.e == *id {
+            if conflict.c == *collection && conflict.e == id {
                 out.push((id_of_it, conflict));
             }
         }

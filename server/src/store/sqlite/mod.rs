@@ -4,8 +4,11 @@
 //! database transaction, so that many pushes share one sync of the disk.
 
 mod columns;
+mod commit;
 mod conflicts;
+mod entity;
 mod lock;
+mod lookups;
 mod prune;
 mod read;
 mod regroup;
@@ -26,6 +29,7 @@ use tidewire_core::ids::Owner;
 use tidewire_core::protocol::message::{Push, PushAnswer};
 use tokio::sync::watch;
 
+pub use entity::{Known, SyncStatus};
 pub use read::Snapshot;
 pub use restore::restore;
 pub use rows::SqliteRows;
@@ -89,6 +93,7 @@ impl Store {
         let path = directory.join(FILE);
         let (mut connection, history) = connect(&path)?;
         regroup::run(&mut connection, &policy)?;
+        lookups::run(&mut connection, &policy)?;
         let wakers = Wakers::default();
         let writer = Writer::start(connection, lock, policy, wakers.clone(), horizon);
         Ok(Self { inner: Arc::new(Inner { path, history, writer, readers: Mutex::default(), wakers }) })

@@ -11,7 +11,8 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use tidewire_core::ids::{CONFLICTS, Seq};
 use tidewire_core::limits::{CONFLICT_MS, HORIZON_MS};
 
-use super::rows::{begin_commit, from_json, int};
+use super::commit::begin_commit;
+use super::rows::{from_json, int};
 use crate::store::StoreError;
 
 /// Rows of a kind that a slice removes at the most: some milliseconds of the writer's time.

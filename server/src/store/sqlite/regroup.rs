@@ -1,6 +1,6 @@
 //! Gives every entity its groups anew when the configuration says otherwise than at the last start.
 //!
-//! Conflicts keep theirs: those are their authors', whatever the configuration says. Leave markers are dropped: every
+//! Conflicts keep theirs: those are their authors', whatever the configuration says. Aliases have none. Leave markers are dropped: every
 //! cursor has the old policy's version in its scope, so every reader reads all again (rule 23).
 
 use rusqlite::{Connection, TransactionBehavior, params};
@@ -35,7 +35,10 @@ pub(super) fn run(connection: &mut Connection, policy: &ServerPolicy) -> Result<
             let (collection, id): (String, String) = (row.get(2)?, row.get(3)?);
             let (rev, doc): (i64, String) = (row.get(4)?, row.get(5)?);
             let unreadable = |e: tidewire_core::error::CoreError| StoreError::Unreadable(e.to_string());
-            let name = CollectionName::parse(&collection).map_err(unreadable)?;
+            let name = CollectionName::stored(&collection).map_err(unreadable)?;
+            if name.is_aliases() {
+                continue;
+            }
             let entity = EntityId::parse(&id).map_err(unreadable)?;
             let groups = policy.groups(&name, &entity, &from_json(&doc)?);
             let text = json::to_text(&groups);

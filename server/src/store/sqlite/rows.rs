@@ -1,13 +1,16 @@
 //! What the authority asks of a store, inside one transaction of one tenant and for one push.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use tidewire_core::authority::relations::{NaturalKey, Relations};
 use tidewire_core::authority::{Rows, Stored};
 use tidewire_core::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
 use tidewire_core::json;
+use tidewire_core::model::path::Path;
 use tidewire_core::protocol::message::Verdict;
 
 use super::columns::paths_text;
-use super::random_text;
+use super::commit::begin_commit;
+use super::lookups;
 use super::verdicts::{self, Verdicts};
 use super::versions::{Replaced, Version};
 use crate::store::StoreError;
@@ -21,6 +24,7 @@ pub struct SqliteRows<'a> {
     user: &'a Owner,
     replica: &'a ReplicaId,
     now_ms: u64,
+    relations: &'a Relations,
     /// The entity that was read last: what is put is read before.
     read: Option<Read>,
     replaced: Option<Vec<Replaced>>,
@@ -48,12 +52,19 @@ impl<'a> SqliteRows<'a> {
             user,
             replica,
             now_ms,
+            relations: Relations::none(),
             read: None,
             replaced: None,
             verdicts: Verdicts::new(connection, user),
             conflicts: None,
             seq: None,
         }
+    }
+
+    /// The same, of collections that hang together like this.
+    #[must_use]
+    pub fn tied(self, relations: &'a Relations) -> Self {
+        Self { relations, ..self }
     }
 
     /// The same, which keeps what entities were before this push.
@@ -99,6 +110,21 @@ impl<'a> SqliteRows<'a> {
             )?
             .query_row([&self.user.tenant], |row| row.get(0))?;
         Ok(*self.conflicts.insert(found))
+    }
+
+    fn found_by(
+        &mut self,
+        collection: &CollectionName,
+        kind: &str,
+        value: &str,
+    ) -> Result<Vec<(EntityId, Stored)>, StoreError> {
+        let mut out = Vec::new();
+        for id in lookups::find(self.connection, (&self.user.tenant, collection), kind, value)? {
+            if let Some(stored) = self.entity(collection, &id)? {
+                out.push((id, stored));
+            }
+        }
+        Ok(out)
     }
 
     fn set_member(
@@ -147,8 +173,8 @@ impl Rows for SqliteRows<'_> {
             _ => None,
         };
         let groups = row.as_ref().map(|row| row.6.clone()).unwrap_or_default();
-        // A conflict of the entity may be read and stored between.
-        if !collection.is_conflicts() {
+        // A conflict of the entity may be read and stored between, and ids be looked up.
+        if !collection.is_reserved() {
             self.read = Some(Read { key: (collection.clone(), id.clone()), groups, live });
         }
         let Some((rev, at, by, deleted, doc, paths, _, also)) = row else { return Ok(None) };
@@ -203,7 +229,29 @@ impl Rows for SqliteRows<'_> {
                 json::to_text(&groups),
                 stored.also.as_ref().map(ReplicaId::as_str),
             ])?;
+        if lookups::has(self.relations, collection) {
+            let live = Some(&stored.doc).filter(|_| !stored.deleted);
+            lookups::put(self.connection, self.relations, (&self.user.tenant, collection, id), live)?;
+        }
         Ok(())
+    }
+
+    fn referring(
+        &mut self,
+        collection: &CollectionName,
+        path: &Path,
+        id: &EntityId,
+    ) -> Result<Vec<(EntityId, Stored)>, StoreError> {
+        self.found_by(collection, &lookups::kind_of_ref(path), id.as_str())
+    }
+
+    fn known_by(
+        &mut self,
+        collection: &CollectionName,
+        key: &NaturalKey,
+        value: &str,
+    ) -> Result<Vec<(EntityId, Stored)>, StoreError> {
+        self.found_by(collection, &lookups::kind_of_key(key), value)
     }
 
     fn next_seq(&mut self) -> Result<Seq, StoreError> {
@@ -325,32 +373,4 @@ impl Rows for SqliteRows<'_> {
             Ok((keep, keep))
         })
     }
-}
-
-/// The next `seq` of a tenant, after `seq` if that is known, made by a replica of a user (nobody: by the server
-/// itself).
-pub(super) fn begin_commit(
-    connection: &Connection,
-    tenant: &str,
-    seq: Option<Seq>,
-    (replica, subject): (&str, Option<&str>),
-    now_ms: u64,
-) -> Result<Seq, StoreError> {
-    let seq = match seq {
-        Some(seq) => int(seq) + 1,
-        None => connection
-            .prepare_cached("SELECT seq + 1 FROM tenants WHERE tenant = ?1")?
-            .query_row([tenant], |row| row.get(0))
-            .optional()?
-            .unwrap_or(1),
-    };
-    connection
-        .prepare_cached(
-            "INSERT INTO tenants (tenant, seq) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET seq = excluded.seq",
-        )?
-        .execute(params![tenant, seq])?;
-    connection
-        .prepare_cached("INSERT INTO commits (tenant, seq, mark, at, by, subject) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![tenant, seq, random_text(1), int(now_ms), replica, subject])?;
-    Ok(seq.cast_unsigned())
 }

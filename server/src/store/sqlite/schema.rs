@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use crate::store::StoreError;
 
 /// Raised with every change of the tables; kept in `user_version`.
-pub const SCHEMA_VERSION: i64 = 4;
+pub const SCHEMA_VERSION: i64 = 5;
 
 const TABLES: &str = "
 CREATE TABLE meta (
@@ -90,6 +90,20 @@ CREATE TABLE verdicts (
 CREATE INDEX verdicts_by_age ON verdicts (at);
 ";
 
+/// The table of [`lookups`](super::lookups), which release 4 did not have.
+const LOOKUPS: &str = "
+-- What entities are found by: values of natural keys, ids that they refer to.
+CREATE TABLE lookups (
+  tenant TEXT NOT NULL,
+  collection TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  value TEXT NOT NULL,
+  id TEXT NOT NULL,
+  PRIMARY KEY (tenant, collection, kind, value, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lookups_of_entities ON lookups (tenant, collection, id);
+";
+
 /// From release 1 of the tables.
 const FROM_1: &str = "
 ALTER TABLE commits ADD COLUMN subject TEXT;
@@ -137,10 +151,11 @@ pub(super) fn open(connection: &mut Connection) -> Result<String, StoreError> {
     match found {
         0 => {
             tx.execute_batch(TABLES)?;
+            tx.execute_batch(LOOKUPS)?;
             tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         1..SCHEMA_VERSION => {
-            for (release, change) in [(1, FROM_1), (2, FROM_2), (3, FROM_3)] {
+            for (release, change) in [(1, FROM_1), (2, FROM_2), (3, FROM_3), (4, LOOKUPS)] {
                 if found <= release {
                     tx.execute_batch(change)?;
                 }

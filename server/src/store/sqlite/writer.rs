@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, TransactionBehavior};
-use tidewire_core::authority::{Rows, decide_push};
+use tidewire_core::authority::{Policy, Rows, decide_push};
 use tidewire_core::ids::Owner;
 use tidewire_core::protocol::message::{Push, PushAnswer};
 use tokio::sync::oneshot;
@@ -275,7 +275,8 @@ fn decide(
     pending: &Pending,
     is_heard: bool,
 ) -> Result<(u64, PushAnswer, Vec<Replaced>), StoreError> {
-    let mut rows = SqliteRows::new(connection, &pending.user, &pending.push.replica, pending.now_ms);
+    let rows = SqliteRows::new(connection, &pending.user, &pending.push.replica, pending.now_ms);
+    let mut rows = rows.tied(policy.relations());
     if is_heard {
         rows = rows.keeping_versions();
     }
