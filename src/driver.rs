@@ -85,15 +85,6 @@ impl Driver {
         let host = self.host;
         match output {
             Output::Store { token, op } => self.store(token, op),
-            Output::Fetch { token, request } => host.fetch(token, &request),
-            Output::Abort { token } => host.abort(token),
-            Output::SocketOpen { token } => host.socket_open(token),
-            Output::SocketSend { token, text } => host.socket_send(token, &text),
-            Output::SocketClose { token } => {
-                host.socket_close(token);
-                self.later(Input::SocketClosed { token, code: CODE_NORMAL });
-            }
-            Output::AskToken { why } => host.ask_token(why.as_str()),
             Output::Broadcast(bytes) => host.broadcast(&bytes),
             Output::RequestLock => host.lock("ask"),
             Output::StealLock => host.lock("steal"),
@@ -105,6 +96,24 @@ impl Driver {
                 refuse(&error);
                 host.opened();
             }
+            other => self.perform_network(other),
+        }
+    }
+
+    /// What only a leader asks for: a function of its own, which stands in the second part of the module.
+    #[inline(never)]
+    fn perform_network(&self, output: Output) {
+        let host = self.host;
+        match output {
+            Output::Fetch { token, request } => host.fetch(token, &request),
+            Output::Abort { token } => host.abort(token),
+            Output::SocketOpen { token } => host.socket_open(token),
+            Output::SocketSend { token, text } => host.socket_send(token, &text),
+            Output::SocketClose { token } => {
+                host.socket_close(token);
+                self.later(Input::SocketClosed { token, code: CODE_NORMAL });
+            }
+            Output::AskToken { why } => host.ask_token(why.as_str()),
             _ => {}
         }
     }

@@ -120,6 +120,16 @@ impl Host {
                 }
                 append(host, token, durability == Durability::Strict);
             }
+            op => return self.upkeep(token, op),
+        }
+        true
+    }
+
+    /// What only a leader asks for, as [`store`](Self::store): it stands in the second part of the module.
+    #[inline(never)]
+    fn upkeep(self, token: f64, op: StoreOp) -> bool {
+        let host = self.0;
+        match op {
             StoreOp::Seal { expect, record, segments, state, upto, fence } => {
                 part(host, &record);
                 part(host, &state);

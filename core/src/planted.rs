@@ -230,6 +230,8 @@ bugs! {
     RemapUnseen: "rule 29",
     /// An edit gives an entity a key that another has.
     KeysCollide: "rule 29",
+    /// A client does not hear that what it inserted has another id.
+    RemapNotTaken: "invariant 9",
     /// A deleted entity keeps its natural key.
     TombstoneHoldsKey: "rule 29",
     /// Empty fields of an insert win over what is there.

@@ -7,8 +7,10 @@
 use crate::ids::{CollectionName, EntityId, Rev};
 use crate::json::{self, JsonLimits, Value};
 use crate::merge::predict;
+use crate::model::alias::merge_into;
 use crate::model::document;
 use crate::model::edit::Edit;
+use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 use crate::model::schema::CollectionSettings;
 use crate::store::conflicts::{self, Known};
@@ -59,7 +61,11 @@ pub fn see<'a>(
         for known in conflicts.iter_mut().filter(|known| mutation.resolves.contains(&known.id)) {
             decide(known, &mut doc);
         }
-        doc = predict(doc, rev, mutation, settings);
+        doc = match doc {
+            // It became an edit of what was there.
+            Some(doc) if edit.alias.is_some() && edit.kind == Kind::Insert => merged(doc, rev, mutation, settings),
+            doc => predict(doc, rev, mutation, settings),
+        };
         for known in conflicts.iter_mut().filter(|known| mutation.reopens.contains(&known.id)) {
             reopen(known, &mut doc);
         }
@@ -69,6 +75,11 @@ pub fn see<'a>(
         known.put("yours", value(&doc, &known.path));
     }
     doc.map(|doc| Seen { doc, rev, at, conflicts })
+}
+
+#[inline(never)]
+fn merged(doc: Value, rev: Rev, insert: &Mutation, settings: &CollectionSettings) -> Option<Value> {
+    predict(Some(doc), rev, &merge_into(insert.id.clone(), insert), settings)
 }
 
 fn decide(known: &mut Known, doc: &mut Option<Value>) {

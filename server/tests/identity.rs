@@ -1,4 +1,5 @@
-//! Natural keys and references, as the configuration declares them: what is the same thing becomes one, under either id.
+//! Natural keys and references, as the configuration declares them: what is the same thing becomes one, under either
+//! id.
 
 mod common;
 

@@ -266,7 +266,7 @@ impl<'a, P: Policy> Decider<'a, P> {
         let is_tied = !self.policy.relations().is_none();
         let id = if is_tied { resolve(rows, &edit.collection, &edit.id)? } else { edit.id.clone() };
         // Where a remap led is what was written, and its id may lead elsewhere by now.
-        for id in [verdict.remapped_to(), Some(id)].into_iter().flatten() {
+        for id in [verdict.remap().map(|(_, to)| to), Some(id)].into_iter().flatten() {
             // Of what is gone past the horizon nobody knows any more who could see it: the verdict stays what it was.
             if let Some(stored) = rows.entity(&edit.collection, &id)?
                 && !groups::is_visible(&self.readable, &self.policy.groups(&edit.collection, &id, &stored.doc))

@@ -16,12 +16,12 @@ use crate::ids::{CollectionName, EntityId, MutationId, Seq};
 use crate::json;
 use crate::json::{Map, Value};
 use crate::merge::PathRevs;
+use crate::model::alias::merge_into;
 use crate::model::document;
 use crate::model::mutation::{Kind, Mutation};
 use crate::model::path::Path;
 use crate::model::verdict::{HeldReason, Verdict};
 use crate::planted::Bug;
-use crate::small::SmallMap;
 
 /// A text as natural keys compare it: without white space around it, in lower case. Not composed: that takes tables of
 /// Unicode, which this crate does not carry, so `é` as one character and as two are two keys.
@@ -57,29 +57,6 @@ pub fn key_of(key: &NaturalKey, doc: &Value) -> Option<String> {
     };
     let parts: Option<Vec<Value>> = key.fields.iter().map(part).collect();
     parts.filter(|parts| !parts.is_empty()).map(|parts| json::write_text(&Value::Array(parts)))
-}
-
-/// What an insert says of an entity that is there already: what is not empty.
-fn said(value: &Value) -> Option<Value> {
-    match value {
-        _ if Bug::EmptyWins.is_planted() => Some(value.clone()),
-        Value::Null => None,
-        Value::String(text) if text.is_empty() => None,
-        Value::Array(items) if items.is_empty() => None,
-        Value::Object(fields) => {
-            let said: Map = fields.iter().filter_map(|(key, value)| Some((key.to_owned(), said(value)?))).collect();
-            let is_empty = said.iter().next().is_none();
-            Some(Value::Object(said)).filter(|_| !is_empty)
-        }
-        value => Some(value.clone()),
-    }
-}
-
-/// The insert as an edit of the entity `to`, of which its author knew nothing.
-fn merge_into(to: EntityId, insert: &Mutation) -> Mutation {
-    let mut edit = Mutation { kind: Kind::Patch, id: to, base_rev: 0, was: SmallMap::new(), ..insert.clone() };
-    edit.set = insert.set.iter().filter_map(|(path, value)| Some((path.clone(), said(value)?))).collect();
-    edit
 }
 
 /// Says of a mutation that took effect that its entity has another id.

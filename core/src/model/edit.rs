@@ -4,7 +4,7 @@
 //! edit means; see [`Mutation`].
 //!
 //! Invariant: [`Edit::mutation`] is what [`Mutation::parse`] reads in the bytes, but for the base of an edit that is
-//! [`rebased`](Edit::rebased).
+//! [`rebased`](Edit::rebased), and for the entity of one that is [`of_another`](Edit::of_another).
 
 use std::cell::OnceCell;
 use std::ops::Deref;
@@ -27,8 +27,10 @@ pub struct Head {
     pub raw: Raw,
     /// As in [`Mutation`].
     pub collection: CollectionName,
-    /// As in [`Mutation`].
+    /// The entity that it is about.
     pub id: EntityId,
+    /// The id that the bytes have, where that became another's.
+    pub alias: Option<EntityId>,
     /// As in [`Mutation`].
     pub kind: Kind,
     /// As in [`Mutation`].
@@ -51,7 +53,7 @@ impl Deref for Edit {
 
 impl PartialEq for Edit {
     fn eq(&self, other: &Self) -> bool {
-        self.raw == other.raw && self.base_rev == other.base_rev
+        self.raw == other.raw && self.base_rev == other.base_rev && self.id == other.id
     }
 }
 
@@ -62,7 +64,7 @@ impl Edit {
         let Mutation { base_rev, retry_of, .. } = mutation;
         let (collection, id, kind, at) = (mutation.collection.clone(), mutation.id.clone(), mutation.kind, mutation.at);
         let read = OnceCell::new();
-        let edit = Self(Rc::new(Head { raw, collection, id, kind, base_rev, at, retry_of, read }));
+        let edit = Self(Rc::new(Head { raw, collection, id, alias: None, kind, base_rev, at, retry_of, read }));
         edit.keep(&Rc::new(mutation));
         edit
     }
@@ -70,7 +72,7 @@ impl Edit {
     /// An edit with nothing before it, of which these are the bytes.
     pub(super) fn new(raw: Raw, kind: Kind, collection: CollectionName, id: EntityId, at: Hlc) -> Self {
         let read = OnceCell::new();
-        Self(Rc::new(Head { raw, collection, id, kind, base_rev: 0, at, retry_of: None, read }))
+        Self(Rc::new(Head { raw, collection, id, alias: None, kind, base_rev: 0, at, retry_of: None, read }))
     }
 
     /// The bytes of an edit that went through [`Mutation::parse`], or were written by this crate, before.
@@ -120,6 +122,7 @@ impl Edit {
         let head = Head {
             collection,
             id,
+            alias: None,
             kind: Kind::of(plain(kind).unwrap_or_default())?,
             base_rev: match base.parse() {
                 Ok(base) => base,
@@ -139,7 +142,35 @@ impl Edit {
     /// The same edit against nothing: its base is a revision of another history.
     #[must_use]
     pub fn rebased(&self) -> Self {
-        Self(Rc::new(Head { base_rev: 0, read: OnceCell::new(), ..Head::clone(self) }))
+        self.altered(self.id.clone(), self.alias.clone(), 0)
+    }
+
+    /// The same edit of the entity that the one of its bytes became; of that one again, if it is told so.
+    #[must_use]
+    pub fn of_another(&self, id: &EntityId) -> Self {
+        let alias = Some(self.written()).filter(|written| *written != id).cloned();
+        self.altered(id.clone(), alias, self.base_rev)
+    }
+
+    fn altered(&self, id: EntityId, alias: Option<EntityId>, base_rev: Rev) -> Self {
+        let Head { raw, collection, kind, at, retry_of, .. } = &*self.0;
+        let (raw, collection) = (raw.clone(), collection.clone());
+        let (kind, at, retry_of, read) = (*kind, *at, *retry_of, OnceCell::new());
+        Self(Rc::new(Head { raw, collection, id, alias, kind, base_rev, at, retry_of, read }))
+    }
+
+    /// [`of_another`](Self::of_another), if it is one's.
+    #[must_use]
+    pub(crate) fn standing_for(self, other: Option<&EntityId>) -> Self {
+        match other {
+            Some(id) => self.of_another(id),
+            None => self,
+        }
+    }
+
+    /// The entity that its bytes name.
+    pub fn written(&self) -> &EntityId {
+        self.alias.as_ref().unwrap_or(&self.id)
     }
 
     /// All that it says; of an edit that a later release wrote, and nobody here can read, nothing: what makes a new
@@ -162,6 +193,9 @@ impl Edit {
         }
         let mut mutation = Mutation::parse(self.raw.get().as_bytes())?;
         mutation.base_rev = self.base_rev;
+        if self.alias.is_some() {
+            mutation.id = self.id.clone();
+        }
         let mutation = Rc::new(mutation);
         self.keep(&mutation);
         Ok(mutation)

@@ -1,5 +1,6 @@
 //! What both ends speak of: paths, documents, settings and one edit.
 
+pub mod alias;
 pub mod change;
 pub mod conflict;
 pub mod cursor;

@@ -120,14 +120,16 @@ impl VerdictItem {
 }
 
 impl Verdict {
-    /// The entity that the insert became a part of.
-    pub fn remapped_to(&self) -> Option<EntityId> {
-        match self {
-            Self::Merged { remap, .. } | Self::Conflict { remap, .. } => {
-                EntityId::read(remap.as_ref()?.get("to")?).ok()
-            }
-            _ => None,
-        }
+    /// Whether an id became another's.
+    pub fn is_remap(&self) -> bool {
+        matches!(self, Self::Merged { remap: Some(_), .. } | Self::Conflict { remap: Some(_), .. })
+    }
+
+    /// The id that became another's, and that one.
+    pub fn remap(&self) -> Option<(EntityId, EntityId)> {
+        let (Self::Merged { remap, .. } | Self::Conflict { remap, .. }) = self else { return None };
+        let id = |key| EntityId::read(remap.as_ref()?.get(key)?).ok();
+        id("from").zip(id("to"))
     }
 
     /// The revision of what took effect just as it was written: all that there is to tell of it.

@@ -93,6 +93,7 @@ fn is_free(state: &State, n: MutationId, entry: &Entry) -> bool {
         && entry.tx.is_none()
         && entry.edit.kind == Kind::Patch
         && entry.edit.retry_of.is_none()
+        && entry.edit.alias.is_none()
         // It may have arrived under its former name: joined, it would count twice.
         && (!former::is_named(entry.edit.raw.get()) || Bug::NamedJoined.is_planted())
         // What it was, and what its author saw, is known of it alone.

@@ -210,6 +210,12 @@ impl Replica {
             .writes
             .take_undo(write)
             .ok_or_else(|| CoreError::new(Code::NotInQueue, "this write is not known here, or was undone"))?;
+        let is_others = |op: &Op| matches!(op, Op::Delete { c, id, .. } if self.state.alias(c, id).is_some());
+        if ops.iter().any(is_others) {
+            let message =
+                "what this write inserted became one with an entity that was there: change or delete that one";
+            return Err(CoreError::new(Code::NotInQueue, message));
+        }
         let atomic = ops.len() > 1;
         for (collection, id) in ops.iter().filter_map(Op::target) {
             self.touch(collection, id, false);

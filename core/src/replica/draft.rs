@@ -34,7 +34,10 @@ impl Replica {
         }
         let mut draft = self.writes.draft();
         let mut lines = lines.split('\n');
-        let taken = ops.into_iter().try_for_each(|op| self.draft(now, &mut draft, op, &mut lines));
+        let taken = ops.into_iter().try_for_each(|op| {
+            let op = self.of_today(op);
+            self.draft(now, &mut draft, op, &mut lines)
+        });
         if let Err(error) = taken.and_then(|()| if atomic { check_transaction(&draft) } else { Ok(()) }) {
             self.writes.drop_draft(draft);
             return Err(error);
@@ -51,6 +54,19 @@ impl Replica {
             self.foresee(edit, seen);
         }
         Ok(json!({"write": self.writes.add(draft, atomic, call), "count": count}))
+    }
+
+    /// An operation under an id that became another's is that one's. What is gone may be inserted anew.
+    fn of_today(&self, mut op: Op) -> Op {
+        let is_insert = matches!(op, Op::Insert { .. });
+        if self.state.has_aliases()
+            && let Some((c, id)) = op.target_mut()
+            && let Some(to) = self.state.alias(c, id)
+            && (!is_insert || self.see(c, &to).is_some())
+        {
+            *id = to;
+        }
+        op
     }
 
     /// Live queries ask at once how an edit shows: it is worked out from what the author saw, and not from all edits

@@ -112,6 +112,11 @@ impl Replica {
         let whole = std::mem::replace(&mut self.state, state);
         for (collection, id) in asked {
             let row = self.row(collection, id);
+            // Of one that is not there the id may be another's.
+            let alias = about_entity(collection.aliases().as_str(), id.as_str());
+            if row.is_none() && boot.records.iter().any(|(_, record)| may_hold(record, alias)) {
+                continue;
+            }
             self.event(json!({"type": "row", "collection": collection, "id": id, "row": row}));
         }
         self.state = whole;
@@ -169,7 +174,8 @@ pub(super) fn fold_log(state: &mut State, boot: &Boot) -> Option<()> {
         state.last = key - 1;
         let record = Record::decode(bytes).ok()?;
         let is_plain = match &record {
-            Record::Commit(_) | Record::Sent(_) | Record::Acks(_) | Record::Replica(_) => true,
+            Record::Commit(_) | Record::Sent(_) | Record::Replica(_) => true,
+            Record::Acks(acks) => acks.verdicts.iter().all(|item| !item.verdict.is_remap()),
             Record::Lead | Record::Sealed(_) => true,
             Record::Changes(changes) => {
                 let forgets = !changes.forget_groups.is_empty() || !changes.forget_collections.is_empty();

@@ -311,8 +311,8 @@ impl Replica {
         };
         match folded {
             Ok(mut effects) => {
-                if provisional {
-                    // The view showed these edits already.
+                if provisional && !self.state.has_aliases() {
+                    // The view showed these edits already, of the entities that they are about.
                     effects.touched.clear();
                 }
                 self.writes_folded(key);

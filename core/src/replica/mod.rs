@@ -56,6 +56,7 @@ use crate::json::{Value, json};
 use crate::ids::{CollectionName, EntityId, MutationId};
 use crate::io::{Event, Now, Output, Token};
 use crate::model::schema::{CollectionSettings, Settings};
+use crate::model::verdict::VerdictItem;
 use crate::queue::backoff::Random;
 use crate::replica::config::Config;
 use crate::replica::drain::Drain;
@@ -307,7 +308,9 @@ impl Replica {
             self.out.push(Output::Event(Event::Json(met)));
         }
         for item in &effects.verdicts {
-            self.announce_verdict(item.n, json!(item.verdict));
+            if self.writes.of(item.n).is_some() {
+                self.announce_verdict(item);
+            }
         }
         for n in &effects.rejected {
             self.announce_rejected(*n);
@@ -324,8 +327,9 @@ impl Replica {
         }
     }
 
-    fn announce_verdict(&mut self, n: MutationId, verdict: Value) {
-        if let Some((write, index)) = self.writes.of(n) {
+    #[inline(never)]
+    fn announce_verdict(&mut self, VerdictItem { n, verdict, .. }: &VerdictItem) {
+        if let Some((write, index)) = self.writes.of(*n) {
             self.event(json!({"type": "verdict", "write": write, "index": index, "n": n, "verdict": verdict}));
         }
     }
@@ -341,7 +345,7 @@ impl Replica {
         self.watches.foreseen = None;
         let mut changed = std::mem::take(&mut self.changed);
         // What the app sees of a conflict is the entity that it is about.
-        changed.retain(|(collection, ..)| !collection.is_conflicts());
+        changed.retain(|(collection, ..)| !collection.is_reserved());
         changed.sort_unstable();
         changed.dedup();
         for group in changed.chunk_by(|a, b| (&a.0, a.1) == (&b.0, b.1)) {

@@ -107,6 +107,17 @@ impl Op {
         }
     }
 
+    /// The same, to give it another id.
+    pub(crate) fn target_mut(&mut self) -> Option<(&CollectionName, &mut EntityId)> {
+        match self {
+            Self::Inserts { .. } => None,
+            Self::Insert { c, id, .. }
+            | Self::Patch { c, id, .. }
+            | Self::Replace { c, id, .. }
+            | Self::Delete { c, id, .. } => Some((c, id)),
+        }
+    }
+
     /// How many edits it makes, at most.
     pub(crate) fn count(&self) -> usize {
         if let Self::Inserts { count, .. } = self { *count } else { 1 }

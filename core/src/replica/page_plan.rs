@@ -158,6 +158,7 @@ fn told(boot: &Boot) -> Option<Told> {
                 }
                 told.entities.extend(changes.rows.iter().map(|row| hash_of_entity(row.c.as_str(), row.id.as_str())));
             }
+            Record::Acks(acks) if acks.verdicts.iter().any(|item| item.verdict.is_remap()) => return None,
             Record::Acks(acks) => told.numbers.extend(acks.verdicts.iter().map(|item| hash_of_number(item.n))),
             _ => {}
         }

@@ -40,8 +40,10 @@ impl Replica {
         see(&self.state, self.settings(collection.as_str()), collection, id, provisional)
     }
 
-    /// One row as JSON text.
+    /// One row as JSON text, under any id that it had.
     pub fn row(&self, collection: &CollectionName, id: &EntityId) -> Option<String> {
+        let other = self.state.alias(collection, id);
+        let id = other.as_ref().unwrap_or(id);
         self.note_use(collection, id);
         let text = self.plain_row(collection, id);
         debug_assert!(

@@ -117,7 +117,8 @@ pub(super) fn rename(state: &mut State, key: u64, id: ReplicaId) {
     // A copy that was made just now may send what was not sent here.
     for (n, entry) in state.queue.iter_mut().filter(|(_, entry)| entry.status != Status::Void) {
         let Ok(edit) = Edit::read(named(*n, &entry.edit.raw)) else { continue };
-        entry.edit = if entry.old { edit.rebased() } else { edit };
+        let edit = if entry.old { edit.rebased() } else { edit };
+        entry.edit = edit.of_another(&entry.edit.id);
         entry.position = key;
         state.dirty.mutations.push(*n);
     }

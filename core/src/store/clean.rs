@@ -8,7 +8,6 @@ use crate::error::CoreError;
 use crate::ids::MutationId;
 use crate::json::Raw;
 use crate::limits::{CLEAN_DEAD_PERCENT, CLEAN_SEGMENTS_SLICE, SEGMENT_BYTES_MAX};
-use crate::model::edit::Edit;
 use crate::small::SmallMap;
 use crate::store::directory::{Directory, about_entity, about_gone};
 use crate::store::seal::MutationRow;
@@ -77,7 +76,7 @@ pub fn unpack(bytes: &[u8]) -> Result<Vec<Row>, CoreError> {
 fn about(block: &Block, row: &Found<'_>) -> u32 {
     let edit = || {
         let raw = Raw::part(block.text(), row.body.clone()?);
-        Edit::read(MutationRow::read(&raw).ok()?.into_edit()).ok()
+        MutationRow::read(&raw).ok()?.into_edit().ok()
     };
     match row.space {
         Space::Entity => about_entity(row.collection, row.id),

@@ -75,6 +75,8 @@ pub(super) fn fold_commit(
             .map(|(start, _)| MutationId(key, *start))
     };
     for (index, edit) in (0_u32..).zip(commit.edits) {
+        // Its author may not have known yet that the id is another's.
+        let edit = state.stand_in(edit);
         if let Some(adopted) = adopted {
             adopt_one(state, adopted, (edit, MutationId(key, index), tx_of(index)), effects);
             continue;

@@ -16,7 +16,7 @@ pub struct Effects {
     pub remote: bool,
     /// Verdicts that were taken in.
     pub verdicts: Vec<VerdictItem>,
-    /// Events about values of this user that met concurrent ones.
+    /// Events about values of this user that met concurrent ones, and about ids of his that became others'.
     pub met: Vec<Value>,
     /// New dead letters.
     pub rejected: Vec<MutationId>,

@@ -15,7 +15,7 @@ use crate::planted::Bug;
 use crate::store::commit::{ReadCommit, fold_commit};
 use crate::store::effects::Effects;
 use crate::store::state::{Confirmed, EntityTables, Entry, Letter, Reason, Staged, State, Status};
-use crate::store::{adopt, conflicts, discard, evict, forget, journal, local, seal};
+use crate::store::{adopt, aliases, conflicts, discard, evict, forget, journal, local, seal};
 
 /// Folds one record that stands at `key`.
 ///
@@ -102,7 +102,7 @@ fn fold_coalesce(state: &mut State, key: u64, coalesce: Coalesce, effects: &mut 
     if !coalesce.absorbed.iter().chain([&coalesce.survivor]).all(is_free) {
         return Ok(());
     }
-    let edit = Edit::read(coalesce.m)?;
+    let edit = state.stand_in(Edit::read(coalesce.m)?);
     if coalesce.absorbed.is_empty() {
         effects.touched.push(edit.target());
     }
@@ -134,18 +134,19 @@ fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
         return;
     }
     for item in acks.verdicts {
+        if item.verdict.is_remap() {
+            aliases::learn(state, key, &item, effects);
+        }
         let Some(entry) = state.queue.get_mut(&item.n) else { continue };
         effects.touched.push(entry.edit.target());
         state.dirty.mutations.push(item.n);
         match &item.verdict {
             Verdict::Applied { rev } => settle(state, key, item.n, *rev, acks.at),
-            Verdict::Merged { rev, overwritten, .. } => {
-                effects.meet(&entry.edit.collection, &entry.edit.id, "overwritten", json!(overwritten));
-                settle(state, key, item.n, *rev, acks.at);
-            }
-            Verdict::Conflict { rev, overwritten, parked, .. } => {
-                effects.meet(&entry.edit.collection, &entry.edit.id, "overwritten", json!(overwritten));
-                effects.meet(&entry.edit.collection, &entry.edit.id, "open", json!(parked));
+            Verdict::Merged { rev, overwritten, .. } | Verdict::Conflict { rev, overwritten, .. } => {
+                let waits = matches!(item.verdict, Verdict::Conflict { .. });
+                if waits || !overwritten.is_empty() {
+                    met(&entry.edit, &item.verdict, effects);
+                }
                 settle(state, key, item.n, *rev, acks.at);
             }
             Verdict::Rejected { code, path, message } => {
@@ -173,6 +174,17 @@ fn fold_acks(state: &mut State, key: u64, acks: Acks, effects: &mut Effects) {
     }
     state.decided_below = state.floor();
     journal::prune(state, acks.at);
+}
+
+/// Values of the edit met concurrent ones.
+#[inline(never)]
+fn met(edit: &Edit, verdict: &Verdict, effects: &mut Effects) {
+    if let Verdict::Merged { overwritten, .. } | Verdict::Conflict { overwritten, .. } = verdict {
+        effects.meet(&edit.collection, &edit.id, "overwritten", json!(overwritten));
+    }
+    if let Verdict::Conflict { parked, .. } = verdict {
+        effects.meet(&edit.collection, &edit.id, "open", json!(parked));
+    }
 }
 
 fn settle(state: &mut State, key: u64, n: MutationId, rev: u64, at: u64) {

@@ -63,7 +63,8 @@ pub(super) fn all_but(state: &mut State, key: u64, staged: &Staged, effects: &mu
     let mut kept: Vec<(&CollectionName, &EntityId)> = staged.rows.iter().map(|(_, row)| (&row.c, &row.id)).collect();
     kept.sort_unstable();
     for (collection, map) in state.entities.iter_mut() {
-        if collection.is_local() || !staged.reset && !staged.reread.contains(collection) {
+        let is_ours = collection.is_local() || collection.is_aliases();
+        if is_ours || !staged.reset && !staged.reread.contains(collection) {
             continue;
         }
         map.retain(&mut |id, entity| {

@@ -8,6 +8,7 @@ use crate::model::cursor::Cursor;
 use crate::model::edit::Edit;
 use crate::model::mutation::Mutation;
 use crate::planted::Bug;
+use crate::store::aliases;
 use crate::store::state::{Entry, Staged, State, Status};
 
 /// An acknowledged mutation.
@@ -63,7 +64,7 @@ pub(super) fn forget(state: &mut State, key: u64, staged: &Staged, erased: &[(Co
     journal.retain(|n, kept| {
         let before = kept.groups.len();
         kept.groups.retain(|group| !staged.forget_groups.contains(group));
-        let stays = Edit::read(kept.raw.clone()).is_ok_and(|edit| {
+        let stays = Edit::read(kept.raw.clone()).map(|edit| state.stand_in(edit)).is_ok_and(|edit| {
             let is_known = state.entity(edit.collection.as_str(), edit.id.as_str()).is_some();
             let is_erased = erased.binary_search(&edit.target()).is_ok();
             is_known || !is_erased && !kept.groups.is_empty() && !staged.forget_collections.contains(&edit.collection)
@@ -104,6 +105,7 @@ pub(super) fn may_be_lost(state: &State, cursor: &Cursor, is_reset: bool) -> boo
 #[inline(never)]
 pub(super) fn requeue(state: &mut State, key: u64) -> Vec<(CollectionName, EntityId)> {
     state.decided_below = MutationId::default();
+    aliases::forget(state, key);
     for (n, kept) in std::mem::take(&mut state.journal) {
         let Kept { raw, tx, .. } = kept;
         let Ok(edit) = Edit::read(raw) else { continue };

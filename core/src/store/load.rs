@@ -110,7 +110,7 @@ impl Loading {
             return Ok(());
         }
         let confirmed = row.body.clone().map(|at| self.confirmed(block, packed, at)).transpose();
-        let entity = self.state.entity_mut(&CollectionName::parse(row.collection)?, &EntityId::parse(row.id)?);
+        let entity = self.state.entity_mut(&CollectionName::stored(row.collection)?, &EntityId::parse(row.id)?);
         entity.position = row.position;
         entity.confirmed = None;
         entity.confirmed = confirmed?;
@@ -166,11 +166,11 @@ impl Loading {
     ) -> Result<(), CoreError> {
         let state = &mut self.state;
         match MutationRow::read(row).map_err(|_| corrupt())? {
-            MutationRow::Queued { m, tx, status, old, acked } => {
+            MutationRow::Queued { m, tx, status, old, acked, to } => {
                 if Bug::QueueNotLoaded.is_planted() {
                     return Ok(());
                 }
-                let edit = Edit::read_beside(m, collection)?;
+                let edit = Edit::read_beside(m, collection)?.standing_for(to.as_ref());
                 let edit = if old { edit.rebased() } else { edit };
                 if status.is_shown() {
                     state.pend(&edit, n);
@@ -180,8 +180,9 @@ impl Loading {
             MutationRow::Kept { m, tx, old, acked, g } => {
                 state.journal.insert(n, Kept { raw: m, tx, old, at: acked, groups: g, position });
             }
-            MutationRow::Letter { m, reason } => {
-                state.letters.insert(n, Letter { edit: Edit::read(m)?, reason, position });
+            MutationRow::Letter { m, reason, to } => {
+                let edit = Edit::read(m)?.standing_for(to.as_ref());
+                state.letters.insert(n, Letter { edit, reason, position });
             }
         }
         Ok(())

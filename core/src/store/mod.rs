@@ -9,6 +9,7 @@
 //! The invariant: folding the same segments and the same log gives the same state in every tab.
 
 pub mod adopt;
+pub mod aliases;
 pub mod asked;
 pub mod clean;
 pub mod columns;

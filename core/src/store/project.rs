@@ -68,8 +68,8 @@ impl<'a> Looker<'a> {
     fn new(name: &'a CollectionName, fields: &[Path]) -> Self {
         let (mut in_documents, mut in_inserts) = (Wanted::default(), Wanted::default());
         for (slot, path) in fields.iter().enumerate() {
-            in_documents.add(path.segments(), slot);
-            in_inserts.add(path_in_insert(path), slot);
+            in_documents.add(&mut path.segments(), slot);
+            in_inserts.add(&mut path_in_insert(path), slot);
         }
         Self { name: name.as_str(), in_documents, in_inserts, spans: vec![(0, 0); fields.len()] }
     }
@@ -133,17 +133,21 @@ fn of_edit(body: Option<&str>, lookers: &[Looker<'_>], cells: &mut Vec<u8>) -> (
     let waiting = waiting_edit(body);
     let within = |key: &'static str| json::at(body, [key, "m"].into_iter().map(Into::into));
     let edit = waiting.or_else(|| within("Queued")).or_else(|| within("Letter")).unwrap_or_default();
-    let text = |key: &'static str| {
-        let value = json::at(edit, [key.into()].into_iter())?;
+    let text = |of: &str, keys: &[&'static str]| {
+        let value = json::at(of, keys.iter().map(|key| (*key).into()))?;
         match json::parse(value.as_bytes(), JsonLimits::MESSAGE).ok()? {
             Value::String(text) => Some(text),
             _ => None,
         }
     };
-    let (collection, id) = (text("c").unwrap_or_default(), text("id").unwrap_or_default());
+    // An edit of an entity that became another is that one's.
+    let other = || text(body, &["Queued", "to"]).or_else(|| text(body, &["Letter", "to"]));
+    let other = if waiting.is_some() { None } else { other() };
+    let (collection, id) =
+        (text(edit, &["c"]).unwrap_or_default(), other.or_else(|| text(edit, &["id"])).unwrap_or_default());
     let (place, looker) = find(lookers, &collection);
     let about = conflict::hash_of_entity(&collection, &id);
-    let is_insert = waiting.is_some() && text("kind").as_deref() == Some("insert");
+    let is_insert = waiting.is_some() && text(edit, &["kind"]).as_deref() == Some("insert");
     if is_insert && looker.is_none_or(|looker| looker.put(&looker.in_inserts, edit, cells)) {
         return (What::Insert, place, about);
     }

@@ -84,6 +84,9 @@ pub(crate) enum MutationRow {
         status: Status,
         old: bool,
         acked: u64,
+        /// The entity that the one of its bytes became.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<EntityId>,
     },
     Kept {
         m: Raw,
@@ -96,6 +99,8 @@ pub(crate) enum MutationRow {
     Letter {
         m: Raw,
         reason: Reason,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<EntityId>,
     },
 }
 
@@ -117,18 +122,27 @@ pub(super) fn waiting_edit(row: &str) -> Option<&str> {
 }
 
 impl MutationRow {
-    /// The bytes of the edit.
-    pub(crate) fn into_edit(self) -> Raw {
-        match self {
-            Self::Queued { m, .. } | Self::Kept { m, .. } | Self::Letter { m, .. } => m,
-        }
+    /// The edit.
+    pub(crate) fn into_edit(self) -> Result<Edit, CoreError> {
+        let (m, to) = match self {
+            Self::Queued { m, to, .. } | Self::Letter { m, to, .. } => (m, to),
+            Self::Kept { m, .. } => (m, None),
+        };
+        Edit::read(m).map(|edit| edit.standing_for(to.as_ref()))
     }
 
     /// The mutation shares the text of the row.
     pub(crate) fn read(row: &Raw) -> Result<Self, CoreError> {
         let text = row.get();
         if let Some(m) = waiting_edit(text) {
-            return Ok(Self::Queued { m: row.within(m), tx: None, status: Status::Queued, old: false, acked: 0 });
+            return Ok(Self::Queued {
+                m: row.within(m),
+                tx: None,
+                status: Status::Queued,
+                old: false,
+                acked: 0,
+                to: None,
+            });
         }
         for key in ["Queued", "Kept"] {
             let (_, Some(body)) = json::parse_around(text.as_bytes(), key)? else { continue };
@@ -138,14 +152,15 @@ impl MutationRow {
             let (tx, old) = (fields.opt("tx", MutationId::read)?, fields.flag("old")?);
             let (acked, status) = (fields.number("acked")?, fields.opt("status", Status::read)?);
             return Ok(match status {
-                Some(status) => Self::Queued { m, tx, status, old, acked },
+                Some(status) => Self::Queued { m, tx, status, old, acked, to: fields.opt("to", EntityId::read)? },
                 None => Self::Kept { m, tx, old, acked, g: fields.list("g", Group::read)? },
             });
         }
         let (_, body) = json::parse_around(text.as_bytes(), "Letter")?;
         let (head, m) = json::parse_around(body.unwrap_or_default().as_bytes(), "m")?;
-        let reason = Reason::read(Fields::of(&head)?.need("reason")?)?;
-        Ok(Self::Letter { m: row.within(m.unwrap_or_default()), reason })
+        let fields = Fields::of(&head)?;
+        let (reason, to) = (Reason::read(fields.need("reason")?)?, fields.opt("to", EntityId::read)?);
+        Ok(Self::Letter { m: row.within(m.unwrap_or_default()), reason, to })
     }
 }
 
@@ -322,14 +337,23 @@ fn entity_body(confirmed: &Confirmed, once: &mut Once) -> String {
     body
 }
 
+fn stands_for(edit: &Edit) -> Option<EntityId> {
+    edit.alias.as_ref().map(|_| edit.id.clone())
+}
+
 fn mutation_row(state: &State, n: MutationId) -> Row {
     let about = |edit: &Edit| about_entity(edit.collection.as_str(), edit.id.as_str());
     let (position, row, about) = if let Some(Entry { edit, tx, status, position, old, acked, .. }) = state.queue.get(&n)
     {
-        let m = edit.raw.clone();
-        (*position, Some(MutationRow::Queued { m, tx: *tx, status: *status, old: *old, acked: *acked }), about(edit))
+        let (m, to) = (edit.raw.clone(), stands_for(edit));
+        (
+            *position,
+            Some(MutationRow::Queued { m, tx: *tx, status: *status, old: *old, acked: *acked, to }),
+            about(edit),
+        )
     } else if let Some(Letter { edit, reason, position }) = state.letters.get(&n) {
-        (*position, Some(MutationRow::Letter { m: edit.raw.clone(), reason: reason.clone() }), about(edit))
+        let (m, to) = (edit.raw.clone(), stands_for(edit));
+        (*position, Some(MutationRow::Letter { m, reason: reason.clone(), to }), about(edit))
     } else if let Some(Kept { raw, tx, old, at, groups, position }) = state.journal.get(&n) {
         let row = MutationRow::Kept { m: raw.clone(), tx: *tx, old: *old, acked: *at, g: groups.clone() };
         (*position, Some(row), Edit::read(raw.clone()).map_or(0, |edit| about(&edit)))

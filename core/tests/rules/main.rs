@@ -44,6 +44,7 @@ mod once;
 mod push_live;
 mod quota;
 mod releases;
+mod remap;
 mod replaced;
 mod replicate;
 mod reset;

@@ -16,6 +16,7 @@ mod ops;
 pub mod parked;
 pub mod partial;
 pub mod server;
+mod strict;
 
 use std::collections::VecDeque;
 

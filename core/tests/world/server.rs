@@ -4,16 +4,16 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use tidewire_core::authority::memory::{MemoryStore, OpenPolicy};
+use tidewire_core::authority::relations::Relations;
 use tidewire_core::authority::{Policy, admit, decide_push};
+
+use super::strict::Strict;
 use tidewire_core::diff::{Diff, diff};
-use tidewire_core::error::{Code, CoreError};
 use tidewire_core::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId};
 use tidewire_core::json;
 use tidewire_core::json::Value;
 use tidewire_core::model::digest::Digest;
-use tidewire_core::model::document;
 use tidewire_core::model::migration::Migrations;
-use tidewire_core::model::path::Path;
 use tidewire_core::model::schema::{CollectionSettings, Settings};
 use tidewire_core::protocol::message::{Applied, Pull, Push};
 
@@ -41,6 +41,8 @@ pub(crate) struct Server {
     pub reject: Option<(String, Value)>,
     /// The app's schema.
     pub migrations: Option<Migrations>,
+    /// How entities hang together.
+    pub relations: Relations,
     /// A push that holds this id makes the server fail.
     pub poison: Option<String>,
     pub body_max: usize,
@@ -57,53 +59,6 @@ pub(crate) struct Server {
 }
 
 type Versions = BTreeMap<(CollectionName, EntityId), BTreeMap<u64, (Value, Vec<Group>)>>;
-
-/// The tenant's policy, with one rule on values.
-struct Strict<'a>(&'a OpenPolicy, &'a Option<(String, Value)>, Option<&'a Migrations>);
-
-impl Policy for Strict<'_> {
-    fn migrations(&self) -> Option<&Migrations> {
-        self.2
-    }
-
-    fn settings(&self) -> &Settings {
-        self.0.settings()
-    }
-
-    fn check_access(
-        &self,
-        user: &Owner,
-        collection: &CollectionName,
-        id: &EntityId,
-        stored: &Value,
-    ) -> Result<(), CoreError> {
-        self.0.check_access(user, collection, id, stored)
-    }
-
-    fn check_write(
-        &self,
-        user: &Owner,
-        collection: &CollectionName,
-        id: &EntityId,
-        stored: Option<&Value>,
-        doc: Option<&Value>,
-    ) -> Result<(), CoreError> {
-        match (self.1, doc) {
-            (Some((path, bad)), Some(doc)) if document::get(doc, &Path::parse(path).unwrap()) == Some(bad) => {
-                Err(CoreError::new(Code::Invalid, "this value is refused").at(path.as_str()))
-            }
-            _ => self.0.check_write(user, collection, id, stored, doc),
-        }
-    }
-
-    fn groups(&self, collection: &CollectionName, id: &EntityId, doc: &Value) -> Vec<Group> {
-        self.0.groups(collection, id, doc)
-    }
-
-    fn reader_groups(&self, user: &Owner) -> Vec<Group> {
-        self.0.reader_groups(user)
-    }
-}
 
 impl Default for Server {
     fn default() -> Self {
@@ -123,6 +78,7 @@ impl Default for Server {
             wrong_digests: false,
             reject: None,
             migrations: None,
+            relations: Relations::default(),
             poison: None,
             body_max: usize::MAX,
             push_bytes: 0,
@@ -184,7 +140,7 @@ impl Server {
         if push.history.as_ref().is_some_and(|known| *known != self.history) {
             return failed(409, "history-changed");
         }
-        let policy = Strict(&self.policy, &self.reject, self.migrations.as_ref());
+        let policy = Strict(&self.policy, &self.reject, self.migrations.as_ref(), &self.relations);
         if let Err(error) = admit(&policy, &push) {
             return failed(426, error.code.as_str());
         }

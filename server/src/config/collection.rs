@@ -1,5 +1,5 @@
-//! `[collections.NAME]`: how a collection settles conflicts, who sees it, what its documents must have, and how they hang
-//! together with others.
+//! `[collections.NAME]`: how a collection settles conflicts, who sees it, what its documents must have, and how they
+//! hang together with others.
 
 use std::collections::BTreeMap;
 

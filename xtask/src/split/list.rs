@@ -2,7 +2,7 @@
 //! done about a field that two have changed, and local fields and collections kept in part, which few apps have.
 
 /// Paths of functions, types and modules of `core`; of closures those that are large, of functions that move.
-pub const MOVED: [&str; 76] = [
+pub const MOVED: [&str; 94] = [
     "alloc::rc::Rc<wasm_bindgen::__rt::WasmRefCell<tidewire::client::Client>>::drop_slow",
     "engine::Engine::command",
     "engine::Engine::export",
@@ -24,6 +24,7 @@ pub const MOVED: [&str; 76] = [
     "queue::batch::next",
     "replica::Replica::advance_maintenance",
     "replica::Replica::advance_network",
+    "replica::Replica::announce_verdict",
     "replica::Replica::answer_page",
     "replica::Replica::begin_page",
     "replica::Replica::block",
@@ -60,6 +61,8 @@ pub const MOVED: [&str; 76] = [
     "replica::page_plan::",
     "replica::page_plan::Entities::read::{closure",
     "replica::page_plan::first_rows::{closure",
+    "store::aliases::learn",
+    "store::aliases::learn::{closure",
     "store::asked::",
     "store::clean::unpack::{closure",
     "store::columns::",
@@ -69,6 +72,7 @@ pub const MOVED: [&str; 76] = [
     "store::evict::left",
     "store::fold::confirm_conflict",
     "store::fold::fold_rare",
+    "store::fold::met",
     "store::forget::left",
     "store::forget::left::{closure",
     "store::forget::all_but",
@@ -79,4 +83,20 @@ pub const MOVED: [&str; 76] = [
     "store::project::",
     "store::texts::close_oldest",
     "store::texts::in_order",
+    "tidewire::driver::Driver::perform_network",
+    "tidewire::host::Host::upkeep",
+    "view::merged",
+    // What only these call, through a table.
+    "&tidewire_core::model::verdict::Verdict as tidewire_core::json::Written::write_to",
+    "&tidewire_core::small::SmallMap<tidewire_core::ids::CollectionName, \
+     tidewire_core::model::schema::CollectionSettings> as",
+    "json::fields::read_each::<tidewire_core::protocol::message::ForkedItem>::{closure",
+    "json::fields::read_each::<tidewire_core::protocol::message::Applied>::{closure",
+    "json::fields::read_each::<tidewire_core::log::adopt::Adopt>::{closure",
+    "alloc::vec::Vec<tidewire_core::log::adopt::Adopt> as tidewire_core::json::Written::write_to",
+    "store::discard::discarded::{closure",
+    "store::texts::close_oldest::{closure",
+    "replica::Replica::victims::{closure",
+    "replica::Replica::surplus::{closure",
+    "replica::verify::digest::{closure",
 ];

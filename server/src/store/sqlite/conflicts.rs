@@ -32,7 +32,8 @@ impl Snapshot<'_> {
         Ok(Some(json::write_text(&doc)))
     }
 
-    /// All conflicts of an entity under any of its ids, the newest last, if these groups may see it and it is not deleted.
+    /// All conflicts of an entity under any of its ids, the newest last, if these groups may see it and it is not
+    /// deleted.
     pub fn conflicts(
         &self,
         tenant: &str,

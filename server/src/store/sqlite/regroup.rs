@@ -1,7 +1,7 @@
 //! Gives every entity its groups anew when the configuration says otherwise than at the last start.
 //!
-//! Conflicts keep theirs: those are their authors', whatever the configuration says. Aliases have none. Leave markers are dropped: every
-//! cursor has the old policy's version in its scope, so every reader reads all again (rule 23).
+//! Conflicts keep theirs: those are their authors', whatever the configuration says. Aliases have none. Leave markers
+//! are dropped: every cursor has the old policy's version in its scope, so every reader reads all again (rule 23).
 
 use rusqlite::{Connection, TransactionBehavior, params};
 use tidewire_core::authority::Policy;

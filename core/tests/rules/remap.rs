@@ -1,0 +1,171 @@
+//! Rule 29 and invariant 9 on the client: an id that became another's is that one's everywhere, and there is no gap.
+
+use crate::world;
+
+use tidewire_core::authority::groups::field_path;
+use tidewire_core::authority::relations::{NaturalKey, OnDelete, Reference, Relations};
+use tidewire_core::ids::CollectionName;
+use tidewire_core::json;
+use tidewire_core::json::Value;
+use world::partial::ids;
+use world::{Fault, World, delete, insert, set, world};
+
+/// Deals are known by their number, and refer to each other.
+fn known_by_number() -> World {
+    let mut world = world();
+    let deals = CollectionName::parse("deals").unwrap();
+    let field = |name| field_path(name).unwrap();
+    let key = NaturalKey { fields: vec![field("number")], exact: false };
+    let parent =
+        Reference { from: deals.clone(), path: field("parent"), to: deals.clone(), on_delete: OnDelete::SetNull };
+    world.server.relations = Relations { references: vec![parent], keys: [(deals, vec![key])].into() };
+    world
+}
+
+/// A device that knows deal `a` of the number 7, and one that made it offline as `b`.
+fn made_twice() -> (World, usize, usize) {
+    let mut world = known_by_number();
+    let (one, other) = (world.device(), world.device());
+    world.write(one, insert("a", json!({"number": "7", "title": "theirs", "city": "Ulm"})));
+    world.run(1_000);
+    world.set_network(false);
+    world.write(other, insert("b", json!({"number": " 7", "title": "ours", "note": "n"})));
+    world.settle();
+    (world, one, other)
+}
+
+fn fields(row: Option<Value>) -> Value {
+    let mut row = row.unwrap_or_default();
+    if let Some(fields) = row.as_object_mut() {
+        fields.retain(|key, _| !key.starts_with('$'));
+    }
+    row
+}
+
+#[test]
+fn invariant_09_an_old_id_works_in_reads_and_writes() {
+    let (mut world, one, other) = made_twice();
+    world.set_network(true);
+    world.run(10_000);
+    assert_eq!(world.events(other, "remap"), [json!({"type": "remap", "collection": "deals", "from": "b", "to": "a"})]);
+    let merged = json!({"id": "a", "number": " 7", "title": "ours", "city": "Ulm", "note": "n"});
+    assert_eq!(fields(world.row(other, "b")), merged);
+    assert_eq!(fields(world.row(other, "a")), merged);
+    assert_eq!(ids(&mut world, other), ["a"]);
+    world.write(other, set("b", "/city", "Bonn"));
+    assert_eq!(world.row(other, "a").unwrap()["city"], "Bonn");
+    world.run(5_000);
+    assert_eq!(world.row(one, "a").unwrap()["city"], "Bonn");
+    world.write(other, delete("b"));
+    world.run(5_000);
+    assert_eq!((world.row(one, "a"), world.row(other, "b")), (None, None));
+    assert_eq!(world.view(other, "queue")["failed"], json!([]));
+}
+
+/// Field note 16: rows vanish from the UI between the answer and the download.
+#[test]
+fn invariant_09_between_the_answer_and_the_pull_there_is_no_gap_and_nothing_twice() {
+    let mut world = known_by_number();
+    let one = world.device();
+    world.write(one, insert("a", json!({"number": "7", "title": "theirs", "city": "Ulm"})));
+    world.run(1_000);
+    world.set_network(false);
+    // It has never pulled: when the answer comes the other's row is not there yet.
+    let other = world.device();
+    world.write(other, insert("b", json!({"number": " 7", "title": "ours", "note": "n"})));
+    world.settle();
+    world.sockets = false;
+    world.network = true;
+    world.pull_faults = (0..3).map(|_| Fault::Lost).collect();
+    let mut alone = false;
+    for _ in 0..2_000 {
+        world.run(10);
+        let rows = ids(&mut world, other);
+        let known = world.events(other, "remap").len();
+        assert!(!rows.is_empty(), "it is gone");
+        assert!(known == 0 || rows == ["a"], "{rows:?}");
+        let row = world.row(other, "b").unwrap();
+        assert_eq!((&row["title"], &row["note"]), (&json!("ours"), &json!("n")), "{row}");
+        // The answer is there, the row is not.
+        alone |= known == 1 && row.get("city").is_none();
+    }
+    assert!(alone, "the answer was there before the row");
+    assert_eq!(fields(world.row(other, "b"))["city"], "Ulm");
+}
+
+#[test]
+fn invariant_09_the_alias_is_durable_and_every_tab_has_it() {
+    for sealed in [false, true] {
+        let (mut world, one, other) = made_twice();
+        let beside = world.tab(world.tabs[other].profile);
+        world.set_network(true);
+        world.run(10_000);
+        assert_eq!(fields(world.row(beside, "b"))["id"], "a");
+        if sealed {
+            // So much that the log is sealed away, with what waits in it.
+            for n in 0..600 {
+                world.write(other, insert(&format!("x{n}"), json!({"title": "x"})));
+            }
+            world.run(60_000);
+        }
+        world.set_network(false);
+        world.write(other, set("b", "/note", "later"));
+        world.settle();
+        world.kill(beside);
+        let other = world.reload(other);
+        assert_eq!(world.row(other, "b").unwrap()["note"], "later", "sealed: {sealed}");
+        world.set_network(true);
+        world.run(10_000);
+        assert_eq!(world.row(one, "a").unwrap()["note"], "later");
+    }
+}
+
+/// What was written under the old id while the answer was on its way waits and shows on the new one, sealed or not.
+#[test]
+fn invariant_09_edits_that_wait_under_the_old_id_show_on_the_new_one() {
+    let (mut world, one, other) = made_twice();
+    let beside = world.tab(world.tabs[other].profile);
+    world.set_network(true);
+    world.tabs[other].latency = (100, 5_000);
+    world.tabs[beside].latency = (100, 5_000);
+    while world.server.store.seq < 2 {
+        world.step();
+    }
+    world.write(beside, set("b", "/note", "meanwhile"));
+    world.write(beside, set("b", "/more", 1));
+    world.run(6_000);
+    let row = world.row(beside, "a").unwrap();
+    assert_eq!((&row["note"], &row["more"]), (&json!("meanwhile"), &json!(1)), "{row}");
+    world.run(20_000);
+    assert_eq!(world.row(one, "a").unwrap()["note"], "meanwhile");
+    assert_eq!(world.view(beside, "status")["pending"], 0);
+}
+
+#[test]
+fn invariant_09_a_server_that_forgot_which_ids_became_one_decides_anew() {
+    let (mut world, one, other) = made_twice();
+    let backup = world.server.store.clone();
+    world.set_network(true);
+    world.run(10_000);
+    assert_eq!(fields(world.row(other, "b"))["id"], "a");
+    // The backup knows nothing of the second one.
+    world.server.store = backup;
+    world.server.history = "restored".into();
+    world.kill(one);
+    world.run(60_000);
+    assert_eq!(fields(world.row(other, "b"))["title"], "ours");
+    assert_eq!(ids(&mut world, other), ["a"]);
+    assert_eq!(world.view(other, "status")["pending"], 0);
+}
+
+#[test]
+fn an_insert_that_became_an_edit_is_not_undone_by_a_deletion() {
+    let (mut world, one, other) = made_twice();
+    let write = world.write(other, insert("c", json!({"number": "7", "title": "again"})));
+    world.set_network(true);
+    world.run(10_000);
+    let refused = world.tabs[other].engine.undo(world.now, write).unwrap_err();
+    assert_eq!(refused.code.as_str(), "not-in-queue");
+    assert!(refused.message.contains("became one with an entity that was there"), "{}", refused.message);
+    assert!(world.row(one, "a").is_some());
+}
