@@ -138,11 +138,6 @@ impl CollectionName {
         self.0.starts_with(ALIASES)
     }
 
-    /// Whether it holds the aliases of this collection.
-    pub fn is_aliases_of(&self, collection: &Self) -> bool {
-        self.0.strip_prefix(ALIASES) == Some(collection.as_str())
-    }
-
     /// A name as a store has it: those of aliases, which nobody can say, too.
     ///
     /// # Errors

@@ -23,6 +23,8 @@ export interface DbEvents {
     /** JSON Pointers of the fields that wait for a decision in `db.sync.conflicts.list`. */
     readonly open?: readonly string[];
   };
+  /** What was inserted as `from` turned out to be an entity that was there: it is `to` now, and `from` stays good. */
+  remap: { readonly collection: string; readonly from: string; readonly to: string };
   /** The server refused a write; it waits in `db.sync.queue.failed`. */
   rejected: { readonly n: MutationName; readonly collection: string; readonly id: string; readonly error: WireError };
   /** The server asked for everything to be read again. Nothing unsent is lost. */
@@ -79,6 +81,8 @@ export type Verdict =
       readonly verdict: "merged";
       readonly rev: number;
       readonly overwritten?: readonly Overwritten[];
+      /** What was inserted as `from` is `to`: another entity has its natural key. */
+      readonly remap?: { readonly from: string; readonly to: string };
       readonly duplicate?: boolean;
     }
   | {
@@ -87,6 +91,8 @@ export type Verdict =
       /** JSON Pointers of the fields that wait for a decision. */
       readonly parked: readonly string[];
       readonly overwritten?: readonly Overwritten[];
+      /** What was inserted as `from` is `to`: another entity has its natural key. */
+      readonly remap?: { readonly from: string; readonly to: string };
       readonly duplicate?: boolean;
     }
   | {

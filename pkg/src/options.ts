@@ -172,7 +172,8 @@ export function clientConfig(settings: DbSettings, parts: ReadonlyMap<string, Co
 }
 
 function collectionConfig(name: string, options: AnyCollectionOptions): JsonObject {
-  const { fields, refs, conflict, local, replicate = "full", ...rest } = options;
+  // Natural keys are the server's: nothing here is decided by them.
+  const { fields, refs, conflict, local, naturalKey: _, replicate = "full", ...rest } = options;
   const byPointer = Object.entries(fields ?? {})
     .filter(([, strategy]) => strategy !== undefined)
     .map(([path, strategy]) => [toPointer(path), strategy]);

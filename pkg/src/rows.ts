@@ -32,6 +32,8 @@ export class RowCache {
   readonly #remote = new Map<string, number>();
   /** Rows that somebody was given without some fields. */
   readonly #missing = new Set<string>();
+  /** Ids that became another's, by that one, as far as somebody asked for them. */
+  readonly #aliases = new Map<string, Set<string>>();
   /** Entries whose row is gone are looked for when there are twice as many entries as were left the last time. */
   #sweepAt = RECENT_MAX * 2;
 
@@ -108,6 +110,11 @@ export class RowCache {
     }
   }
 
+  /** The ids under which somebody asked for rows that are these now. */
+  asked(collection: string, ids: readonly string[]): readonly string[] {
+    return this.#aliases.size === 0 ? [] : ids.flatMap((id) => [...(this.#aliases.get(`${collection}/${id}`) ?? [])]);
+  }
+
   /** Any row may have changed: there is a fresh instance behind the reader. */
   invalidateAll(): void {
     for (const entries of this.#entries.values()) for (const entry of entries.values()) entry.stale = true;
@@ -115,6 +122,11 @@ export class RowCache {
 
   #keep(collection: string, id: string, row: AnyRow, known: AnyRow | undefined): AnyRow {
     const entries = this.#collection(collection);
+    if (row.id !== id) {
+      const key = `${collection}/${row.id}`;
+      this.#aliases.set(key, (this.#aliases.get(key) ?? new Set()).add(id));
+      return this.#keep(collection, row.id, row, entries.get(row.id)?.ref.deref());
+    }
     this.#note(collection, id, row);
     const same = known !== undefined && JSON.stringify(known) === JSON.stringify(row);
     const kept = same ? known : deepFreeze(row);

@@ -345,6 +345,7 @@ export class Session implements SourceHost {
         touched.add(topics.queue).add(topics.status).add(topics.conflicts).add(topics.collection(event.collection));
         this.rows.invalidate(event.collection, event.ids, event.origin);
         for (const id of event.ids) touched.add(topics.row(event.collection, id));
+        for (const id of this.rows.asked(event.collection, event.ids)) touched.add(topics.row(event.collection, id));
         return;
       case "loaded":
       case "status":

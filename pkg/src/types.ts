@@ -144,6 +144,12 @@ export interface CollectionOptions<T, R = Refs<T>> {
    * with `fetch`, and what was written here. An object: see {@link Replicate}.
    */
   readonly replicate?: "full" | "none" | Replicate<T>;
+  /**
+   * Fields that name an entity together, as lists of them that are tried in this order: what two devices insert of the
+   * same thing becomes one (event `remap`), and both ids stay good. The server decides: it declares the same, as
+   * `natural_keys`. Texts count without case and white space around them.
+   */
+  readonly naturalKey?: readonly (readonly Path<T>[])[];
   /** Fields that hold the id of another entity; `include` follows them. */
   readonly refs?: R & {
     readonly [P in Exclude<keyof R, IdPath<T>> & string]: TypeProblem<`There is no field "${P}" that can hold an id.`>;
@@ -177,6 +183,7 @@ export interface AnyCollectionOptions {
   readonly onReject?: "undo" | "keep";
   readonly local?: readonly string[];
   readonly replicate?: "full" | "none" | Replicate<never>;
+  readonly naturalKey?: readonly (readonly string[])[];
   readonly refs?: { readonly [path: string]: Ref };
   readonly sensitive?: readonly string[];
 }

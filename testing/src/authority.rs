@@ -11,7 +11,7 @@ use tidewire_core::ids::{CONFLICTS, Owner};
 use tidewire_core::json::{Value, json};
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::policy::{HostPolicy, Rules};
+use crate::policy::{self, HostPolicy, Rules};
 
 /// Pushes on the channel: as many bytes as the real server takes there.
 const PUSH_BYTES: usize = 16_384;
@@ -41,14 +41,16 @@ fn shown(id: &str, row: &MemoryRow) -> Value {
 
 #[wasm_bindgen]
 impl Authority {
-    /// `settings` are the collections', as JSON; nothing where they are not to be read.
-    pub fn make(settings: &str, rules: Rules) -> Option<Self> {
+    /// `settings` are the collections', and `relations` how they hang together, as JSON; nothing where one is not to be
+    /// read.
+    pub fn make(settings: &str, relations: &str, rules: Rules) -> Option<Self> {
         if cfg!(debug_assertions) {
             // A release panics without text.
             std::panic::set_hook(Box::new(|info| wasm_bindgen::throw_str(&info.to_string())));
         }
         let settings = serde_json::from_str(settings).ok()?;
-        let mut server = MemoryServer::new(HostPolicy { settings, rules });
+        let relations = policy::relations(relations)?;
+        let mut server = MemoryServer::new(HostPolicy { settings, relations, rules });
         server.push_bytes = PUSH_BYTES;
         Some(Self { server, sockets: BTreeMap::new(), backups: Vec::new() })
     }

@@ -1,9 +1,12 @@
 //! Who may do what: what the test says, asked through one function of the kit.
 
+use serde::Deserialize;
+use tidewire_core::authority::relations::{NaturalKey, OnDelete, Reference, Relations};
 use tidewire_core::authority::{Policy, user_group};
 use tidewire_core::error::{Code, CoreError};
 use tidewire_core::ids::{CollectionName, EntityId, Group, Owner};
 use tidewire_core::json::{Value, json};
+use tidewire_core::model::path::Path;
 use tidewire_core::model::schema::Settings;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -22,7 +25,43 @@ extern "C" {
 /// The policy of a test.
 pub(crate) struct HostPolicy {
     pub(crate) settings: Settings,
+    pub(crate) relations: Relations,
     pub(crate) rules: Rules,
+}
+
+/// Relations as the kit says them.
+#[derive(Deserialize)]
+struct Said {
+    keys: Vec<SaidKey>,
+    references: Vec<SaidReference>,
+}
+
+#[derive(Deserialize)]
+struct SaidKey {
+    of: CollectionName,
+    fields: Vec<Path>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SaidReference {
+    from: CollectionName,
+    path: Path,
+    to: CollectionName,
+    on_delete: OnDelete,
+}
+
+/// What is the same thing, and what follows from a deletion; nothing where it is not to be read.
+pub(crate) fn relations(text: &str) -> Option<Relations> {
+    let said: Said = serde_json::from_str(text).ok()?;
+    let mut relations = Relations::default();
+    for SaidKey { of, fields } in said.keys {
+        relations.keys.entry(of).or_default().push(NaturalKey { fields, exact: false });
+    }
+    let references = said.references.into_iter();
+    relations.references =
+        references.map(|SaidReference { from, path, to, on_delete }| Reference { from, path, to, on_delete }).collect();
+    Some(relations)
 }
 
 fn everybody() -> Vec<Group> {
@@ -32,6 +71,10 @@ fn everybody() -> Vec<Group> {
 impl Policy for HostPolicy {
     fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    fn relations(&self) -> &Relations {
+        &self.relations
     }
 
     fn check_access(&self, user: &Owner, c: &CollectionName, id: &EntityId, stored: &Value) -> Result<(), CoreError> {

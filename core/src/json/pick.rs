@@ -29,7 +29,7 @@ struct Key {
 
 impl Wanted {
     /// Looks for one more field; its span goes to `slot`.
-    pub fn add(&mut self, path: &mut dyn Iterator<Item = Cow<'_, str>>, slot: usize) {
+    pub fn add<'a>(&mut self, path: impl Iterator<Item = Cow<'a, str>>, slot: usize) {
         self.count += 1;
         let mut keys = &mut self.keys;
         let mut path = path.peekable();
@@ -286,7 +286,7 @@ mod tests {
     fn found<'a>(doc: &'a str, paths: &[&str]) -> Vec<&'a str> {
         let mut wanted = Wanted::default();
         for (slot, path) in paths.iter().enumerate() {
-            wanted.add(&mut path.split('.').map(Cow::from), slot);
+            wanted.add(path.split('.').map(Cow::from), slot);
         }
         let mut spans = vec![(0, 0); paths.len()];
         wanted.find(doc.as_bytes(), &mut spans);

@@ -218,6 +218,15 @@ impl Query {
     }
 }
 
+impl Query {
+    /// Shows every text that a field is compared with, to be given another.
+    pub fn each_text(&mut self, then: &mut dyn FnMut(&Field, &mut Value)) {
+        if let Some(filter) = &mut self.filter {
+            filter.each_text(&self.columns, then);
+        }
+    }
+}
+
 /// The sort keys and the id of the last row of a page.
 fn read_page(after: &str, keys: usize) -> Result<(Vec<Value>, String), CoreError> {
     if let Ok(Value::Array(mut parts)) = json::parse(after.as_bytes(), JsonLimits::MESSAGE) {
@@ -254,6 +263,24 @@ impl Filter {
         let value = fields.need("value")?;
         let value = if op == Op::In { sorted(json::list(value, Ok)?) } else { value.clone() };
         Ok(Self::Is { column, op, value })
+    }
+
+    fn each_text(&mut self, columns: &Columns, then: &mut dyn FnMut(&Field, &mut Value)) {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter_mut().for_each(|part| part.each_text(columns, then)),
+            Self::Not(part) => part.each_text(columns, then),
+            Self::Is { column, value, .. } => {
+                let Some(field) = columns.fields.get(*column) else { return };
+                match value {
+                    Value::String(_) => then(field, value),
+                    Value::Array(items) => {
+                        items.iter_mut().for_each(|item| then(field, item));
+                        *value = sorted(items.iter().collect());
+                    }
+                    _ => {}
+                }
+            }
+        }
     }
 
     fn read_all(parts: &Value, columns: &mut Columns) -> Result<Vec<Self>, CoreError> {

@@ -131,8 +131,8 @@ impl Grid {
         self.wanted = Wanted::default();
         for (column, field) in self.fields.iter().enumerate().skip(self.fresh) {
             if let Field::Path(path) = field {
-                self.wanted.add(&mut path.segments(), column);
-                self.wanted_of_inserts.add(&mut path_in_insert(path), column);
+                self.wanted.add(path.segments(), column);
+                self.wanted_of_inserts.add(path_in_insert(path), column);
             }
         }
     }

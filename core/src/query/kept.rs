@@ -56,6 +56,14 @@ impl Kept {
         self.steps.clear();
     }
 
+    /// Its values may stand for others now.
+    pub fn change(&mut self, change: &dyn Fn(&mut Query)) {
+        if let Some(query) = Rc::get_mut(&mut self.query) {
+            change(query);
+            self.look_again();
+        }
+    }
+
     /// A row is about to change.
     pub fn before(&mut self, grid: &Grid, id: &EntityId) {
         let looking = Looking::new(&self.query, grid);

@@ -38,6 +38,7 @@ pub mod page_plan;
 pub mod pull;
 pub mod push;
 pub mod query;
+mod references;
 mod refused;
 mod rewrite;
 mod room;
@@ -306,6 +307,9 @@ impl Replica {
         // What the log held when this tab opened was told, or has been there to see.
         for met in effects.met.into_iter().filter(|_| self.maintenance.opened) {
             self.out.push(Output::Event(Event::Json(met)));
+        }
+        if effects.remapped {
+            self.refer_anew();
         }
         for item in &effects.verdicts {
             if self.writes.of(item.n).is_some() {

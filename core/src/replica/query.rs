@@ -77,6 +77,13 @@ impl Watches {
         self.sheets.iter().map(|(collection, sheet)| (collection, sheet.grid.paths())).collect()
     }
 
+    /// Queries about a collection ask for others now.
+    pub(crate) fn change(&mut self, collection: &CollectionName, change: &dyn Fn(&mut Query)) {
+        for (_, kept) in self.list.iter_mut().filter(|(_, kept)| kept.query.collection == *collection) {
+            kept.change(change);
+        }
+    }
+
     /// The rows are others now.
     pub(crate) fn forget_rows(&mut self) {
         self.foreseen = None;
@@ -109,7 +116,9 @@ impl Replica {
             return Ok(json!({}));
         }
         let keep = fields.flag("watch")?;
-        let query = Rc::new(Query::read(request)?);
+        let mut query = Query::read(request)?;
+        self.resolve_query(&mut query);
+        let query = Rc::new(query);
         if !self.declared.contains_key(&query.collection) {
             return Err(CoreError::new(Code::UnknownCollection, "a query is about a collection given to openDb"));
         }

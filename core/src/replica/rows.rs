@@ -37,7 +37,11 @@ impl Replica {
     /// An entity without what only this device has of it.
     pub(crate) fn see_shared(&self, collection: &CollectionName, id: &EntityId) -> Option<Seen> {
         let provisional = self.writes.on(collection, id);
-        see(&self.state, self.settings(collection.as_str()), collection, id, provisional)
+        let mut seen = see(&self.state, self.settings(collection.as_str()), collection, id, provisional);
+        if let Some(seen) = &mut seen {
+            self.resolve_references(collection, &mut seen.doc);
+        }
+        seen
     }
 
     /// One row as JSON text, under any id that it had.
@@ -111,7 +115,9 @@ impl Replica {
         let mut edits = pending.map(|entry| &entry.edit).chain(self.writes.on(collection, id));
         let plain = match (entity.and_then(|entity| entity.confirmed.as_ref()), edits.next()) {
             (Some(confirmed), None) => Plain::Confirmed(confirmed),
-            (None, Some(edit)) if edit.kind == Kind::Insert => Plain::Insert(edit),
+            (None, Some(edit)) if edit.kind == Kind::Insert && !self.may_refer_to_aliases(collection) => {
+                Plain::Insert(edit)
+            }
             _ => return None,
         };
         (edits.next().is_none() && !self.has_conflicts(collection, id)).then_some(plain)

@@ -14,28 +14,25 @@ use crate::model::verdict::VerdictItem;
 use crate::planted::Bug;
 use crate::store::effects::Effects;
 use crate::store::state::{Confirmed, Entity, State};
-use crate::table::Table;
 
 impl State {
     /// The entity that an id stands for, if that is another's.
     pub fn alias(&self, collection: &CollectionName, id: &EntityId) -> Option<EntityId> {
-        leads_to(self.aliases_of(collection)?.get(id.as_str())?)
+        // Most stores have none.
+        if !self.has_aliases() {
+            return None;
+        }
+        leads_to(self.entity(collection.aliases().as_str(), id.as_str())?)
     }
 
-    fn aliases_of(&self, collection: &CollectionName) -> Option<&Table<EntityId, Entity>> {
-        let mut reserved = self.entities.iter().take_while(|(name, _)| name.is_reserved());
-        reserved.find(|(name, _)| name.is_aliases_of(collection)).map(|(_, table)| table)
+    pub(crate) fn has_aliases(&self) -> bool {
+        self.entities.keys().next().is_some_and(CollectionName::is_aliases)
     }
 
     /// An edit, as one of the entity that its id stands for.
     pub(super) fn stand_in(&self, edit: Edit) -> Edit {
-        let to = if self.has_aliases() { self.alias(&edit.collection.shown(), edit.written()) } else { None };
+        let to = self.alias(&edit.collection.shown(), edit.written());
         edit.standing_for(to.as_ref())
-    }
-
-    /// Most stores have none.
-    pub(crate) fn has_aliases(&self) -> bool {
-        self.entities.keys().next().is_some_and(CollectionName::is_aliases)
     }
 }
 
@@ -58,7 +55,7 @@ pub(super) fn learn(state: &mut State, key: u64, item: &VerdictItem, effects: &m
     {
         return;
     }
-    drop_row(state, key, collection, to);
+    drop_row(state, key, &collection.aliases(), to);
     let table = state.entities.get(&collection.aliases());
     let mut led = table.map_or_else(Vec::new, |table| {
         let ids = table.keys().into_iter().cloned();
@@ -85,6 +82,7 @@ pub(super) fn learn(state: &mut State, key: u64, item: &VerdictItem, effects: &m
     for id in [from, to] {
         effects.touched.push((collection.clone(), id.clone()));
     }
+    effects.remapped = true;
     effects.met.push(json!({"type": "remap", "collection": collection, "from": from, "to": to}));
 }
 
@@ -95,7 +93,7 @@ pub(super) fn forget(state: &mut State, key: u64) {
         let ids: Vec<EntityId> =
             state.entities.get(&name).into_iter().flat_map(|table| table.keys()).cloned().collect();
         for id in ids {
-            drop_from(state, key, &name, &id);
+            drop_row(state, key, &name, &id);
         }
     }
     let collections: Vec<CollectionName> = state.entities.keys().filter(|name| !name.is_reserved()).cloned().collect();
@@ -104,13 +102,7 @@ pub(super) fn forget(state: &mut State, key: u64) {
     }
 }
 
-fn drop_row(state: &mut State, key: u64, collection: &CollectionName, id: &EntityId) {
-    if state.aliases_of(collection).is_some() {
-        drop_from(state, key, &collection.aliases(), id);
-    }
-}
-
-fn drop_from(state: &mut State, key: u64, aliases: &CollectionName, id: &EntityId) {
+fn drop_row(state: &mut State, key: u64, aliases: &CollectionName, id: &EntityId) {
     let row = state.entity_mut(aliases, id);
     row.position = key;
     if row.confirmed.take().is_some() {

@@ -18,6 +18,8 @@ pub struct Effects {
     pub verdicts: Vec<VerdictItem>,
     /// Events about values of this user that met concurrent ones, and about ids of his that became others'.
     pub met: Vec<Value>,
+    /// Whether ids became others'.
+    pub remapped: bool,
     /// New dead letters.
     pub rejected: Vec<MutationId>,
     /// Collections whose first pull is complete now.

@@ -68,8 +68,8 @@ impl<'a> Looker<'a> {
     fn new(name: &'a CollectionName, fields: &[Path]) -> Self {
         let (mut in_documents, mut in_inserts) = (Wanted::default(), Wanted::default());
         for (slot, path) in fields.iter().enumerate() {
-            in_documents.add(&mut path.segments(), slot);
-            in_inserts.add(&mut path_in_insert(path), slot);
+            in_documents.add(path.segments(), slot);
+            in_inserts.add(path_in_insert(path), slot);
         }
         Self { name: name.as_str(), in_documents, in_inserts, spans: vec![(0, 0); fields.len()] }
     }

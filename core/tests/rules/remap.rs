@@ -158,6 +158,36 @@ fn invariant_09_a_server_that_forgot_which_ids_became_one_decides_anew() {
     assert_eq!(world.view(other, "status")["pending"], 0);
 }
 
+fn query(world: &mut World, tab: usize, request: Value) -> Value {
+    serde_json::from_str(&world.tabs[tab].engine.query(&request.to_string()).unwrap()).unwrap()
+}
+
+/// What refers to the old id shows the new one, also while it waits; and who asks by the old id gets it.
+#[test]
+fn invariant_09_references_lead_to_the_new_id() {
+    let (mut world, one, other) = made_twice();
+    let refs = json!({"collections": {"deals": {"refs": {"/parent": {"to": "deals"}}}, "people": {}}});
+    world.kill(other);
+    let other = world.tab_with(world.tabs[other].profile, refs);
+    let children = json!({"c": "deals", "where": {"path": "/parent", "op": "eq", "value": "b"}, "watch": true});
+    let kept = query(&mut world, other, children.clone());
+    assert_eq!(kept["items"], json!([]));
+    world.set_network(true);
+    world.run(10_000);
+    world.set_network(false);
+    // The app goes on with the id that it has.
+    world.write(other, insert("child", json!({"title": "c", "parent": "b"})));
+    assert_eq!(world.row(other, "child").unwrap()["parent"], "a");
+    let again = query(&mut world, other, json!({"delta": kept["handle"]}));
+    assert_eq!(again["items"], json!(["child"]), "{again}");
+    assert_eq!(query(&mut world, other, children)["items"], json!(["child"]));
+    let by_id = json!({"c": "deals", "where": {"path": "$id", "op": "in", "value": ["b", "child"]}});
+    assert_eq!(query(&mut world, other, by_id)["items"], json!(["a", "child"]));
+    world.set_network(true);
+    world.run(10_000);
+    assert_eq!(world.row(one, "child").unwrap()["parent"], "a");
+}
+
 #[test]
 fn an_insert_that_became_an_edit_is_not_undone_by_a_deletion() {
     let (mut world, one, other) = made_twice();

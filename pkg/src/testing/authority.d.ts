@@ -7,7 +7,7 @@ export interface Rules {
 }
 
 export class Authority {
-  static make(settings: string, rules: Rules): Authority | undefined;
+  static make(settings: string, relations: string, rules: Rules): Authority | undefined;
   answer(user: string, path: string, body: string, nowMs: number): string;
   subscribe(socket: number, user: string, auth: string, nowMs: number): string;
   unsubscribe(socket: number): void;

@@ -2,6 +2,7 @@
 import { TidewireError } from "../errors.js";
 import type { JsonObject } from "../json.js";
 import { clientConfig, partsOf } from "../options.js";
+import { toPointer } from "../path.js";
 import type { Collections } from "../types.js";
 import { Authority } from "./authority.js";
 import { Clock, LIMIT_MS, type TestClock } from "./clock.js";
@@ -12,7 +13,7 @@ import { loadModules } from "./modules.js";
 
 /** What a server is made with. */
 export interface TestServerOptions<C extends Collections = Collections> extends TestRules {
-  /** Those of the app: the server settles conflicts as they say. */
+  /** Those of the app: the server settles conflicts as they say, and knows their natural keys and references. */
   readonly collections: C;
   /** What the clock shows at first: 2026-01-01T00:00:00Z, unless said otherwise. */
   readonly now?: number;
@@ -97,7 +98,8 @@ class Server<C extends Collections> extends Switches implements TestServer<C> {
       refuse: (edit: string) => asked(this.#rules).refuse(edit),
       readers: (entity: string) => asked(this.#rules).readers(entity),
     };
-    const authority = Authority.make(JSON.stringify(settingsOf(options.collections)), rules);
+    const settings = JSON.stringify(settingsOf(options.collections));
+    const authority = Authority.make(settings, JSON.stringify(relationsOf(options.collections)), rules);
     if (authority === undefined) throw new TidewireError("bad-config", "The server cannot read these collections.");
     this.#authority = authority;
     this.clock = new Clock(options.now ?? BEGIN_MS, options.seed ?? 1);
@@ -182,4 +184,19 @@ function settingsOf(collections: Collections): JsonObject {
     return [name, Object.fromEntries(known)];
   });
   return Object.fromEntries(kept) as JsonObject;
+}
+
+/** What is the same thing, and what follows from a deletion: as the app's collections say. */
+function relationsOf(collections: Collections): object {
+  const all = [...partsOf(collections)];
+  return {
+    keys: all.flatMap(([of, { options }]) =>
+      (options.naturalKey ?? []).map((key) => ({ of, fields: key.map(toPointer) })),
+    ),
+    references: all.flatMap(([from, { options }]) =>
+      Object.entries(options.refs ?? {}).flatMap(([path, { to, onDelete }]) =>
+        onDelete === undefined ? [] : [{ from, path: toPointer(path), to, onDelete }],
+      ),
+    ),
+  };
 }

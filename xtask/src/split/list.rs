@@ -2,7 +2,7 @@
 //! done about a field that two have changed, and local fields and collections kept in part, which few apps have.
 
 /// Paths of functions, types and modules of `core`; of closures those that are large, of functions that move.
-pub const MOVED: [&str; 94] = [
+pub const MOVED: [&str; 98] = [
     "alloc::rc::Rc<wasm_bindgen::__rt::WasmRefCell<tidewire::client::Client>>::drop_slow",
     "engine::Engine::command",
     "engine::Engine::export",
@@ -46,6 +46,7 @@ pub const MOVED: [&str; 94] = [
     "replica::Replica::log_emptied",
     "replica::Replica::metrics_view",
     "replica::Replica::next_slice",
+    "replica::Replica::refer_anew",
     "replica::Replica::repaired",
     "replica::Replica::room_records",
     "replica::Replica::start_seal",
@@ -99,4 +100,8 @@ pub const MOVED: [&str; 94] = [
     "replica::Replica::victims::{closure",
     "replica::Replica::surplus::{closure",
     "replica::verify::digest::{closure",
+    "<tidewire_core::replica::adopt::Adoption::read::{closure#0}",
+    "store::aliases::forget::{closure",
+    "small::SmallMap<u64, tidewire_core::small::SmallMap<tidewire_core::ids::CollectionName, \
+     alloc::vec::Vec<tidewire_core::model::migration::Step>>>::find::<u64>::{closure",
 ];
