@@ -3,12 +3,15 @@
 use crate::common;
 
 use common::tied::{Tied, change, code, drop, make};
-use tidewire_core::authority::memory::DeclaredPolicy;
+use tidewire_core::authority::Rows;
+use tidewire_core::authority::memory::server::MemoryServer;
+use tidewire_core::authority::memory::{DeclaredPolicy, OpenPolicy};
 use tidewire_core::authority::relations::OnDelete;
+use tidewire_core::ids::{CollectionName, EntityId, ReplicaId};
 use tidewire_core::json;
 use tidewire_core::json::Value;
 use tidewire_core::model::path::Path;
-use tidewire_core::model::schema::{CollectionSettings, DeleteConflict, FieldStrategy, Strategy};
+use tidewire_core::model::schema::{CollectionSettings, DeleteConflict, FieldStrategy, Settings, Strategy};
 use tidewire_core::protocol::message::{HeldReason, Verdict};
 
 fn policy() -> DeclaredPolicy {
@@ -310,4 +313,15 @@ fn without_declared_keys_nothing_is_remapped() {
     let mut tied = Tied::new(policy);
     tied.one("ann", make("people", "p", json!({"email": "e"})));
     assert_eq!(tied.one("ben", make("people", "q", json!({"email": "e"}))), Verdict::Applied { rev: 2 });
+}
+
+#[test]
+fn aliases_are_nobodys_also_when_groups_are_given_anew() {
+    let mut server = MemoryServer::new(OpenPolicy { settings: Settings::default(), private_to: None });
+    let aliases = CollectionName::parse("people").unwrap().aliases();
+    let (ann, replica) = (common::user("ann"), ReplicaId::parse("r").unwrap());
+    let stored = one_person().stored("people", "p").unwrap().clone();
+    server.store.rows(&ann, &replica).put(&aliases, &EntityId::parse("q").unwrap(), &stored, &[]).unwrap();
+    server.regroup();
+    assert!(server.store.entities.values().all(|row| row.groups.is_empty()), "{:?}", server.store.entities);
 }
