@@ -219,10 +219,10 @@ impl<P: Policy> MemoryServer<P> {
     }
 
     /// Gives every entity the groups that the policy of today says, and begins another version of it: every cursor is
-    /// reset. Conflicts keep theirs: those are their authors', whatever the policy says.
+    /// reset. Conflicts keep theirs: those are their authors', whatever the policy says. Aliases have none.
     pub fn regroup(&mut self) {
         for ((c, id), row) in &mut self.store.entities {
-            if !c.is_conflicts() {
+            if !c.is_reserved() {
                 row.groups = self.policy.groups(c, id, &row.stored.doc);
             }
         }
