@@ -40,6 +40,7 @@ impl World {
                     let ids = event.get("ids").and_then(Value::as_array).into_iter().flatten();
                     changed.extend(ids.filter_map(Value::as_str).map(str::to_owned));
                 }
+                "remap" => self.labels.see("id became another's"),
                 "watchdog" if text("code") == "internal" => self.fail(30, format!("tab {tab}: {event}")),
                 // What was meddled with once more while it was read again stays different until it is looked at again.
                 "watchdog"
@@ -162,6 +163,11 @@ impl World {
         match collection {
             "notes" => self.oracle.notes.clone(),
             "papers" | "lines" => self.papers.ids(collection).to_vec(),
+            // Those that are no other's: what an id stands for is looked at when all is at rest.
+            "people" => {
+                let made = self.people().into_iter().map(|(id, _)| id);
+                made.filter(|id| self.server.entity(collection, id).is_some()).collect()
+            }
             _ => (0..ACCOUNTS + COUNTERS).map(|account| format!("a{account}")).collect(),
         }
     }
@@ -195,6 +201,7 @@ impl World {
         self.check_manual();
         self.check_whole();
         self.check_lines();
+        self.check_people();
         self.check_failed();
         self.check_names();
     }

@@ -2,6 +2,7 @@
 
 use tidewire_core::model::schema::{DeleteConflict, Strategy};
 
+use crate::people::CODES;
 use crate::policy::TEAMS;
 use crate::random::Random;
 use crate::scenario::{Action, Delays, DeviceSetup, Rates, Scenario, Setup, Timed};
@@ -10,8 +11,13 @@ impl Scenario {
     /// The scenario of a seed.
     pub fn of(seed: u64) -> Self {
         let mut random = Random::new(seed, 1);
-        let setup = Setup::draw(&mut random);
-        let actions = actions(&mut Random::new(seed, 2), &setup);
+        let mut setup = Setup::draw(&mut random);
+        // Drawn apart: what else a seed is dealt stays what it was.
+        setup.people = Random::new(seed, 3).chance(300);
+        let mut actions = actions(&mut Random::new(seed, 2), &setup);
+        if setup.people {
+            people(&mut Random::new(seed, 4), &mut actions);
+        }
         Self { seed, setup, actions }
     }
 }
@@ -45,6 +51,7 @@ impl Setup {
             rates: Rates::draw(random),
             teams: random.chance(400),
             releases: random.chance(250),
+            people: false,
             pad: if random.chance(150) { random.between(1_000, 12_000) as usize } else { 0 },
         }
     }
@@ -191,6 +198,20 @@ fn actions(random: &mut Random, setup: &Setup) -> Vec<Timed> {
     }
     actions.sort_by_key(|timed| timed.at_ms);
     actions
+}
+
+/// What is done with people, among all the rest.
+fn people(random: &mut Random, actions: &mut Vec<Timed>) {
+    let span_ms = actions.last().map_or(0, |last| last.at_ms) + 1;
+    for _ in 0..random.between(6, 30) {
+        let (device, tab) = (random.index(8), random.index(8));
+        let action = match random.chance(600) {
+            true => Action::Meet { device, tab, code: random.index(CODES) },
+            false => Action::Say { device, tab, pick: random.index(1_000) },
+        };
+        actions.push(Timed { at_ms: random.below(span_ms), action });
+    }
+    actions.sort_by_key(|timed| timed.at_ms);
 }
 
 fn draw<'a>(random: &mut Random, of: impl Iterator<Item = &'a (u64, Draw)> + Clone) -> Action {

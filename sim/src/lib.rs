@@ -29,6 +29,7 @@ mod network;
 mod oracle;
 mod order;
 mod papers;
+mod people;
 mod policy;
 mod queue;
 mod random;

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::people::Word;
+
 /// Clocks may be wrong by that much, where nothing makes them jump.
 const MISTAKEN_US: u64 = 8_000_000;
 
@@ -71,6 +73,8 @@ pub(crate) enum Effect {
     Move(usize),
     /// The undo of a value.
     Back(u32),
+    /// Something said of a person.
+    Word(usize),
 }
 
 /// Everything that was written.
@@ -78,6 +82,7 @@ pub(crate) enum Effect {
 pub(crate) struct Oracle {
     pub(crate) tokens: Vec<Token>,
     pub(crate) moves: Vec<Move>,
+    pub(crate) words: Vec<Word>,
     /// By tab and number of the write.
     calls: BTreeMap<(usize, u64), Vec<Effect>>,
     /// Ids of notes, in the order in which they were made.
@@ -186,6 +191,7 @@ impl Oracle {
             let is_open = match effect {
                 Effect::Token(token) => self.tokens[token as usize].state == State::Provisional,
                 Effect::Move(at) => self.moves[at].state == State::Provisional,
+                Effect::Word(at) => self.words[at].state == State::Provisional,
                 Effect::Back(_) => false,
             };
             if is_open {
@@ -224,12 +230,16 @@ impl Oracle {
         for one in self.moves.iter_mut().filter(|one| tabs.contains(&one.tab) && one.at_us >= at_us) {
             one.state = State::Unknown;
         }
+        for word in self.words.iter_mut().filter(|word| tabs.contains(&word.tab) && word.at_us >= at_us) {
+            word.state = State::Unknown;
+        }
     }
 
     fn set(&mut self, effect: Effect, state: State) {
         match effect {
             Effect::Token(token) => self.tokens[token as usize].state = state,
             Effect::Move(at) => self.moves[at].state = state,
+            Effect::Word(at) => self.words[at].state = state,
             Effect::Back(_) => {}
         }
     }

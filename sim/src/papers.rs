@@ -70,7 +70,7 @@ impl World {
         | Action::Hand { device, tab, .. }
         | Action::Shred { device, tab, .. }) = *action
         else {
-            return;
+            return self.use_people(action);
         };
         let Some(tab) = self.usable(device, tab) else { return };
         let user = self.devices[self.tabs[tab].device].user;

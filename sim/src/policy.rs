@@ -8,7 +8,8 @@ use tidewire_core::error::CoreError;
 use tidewire_core::ids::{CollectionName, EntityId, Group, Owner};
 use tidewire_core::json::Value;
 use tidewire_core::model::migration::Migrations;
-use tidewire_core::model::schema::{CollectionSettings, Settings};
+use tidewire_core::model::path::Path;
+use tidewire_core::model::schema::{CollectionSettings, FieldStrategy, Settings};
 
 use crate::scenario::Setup;
 use crate::server::{name, user_name};
@@ -43,13 +44,16 @@ impl SimPolicy {
         for collection in OF_TEAMS.iter().chain(&["notes"]) {
             settings.insert(name(collection), of(setup.strategy, setup.deletes));
         }
+        let words = Path::of_key("words")?;
+        let fields = [(words, FieldStrategy::Union)].into_iter().collect();
+        settings.insert(name("people"), CollectionSettings { fields, ..CollectionSettings::default() });
         let mut teams = DeclaredPolicy::default();
         for collection in OF_TEAMS {
             teams = teams.collection(collection, &["team:{team}", "writer:{author}"])?;
         }
         let mut policy = Self {
             open: OpenPolicy { settings: settings.clone(), private_to: Some("private".into()) },
-            teams: teams.refers("lines", "paper", "papers", OnDelete::Cascade)?,
+            teams: teams.refers("lines", "paper", "papers", OnDelete::Cascade)?.known_by("people", &["code"])?,
             settings,
             migrations: None,
         };

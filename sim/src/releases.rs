@@ -163,7 +163,7 @@ impl World {
     pub(crate) fn makes_old_again(&self, tab: usize, write: u64) -> bool {
         let is_deletion = |effect: &Effect| match effect {
             Effect::Token(number) | Effect::Back(number) => self.oracle.tokens[*number as usize].path.is_empty(),
-            Effect::Move(_) => false,
+            Effect::Move(_) | Effect::Word(_) => false,
         };
         self.tabs[tab].version > 1 && self.oracle.effects(tab, write).iter().any(is_deletion)
     }

@@ -50,6 +50,8 @@ pub struct Setup {
     pub teams: bool,
     /// Whether the app and the server are renewed while they run.
     pub releases: bool,
+    /// Whether there are people, who are known by a code.
+    pub people: bool,
     /// How long a text each note has besides: with long ones logs are sealed into segments, and those swept.
     pub pad: usize,
 }
@@ -147,6 +149,10 @@ pub enum Action {
     Hand { device: usize, tab: usize, pick: usize, line: bool, team: usize },
     /// A paper is deleted, and its lines with it.
     Shred { device: usize, tab: usize, pick: usize },
+    /// A person, whom others may know already.
+    Meet { device: usize, tab: usize, code: usize },
+    /// Something is said of a person, under any id.
+    Say { device: usize, tab: usize, pick: usize },
     /// Something that the server cannot bear, as long as there are faults.
     Poison { device: usize, tab: usize, pick: usize },
     /// Everything that waits is tried at once.
@@ -265,6 +271,8 @@ impl Action {
                 | Self::Retitle { .. }
                 | Self::Hand { .. }
                 | Self::Shred { .. }
+                | Self::Meet { .. }
+                | Self::Say { .. }
         )
     }
 

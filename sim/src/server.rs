@@ -19,8 +19,9 @@ use crate::policy::SimPolicy;
 use crate::releases::migrations;
 use crate::scenario::Setup;
 
-/// The collections, sorted: notes that conflict, accounts that count, papers of teams with their lines.
-pub(crate) const COLLECTIONS: [&str; 4] = ["accounts", "lines", "notes", "papers"];
+/// The collections, sorted: notes that conflict, accounts that count, papers of teams with their lines, and people who
+/// are known by a code.
+pub(crate) const COLLECTIONS: [&str; 5] = ["accounts", "lines", "notes", "papers", "people"];
 
 /// Accounts between which amounts move, always two at a time: together they hold nothing.
 pub(crate) const ACCOUNTS: usize = 4;

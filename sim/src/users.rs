@@ -338,6 +338,7 @@ impl World {
                     });
                 }
                 Effect::Back(token) => effects.push(Effect::Back(token)),
+                Effect::Word(_) => {}
             }
         }
         self.written(tab, &done, effects);
