@@ -14,7 +14,7 @@ import { ensureRust, missingTools } from "./lib/toolchain.mjs";
 const LOGS = join(root, "target", "logs");
 /** How much of a failed step's output is shown; all of it is in its log. */
 const FAILURE_LINES = 80;
-const LONG = { TIDEWIRE_LONG: "1", PROPTEST_CASES: "20000" };
+const LONG = { TIDEWIRE_LONG: "1", TIDEWIRE_RECORDS: "50000", PROPTEST_CASES: "20000" };
 
 const words = process.argv.slice(2);
 const verbose = words.includes("--verbose");
