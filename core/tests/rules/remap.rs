@@ -7,7 +7,7 @@ use tidewire_core::authority::relations::{NaturalKey, OnDelete, Reference, Relat
 use tidewire_core::ids::CollectionName;
 use tidewire_core::json;
 use tidewire_core::json::Value;
-use world::partial::ids;
+use world::partial::{device, fetch, ids};
 use world::{Fault, World, delete, insert, set, world};
 
 /// Deals are known by their number, and refer to each other.
@@ -198,4 +198,56 @@ fn an_insert_that_became_an_edit_is_not_undone_by_a_deletion() {
     assert_eq!(refused.code.as_str(), "not-in-queue");
     assert!(refused.message.contains("became one with an entity that was there"), "{}", refused.message);
     assert!(world.row(one, "a").is_some());
+}
+
+/// A device that keeps nothing of the deals asks for one by the id that its author gave it.
+#[test]
+fn invariant_09_an_entity_is_fetched_by_an_id_that_became_anothers_elsewhere() {
+    let (mut world, one, other) = made_twice();
+    world.set_network(true);
+    world.run(10_000);
+    let none = device(&mut world, &json!("none"));
+    world.run(1_000);
+    world.write(none, insert("unrelated", json!({"title": "u"})));
+    fetch(&mut world, none, "b");
+    world.run(5_000);
+    assert_eq!(fields(world.row(none, "b"))["note"], "n");
+    let told: Vec<_> = world.events(none, "fetched").iter().map(|event| event["id"].clone()).collect();
+    assert!(told.contains(&json!("a")) && told.contains(&json!("b")), "{told:?}");
+    assert_eq!(world.events(none, "remap").len(), 1);
+    // From here on it knows, and asks by the id that counts.
+    assert_eq!(fetch(&mut world, none, "b"), json!({"hit": true, "id": "a"}));
+    world.write(none, set("b", "/city", "Bonn"));
+    world.run(5_000);
+    for tab in [one, other] {
+        assert_eq!(world.row(tab, "a").unwrap()["city"], "Bonn");
+    }
+    assert_eq!(world.view(none, "queue"), json!({"pending": [], "failed": []}));
+}
+
+/// Two ids of one entity, and one of nobody, in one go.
+#[test]
+fn invariant_09_all_who_ask_by_several_ids_are_answered() {
+    let (mut world, one, _) = made_twice();
+    world.set_network(true);
+    world.run(10_000);
+    let none = device(&mut world, &json!("none"));
+    world.run(1_000);
+    for id in ["b", "a", "nobody"] {
+        fetch(&mut world, none, id);
+    }
+    world.run(5_000);
+    let told: Vec<_> = world.events(none, "fetched").iter().map(|event| event["id"].clone()).collect();
+    for id in ["b", "a", "nobody"] {
+        assert!(told.contains(&json!(id)), "{id} of {told:?}");
+    }
+    assert!(world.server.fetches <= 4, "{}", world.server.fetches);
+    // One who was told, and another who asks when it is gone.
+    world.write(one, delete("a"));
+    world.run(2_000);
+    let late = device(&mut world, &json!("none"));
+    world.run(1_000);
+    fetch(&mut world, late, "b");
+    world.run(5_000);
+    assert_eq!((world.events(late, "fetched").len(), world.row(late, "b")), (1, None));
 }
