@@ -31,11 +31,11 @@ async function ask(
   // Before a `backend` all is kept, and nobody is asked for one row.
   if (session.config.delivery !== undefined || signal.aborted) return session.rows.get(collection, id);
   const request = JSON.stringify({ do: "fetch", c: collection, id });
-  const { hit } = JSON.parse(session.call((client) => client.command(request))) as { readonly hit: boolean };
-  if (!hit && session.config.url !== null) {
+  const answer = JSON.parse(session.call((client) => client.command(request))) as { hit: boolean; id: string };
+  if (!answer.hit && session.config.url !== null) {
     await waitFor<void>(session, { signal }, (settle) => {
       const is = (event: { collection: string; id: string }): boolean =>
-        event.collection === collection && event.id === id;
+        event.collection === collection && event.id === answer.id;
       const came = session.events.on("fetched", (event) => {
         if (is(event)) settle.resolve();
       });

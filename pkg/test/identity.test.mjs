@@ -73,3 +73,17 @@ test("the verdict says which id it is now, and the insert is not undone by delet
   await assert.rejects(async () => write.undo(), { code: "not-in-queue" });
   assert.equal(server.row("people", kept).name, "Ada");
 });
+
+test("a device that keeps nothing fetches under the id that the author of another device gave", async (t) => {
+  const server = await serverFor(t, { collections });
+  const { id: kept } = server.device("laptop").open(options).people.insert({ email: "ada@x.org", name: "Ada" });
+  await server.settled();
+  const { id: old } = server.device("phone").open(options).people.insert({ email: "ada@x.org", city: "Ulm" });
+  await server.settled();
+  const people = collection(collections.people.schema, { replicate: "none" });
+  const none = server.device("watch").open({ name: "app", collections: { people } });
+  const row = await none.people.fetch(old);
+  assert.deepEqual([row.id, row.name, row.city], [kept, "Ada", "Ulm"]);
+  assert.equal(await none.people.fetch(old), row, "from here on it knows");
+  assert.equal(await none.people.get(old), row);
+});

@@ -73,6 +73,12 @@ impl MemoryStore {
         self.applied(owner, replica, floor, rev)
     }
 
+    /// The id that an id stands for.
+    pub fn resolve(&self, collection: &CollectionName, id: EntityId) -> EntityId {
+        let alias = self.entities.get(&(collection.aliases(), id.clone()));
+        alias.and_then(|row| EntityId::read(row.stored.doc.get("to")?).ok()).unwrap_or(id)
+    }
+
     /// The store as one push sees it.
     pub fn rows<'a>(&'a mut self, owner: &Owner, replica: &ReplicaId) -> MemoryRows<'a> {
         MemoryRows { store: self, owner: owner.clone(), replica: replica.clone(), undo: Vec::new() }

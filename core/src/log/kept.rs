@@ -33,6 +33,9 @@ pub struct Fetched {
     pub at: u64,
     /// As it came.
     pub row: Change,
+    /// The id that it was asked for by, if that became this one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<EntityId>,
 }
 
 /// Entities that the app has used, so that those that nobody uses are given up first.
@@ -70,7 +73,8 @@ impl Evict {
 
 impl Fetched {
     pub(super) fn read(fields: &Fields<'_>, row: &str) -> Result<Self, CoreError> {
-        Ok(Self { fence: fields.number("fence")?, at: fields.number("at")?, row: Change::read(row.as_bytes())? })
+        let (row, asked) = (Change::read(row.as_bytes())?, fields.opt("asked", EntityId::read)?);
+        Ok(Self { fence: fields.number("fence")?, at: fields.number("at")?, row, asked })
     }
 }
 

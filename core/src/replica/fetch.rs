@@ -50,6 +50,8 @@ struct Flight {
     token: Token,
     collection: CollectionName,
     id: EntityId,
+    /// The id that was asked for, which the server says became this one's.
+    asked: Option<EntityId>,
     status: u16,
     retry_after_ms: u64,
     json: bool,
@@ -70,7 +72,8 @@ impl Fetching {
     }
 
     fn is_flying(&self, collection: &CollectionName, id: &EntityId) -> bool {
-        self.flights.iter().any(|flight| flight.collection == *collection && flight.id == *id)
+        let is_it = |flight: &Flight| flight.id == *id || flight.asked.as_ref() == Some(id);
+        self.flights.iter().any(|flight| flight.collection == *collection && is_it(flight))
     }
 
     /// The server told of changes: an answer under way may be older. `all`: also of entities that they do not name.
@@ -90,8 +93,10 @@ impl Fetching {
 }
 
 impl Replica {
-    /// The app wants an entity. `hit`: it is here.
+    /// The app wants an entity. `hit`: it is here. `id`: what the event of its answer is going to name.
     pub(crate) fn fetch(&mut self, now: Now, collection: &CollectionName, id: &EntityId) -> Value {
+        let to = self.state.alias(collection, id);
+        let id = to.as_ref().unwrap_or(id);
         let hit = self.see(collection, id).is_some();
         let counts = self.fetching.counts.or_default(collection.clone());
         *(if hit { &mut counts.0 } else { &mut counts.1 }) += 1;
@@ -105,7 +110,7 @@ impl Replica {
                 self.tell_tabs(&Message::Do(format!("{FETCH}{text}")));
             }
         }
-        json!({"hit": hit})
+        json!({"hit": hit, "id": id})
     }
 
     /// Another tab wants one.
@@ -149,7 +154,7 @@ impl Replica {
             return self.wish(self.fetching.backoff.not_before_ms);
         }
         for (collection, id) in next {
-            self.start_fetch(now, collection, id);
+            self.start_fetch(now, collection, id, None);
         }
         if let Some(deadline) = self.fetching.flights.iter().map(|flight| flight.deadline_ms).min() {
             self.wish(deadline);
@@ -191,7 +196,7 @@ impl Replica {
         next
     }
 
-    fn start_fetch(&mut self, now: Now, collection: CollectionName, id: EntityId) {
+    fn start_fetch(&mut self, now: Now, collection: CollectionName, id: EntityId, asked: Option<EntityId>) {
         self.metrics.request_started(0);
         let token = self.token();
         let path = format!("entities/{collection}/{}", escaped(id.as_str()));
@@ -205,6 +210,7 @@ impl Replica {
             token,
             collection,
             id,
+            asked,
             status,
             retry_after_ms,
             json,
@@ -233,15 +239,24 @@ impl Replica {
     pub(crate) fn fetch_finished(&mut self, now: Now, token: Token) -> bool {
         let Some(flight) = self.fetching.flight(token) else { return false };
         let (status, retry_after_ms, started_ms) = (flight.status, flight.retry_after_ms, flight.started_ms);
-        let (told, c, id) = (flight.told, flight.collection.clone(), flight.id.clone());
+        let (told, c, id, asked) = (flight.told, flight.collection.clone(), flight.id.clone(), flight.asked.clone());
         let body = std::mem::take(&mut flight.body);
         let error = json::parse(&body, JsonLimits::MESSAGE).ok().as_ref().and_then(ErrorBody::read);
+        let known = flight.known;
+        let got = Some(body).filter(|_| status == 200 && flight.json).and_then(|body| Change::read(&body).ok());
+        let got = got.filter(|row| row.c == c && (row.id == id || asked.is_none()));
+        if let Some(other) = got.as_ref().map(|row| &row.id).filter(|other| **other != id).cloned() {
+            // Whether something newer of that one came meanwhile was not noted.
+            self.fetching.flights.retain(|flight| flight.token != token);
+            self.start_fetch(now, c, other, Some(id));
+            return true;
+        }
         let row = match status {
-            200 if flight.json => Change::read(&body).ok().filter(|row| row.id == id && row.c == c),
+            200 => got,
             404 if error.as_ref().is_some_and(|error| error.code == Code::NotFound) => Some(Change {
                 id,
                 c,
-                rev: flight.known,
+                rev: known,
                 at: 0,
                 by: None,
                 g: Vec::new(),
@@ -263,7 +278,7 @@ impl Replica {
                     self.fetching.flights.retain(|flight| flight.token != token);
                     return true;
                 }
-                let record = Fetched { fence: self.tabs.fence(), at: now.wall_ms, row };
+                let record = Fetched { fence: self.tabs.fence(), at: now.wall_ms, row, asked };
                 self.append(vec![Record::Fetched(Box::new(record))], Durability::Relaxed);
             }
             None if self.refused(now, status, error.as_ref()) => {
@@ -281,7 +296,8 @@ impl Replica {
     #[inline(never)]
     fn fetch_refused(&mut self, token: Token, error: Option<ErrorBody>) {
         let Some(at) = self.fetching.flights.iter().position(|flight| flight.token == token) else { return };
-        let Flight { collection, id, status, .. } = self.fetching.flights.remove(at);
+        let Flight { collection, id, asked, status, .. } = self.fetching.flights.remove(at);
+        let id = asked.unwrap_or(id);
         self.metrics.failures += 1;
         let code = error.map_or(Code::BadResponse, |error| error.code);
         let message = format!("the server refused to give this entity, with HTTP {status}");

@@ -41,18 +41,27 @@ fn leads_to(row: &Entity) -> Option<EntityId> {
     EntityId::read(doc.get("to")?).ok()
 }
 
-/// The server says that the entity that was inserted as `from` is `to`: so it is here, with all that waits.
+/// The server says that the entity that was inserted as one is another: so it is here, with all that waits.
 #[inline(never)]
 pub(super) fn learn(state: &mut State, key: u64, item: &VerdictItem, effects: &mut Effects) {
     let edit = state.queue.get(&item.n).map(|entry| entry.edit.clone());
     let Some((edit, (from, to))) = edit.zip(item.verdict.remap()) else { return };
-    let (collection, from, to) = (&edit.collection, &from, &to);
     // What is said of another id than the edit's is none of its business.
-    if edit.written() != from
-        || from == to
-        || state.alias(collection, from).as_ref() == Some(to)
-        || Bug::RemapNotTaken.is_planted()
-    {
+    if *edit.written() == from && !Bug::RemapNotTaken.is_planted() {
+        lead(state, key, &edit.collection, (&from, &to), effects);
+    }
+}
+
+/// From here on `from` stands for `to`.
+#[inline(never)]
+pub(super) fn lead(
+    state: &mut State,
+    key: u64,
+    collection: &CollectionName,
+    (from, to): (&EntityId, &EntityId),
+    effects: &mut Effects,
+) {
+    if from == to || state.alias(collection, from).as_ref() == Some(to) {
         return;
     }
     drop_row(state, key, &collection.aliases(), to);

@@ -9,7 +9,7 @@ use crate::model::change::Change;
 use crate::store::effects::Effects;
 use crate::store::fold::confirm;
 use crate::store::state::{Entity, State, Status};
-use crate::store::{conflicts, journal};
+use crate::store::{aliases, conflicts, journal};
 
 /// Whether an entity must stay: it has an edit that is not in the server's data at `seen`, a dead letter, or something
 /// that waits for its author.
@@ -75,9 +75,13 @@ pub(super) fn evict(state: &mut State, key: u64, evict: Evict, effects: &mut Eff
 
 #[inline(never)]
 pub(super) fn fetched(state: &mut State, key: u64, fetched: Fetched, effects: &mut Effects) {
-    let Fetched { at, row, .. } = fetched;
+    let Fetched { at, row, asked, .. } = fetched;
     let (c, id, rev) = (row.c.clone(), row.id.clone(), row.rev);
     effects.remote = true;
+    if let Some(asked) = asked {
+        aliases::lead(state, key, &c, (&asked, &id), effects);
+        effects.fetched.push((c.clone(), asked));
+    }
     confirm(state, key, at, row, effects);
     // Of a collection that is not replicated nothing else tells that an edit is in the server's data.
     let pending = state.entity(c.as_str(), id.as_str()).map(|entity| entity.pending.clone()).unwrap_or_default();

@@ -156,9 +156,10 @@ impl Server {
 
     fn entity(&self, user: &Owner, path: &str) -> Option<Value> {
         let (collection, id) = path.split_once('/')?;
+        let id = self.store.resolve(&CollectionName::parse(collection).ok()?, EntityId::parse(&decoded(id)).ok()?);
         let changes = self.changes(user, &[collection.to_owned()], 0);
         let found = changes.into_iter().map(|(_, change)| change);
-        found.filter(|change| change.get("doc").is_some()).find(|change| change["id"] == decoded(id).as_str())
+        found.filter(|change| change.get("doc").is_some()).find(|change| change["id"] == id.as_str())
     }
 
     /// What is older than now is past the horizon: tombstones go, and cursors from before are reset.

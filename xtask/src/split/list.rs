@@ -64,7 +64,7 @@ pub const MOVED: [&str; 97] = [
     "replica::page_plan::Entities::read::{closure",
     "replica::page_plan::first_rows::{closure",
     "store::aliases::learn",
-    "store::aliases::learn::{closure",
+    "store::aliases::lead",
     "store::asked::",
     "store::clean::unpack::{closure",
     "store::columns::",

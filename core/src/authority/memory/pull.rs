@@ -113,9 +113,8 @@ impl<P: Policy> MemoryServer<P> {
     /// One live entity under any of its ids, if this user may see it.
     pub fn entity(&self, user: &Owner, collection: &str, id: &str) -> Option<Change> {
         let (collection, id) = (CollectionName::parse(collection).ok()?, EntityId::parse(id).ok()?);
-        let alias = self.store.entities.get(&(collection.aliases(), id.clone()));
-        let to = alias.and_then(|row| EntityId::read(row.stored.doc.get("to")?).ok());
-        let key = (collection, to.unwrap_or(id));
+        let id = self.store.resolve(&collection, id);
+        let key = (collection, id);
         let scope = self.scope(user, std::slice::from_ref(&key.0));
         let row = self.store.entities.get(&key).filter(|row| !row.stored.deleted)?;
         let (_, change) = self.change(&self.plan(None, scope, &self.top()), &key, row)?;
