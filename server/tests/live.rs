@@ -231,7 +231,7 @@ async fn a_silent_or_oversized_start_is_closed() {
 #[tokio::test]
 async fn a_socket_ends_with_its_token_unless_refreshed_for_the_same_user() {
     let live = Live::start(Timeouts::default()).await;
-    let short = |user: &str| live.server.state.auth.issue(user, "demo", 1, common::now()).expect("a token").0;
+    let short = |user: &str| live.server.short_token(user, 1).0;
     let (mut expiring, _) = live.ready(live.auth_with(&short("alice"))).await;
     let (mut refreshed, _) = live.ready(live.auth_with(&short("alice"))).await;
     let (mut stolen, _) = live.ready(live.auth_with(&short("alice"))).await;

@@ -145,7 +145,7 @@ async fn the_others_are_told_and_so_is_the_author() {
 #[tokio::test]
 async fn a_push_under_an_expired_token_is_refused() {
     let live = Live::start(Timeouts::default()).await;
-    let (token, expires_ms) = live.server.state.auth.issue("alice", "demo", 1, common::now()).expect("a token");
+    let (token, expires_ms) = live.server.short_token("alice", 1);
     let mut sockets = Vec::new();
     for _ in 0..8 {
         sockets.push(live.ready(live.auth_with(&token)).await.0);

@@ -74,6 +74,8 @@ impl<'a, P: Policy> Decider<'a, P> {
 
     /// The verdicts of a single mutation or of all members of a transaction.
     pub(super) fn unit<R: Rows>(&mut self, rows: &mut R, unit: &[Item]) -> Result<Vec<VerdictItem>, R::Error> {
+        // What this push wrote before may have changed what its author may see.
+        self.readable = self.policy.reader_groups(self.user);
         let mut known = Vec::with_capacity(unit.len());
         for item in unit {
             let mut one = known_verdict(rows, self.replica.as_str(), item)?;

@@ -15,6 +15,7 @@ mod item;
 pub mod memory;
 pub mod plan;
 pub mod relations;
+pub mod rights;
 mod transaction;
 mod upcast;
 

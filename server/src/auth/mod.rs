@@ -17,7 +17,7 @@ use tidewire_core::error::{Code, CoreError};
 use tidewire_core::ids::Owner;
 
 use crate::config::AuthConfig;
-use crate::policy::user_group;
+use crate::policy::{Principal, user_group};
 
 /// The issuer and the audience of demo tokens, unless configured.
 const DEV_NAME: &str = "tidewire-dev";
@@ -27,6 +27,8 @@ const DEV_KEY: &str = "tidewire-dev";
 const TOKEN_BYTES_MAX: usize = 15 * 1024;
 /// Length of a tenant's name, in bytes.
 const TENANT_BYTES_MAX: usize = 128;
+/// Roles of one user.
+const ROLES_MAX: usize = 100;
 /// Seconds by which the issuer's clock may differ.
 const LEEWAY_SECONDS: u64 = 5;
 /// What lives no longer than this may be asked for with `POST /api/dev/token`.
@@ -35,8 +37,8 @@ const DEV_TTL_SECONDS_MAX: u64 = 30 * 24 * 3_600;
 /// Who a token speaks for, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Tenant and user.
-    pub owner: Owner,
+    /// Whom.
+    pub principal: Principal,
     /// When the server stops accepting the token, in milliseconds since 1970.
     pub expires_ms: u64,
 }
@@ -46,9 +48,17 @@ pub struct Auth {
     keys: Vec<Key>,
     issuer: String,
     audience: String,
-    tenant_claim: String,
+    claims: Claims,
     leeway: u64,
     dev: Option<EncodingKey>,
+}
+
+/// Which claim says what: a name, or a JSON Pointer into the claims.
+struct Claims {
+    subject: String,
+    tenant: String,
+    roles: String,
+    app: String,
 }
 
 struct Key {
@@ -76,7 +86,12 @@ impl Auth {
             keys,
             issuer: config.issuer.clone().unwrap_or_else(|| DEV_NAME.to_owned()),
             audience: config.audience.clone().unwrap_or_else(|| DEV_NAME.to_owned()),
-            tenant_claim: config.tenant_claim.clone(),
+            claims: Claims {
+                subject: config.subject_claim.clone(),
+                tenant: config.tenant_claim.clone(),
+                roles: config.roles_claim.clone(),
+                app: config.app_claim.clone(),
+            },
             leeway: config.leeway.unwrap_or(if dev_secret.is_some() { 0 } else { LEEWAY_SECONDS }),
             dev: dev_secret.map(|secret| EncodingKey::from_secret(secret.as_bytes())),
         }
@@ -100,14 +115,7 @@ impl Auth {
     /// `unauthorized`; which check failed is told only where it helps the issuer and not a forger.
     pub fn check(&self, token: &str, now_ms: u64) -> Result<Identity, CoreError> {
         let claims = self.verified_claims(token)?;
-        let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let Some(subject) = text("sub").filter(|subject| user_group(subject).is_some()) else {
-            return Err(refusal("the token's `sub` must be a text of at most 123 bytes without control characters"));
-        };
-        let Some(tenant) = text(&self.tenant_claim).filter(|tenant| is_name(tenant)) else {
-            let claim = &self.tenant_claim;
-            return Err(refusal(format!("the token's `{claim}` must name a tenant (auth.tenant_claim)")));
-        };
+        let principal = self.claims.principal(&claims)?;
         let Some(exp_ms) = time_claim(&claims, "exp") else {
             return Err(refusal("the token's `exp` must be a number"));
         };
@@ -122,16 +130,23 @@ impl Auth {
                 _ => return Err(refusal("the token is not valid yet")),
             }
         }
-        let owner = Owner { tenant: tenant.to_owned(), subject: subject.to_owned() };
-        Ok(Identity { owner, expires_ms })
+        Ok(Identity { principal, expires_ms })
     }
 
     /// Makes a demo token, with `--dev` only. Returns it and when it expires, in milliseconds since 1970.
-    pub fn issue(&self, user: &str, tenant: &str, ttl_seconds: u64, now_ms: u64) -> Option<(String, u64)> {
+    pub fn issue(&self, principal: &Principal, ttl_seconds: u64, now_ms: u64) -> Option<(String, u64)> {
         let key = self.dev.as_ref()?;
         let exp = now_ms.div_ceil(1_000) + ttl_seconds.min(DEV_TTL_SECONDS_MAX);
-        let mut claims = json!({"iss": self.issuer, "aud": self.audience, "sub": user, "exp": exp});
-        claims[self.tenant_claim.as_str()] = json!(tenant);
+        let mut claims = json!({"iss": self.issuer, "aud": self.audience, "sub": "demo", "exp": exp});
+        let Principal { owner, roles, app } = principal;
+        put_claim(&mut claims, &self.claims.subject, json!(owner.subject));
+        put_claim(&mut claims, &self.claims.tenant, json!(owner.tenant));
+        if !roles.is_empty() {
+            put_claim(&mut claims, &self.claims.roles, json!(roles));
+        }
+        if let Some(app) = app {
+            put_claim(&mut claims, &self.claims.app, json!(app));
+        }
         let header = Header { kid: Some(DEV_KEY.to_owned()), ..Header::new(Algorithm::HS256) };
         jsonwebtoken::encode(&header, &claims, key).ok().map(|token| (token, exp * 1_000))
     }
@@ -148,8 +163,8 @@ impl Auth {
             let mut validation = Validation::new(key.algorithm);
             validation.set_issuer(&[&self.issuer]);
             validation.set_audience(&[&self.audience]);
-            validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
-            // Times are checked by the caller, against the time that it was given.
+            // The user, the tenant and the times are asked for by the caller.
+            validation.set_required_spec_claims(&["exp", "aud", "iss"]);
             validation.validate_exp = false;
             validation.validate_nbf = false;
             if let Ok(data) = jsonwebtoken::decode::<Map<String, Value>>(token, &key.key, &validation) {
@@ -158,6 +173,70 @@ impl Auth {
         }
         Err(bad())
     }
+}
+
+impl Claims {
+    /// A claim of another type than it should be is not taken for none.
+    fn principal(&self, claims: &Map<String, Value>) -> Result<Principal, CoreError> {
+        let text = |name: &str| claim(claims, name).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let Some(subject) = text(&self.subject).filter(|subject| user_group(subject).is_some()) else {
+            let claim = &self.subject;
+            let what = "must be a text of at most 123 bytes without control characters";
+            return Err(refusal(format!("the token's `{claim}` {what}")));
+        };
+        let Some(tenant) = text(&self.tenant).filter(|tenant| is_name(tenant)) else {
+            let claim = &self.tenant;
+            return Err(refusal(format!("the token's `{claim}` must name a tenant (auth.tenant_claim)")));
+        };
+        let Some(roles) = claim(claims, &self.roles).map_or(Some(Vec::new()), roles_of) else {
+            let claim = &self.roles;
+            return Err(refusal(format!("the token's `{claim}` must be a list of names of roles (auth.roles_claim)")));
+        };
+        let app = match claim(claims, &self.app) {
+            None | Some(Value::Null) => None,
+            Some(_) => match text(&self.app).filter(|app| is_name(app)) {
+                Some(app) => Some(app.to_owned()),
+                None => {
+                    let claim = &self.app;
+                    return Err(refusal(format!("the token's `{claim}` must name an app (auth.app_claim)")));
+                }
+            },
+        };
+        Ok(Principal { owner: Owner { tenant: tenant.to_owned(), subject: subject.to_owned() }, roles, app })
+    }
+}
+
+fn claim<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c Value> {
+    let Some(path) = name.strip_prefix('/') else { return claims.get(name) };
+    let mut steps = path.split('/').map(|step| step.replace("~1", "/").replace("~0", "~"));
+    let first = claims.get(&steps.next()?)?;
+    steps.try_fold(first, |value, step| value.get(&step))
+}
+
+/// Where the demo's tokens say it, for [`claim`] to find.
+fn put_claim(claims: &mut Value, name: &str, value: Value) {
+    let Some(path) = name.strip_prefix('/') else {
+        claims[name] = value;
+        return;
+    };
+    let steps = path.split('/').map(|step| step.replace("~1", "/").replace("~0", "~"));
+    *steps.fold(claims, |into, step| &mut into[step]) = value;
+}
+
+fn roles_of(value: &Value) -> Option<Vec<String>> {
+    let names: Vec<&Value> = match value {
+        Value::Null => Vec::new(),
+        Value::Array(names) => names.iter().collect(),
+        one => vec![one],
+    };
+    if names.len() > ROLES_MAX {
+        return None;
+    }
+    let name = |role: &Value| role.as_str().filter(|role| !role.is_empty() && is_name(role)).map(str::to_owned);
+    let mut roles = names.into_iter().map(name).collect::<Option<Vec<_>>>()?;
+    roles.sort();
+    roles.dedup();
+    Some(roles)
 }
 
 impl Key {

@@ -4,9 +4,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
+use tidewire_core::ids::Owner;
 
 use super::Auth;
 use crate::config::Config;
+use crate::policy::Principal;
 
 const SECRET: &str = "a secret of at least thirty-two bytes";
 /// The two test keys of RFC 8032 §7.1, as PKCS#8 without the public half; their public halves are in the TOML.
@@ -28,6 +30,10 @@ key = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
 
 fn auth() -> Auth {
     Auth::new(&Config::parse("t", TOML).expect("parses").auth, None)
+}
+
+fn alice() -> Principal {
+    Principal::plain(Owner { tenant: "acme".into(), subject: "alice".into() })
 }
 
 fn claims() -> Value {
@@ -85,7 +91,11 @@ fn good_tokens_are_accepted() {
     ];
     for (name, token) in good {
         let identity = auth().check(&token, NOW).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!((identity.owner.tenant.as_str(), identity.owner.subject.as_str()), ("acme", "alice"), "{name}");
+        assert_eq!(
+            (identity.principal.owner.tenant.as_str(), identity.principal.owner.subject.as_str()),
+            ("acme", "alice"),
+            "{name}"
+        );
     }
     assert_eq!(auth().check(&plain(&claims()), NOW).expect("accepted").expires_ms, NOW + 65_000);
 }
@@ -218,11 +228,11 @@ fn any_changed_letter_is_refused() {
 #[test]
 fn demo_tokens_need_dev() {
     let config = Config::parse("t", TOML).expect("parses").auth;
-    assert_eq!(auth().issue("alice", "acme", 60, NOW), None);
+    assert_eq!(auth().issue(&alice(), 60, NOW), None);
     let dev = Auth::new(&config, Some("the demo secret, thirty-two bytes long"));
-    let (token, expires) = dev.issue("alice", "acme", 60, NOW).expect("a token");
+    let (token, expires) = dev.issue(&alice(), 60, NOW).expect("a token");
     assert_eq!(expires, NOW + 60_000);
-    assert_eq!(dev.check(&token, NOW).expect("accepted").owner.subject, "alice");
+    assert_eq!(dev.check(&token, NOW).expect("accepted").principal.owner.subject, "alice");
     assert!(dev.check(&token, NOW + 66_000).is_err());
     assert!(auth().check(&token, NOW).is_err(), "not without --dev");
 }
@@ -235,4 +245,39 @@ fn the_header_must_be_a_bearer() {
         assert!(auth().check_header(bad, NOW).is_err(), "{bad:?}");
     }
     assert!(auth().check_header(Some(&token), NOW).is_err());
+}
+
+#[test]
+fn roles_and_app_are_where_the_configuration_says() {
+    let read = |toml: &str, more: Value| {
+        let config = Config::parse("t", &TOML.replace("leeway = 5", toml)).expect("parses").auth;
+        let mut claims = claims();
+        claims.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let token = hs(json!({"alg": "HS256"}), &claims);
+        Auth::new(&config, None).check(&token, NOW).map(|identity| (identity.principal.roles, identity.principal.app))
+    };
+    let roles = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(read("", json!({})), Ok((vec![], None)));
+    assert_eq!(read("", json!({"roles": ["b", "a", "b"], "app": "web"})), Ok((roles(&["a", "b"]), Some("web".into()))));
+    assert_eq!(read("", json!({"roles": "a", "app": null})), Ok((roles(&["a"]), None)));
+    // As Supabase, Keycloak and Auth0 have them.
+    let nested = "roles_claim = \"/app_metadata/role\"\napp_claim = \"azp\"";
+    assert_eq!(
+        read(nested, json!({"app_metadata": {"role": "staff"}, "azp": "desk"})),
+        Ok((roles(&["staff"]), Some("desk".into())))
+    );
+    let deep = "roles_claim = \"/resource_access/my~1app/roles\"";
+    assert_eq!(read(deep, json!({"resource_access": {"my/app": {"roles": ["x"]}}})), Ok((roles(&["x"]), None)));
+    let name = "roles_claim = \"https://acme.example/roles\"";
+    assert_eq!(read(name, json!({"https://acme.example/roles": ["x"]})), Ok((roles(&["x"]), None)));
+    let subject = "subject_claim = \"user_id\"";
+    assert!(read(subject, json!({})).is_err(), "`sub` is another's name then");
+    assert!(read(subject, json!({"user_id": "u"})).is_ok());
+    // What is of another type does not count as absent.
+    for bad in [json!(7), json!([7]), json!([""]), json!({"a": true}), json!(["a\n"]), json!(vec!["r"; 101])] {
+        assert!(read("", json!({"roles": bad})).is_err(), "{bad}");
+    }
+    for bad in [json!(7), json!([]), json!(""), json!("a\n")] {
+        assert!(read("", json!({"app": bad})).is_err(), "{bad}");
+    }
 }

@@ -23,8 +23,14 @@ pub struct AuthConfig {
     pub hs256_secret: Option<HsSecret>,
     /// For tokens with `"alg": "EdDSA"`.
     pub ed25519: Vec<Ed25519Key>,
+    /// The claim that names the user.
+    pub subject_claim: String,
     /// The claim that names the tenant.
     pub tenant_claim: String,
+    /// The claim with the user's roles: a list of texts, or one text.
+    pub roles_claim: String,
+    /// The claim that names the app that the token is for.
+    pub app_claim: String,
     /// Seconds by which the issuer's clock may differ. 5 by default, 0 with `--dev`.
     pub leeway: Option<u64>,
 }
@@ -36,7 +42,10 @@ impl Default for AuthConfig {
             audience: None,
             hs256_secret: None,
             ed25519: Vec::new(),
+            subject_claim: "sub".to_owned(),
             tenant_claim: "tenant".to_owned(),
+            roles_claim: "roles".to_owned(),
+            app_claim: "app".to_owned(),
             leeway: None,
         }
     }

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use tidewire_core::authority::groups::{GroupRule, TENANT, field_path};
 use tidewire_core::authority::relations::OnDelete;
+use tidewire_core::authority::rights::{Membership, WriteRules};
 use tidewire_core::ids::CollectionName;
 use tidewire_core::json::Value;
 use tidewire_core::limits::DOCUMENT_BYTES_MAX;
@@ -23,7 +26,15 @@ pub struct CollectionConfig {
     /// Delete against update.
     pub on_delete_conflict: DeleteConflict,
     /// Who sees an entity: any of these.
+    #[serde(deserialize_with = "rules")]
     pub groups: Vec<GroupRule>,
+    /// The apps that see any of it, by the token's `app` claim. Empty: all.
+    #[serde(deserialize_with = "apps")]
+    pub apps: Vec<String>,
+    /// Who writes it, of those who see it.
+    pub write: WriteConfig,
+    /// Its entities are memberships: each puts a user into groups.
+    pub membership: Option<Spanned<MembershipConfig>>,
     /// Bytes of one document.
     pub max_bytes: usize,
     /// Paths that must hold a value other than null.
@@ -44,7 +55,10 @@ impl Default for CollectionConfig {
             conflict: Strategy::default(),
             fields: BTreeMap::new(),
             on_delete_conflict: DeleteConflict::default(),
-            groups: vec![GroupRule::Tenant],
+            groups: GroupRule::parse(TENANT).into_iter().collect(),
+            apps: Vec::new(),
+            write: WriteConfig::default(),
+            membership: None,
             max_bytes: DOCUMENT_BYTES_MAX,
             required: Vec::new(),
             types: BTreeMap::new(),
@@ -80,42 +94,86 @@ pub struct RefConfig {
     pub on_delete: OnDelete,
 }
 
-/// One way to see an entity.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub enum GroupRule {
-    /// `tenant`: everybody of the tenant.
-    Tenant,
-    /// `user:{field}`: the user whom this field names.
-    User(Path),
+/// `write`: rules as in `groups`. What is left out is everybody's who sees the entity; an empty list is nobody's.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WriteConfig {
+    /// To make one, by what it is then.
+    #[serde(deserialize_with = "some_rules")]
+    pub insert: Option<Vec<GroupRule>>,
+    /// To change one, by what it was and what it becomes.
+    #[serde(deserialize_with = "some_rules")]
+    pub update: Option<Vec<GroupRule>>,
+    /// To delete one, by what it was.
+    #[serde(deserialize_with = "some_rules")]
+    pub delete: Option<Vec<GroupRule>>,
+    /// To change what is at a path.
+    pub fields: BTreeMap<Path, Rules>,
 }
 
-impl TryFrom<String> for GroupRule {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        if text == "tenant" {
-            return Ok(Self::Tenant);
-        }
-        let field = text.strip_prefix("user:{").and_then(|rest| rest.strip_suffix('}'));
-        let path = field
-            .filter(|field| !field.is_empty())
-            .map(|field| if field.starts_with('/') { Path::parse(field) } else { Path::of_key(field) });
-        match path {
-            Some(Ok(path)) => Ok(Self::User(path)),
-            Some(Err(error)) => Err(error.to_string()),
-            None => Err(format!(
-                "`{text}` is no group: write `tenant`, or `user:{{ownerId}}` with the field that names the user"
-            )),
-        }
+impl WriteConfig {
+    /// As the authority asks them.
+    pub fn rules(&self) -> WriteRules {
+        let fields = self.fields.iter().map(|(path, rules)| (path.clone(), rules.0.clone()));
+        let Self { insert, update, delete, .. } = self.clone();
+        WriteRules { insert, update, delete, fields: fields.collect() }
     }
 }
 
-impl std::fmt::Display for GroupRule {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tenant => f.write_str("tenant"),
-            Self::User(path) => write!(f, "user:{{{path}}}"),
-        }
+/// Rules of who is meant.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct Rules(pub Vec<GroupRule>);
+
+impl TryFrom<Vec<String>> for Rules {
+    type Error = String;
+    fn try_from(texts: Vec<String>) -> Result<Self, String> {
+        let rules = texts.iter().map(|text| GroupRule::parse(text).map_err(|error| error.into_parts().message));
+        Ok(Self(rules.collect::<Result<_, _>>()?))
+    }
+}
+
+fn rules<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<GroupRule>, D::Error> {
+    Ok(Rules::deserialize(from)?.0)
+}
+
+fn some_rules<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<GroupRule>>, D::Error> {
+    rules(from).map(Some)
+}
+
+/// Names of apps, which become parts of groups.
+fn apps<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(from)?;
+    match names.iter().find(|name| name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')) {
+        Some(name) => Err(D::Error::custom(format!("`{name}` is no name of an app: write letters, digits and `-`"))),
+        None => Ok(names),
+    }
+}
+
+/// `membership`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "MembershipFields")]
+pub struct MembershipConfig(pub Membership);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MembershipFields {
+    /// The field that names the user.
+    user: String,
+    /// The groups that he is in by it.
+    gives: Rules,
+    /// The field that names his role in them.
+    #[serde(default)]
+    role: Option<String>,
+}
+
+impl TryFrom<MembershipFields> for MembershipConfig {
+    type Error = String;
+    fn try_from(fields: MembershipFields) -> Result<Self, String> {
+        let path = |text: &str| field_path(text).map_err(|_| format!("`{text}` names no field"));
+        let role = fields.role.as_deref().map(path).transpose()?;
+        let membership = Membership::new(path(&fields.user)?, fields.gives.0, role);
+        membership.map(Self).map_err(|error| error.into_parts().message.to_string())
     }
 }
 

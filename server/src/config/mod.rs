@@ -18,7 +18,7 @@ use tidewire_core::ids::{CONFLICTS, CollectionName};
 use tidewire_core::limits;
 
 pub use auth::{AuthConfig, Ed25519Key, HsSecret};
-pub use collection::{CollectionConfig, GroupRule, JsonType, KeyFields, RefConfig};
+pub use collection::{CollectionConfig, JsonType, KeyFields, MembershipConfig, RefConfig, Rules, WriteConfig};
 pub use origin::{Origin, is_loopback_name};
 
 /// A configuration that cannot be used.
@@ -136,6 +136,7 @@ impl Config {
             return Err(ConfigError(format!("{file}:{line}: collections.{CONFLICTS}: {what}")));
         }
         config.check_refs(file, text)?;
+        config.check_memberships(file, text)?;
         Ok(config)
     }
 
@@ -148,6 +149,23 @@ impl Config {
         let (line, name) = (line_at(text, lost.span().start), lost.get_ref());
         let key = key_at(text, line);
         let what = format!("there is no collection `{name}`: declare [collections.{name}]");
+        Err(ConfigError(format!("{file}:{line}: {key}: {what}")))
+    }
+
+    /// Whoever writes a membership lets people in.
+    fn check_memberships(&self, file: &str, text: &str) -> Result<(), ConfigError> {
+        let free = self.collections.iter().find_map(|(name, collection)| {
+            let membership = collection.membership.as_ref()?;
+            let write = &collection.write;
+            (write.insert.is_none() || write.update.is_none()).then(|| (name, membership.span().start))
+        });
+        let Some((name, at)) = free else { return Ok(()) };
+        let line = line_at(text, at);
+        let key = key_at(text, line);
+        let what = format!(
+            "whoever writes these lets people in: say who may, in collections.{name}.write.insert and \
+             collections.{name}.write.update"
+        );
         Err(ConfigError(format!("{file}:{line}: {key}: {what}")))
     }
 
@@ -222,7 +240,7 @@ mod tests {
         assert!(secret.contains("32") && !secret.contains("short"), "{secret}");
         let key = error("[[auth.ed25519]]\nkid = \"a\"\nkey = \"AAAA\"\n");
         assert!(key.starts_with("tidewire.toml:3: auth.ed25519.key: "), "{key}");
-        let group = error("[collections.notes]\ngroups = [\"team:{x}\"]\n");
+        let group = error("[collections.notes]\ngroups = [\"team:{x\"]\n");
         assert!(group.starts_with("tidewire.toml:2: collections.notes.groups: "), "{group}");
         let strategy = error("[collections.notes]\nconflict = \"newest\"\n");
         assert!(strategy.contains("last-write-wins"), "{strategy}");

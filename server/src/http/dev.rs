@@ -5,11 +5,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 use tidewire_core::error::Code;
+use tidewire_core::ids::Owner;
 
 use super::body;
 use crate::config::is_loopback_name;
 use crate::error::Error;
 use crate::http::answer::Answer;
+use crate::policy::Principal;
 use crate::state::{AppState, now_ms};
 
 /// A name and two numbers.
@@ -23,6 +25,10 @@ struct TokenRequest {
     user: String,
     #[serde(default)]
     tenant: Option<String>,
+    #[serde(default)]
+    roles: Vec<String>,
+    #[serde(default)]
+    app: Option<String>,
     #[serde(default)]
     ttl_seconds: Option<u64>,
 }
@@ -42,14 +48,15 @@ pub(super) async fn token(
     check_caller(&state, &headers)?;
     let bytes = body::read(&headers, body, TOKEN_REQUEST_BYTES_MAX, state.timeouts.body).await?;
     let request: TokenRequest = body::parse(&bytes)?;
-    let tenant = request.tenant.as_deref().unwrap_or("demo");
+    let TokenRequest { user, tenant, roles, app, ttl_seconds } = request;
+    let owner = Owner { tenant: tenant.unwrap_or_else(|| "demo".to_owned()), subject: user };
     let now = now_ms();
-    let issued = state.auth.issue(&request.user, tenant, request.ttl_seconds.unwrap_or(TTL_SECONDS), now);
+    let issued = state.auth.issue(&Principal { owner, roles, app }, ttl_seconds.unwrap_or(TTL_SECONDS), now);
     let Some((token, expires_at)) = issued else {
         return Err(Error::new(Code::NotFound, "demo tokens need --dev"));
     };
     // An unusable name is refused here, where it can be seen.
-    if request.ttl_seconds != Some(0) {
+    if ttl_seconds != Some(0) {
         state.auth.check(&token, now).map_err(|error| Error::new(Code::BadMessage, error.into_parts().message))?;
     }
     Ok(Answer(TokenAnswer { token, expires_at }))

@@ -1,12 +1,12 @@
 //! For operators, and for apps that do not replicate everything.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
-use tidewire_core::authority::Policy;
 use tidewire_core::error::Code;
 use tidewire_core::ids::{CollectionName, EntityId, Owner, Seq};
 use tidewire_core::json;
@@ -18,7 +18,7 @@ use tidewire_core::protocol::message::VERSION;
 use crate::error::Error;
 use crate::http::answer::Answer;
 use crate::state::{AppState, now_ms};
-use crate::store::sqlite::Known;
+use crate::store::sqlite::{Known, Snapshot};
 
 /// `GET entities/{collection}/{id}`, under any id that it had. What the reader may not see is not told from what is not
 /// there.
@@ -27,11 +27,15 @@ pub(super) async fn entity(
     headers: HeaderMap,
     names: Names,
 ) -> Result<Answer<Known>, Error> {
-    let user = state.identify(&headers)?.owner;
+    let principal = state.identify(&headers)?.principal;
     let (collection, id) = read(names)?;
     state.policy.check_readable(&collection)?;
-    let groups = state.policy.reader_groups(&user);
-    let found = state.store.read_async(move |snapshot| snapshot.known(&user.tenant, &groups, &collection, id)).await?;
+    let policy = Arc::clone(&state.policy);
+    let known = move |snapshot: &Snapshot<'_>| {
+        let standing = snapshot.standing(&policy, &principal)?;
+        snapshot.known(&principal.owner.tenant, standing.reads(), &collection, id)
+    };
+    let found = state.store.read_async(known).await?;
     found.map(Answer).ok_or_else(no_entity)
 }
 
@@ -67,12 +71,15 @@ pub(super) async fn history(
     headers: HeaderMap,
     names: Names,
 ) -> Result<Answer<History>, Error> {
-    let user = state.identify(&headers)?.owner;
+    let principal = state.identify(&headers)?.principal;
     let (collection, id) = read(names)?;
     state.policy.check_collection(&collection)?;
-    let groups = state.policy.reader_groups(&user);
-    let found =
-        state.store.read_async(move |snapshot| snapshot.conflicts(&user.tenant, &groups, &collection, id)).await?;
+    let policy = Arc::clone(&state.policy);
+    let conflicts = move |snapshot: &Snapshot<'_>| {
+        let standing = snapshot.standing(&policy, &principal)?;
+        snapshot.conflicts(&principal.owner.tenant, standing.reads(), &collection, id)
+    };
+    let found = state.store.read_async(conflicts).await?;
     let found = found.ok_or_else(no_entity)?;
     let dropped = found.iter().map(|(_, conflict)| conflict.dropped).max().unwrap_or(0);
     let conflicts = found.into_iter().map(|(id, conflict)| HistoryEntry { id, conflict }).collect();
@@ -94,7 +101,7 @@ pub(super) struct Status {
 
 /// `GET status`: where the tenant's log stands, and the server's settings.
 pub(super) async fn status(State(state): State<AppState>, headers: HeaderMap) -> Result<Answer<Status>, Error> {
-    let user = state.identify(&headers)?.owner;
+    let user = state.identify(&headers)?.principal.owner;
     let tenant = user.tenant.clone();
     let top = state.store.read_async(move |snapshot| snapshot.top(&tenant)).await?;
     Ok(Answer(Status {
@@ -112,7 +119,7 @@ pub(super) async fn status(State(state): State<AppState>, headers: HeaderMap) ->
 
 /// `GET health`: how the server does.
 pub(super) async fn health(State(state): State<AppState>, headers: HeaderMap) -> Result<Answer<Value>, Error> {
-    let user = state.identify(&headers)?.owner;
+    let user = state.identify(&headers)?.principal.owner;
     let started = std::time::Instant::now();
     state.store.read_async(move |snapshot| snapshot.top(&user.tenant)).await?;
     Ok(Answer(json!({

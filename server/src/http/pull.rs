@@ -39,12 +39,12 @@ const CHECKPOINT_BYTES: usize = 512 * 1024;
 type Chunks = mpsc::Sender<Result<Bytes, StoreError>>;
 
 pub(super) async fn pull(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Result<Response, Error> {
-    let user = state.identify(&headers)?.owner;
+    let principal = state.identify(&headers)?.principal;
     let bytes = body::read(&headers, body, PULL_BYTES_MAX, state.timeouts.body).await?;
     let request: Pull = body::parse(&bytes)?;
     check_version(request.v)?;
-    check_owner(request.owner.as_ref(), &user)?;
-    let scope = state.policy.scope(&user, &request.collections)?;
+    check_owner(request.owner.as_ref(), &principal.owner)?;
+    request.collections.iter().try_for_each(|collection| state.policy.check_readable(collection))?;
     let permit = state.pulls.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
     let (chunks, mut received) = mpsc::channel(CHUNKS_MAX);
     let runtime = Handle::current();
@@ -52,6 +52,8 @@ pub(super) async fn pull(State(state): State<AppState>, headers: HeaderMap, body
         let _permit = permit;
         let sender = Sender { chunks: chunks.clone(), runtime: runtime.clone(), patience: state.timeouts.slow_reader };
         let result = state.store.read(|snapshot| {
+            let user = &principal.owner;
+            let scope = state.policy.scope(&snapshot.standing(&state.policy, &principal)?, &request.collections);
             let top = snapshot.top(&user.tenant)?;
             let plan = Plan::new(request.cursor.as_ref(), scope, snapshot.history(), &top, |seq| {
                 snapshot.mark(&user.tenant, seq)
@@ -59,11 +61,11 @@ pub(super) async fn pull(State(state): State<AppState>, headers: HeaderMap, body
             .rereading(request.reread);
             let total = snapshot.count(&user.tenant, &plan)?;
             let settings = state.policy.settings_for(&plan.scope.collections);
-            let mut header = plan.header(&user, now_ms(), total, settings);
+            let mut header = plan.header(user, now_ms(), total, settings);
             if let Some(floor) = request.floor {
-                header.applied = snapshot.applied(&user, &request.replica, floor)?;
+                header.applied = snapshot.applied(user, &request.replica, floor)?;
             }
-            Stream::new(snapshot, &plan, &user, top, sender).run(&header, request.verify)
+            Stream::new(snapshot, &plan, user, top, sender).run(&header, request.verify)
         });
         if let Err(error) = result {
             // Without a `done` the reader knows that the stream was cut.

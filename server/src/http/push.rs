@@ -4,14 +4,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Deserialize;
-use tidewire_core::authority::admit;
 use tidewire_core::error::Code;
-use tidewire_core::ids::Owner;
 use tidewire_core::protocol::message::{Push, PushAnswer};
 
 use super::body;
 use crate::error::Error;
 use crate::http::answer::Answer;
+use crate::policy::Principal;
 use crate::state::{AppState, State as Server, check_owner, check_version, now_ms};
 
 pub(super) async fn push(
@@ -21,11 +20,11 @@ pub(super) async fn push(
 ) -> Result<Answer<PushAnswer>, Error> {
     let identity = state.identify(&headers)?;
     let bytes = body::read(&headers, body, state.config.max_push_bytes, state.timeouts.body).await?;
-    Ok(Answer(decide(&state, identity.owner, &bytes).await?))
+    Ok(Answer(decide(&state, identity.principal, &bytes).await?))
 }
 
 /// What a user's push comes to, whichever way it came.
-pub(crate) async fn decide(state: &Server, user: Owner, bytes: &[u8]) -> Result<PushAnswer, Error> {
+pub(crate) async fn decide(state: &Server, author: Principal, bytes: &[u8]) -> Result<PushAnswer, Error> {
     if bytes.len() > state.config.max_push_bytes {
         return Err(body::over(state.config.max_push_bytes));
     }
@@ -33,14 +32,13 @@ pub(crate) async fn decide(state: &Server, user: Owner, bytes: &[u8]) -> Result<
     let now = now_ms();
     let push = parse(bytes)?;
     check(&push, state.config.max_push_mutations)?;
-    check_owner(push.owner.as_ref(), &user)?;
-    admit(&*state.policy, &push)?;
+    check_owner(push.owner.as_ref(), &author.owner)?;
     if push.history.as_ref().is_some_and(|known| known != state.store.history()) {
         // Its revisions say nothing here; what this server lost has to come first (rule 24).
         return Err(Error::new(Code::HistoryChanged, "this server was restored from a backup: pull, then push again"));
     }
     let history = push.history.is_none().then(|| state.store.history().to_owned());
-    Ok(PushAnswer { history, ..state.store.push(user, push, now).await? })
+    Ok(PushAnswer { history, ..state.store.push(author, push, now).await? })
 }
 
 /// A message of another version may look otherwise, so its version is asked for first if it cannot be read.

@@ -1,50 +1,102 @@
 //! Who may do what, and who sees what: the configuration as `tidewire_core::authority` asks for it.
 //!
+//! ```text
+//! token ─► Principal ─┐
+//!                     ├─► Standing: the groups of a reader, in one snapshot ─► Scope (pull, frames), Author (push)
+//! memberships ────────┘
+//! ```
+//!
 //! Invariant: reading and writing use the same groups. Nobody writes over what they may not read.
 
+mod author;
+mod principal;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
-use tidewire_core::authority::Policy;
+use tidewire_core::authority::groups::{GroupRule, GroupRules, TENANT};
 use tidewire_core::authority::relations::{NaturalKey, Reference, Relations};
+use tidewire_core::authority::rights::{Membership, WriteRules};
 pub use tidewire_core::authority::user_group;
 use tidewire_core::error::{Code, CoreError};
-use tidewire_core::ids::{CollectionName, EntityId, Group, Owner};
+use tidewire_core::ids::{CollectionName, EntityId, Group};
+use tidewire_core::json;
 use tidewire_core::json::Value;
 use tidewire_core::model::document;
 use tidewire_core::model::schema::{CollectionSettings, Settings};
 use tidewire_core::protocol::message::Scope;
 use xxhash_rust::xxh64::xxh64;
 
-use crate::config::{CollectionConfig, GroupRule};
-use tidewire_core::json;
+pub use author::{Author, Granted};
+pub use principal::Principal;
 
-/// The group that holds everybody of a tenant.
-const TENANT_GROUP: &str = "tenant";
+use crate::config::CollectionConfig;
+use principal::app_group;
 
 /// The policy of one server.
 #[derive(Debug)]
 pub struct ServerPolicy {
-    collections: BTreeMap<CollectionName, CollectionConfig>,
+    collections: BTreeMap<CollectionName, Declared>,
     settings: Settings,
-    any_collection: Option<CollectionConfig>,
-    any_settings: Option<CollectionSettings>,
+    any: Option<(Declared, CollectionSettings)>,
+    /// Who sees what, of all collections and of conflicts.
+    rules: GroupRules,
     relations: Relations,
+    memberships: Memberships,
     version: String,
+}
+
+/// Which collections' entities are memberships.
+pub type Memberships = BTreeMap<CollectionName, Membership>;
+
+/// A collection, and who may do what there.
+#[derive(Debug)]
+struct Declared {
+    config: CollectionConfig,
+    seen_by: Vec<GroupRule>,
+    write: WriteRules,
+}
+
+/// The groups that somebody is in, in one snapshot of the data.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    own: Vec<Group>,
+    reads: Vec<Group>,
+}
+
+impl Standing {
+    /// The groups that he reads by; sorted.
+    pub fn reads(&self) -> &[Group] {
+        &self.reads
+    }
 }
 
 impl ServerPolicy {
     /// The policy of a configuration. With `dev` and no collections, any collection is allowed and the whole tenant
     /// sees it.
     pub fn new(collections: BTreeMap<CollectionName, CollectionConfig>, dev: bool) -> Self {
-        let any_collection = (dev && collections.is_empty()).then(CollectionConfig::default);
+        let any = (dev && collections.is_empty()).then(CollectionConfig::default);
         let settings = collections.iter().map(|(name, config)| (name.clone(), settings_of(config))).collect();
         let version = version_of(&collections);
-        let any_settings = any_collection.as_ref().map(settings_of);
         let relations = relations_of(&collections);
-        Self { collections, settings, any_collection, any_settings, relations, version }
+        let membership = |(name, config): (&CollectionName, &CollectionConfig)| {
+            Some((name.clone(), config.membership.as_ref()?.get_ref().0.clone()))
+        };
+        let memberships = collections.iter().filter_map(membership).collect();
+        let mut rules = GroupRules::default();
+        // Conflicts are their authors'; and what is not declared is everybody's.
+        let always = ["user:{$id}", TENANT].iter().filter_map(|rule| GroupRule::parse(rule).ok());
+        rules.declare(CollectionName::of_conflicts(), always.collect());
+        let mut declared = BTreeMap::new();
+        for (name, config) in collections {
+            let one = Declared::new(config);
+            rules.declare(name.clone(), one.seen_by.clone());
+            declared.insert(name, one);
+        }
+        let any =
+            any.map(|config| (settings_of(&config), Declared::new(config))).map(|(settings, one)| (one, settings));
+        Self { collections: declared, settings, any, rules, relations, memberships, version }
     }
 
     /// Changes when who sees what changes: a cursor of another version is read again (rule 23).
@@ -68,18 +120,32 @@ impl ServerPolicy {
         self.find(collection).map(|_| ())
     }
 
-    /// What a user reads of some collections.
-    ///
-    /// # Errors
-    /// `unknown-collection`
-    pub fn scope(&self, user: &Owner, collections: &[CollectionName]) -> Result<Scope, CoreError> {
+    /// The groups of somebody who is in `granted` by memberships.
+    pub fn standing(&self, principal: &Principal, granted: Vec<Group>) -> Standing {
+        let mut own = principal.groups();
+        own.extend(granted);
+        own.sort();
+        own.dedup();
+        Standing { reads: self.rules.widened(&own), own }
+    }
+
+    /// What somebody reads of some collections, which are [readable](Self::check_readable).
+    pub fn scope(&self, standing: &Standing, collections: &[CollectionName]) -> Scope {
         let mut collections = collections.to_vec();
         collections.sort();
         collections.dedup();
-        for collection in &collections {
-            self.check_readable(collection)?;
-        }
-        Ok(Scope { groups: self.reader_groups(user), collections, policy: self.version.clone() })
+        Scope { groups: standing.reads.clone(), collections, policy: self.version.clone() }
+    }
+
+    /// The settings of every declared collection.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// One collection's settings.
+    pub fn collection(&self, name: &CollectionName) -> Option<&CollectionSettings> {
+        let any = self.any.as_ref().filter(|_| !name.is_reserved());
+        self.settings.get(name).or(any.map(|(_, settings)| settings))
     }
 
     /// The settings of every declared collection, and of those that a reader named.
@@ -93,74 +159,74 @@ impl ServerPolicy {
         settings
     }
 
-    fn find(&self, name: &CollectionName) -> Result<&CollectionConfig, CoreError> {
-        let any = self.any_collection.as_ref().filter(|_| !name.is_reserved());
-        self.collections.get(name).or(any).ok_or_else(|| {
+    /// The groups that hold an entity; sorted.
+    pub fn groups(&self, collection: &CollectionName, id: &EntityId, doc: &Value) -> Vec<Group> {
+        let Ok(declared) = self.find(collection) else { return Vec::new() };
+        let mut groups: Vec<Group> = declared.seen_by.iter().filter_map(|rule| rule.of(id, doc)).collect();
+        groups.sort();
+        groups.dedup();
+        groups
+    }
+
+    /// How entities hang together.
+    pub fn relations(&self) -> &Relations {
+        &self.relations
+    }
+
+    /// Which entities are memberships.
+    pub fn memberships(&self) -> &Memberships {
+        &self.memberships
+    }
+
+    /// Whether somebody may write `doc` (`None`: delete) over `stored`, which he sees.
+    ///
+    /// # Errors
+    /// `unknown-collection`, `forbidden`, `invalid` or `too-large`.
+    fn check_write(
+        &self,
+        author: &Standing,
+        collection: &CollectionName,
+        id: &EntityId,
+        stored: Option<&Value>,
+        doc: Option<&Value>,
+    ) -> Result<(), CoreError> {
+        let Declared { config, seen_by, write } = self.find(collection)?;
+        let is_in = |app: &String| author.own.iter().any(|group| group.as_str() == app_group(app));
+        if !config.apps.is_empty() && !config.apps.iter().any(is_in) {
+            return Err(CoreError::new(Code::Forbidden, "this collection belongs to another app"));
+        }
+        write.check(&author.own, id, stored, doc)?;
+        let Some(doc) = doc else { return Ok(()) };
+        check_document(config, doc)?;
+        check_has_reader(seen_by, id, doc)
+    }
+
+    fn find(&self, name: &CollectionName) -> Result<&Declared, CoreError> {
+        let any = self.any.as_ref().filter(|_| !name.is_reserved());
+        self.collections.get(name).or(any.map(|(declared, _)| declared)).ok_or_else(|| {
             CoreError::new(
                 Code::UnknownCollection,
                 format!("the server has no collection `{name}`: declare [collections.{name}] in its configuration"),
             )
         })
     }
+}
 
-    fn may_read(&self, user: &Owner, collection: &CollectionName, id: &EntityId, doc: &Value) -> bool {
-        let readable = self.reader_groups(user);
-        self.groups(collection, id, doc).iter().any(|group| readable.contains(group))
+impl Declared {
+    fn new(config: CollectionConfig) -> Self {
+        let write = config.write.rules();
+        Self { seen_by: seen_by(&config), write, config }
     }
 }
 
-impl Policy for ServerPolicy {
-    fn settings(&self) -> &Settings {
-        &self.settings
+/// Who sees a collection's entities: of each group those who use one of the apps.
+fn seen_by(config: &CollectionConfig) -> Vec<GroupRule> {
+    if config.apps.is_empty() {
+        return config.groups.clone();
     }
-
-    fn collection(&self, name: &CollectionName) -> Option<&CollectionSettings> {
-        self.settings.get(name).or(self.any_settings.as_ref().filter(|_| !name.is_reserved()))
-    }
-
-    fn check_access(
-        &self,
-        user: &Owner,
-        collection: &CollectionName,
-        id: &EntityId,
-        stored: &Value,
-    ) -> Result<(), CoreError> {
-        if self.may_read(user, collection, id, stored) {
-            return Ok(());
-        }
-        Err(CoreError::new(Code::Forbidden, "you may not change this entity"))
-    }
-
-    fn check_write(
-        &self,
-        _user: &Owner,
-        collection: &CollectionName,
-        _id: &EntityId,
-        _stored: Option<&Value>,
-        doc: Option<&Value>,
-    ) -> Result<(), CoreError> {
-        let config = self.find(collection)?;
-        doc.map_or(Ok(()), |doc| check_document(config, doc))
-    }
-
-    fn groups(&self, collection: &CollectionName, _id: &EntityId, doc: &Value) -> Vec<Group> {
-        let Ok(config) = self.find(collection) else { return Vec::new() };
-        let mut groups: Vec<Group> = config.groups.iter().filter_map(|rule| group_of(rule, doc)).collect();
-        groups.sort();
-        groups.dedup();
-        groups
-    }
-
-    fn reader_groups(&self, user: &Owner) -> Vec<Group> {
-        let mut groups: Vec<Group> =
-            [Group::parse(TENANT_GROUP).ok(), user_group(&user.subject)].into_iter().flatten().collect();
-        groups.sort();
-        groups
-    }
-
-    fn relations(&self) -> &Relations {
-        &self.relations
-    }
+    let each = config.groups.iter().flat_map(|rule| config.apps.iter().map(move |app| rule.narrowed(&app_group(app))));
+    // The names of apps were checked: all of them can be part of a rule.
+    each.flatten().collect()
 }
 
 fn relations_of(collections: &BTreeMap<CollectionName, CollectionConfig>) -> Relations {
@@ -180,13 +246,6 @@ fn relations_of(collections: &BTreeMap<CollectionName, CollectionConfig>) -> Rel
         }));
     }
     relations
-}
-
-fn group_of(rule: &GroupRule, doc: &Value) -> Option<Group> {
-    match rule {
-        GroupRule::Tenant => Group::parse(TENANT_GROUP).ok(),
-        GroupRule::User(path) => user_group(document::get(doc, path)?.as_str().filter(|subject| !subject.is_empty())?),
-    }
 }
 
 fn check_document(config: &CollectionConfig, doc: &Value) -> Result<(), CoreError> {
@@ -209,19 +268,16 @@ fn check_document(config: &CollectionConfig, doc: &Value) -> Result<(), CoreErro
             return Err(CoreError::new(Code::Invalid, message).at(path.as_str()));
         }
     }
-    check_has_reader(config, doc)
+    Ok(())
 }
 
 /// A document that nobody could see would be lost to its author.
-fn check_has_reader(config: &CollectionConfig, doc: &Value) -> Result<(), CoreError> {
-    if config.groups.iter().any(|rule| group_of(rule, doc).is_some()) {
+fn check_has_reader(seen_by: &[GroupRule], id: &EntityId, doc: &Value) -> Result<(), CoreError> {
+    if seen_by.iter().any(|rule| rule.of(id, doc).is_some()) {
         return Ok(());
     }
-    let message = "nobody could see this entity: this field must name a user";
-    let field = config.groups.iter().find_map(|rule| match rule {
-        GroupRule::User(path) => Some(path.as_str()),
-        GroupRule::Tenant => None,
-    });
+    let message = "nobody could see this entity: this field must name a user or a group";
+    let field = seen_by.iter().find_map(GroupRule::field).map(|field| field.as_str());
     Err(CoreError::new(Code::Invalid, message).at(field.unwrap_or_default()))
 }
 
@@ -237,8 +293,11 @@ fn version_of(collections: &BTreeMap<CollectionName, CollectionConfig>) -> Strin
     let mut text = String::new();
     for (name, config) in collections {
         text.push_str(name.as_str());
-        for rule in &config.groups {
+        for rule in seen_by(config) {
             text.push_str(&format!(" {rule}"));
+        }
+        if let Some(membership) = &config.membership {
+            text.push_str(&format!(" gives {}", membership.get_ref().0.text()));
         }
         text.push('\n');
     }

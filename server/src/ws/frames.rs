@@ -6,11 +6,12 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidewire_core::authority::plan::{Plan, Top};
-use tidewire_core::ids::{CollectionName, EntityId, Owner, ReplicaId};
+use tidewire_core::ids::{CollectionName, EntityId, ReplicaId};
 use tidewire_core::limits::LIVE_FRAME_BYTES_MAX;
 use tidewire_core::model::change::{Change, Delta};
 use tidewire_core::protocol::message::{Cursor, Scope, ServerMessage};
 
+use crate::policy::{Principal, ServerPolicy};
 use crate::store::sqlite::{Snapshot, Versions};
 use crate::store::{Store, StoreError};
 use tidewire_core::json;
@@ -21,9 +22,8 @@ const PARTIAL_MARK: &str = "partial";
 /// Whom a socket speaks to, and how far it was told.
 #[derive(Debug, Clone)]
 pub(super) struct Reader {
-    pub(super) user: Owner,
-    pub(super) replica: ReplicaId,
-    pub(super) scope: Scope,
+    pub(super) who: Who,
+    scope: Scope,
     pub(super) ids: Option<BTreeSet<EntityId>>,
     /// Of these, what is different from the last time will do.
     pub(super) deltas: Vec<CollectionName>,
@@ -35,21 +35,37 @@ pub(super) struct Reader {
     told: Cursor,
 }
 
+/// What decides what somebody is told.
+#[derive(Debug, Clone)]
+pub(super) struct Who {
+    pub(super) principal: Principal,
+    pub(super) replica: ReplicaId,
+    pub(super) collections: Vec<CollectionName>,
+    pub(super) policy: Arc<ServerPolicy>,
+}
+
+impl Who {
+    /// What he may see in this snapshot: memberships are read with what they let see (rule 27).
+    fn scope(&self, snapshot: &Snapshot<'_>) -> Result<Scope, StoreError> {
+        let standing = snapshot.standing(&self.policy, &self.principal)?;
+        Ok(self.policy.scope(&standing, &self.collections))
+    }
+
+    fn tenant(&self) -> &str {
+        &self.principal.owner.tenant
+    }
+}
+
 impl Reader {
     /// A reader that begins now.
-    pub(super) async fn start(
-        store: &Store,
-        user: Owner,
-        replica: ReplicaId,
-        scope: Scope,
-        ids: Option<Vec<EntityId>>,
-    ) -> Result<Self, StoreError> {
+    pub(super) async fn start(store: &Store, who: Who, ids: Option<Vec<EntityId>>) -> Result<Self, StoreError> {
         let ids: Option<BTreeSet<EntityId>> = ids.map(|ids| ids.into_iter().collect());
         store
             .read_async(move |snapshot| {
-                let position = cursor(snapshot, &scope, snapshot.top(&user.tenant)?);
+                let scope = who.scope(snapshot)?;
+                let position = cursor(snapshot, &scope, snapshot.top(who.tenant())?);
                 let told = told(&position, ids.is_some());
-                Ok(Self { user, replica, scope, ids, deltas: Vec::new(), versions: None, position, told })
+                Ok(Self { who, scope, ids, deltas: Vec::new(), versions: None, position, told })
             })
             .await
     }
@@ -68,8 +84,16 @@ impl Reader {
     }
 
     fn read(mut self, snapshot: &Snapshot<'_>) -> Result<(Option<String>, Self), StoreError> {
-        let tenant = self.user.tenant.clone();
+        let tenant = self.who.tenant().to_owned();
         let top = snapshot.top(&tenant)?;
+        let scope = self.who.scope(snapshot)?;
+        if scope != self.scope {
+            // What is lost and what is gained comes with a pull; until then nothing of either.
+            self.position = cursor(snapshot, &scope, top);
+            self.told = told(&self.position, self.ids.is_some());
+            self.scope = scope;
+            return Ok((Some(pull_text()), self));
+        }
         let known = |seq| snapshot.mark(&tenant, seq);
         let plan = Plan::new(Some(&self.position), self.scope.clone(), snapshot.history(), &top, known)?;
         let from = std::mem::replace(&mut self.position, cursor(snapshot, &self.scope, top));
@@ -79,12 +103,12 @@ impl Reader {
         let cursor = told(&self.position, self.ids.is_some());
         let message = match self.changes(snapshot, &plan, from.seq)? {
             Some(changes) => {
-                let is_own = snapshot.committed_by(&tenant, from.seq, &self.replica)?;
+                let is_own = snapshot.committed_by(&tenant, from.seq, &self.who.replica)?;
                 if changes.is_empty() && !is_own {
                     return Ok((None, self));
                 }
                 let applied = match is_own {
-                    true => snapshot.applied_since(&self.user, &self.replica, from.seq)?,
+                    true => snapshot.applied_since(&self.who.principal.owner, &self.who.replica, from.seq)?,
                     false => Vec::new(),
                 };
                 ServerMessage::Frame { after: self.told.clone(), cursor: cursor.clone(), applied, changes }
@@ -103,7 +127,7 @@ impl Reader {
             return Ok(None);
         }
         let (mut changes, mut bytes) = (Vec::new(), 0);
-        snapshot.scan(&self.user.tenant, plan, &mut |_, mut change| {
+        snapshot.scan(self.who.tenant(), plan, &mut |_, mut change| {
             if self.ids.as_ref().is_none_or(|ids| ids.contains(&change.id)) {
                 bytes += self.shorten(&mut change, seq);
                 changes.push(change);

@@ -1,5 +1,6 @@
 //! One socket, from its first message to its close.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
@@ -10,16 +11,17 @@ use futures_util::stream::SplitStream;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tidewire_core::error::{Code, CoreError};
-use tidewire_core::ids::Owner;
 use tidewire_core::json::Raw;
 use tidewire_core::limits::LIVE_MESSAGE_BYTES_MAX;
 use tidewire_core::protocol::message::{AnswerBody, ClientMessage, ServerMessage};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::frames::Reader;
+use super::frames::{Reader, Who};
 use super::outbox::{Full, Outbox};
+use crate::auth::Identity;
 use crate::error::{Error, reason, retry_after};
 use crate::http::push::decide;
+use crate::policy::Principal;
 use crate::state::{AppState, SocketGuard, check_owner, check_version, now_ms};
 use crate::store::StoreError;
 
@@ -96,8 +98,8 @@ fn close_code(code: Code) -> u16 {
 /// What the client said, where more than an answer at once follows.
 enum Heard {
     Nothing,
-    /// Its new token expires then.
-    Expires(u64),
+    /// What its new token says.
+    Token(Identity),
     /// A push, by its number.
     Push(u64, Raw),
 }
@@ -119,7 +121,7 @@ impl Session {
         let late = || CoreError::new(Code::Timeout, "the first message must be `auth`, within 5 seconds");
         let (mut reader, mut expires_ms) = deadline.map_err(|_| End::Refused(late()))??;
         // Subscribed before the first look, so that no commit falls between.
-        let (mut commits, versions) = state.store.subscribe(&reader.user.tenant);
+        let (mut commits, versions) = state.store.subscribe(&reader.who.principal.owner.tenant);
         reader.versions = Some(versions);
         self.outbox.send(&self.ready(&reader))?;
         self.look(&mut reader).await?;
@@ -133,10 +135,15 @@ impl Session {
                 message = self.stream.next(), if deciding.is_none() => {
                     match self.heard(message, &reader)? {
                         Heard::Nothing => {}
-                        Heard::Expires(expires) => expires_ms = expires,
+                        Heard::Token(Identity { principal, expires_ms: expires }) => {
+                            expires_ms = expires;
+                            // It may speak of other roles.
+                            reader.who.principal = principal;
+                            self.look(&mut reader).await?;
+                        }
                         // The timer below may be late, after a sleep of the machine.
                         Heard::Push(..) if expires_ms <= now_ms() => return Err(expired().into()),
-                        Heard::Push(id, body) => deciding = Some(self.decide(id, reader.user.clone(), body)),
+                        Heard::Push(id, body) => deciding = Some(self.decide(id, reader.who.principal.clone(), body)),
                     }
                 }
                 answer = decided(&mut deciding) => {
@@ -159,7 +166,7 @@ impl Session {
     fn ready(&self, reader: &Reader) -> ServerMessage {
         ServerMessage::Ready {
             now: now_ms(),
-            user: reader.user.clone(),
+            user: reader.who.principal.owner.clone(),
             cursor: reader.told().clone(),
             push_bytes: Some(LIVE_MESSAGE_BYTES_MAX.min(self.state.config.max_push_bytes)),
         }
@@ -176,12 +183,14 @@ impl Session {
             return Err(CoreError::new(Code::BadMessage, "the first message must be `auth`").into());
         };
         check_version(v)?;
-        let identity = self.state.auth.check(&token, now_ms())?;
-        check_owner(owner.as_ref(), &identity.owner)?;
-        let scope = self.state.policy.scope(&identity.owner, &collections)?;
-        let mut reader = Reader::start(&self.state.store, identity.owner, replica, scope, ids).await?;
+        let Identity { principal, expires_ms } = self.state.auth.check(&token, now_ms())?;
+        check_owner(owner.as_ref(), &principal.owner)?;
+        let policy = &self.state.policy;
+        collections.iter().try_for_each(|collection| policy.check_readable(collection))?;
+        let who = Who { principal, replica, collections, policy: Arc::clone(policy) };
+        let mut reader = Reader::start(&self.state.store, who, ids).await?;
         reader.deltas = deltas;
-        Ok((reader, identity.expires_ms))
+        Ok((reader, expires_ms))
     }
 
     async fn look(&mut self, reader: &mut Reader) -> Result<(), End> {
@@ -204,8 +213,8 @@ impl Session {
             }
             ClientMessage::Token { token } => {
                 let identity = self.state.auth.check(&token, now_ms())?;
-                check_owner(Some(&reader.user), &identity.owner)?;
-                Ok(Heard::Expires(identity.expires_ms))
+                check_owner(Some(&reader.who.principal.owner), &identity.principal.owner)?;
+                Ok(Heard::Token(identity))
             }
             ClientMessage::Push { id } => {
                 let Carried { body } = parse(&text)?;
@@ -217,10 +226,10 @@ impl Session {
         }
     }
 
-    fn decide(&self, id: u64, user: Owner, body: Raw) -> Deciding {
+    fn decide(&self, id: u64, author: Principal, body: Raw) -> Deciding {
         let state = self.state.clone();
         Box::pin(async move {
-            let (status, retry_after, body) = match decide(&state, user, body.get().as_bytes()).await {
+            let (status, retry_after, body) = match decide(&state, author, body.get().as_bytes()).await {
                 Ok(answer) => (StatusCode::OK, None, AnswerBody::Push(answer)),
                 Err(error) => {
                     let status = error.status();

@@ -10,7 +10,9 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tidewire_core::ids::Owner;
 use tidewire_server::config::Config;
+use tidewire_server::policy::Principal;
 use tidewire_server::{AppState, State, Timeouts, app};
 use tower::ServiceExt;
 
@@ -96,8 +98,22 @@ impl Server {
     }
 
     pub fn token_of(&self, user: &str, tenant: &str) -> String {
-        let now = tidewire_server::state::now_ms();
-        self.state.auth.issue(user, tenant, 3_600, now).expect("a demo token").0
+        self.issue(&Principal::plain(owner(user, tenant)), 3_600).0
+    }
+
+    /// With the time at which it expires, in milliseconds since 1970.
+    pub fn short_token(&self, user: &str, seconds: u64) -> (String, u64) {
+        self.issue(&Principal::plain(owner(user, "demo")), seconds)
+    }
+
+    /// Of a user with roles, in an app.
+    pub fn token_as(&self, user: &str, roles: &[&str], app: Option<&str>) -> String {
+        let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        self.issue(&Principal { owner: owner(user, "demo"), roles, app: app.map(str::to_owned) }, 3_600).0
+    }
+
+    fn issue(&self, principal: &Principal, seconds: u64) -> (String, u64) {
+        self.state.auth.issue(principal, seconds, now()).expect("a demo token")
     }
 
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
@@ -131,6 +147,10 @@ impl Server {
         assert_eq!(answer.status, StatusCode::OK, "{}", String::from_utf8_lossy(&answer.bytes));
         Pulled::new(answer.lines())
     }
+}
+
+fn owner(user: &str, tenant: &str) -> Owner {
+    Owner { tenant: tenant.to_owned(), subject: user.to_owned() }
 }
 
 /// A pull, taken apart.

@@ -126,15 +126,15 @@ impl Policy for DeclaredPolicy {
         &self,
         _user: &Owner,
         collection: &CollectionName,
-        _id: &EntityId,
+        id: &EntityId,
         _stored: Option<&Value>,
         doc: Option<&Value>,
     ) -> Result<(), CoreError> {
-        doc.map_or(Ok(()), |doc| self.rules.check(collection, doc))
+        doc.map_or(Ok(()), |doc| self.rules.check(collection, id, doc))
     }
 
-    fn groups(&self, collection: &CollectionName, _id: &EntityId, doc: &Value) -> Vec<Group> {
-        self.rules.of(collection, doc)
+    fn groups(&self, collection: &CollectionName, id: &EntityId, doc: &Value) -> Vec<Group> {
+        self.rules.of(collection, id, doc)
     }
 
     fn reader_groups(&self, user: &Owner) -> Vec<Group> {

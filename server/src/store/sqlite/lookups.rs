@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use rusqlite::{Connection, TransactionBehavior, params};
-use tidewire_core::authority::Policy;
 use tidewire_core::authority::identity::key_of;
 use tidewire_core::authority::relations::{NaturalKey, Relations};
 use tidewire_core::ids::{CollectionName, EntityId};

@@ -7,6 +7,7 @@ mod columns;
 mod commit;
 mod conflicts;
 mod entity;
+mod grants;
 mod lock;
 mod lookups;
 mod prune;
@@ -25,7 +26,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
-use tidewire_core::ids::Owner;
 use tidewire_core::protocol::message::{Push, PushAnswer};
 use tokio::sync::watch;
 
@@ -37,7 +37,7 @@ pub use schema::SCHEMA_VERSION;
 pub use versions::{Version, Versions};
 
 use super::StoreError;
-use crate::policy::ServerPolicy;
+use crate::policy::{Principal, ServerPolicy};
 use lock::DirectoryLock;
 use versions::Replaced;
 use writer::{Job, Writer};
@@ -108,8 +108,8 @@ impl Store {
     ///
     /// # Errors
     /// Nothing of the push was stored, or the answer is lost: sending it again is safe.
-    pub async fn push(&self, user: Owner, push: Push, now_ms: u64) -> Result<PushAnswer, StoreError> {
-        self.inner.writer.call(|reply| Job::Push { user, push: Box::new(push), now_ms, reply }).await?
+    pub async fn push(&self, author: Principal, push: Push, now_ms: u64) -> Result<PushAnswer, StoreError> {
+        self.inner.writer.call(|reply| Job::Push { author, push: Box::new(push), now_ms, reply }).await?
     }
 
     /// Removes what is past the horizon. The writer does this by itself in idle time.

@@ -1,5 +1,7 @@
 //! What the authority asks of a store, inside one transaction of one tenant and for one push.
 
+use std::cell::Cell;
+
 use rusqlite::{Connection, OptionalExtension, params};
 use tidewire_core::authority::relations::{NaturalKey, Relations};
 use tidewire_core::authority::{Rows, Stored};
@@ -10,9 +12,10 @@ use tidewire_core::protocol::message::Verdict;
 
 use super::columns::paths_text;
 use super::commit::begin_commit;
-use super::lookups;
 use super::verdicts::{self, Verdicts};
 use super::versions::{Replaced, Version};
+use super::{grants, lookups};
+use crate::policy::Memberships;
 use crate::store::StoreError;
 
 use super::columns::replica;
@@ -25,6 +28,8 @@ pub struct SqliteRows<'a> {
     replica: &'a ReplicaId,
     now_ms: u64,
     relations: &'a Relations,
+    /// Which entities are memberships, and whom to tell that one was written.
+    memberships: Option<(&'a Memberships, &'a Cell<bool>)>,
     /// The entity that was read last: what is put is read before.
     read: Option<Read>,
     replaced: Option<Vec<Replaced>>,
@@ -53,6 +58,7 @@ impl<'a> SqliteRows<'a> {
             replica,
             now_ms,
             relations: Relations::none(),
+            memberships: None,
             read: None,
             replaced: None,
             verdicts: Verdicts::new(connection, user),
@@ -65,6 +71,12 @@ impl<'a> SqliteRows<'a> {
     #[must_use]
     pub fn tied(self, relations: &'a Relations) -> Self {
         Self { relations, ..self }
+    }
+
+    /// The same, in which some entities are memberships; `written` is set where one of them is.
+    #[must_use]
+    pub fn granting(self, memberships: &'a Memberships, written: &'a Cell<bool>) -> Self {
+        Self { memberships: Some((memberships, written)), ..self }
     }
 
     /// The same, which keeps what entities were before this push.
@@ -233,6 +245,13 @@ impl Rows for SqliteRows<'_> {
             let live = Some(&stored.doc).filter(|_| !stored.deleted);
             lookups::put(self.connection, self.relations, (&self.user.tenant, collection, id), live)?;
         }
+        if let Some((membership, written)) =
+            self.memberships.and_then(|(all, written)| Some((all.get(collection)?, written)))
+        {
+            let live = Some(&stored.doc).filter(|_| !stored.deleted);
+            grants::put(self.connection, membership, (&self.user.tenant, collection, id), live)?;
+            written.set(true);
+        }
         Ok(())
     }
 
@@ -369,6 +388,9 @@ impl Rows for SqliteRows<'_> {
             let keep = work(self)?;
             if !keep {
                 (self.read, self.seq) = (None, None);
+                if let Some((_, written)) = self.memberships {
+                    written.set(true);
+                }
             }
             Ok((keep, keep))
         })

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use crate::store::StoreError;
 
 /// Raised with every change of the tables; kept in `user_version`.
-pub const SCHEMA_VERSION: i64 = 5;
+pub const SCHEMA_VERSION: i64 = 6;
 
 const TABLES: &str = "
 CREATE TABLE meta (
@@ -104,6 +104,20 @@ CREATE TABLE lookups (
 CREATE INDEX lookups_of_entities ON lookups (tenant, collection, id);
 ";
 
+/// The table of [`grants`](super::grants), which release 5 did not have.
+const GRANTS: &str = "
+-- The groups that an entity puts a user into.
+CREATE TABLE grants (
+  tenant TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  collection TEXT NOT NULL,
+  id TEXT NOT NULL,
+  groups TEXT NOT NULL,
+  PRIMARY KEY (tenant, subject, collection, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX grants_of_entities ON grants (tenant, collection, id);
+";
+
 /// From release 1 of the tables.
 const FROM_1: &str = "
 ALTER TABLE commits ADD COLUMN subject TEXT;
@@ -152,10 +166,11 @@ pub(super) fn open(connection: &mut Connection) -> Result<String, StoreError> {
         0 => {
             tx.execute_batch(TABLES)?;
             tx.execute_batch(LOOKUPS)?;
+            tx.execute_batch(GRANTS)?;
             tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         1..SCHEMA_VERSION => {
-            for (release, change) in [(1, FROM_1), (2, FROM_2), (3, FROM_3), (4, LOOKUPS)] {
+            for (release, change) in [(1, FROM_1), (2, FROM_2), (3, FROM_3), (4, LOOKUPS), (5, GRANTS)] {
                 if found <= release {
                     tx.execute_batch(change)?;
                 }

@@ -1,6 +1,7 @@
 //! The one thread that writes. It takes the pushes that have come in meanwhile into one database transaction: each in
 //! its own savepoint, so that one that fails takes only itself back; all are answered after the commit.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, TransactionBehavior};
-use tidewire_core::authority::{Policy, Rows, decide_push};
+use tidewire_core::authority::{Rows, decide_push};
 use tidewire_core::ids::Owner;
 use tidewire_core::protocol::message::{Push, PushAnswer};
 use tokio::sync::oneshot;
@@ -19,8 +20,8 @@ use super::lock::DirectoryLock;
 use super::prune::{Pass, Slice};
 use super::rows::SqliteRows;
 use super::versions::Replaced;
-use super::{Wakers, savepoint, schema};
-use crate::policy::ServerPolicy;
+use super::{Wakers, grants, savepoint, schema};
+use crate::policy::{Author, Principal, ServerPolicy};
 use crate::store::StoreError;
 
 /// Jobs that may wait; more are refused, and the client tries again.
@@ -38,7 +39,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// What the writer is asked to do.
 pub(super) enum Job {
-    Push { user: Owner, push: Box<Push>, now_ms: u64, reply: Reply<PushAnswer> },
+    Push { author: Principal, push: Box<Push>, now_ms: u64, reply: Reply<PushAnswer> },
     Prune { now_ms: u64, reply: Reply<()> },
     Secret { name: &'static str, reply: Reply<String> },
     Stop { reply: oneshot::Sender<()> },
@@ -121,7 +122,7 @@ struct Thread {
 }
 
 struct Pending {
-    user: Owner,
+    author: Principal,
     push: Box<Push>,
     now_ms: u64,
     reply: Reply<PushAnswer>,
@@ -141,8 +142,8 @@ impl Thread {
             while let Some(job) = next.take() {
                 self.waiting.fetch_sub(1, Ordering::Relaxed);
                 match job {
-                    Job::Push { user, push, now_ms, reply } => {
-                        next = self.push_batch(Pending { user, push, now_ms, reply });
+                    Job::Push { author, push, now_ms, reply } => {
+                        next = self.push_batch(Pending { author, push, now_ms, reply });
                     }
                     Job::Prune { now_ms, reply } => {
                         let _ = reply.send(self.prune(now_ms));
@@ -170,10 +171,10 @@ impl Thread {
         let mut other = None;
         while batch.len() < BATCH_MAX && mutations < BATCH_MUTATIONS_MAX {
             match self.queue.try_recv() {
-                Ok(Job::Push { user, push, now_ms, reply }) => {
+                Ok(Job::Push { author, push, now_ms, reply }) => {
                     self.waiting.fetch_sub(1, Ordering::Relaxed);
                     mutations += push.mutations.len();
-                    batch.push(Pending { user, push, now_ms, reply });
+                    batch.push(Pending { author, push, now_ms, reply });
                 }
                 Ok(job) => {
                     other = Some(job);
@@ -217,10 +218,10 @@ impl Thread {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut answers = Vec::with_capacity(batch.len());
         for pending in batch {
-            let is_heard = self.wakers.is_heard(&pending.user.tenant);
+            let is_heard = self.wakers.is_heard(&pending.author.owner.tenant);
             let answer = savepoint(&tx, || Ok((decide(&tx, &self.policy, pending, is_heard)?, true)));
             answers.push(answer.map(|(seq, answer, replaced)| {
-                let told = newest.entry(pending.user.tenant.clone()).or_default();
+                let told = newest.entry(pending.author.owner.tenant.clone()).or_default();
                 told.0 = seq;
                 told.1.extend(replaced);
                 answer
@@ -275,14 +276,21 @@ fn decide(
     pending: &Pending,
     is_heard: bool,
 ) -> Result<(u64, PushAnswer, Vec<Replaced>), StoreError> {
-    let rows = SqliteRows::new(connection, &pending.user, &pending.push.replica, pending.now_ms);
-    let mut rows = rows.tied(policy.relations());
+    let Pending { author, push, now_ms, .. } = pending;
+    let written = Cell::new(false);
+    let granted = |user: &Owner| match policy.memberships().is_empty() {
+        true => Ok(Vec::new()),
+        false => grants::of(connection, user),
+    };
+    let rights = Author::new(policy, author, &granted, &written);
+    let rows = SqliteRows::new(connection, &author.owner, &push.replica, *now_ms);
+    let mut rows = rows.tied(policy.relations()).granting(policy.memberships(), &written);
     if is_heard {
         rows = rows.keeping_versions();
     }
-    let decision =
-        catch_unwind(AssertUnwindSafe(|| decide_push(&mut rows, policy, &pending.user, &pending.push, pending.now_ms)));
+    let decision = catch_unwind(AssertUnwindSafe(|| decide_push(&mut rows, &rights, &author.owner, push, *now_ms)));
     let answer = decision.map_err(|panic| StoreError::Panicked(panic_text(panic.as_ref())))??;
+    rights.check()?;
     Ok((rows.seq()?, answer, rows.replaced()))
 }
 
