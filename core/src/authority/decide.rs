@@ -270,10 +270,11 @@ impl<'a, P: Policy> Decider<'a, P> {
         // Where a remap led is what was written, and its id may lead elsewhere by now.
         for id in [verdict.remap().map(|(_, to)| to), Some(id)].into_iter().flatten() {
             // Of what is gone past the horizon nobody knows any more who could see it: the verdict stays what it was.
-            if let Some(stored) = rows.entity(&edit.collection, &id)?
-                && !groups::is_visible(&self.readable, &self.policy.groups(&edit.collection, &id, &stored.doc))
-            {
-                groups::without_others(verdict);
+            if let Some(stored) = rows.entity(&edit.collection, &id)? {
+                if !groups::is_visible(&self.readable, &self.policy.groups(&edit.collection, &id, &stored.doc)) {
+                    groups::without_others(verdict);
+                }
+                self.policy.conceal(self.user, (&edit.collection, &id), &stored.doc, verdict);
             }
         }
         Ok(())

@@ -44,6 +44,11 @@ impl<P: Policy> Decider<'_, P> {
         {
             return Ok(Decision::Refused(error));
         }
+        if let Some(stored) = &stored
+            && let Err(error) = self.policy.check_paths(self.user, &edit.collection, &stored.doc, edit)
+        {
+            return Ok(Decision::Refused(error));
+        }
         let unseen = stored.as_ref().filter(|stored| !saw(edit, &stored.doc) && !Bug::BroughtSeen.is_planted());
         let unseen = unseen.map(|_| Mutation { base_rev: 0, ..edit.clone() });
         let edit = unseen.as_ref().unwrap_or(edit);
@@ -129,13 +134,14 @@ impl<P: Policy> Decider<'_, P> {
             // Whom to tell when the value loses.
             rows.raise_floor(MutationId::default())?;
         }
+        let verdict = self.verdict(edit, &mut outcome, rev, &groups, undecided);
         if outcome.is_worth_storing() {
             let mut after = outcome.take_stored(stored, rev, self.replica);
             after.forget_removed(self.horizon);
             rows.put(&edit.collection, &edit.id, &after, &groups)?;
         }
         self.let_fall(rows, fall, seen_by(edit), (stamp, rev), unit)?;
-        Ok(Decision::Done(self.verdict(outcome, rev, &groups, undecided)))
+        Ok(Decision::Done(verdict))
     }
 
     /// Why a write that would have an effect may not have it.
@@ -159,7 +165,14 @@ impl<P: Policy> Decider<'_, P> {
     }
 
     /// What the author may see of the values that met his (rule 27).
-    fn verdict(&self, outcome: Outcome, rev: Seq, groups: &[Group], undecided: Vec<Path>) -> Verdict {
+    fn verdict(
+        &self,
+        edit: &Mutation,
+        outcome: &mut Outcome,
+        rev: Seq,
+        groups: &[Group],
+        undecided: Vec<Path>,
+    ) -> Verdict {
         let mut parked: Vec<Path> =
             outcome.parked.iter().filter(|parked| parked.waits()).map(|parked| parked.path.clone()).collect();
         for path in undecided {
@@ -170,7 +183,8 @@ impl<P: Policy> Decider<'_, P> {
         if parked.is_empty() && !outcome.is_merged() {
             return Verdict::Applied { rev };
         }
-        let Outcome { overwritten, displaced, .. } = outcome;
+        let overwritten = std::mem::take(&mut outcome.overwritten);
+        let displaced = std::mem::take(&mut outcome.displaced);
         let mut verdict = if parked.is_empty() {
             Verdict::Merged { rev, overwritten, displaced, remap: None }
         } else {
@@ -179,6 +193,7 @@ impl<P: Policy> Decider<'_, P> {
         if !groups::is_visible(&self.readable, groups) {
             groups::without_others(&mut verdict);
         }
+        self.policy.conceal(self.user, (&edit.collection, &edit.id), &outcome.doc, &mut verdict);
         verdict
     }
 }

@@ -8,6 +8,7 @@ mod conflicts;
 mod decide;
 mod displaced;
 mod edit;
+pub mod fields;
 mod fork;
 pub mod groups;
 pub mod identity;
@@ -26,6 +27,7 @@ use crate::error::CoreError;
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
 use crate::model::document;
 use crate::model::migration::Migrations;
+use crate::model::mutation::Mutation;
 use crate::model::path::Path;
 use crate::model::schema::{CollectionSettings, Settings};
 use crate::protocol::message::{Push, PushAnswer, VERSION, Verdict};
@@ -149,6 +151,22 @@ pub trait Policy {
         stored: Option<&Value>,
         doc: Option<&Value>,
     ) -> Result<(), CoreError>;
+    /// Whether the user may write at the paths of an edit of an entity that he may change. Asked whether the write would
+    /// have an effect or not.
+    ///
+    /// # Errors
+    /// `forbidden` with the path.
+    fn check_paths(
+        &self,
+        _user: &Owner,
+        _collection: &CollectionName,
+        _stored: &Value,
+        _edit: &Mutation,
+    ) -> Result<(), CoreError> {
+        Ok(())
+    }
+    /// Takes out of a verdict what its author may not see of an entity that he sees (rule 27).
+    fn conceal(&self, _user: &Owner, _entity: (&CollectionName, &EntityId), _doc: &Value, _verdict: &mut Verdict) {}
     /// The groups that hold the entity: `tenant`, `user:{value of a field}`.
     fn groups(&self, collection: &CollectionName, id: &EntityId, doc: &Value) -> Vec<Group>;
     /// The groups of a user: he sees the entities that one of them holds.

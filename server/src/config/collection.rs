@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+use tidewire_core::authority::fields::{FieldRule, FieldRules};
 use tidewire_core::authority::groups::{GroupRule, TENANT, field_path};
 use tidewire_core::authority::relations::OnDelete;
 use tidewire_core::authority::rights::{Membership, WriteRules};
@@ -33,6 +34,10 @@ pub struct CollectionConfig {
     pub apps: Vec<String>,
     /// Who writes it, of those who see it.
     pub write: WriteConfig,
+    /// Fields that are not there for whoever is not meant by these rules.
+    pub hidden: BTreeMap<Path, Rules>,
+    /// Texts of which others see the end only.
+    pub masked: BTreeMap<Path, MaskConfig>,
     /// Its entities are memberships: each puts a user into groups.
     pub membership: Option<Spanned<MembershipConfig>>,
     /// Bytes of one document.
@@ -58,6 +63,8 @@ impl Default for CollectionConfig {
             groups: GroupRule::parse(TENANT).into_iter().collect(),
             apps: Vec::new(),
             write: WriteConfig::default(),
+            hidden: BTreeMap::new(),
+            masked: BTreeMap::new(),
             membership: None,
             max_bytes: DOCUMENT_BYTES_MAX,
             required: Vec::new(),
@@ -117,6 +124,31 @@ impl WriteConfig {
         let fields = self.fields.iter().map(|(path, rules)| (path.clone(), rules.0.clone()));
         let Self { insert, update, delete, .. } = self.clone();
         WriteRules { insert, update, delete, fields: fields.collect() }
+    }
+}
+
+/// `masked."/path"`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaskConfig {
+    /// Who sees all of it.
+    pub shown_to: Rules,
+    /// The characters at its end that everybody sees.
+    #[serde(default)]
+    pub keep: usize,
+}
+
+impl CollectionConfig {
+    /// The fields that not everybody sees.
+    pub fn field_rules(&self) -> FieldRules {
+        let hidden = self.hidden.iter().map(|(path, rules)| (path, rules, None));
+        let masked = self.masked.iter().map(|(path, mask)| (path, &mask.shown_to, Some(mask.keep)));
+        let rule = |(path, rules, keep): (&Path, &Rules, Option<usize>)| FieldRule {
+            path: path.clone(),
+            shown_to: rules.0.clone(),
+            keep,
+        };
+        FieldRules(hidden.chain(masked).map(rule).collect())
     }
 }
 

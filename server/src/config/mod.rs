@@ -14,11 +14,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use thiserror::Error;
+use tidewire_core::authority::groups::GroupRule;
 use tidewire_core::ids::{CONFLICTS, CollectionName};
 use tidewire_core::limits;
 
 pub use auth::{AuthConfig, Ed25519Key, HsSecret};
-pub use collection::{CollectionConfig, JsonType, KeyFields, MembershipConfig, RefConfig, Rules, WriteConfig};
+pub use collection::{
+    CollectionConfig, JsonType, KeyFields, MaskConfig, MembershipConfig, RefConfig, Rules, WriteConfig,
+};
 pub use origin::{Origin, is_loopback_name};
 
 /// A configuration that cannot be used.
@@ -137,6 +140,7 @@ impl Config {
         }
         config.check_refs(file, text)?;
         config.check_memberships(file, text)?;
+        config.check_hidden(file, text)?;
         Ok(config)
     }
 
@@ -167,6 +171,24 @@ impl Config {
              collections.{name}.write.update"
         );
         Err(ConfigError(format!("{file}:{line}: {key}: {what}")))
+    }
+
+    /// What is hidden is told neither by the names of groups nor by whether somebody has the same key.
+    fn check_hidden(&self, file: &str, text: &str) -> Result<(), ConfigError> {
+        for (name, collection) in &self.collections {
+            let of_groups = collection.groups.iter().filter_map(GroupRule::field).map(|path| (path, "groups"));
+            let keys = collection.natural_keys.iter().flat_map(|key| &key.0).map(|path| (path, "natural_keys"));
+            let told: Vec<_> = of_groups.chain(keys).collect();
+            for rule in collection.field_rules().0 {
+                if let Some((_, key)) = told.iter().find(|(path, _)| path.overlaps(&rule.path)) {
+                    let line = line_at(text, text.find(&format!("\"{}\"", rule.path)).unwrap_or_default());
+                    let (path, what) = (&rule.path, format!("collections.{name}.{key} would tell what it holds"));
+                    let kind = if rule.keep.is_some() { "masked" } else { "hidden" };
+                    return Err(ConfigError(format!("{file}:{line}: collections.{name}.{kind}.\"{path}\": {what}")));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Checks what a server without `--dev` needs.

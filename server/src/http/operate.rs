@@ -17,6 +17,7 @@ use tidewire_core::protocol::message::VERSION;
 
 use crate::error::Error;
 use crate::http::answer::Answer;
+use crate::policy::Viewer;
 use crate::state::{AppState, now_ms};
 use crate::store::sqlite::{Known, Snapshot};
 
@@ -33,7 +34,8 @@ pub(super) async fn entity(
     let policy = Arc::clone(&state.policy);
     let known = move |snapshot: &Snapshot<'_>| {
         let standing = snapshot.standing(&policy, &principal)?;
-        snapshot.known(&principal.owner.tenant, standing.reads(), &collection, id)
+        let viewer = Viewer { policy: &policy, principal: &principal, standing: &standing };
+        snapshot.known(viewer, &collection, id)
     };
     let found = state.store.read_async(known).await?;
     found.map(Answer).ok_or_else(no_entity)
@@ -77,7 +79,8 @@ pub(super) async fn history(
     let policy = Arc::clone(&state.policy);
     let conflicts = move |snapshot: &Snapshot<'_>| {
         let standing = snapshot.standing(&policy, &principal)?;
-        snapshot.conflicts(&principal.owner.tenant, standing.reads(), &collection, id)
+        let viewer = Viewer { policy: &policy, principal: &principal, standing: &standing };
+        snapshot.conflicts(viewer, &collection, id)
     };
     let found = state.store.read_async(conflicts).await?;
     let found = found.ok_or_else(no_entity)?;

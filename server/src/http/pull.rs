@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Serialize;
 use tidewire_core::authority::plan::{Plan, Top};
-use tidewire_core::ids::{Owner, Seq};
+use tidewire_core::ids::Seq;
 use tidewire_core::limits::PULL_CHECKPOINT_ROWS;
 use tidewire_core::protocol::message::{Change, Checkpoint, Cursor, Pull, PullHeader, Scope};
 use tokio::runtime::Handle;
@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use super::body;
 use super::compress::SMALL_BYTES;
 use crate::error::Error;
+use crate::policy::Viewer;
 use crate::state::{AppState, check_owner, check_version, now_ms};
 use crate::store::StoreError;
 use crate::store::sqlite::Snapshot;
@@ -53,7 +54,9 @@ pub(super) async fn pull(State(state): State<AppState>, headers: HeaderMap, body
         let sender = Sender { chunks: chunks.clone(), runtime: runtime.clone(), patience: state.timeouts.slow_reader };
         let result = state.store.read(|snapshot| {
             let user = &principal.owner;
-            let scope = state.policy.scope(&snapshot.standing(&state.policy, &principal)?, &request.collections);
+            let standing = snapshot.standing(&state.policy, &principal)?;
+            let viewer = Viewer { policy: &state.policy, principal: &principal, standing: &standing };
+            let scope = state.policy.scope(&standing, &request.collections);
             let top = snapshot.top(&user.tenant)?;
             let plan = Plan::new(request.cursor.as_ref(), scope, snapshot.history(), &top, |seq| {
                 snapshot.mark(&user.tenant, seq)
@@ -65,7 +68,7 @@ pub(super) async fn pull(State(state): State<AppState>, headers: HeaderMap, body
             if let Some(floor) = request.floor {
                 header.applied = snapshot.applied(user, &request.replica, floor)?;
             }
-            Stream::new(snapshot, &plan, user, top, sender).run(&header, request.verify)
+            Stream::new(snapshot, &plan, viewer, top, sender).run(&header, request.verify)
         });
         if let Err(error) = result {
             // Without a `done` the reader knows that the stream was cut.
@@ -113,7 +116,7 @@ impl Sender {
 struct Stream<'a> {
     snapshot: &'a Snapshot<'a>,
     plan: &'a Plan,
-    tenant: &'a str,
+    viewer: Viewer<'a>,
     top: Top,
     sender: Sender,
     buffer: Vec<u8>,
@@ -126,32 +129,21 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn new(snapshot: &'a Snapshot<'a>, plan: &'a Plan, user: &'a Owner, top: Top, sender: Sender) -> Self {
+    fn new(snapshot: &'a Snapshot<'a>, plan: &'a Plan, viewer: Viewer<'a>, top: Top, sender: Sender) -> Self {
         let after = plan.after.clone();
-        Self {
-            snapshot,
-            plan,
-            tenant: &user.tenant,
-            top,
-            sender,
-            buffer: Vec::new(),
-            after,
-            seq: None,
-            rows: 0,
-            bytes: 0,
-        }
+        Self { snapshot, plan, viewer, top, sender, buffer: Vec::new(), after, seq: None, rows: 0, bytes: 0 }
     }
 
     fn run(&mut self, header: &PullHeader, verify: bool) -> Result<(), StoreError> {
         self.write_line(&HeaderLine { pull: header })?;
         self.flush()?;
-        let (snapshot, plan, tenant) = (self.snapshot, self.plan, self.tenant);
-        snapshot.scan(tenant, plan, &mut |seq, change| {
+        let (snapshot, plan, viewer) = (self.snapshot, self.plan, self.viewer);
+        snapshot.scan(viewer, plan, &mut |seq, change| {
             self.change(seq, &change)?;
             Ok(ControlFlow::Continue(()))
         })?;
         let cursor = self.cursor(self.top.seq, self.top.mark.clone());
-        let digests = if verify { snapshot.digests(tenant, plan)? } else { Map::default() };
+        let digests = if verify { snapshot.digests(viewer, plan)? } else { Map::default() };
         self.checkpoint(cursor, Some(digests))?;
         self.flush()
     }
@@ -170,7 +162,7 @@ impl<'a> Stream<'a> {
     }
 
     fn mark(&self, seq: Seq) -> Result<String, StoreError> {
-        let own = if seq > self.top.horizon { self.snapshot.mark(self.tenant, seq)? } else { None };
+        let own = if seq > self.top.horizon { self.snapshot.mark(self.viewer.tenant(), seq)? } else { None };
         Ok(own.unwrap_or_else(|| self.plan.anchored_mark(&self.top)))
     }
 

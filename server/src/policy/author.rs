@@ -8,7 +8,9 @@ use tidewire_core::authority::relations::Relations;
 use tidewire_core::error::{Code, CoreError};
 use tidewire_core::ids::{CollectionName, EntityId, Group, Owner};
 use tidewire_core::json::Value;
+use tidewire_core::model::mutation::Mutation;
 use tidewire_core::model::schema::{CollectionSettings, Settings};
+use tidewire_core::protocol::message::Verdict;
 
 use super::{Principal, ServerPolicy, Standing};
 use crate::store::StoreError;
@@ -92,6 +94,31 @@ impl Policy for Author<'_> {
         doc: Option<&Value>,
     ) -> Result<(), CoreError> {
         self.with(|standing| self.policy.check_write(standing, collection, id, stored, doc))
+    }
+
+    fn check_paths(
+        &self,
+        _user: &Owner,
+        collection: &CollectionName,
+        stored: &Value,
+        edit: &Mutation,
+    ) -> Result<(), CoreError> {
+        match self.with(|standing| self.policy.mask(standing, collection.as_str(), &edit.id, stored)) {
+            Some(mask) => mask.check(edit.paths()),
+            None => Ok(()),
+        }
+    }
+
+    fn conceal(
+        &self,
+        _user: &Owner,
+        (collection, id): (&CollectionName, &EntityId),
+        doc: &Value,
+        verdict: &mut Verdict,
+    ) {
+        if let Some(mask) = self.with(|standing| self.policy.mask(standing, collection.as_str(), id, doc)) {
+            mask.verdict(verdict);
+        }
     }
 
     fn groups(&self, collection: &CollectionName, id: &EntityId, doc: &Value) -> Vec<Group> {

@@ -12,10 +12,12 @@ mod author;
 mod principal;
 #[cfg(test)]
 mod tests;
+mod viewer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tidewire_core::authority::groups::{GroupRule, GroupRules, TENANT};
+use tidewire_core::authority::fields::{FieldRule, FieldRules, Mask};
+use tidewire_core::authority::groups::{GroupRule, GroupRules, TENANT, kind};
 use tidewire_core::authority::relations::{NaturalKey, Reference, Relations};
 use tidewire_core::authority::rights::{Membership, WriteRules};
 pub use tidewire_core::authority::user_group;
@@ -30,6 +32,7 @@ use xxhash_rust::xxh64::xxh64;
 
 pub use author::{Author, Granted};
 pub use principal::Principal;
+pub use viewer::Viewer;
 
 use crate::config::CollectionConfig;
 use principal::app_group;
@@ -56,6 +59,7 @@ struct Declared {
     config: CollectionConfig,
     seen_by: Vec<GroupRule>,
     write: WriteRules,
+    fields: FieldRules,
 }
 
 /// The groups that somebody is in, in one snapshot of the data.
@@ -134,7 +138,23 @@ impl ServerPolicy {
         let mut collections = collections.to_vec();
         collections.sort();
         collections.dedup();
-        Scope { groups: standing.reads.clone(), collections, policy: self.version.clone() }
+        Scope { groups: standing.reads.clone(), collections, policy: self.version_for(standing) }
+    }
+
+    /// The version, and with it which fields somebody sees: all is read again by whoever comes to see other ones.
+    fn version_for(&self, standing: &Standing) -> String {
+        let rules = self.collections.values().flat_map(|declared| &declared.fields.0).flat_map(|field| &field.shown_to);
+        let kinds = |rule: &'_ GroupRule| -> Vec<String> {
+            let conditions = rule.conditions().iter().map(|group| kind(group.as_str()).to_owned());
+            conditions.chain([rule.kind().to_owned()]).collect()
+        };
+        let kinds: BTreeSet<String> = rules.flat_map(kinds).collect();
+        if kinds.is_empty() {
+            return self.version.clone();
+        }
+        let told: Vec<&str> =
+            standing.own.iter().map(Group::as_str).filter(|group| kinds.contains(kind(group))).collect();
+        format!("{}-{:016x}", self.version, xxh64(told.join("\n").as_bytes(), 0))
     }
 
     /// The settings of every declared collection.
@@ -178,6 +198,17 @@ impl ServerPolicy {
         &self.memberships
     }
 
+    /// What somebody does not see of an entity that he sees; `None`: all of it is seen.
+    fn mask(&self, standing: &Standing, collection: &str, id: &EntityId, doc: &Value) -> Option<Mask> {
+        let fields = &self.collections.get(collection)?.fields;
+        Some(fields.mask(&standing.own, id, doc)).filter(|mask| !mask.is_empty())
+    }
+
+    /// Whether there are fields of a collection that not everybody sees.
+    pub fn conceals(&self, collection: &str) -> bool {
+        self.collections.get(collection).is_some_and(|declared| !declared.fields.0.is_empty())
+    }
+
     /// Whether somebody may write `doc` (`None`: delete) over `stored`, which he sees.
     ///
     /// # Errors
@@ -190,13 +221,19 @@ impl ServerPolicy {
         stored: Option<&Value>,
         doc: Option<&Value>,
     ) -> Result<(), CoreError> {
-        let Declared { config, seen_by, write } = self.find(collection)?;
+        let Declared { config, seen_by, write, fields } = self.find(collection)?;
         let is_in = |app: &String| author.own.iter().any(|group| group.as_str() == app_group(app));
         if !config.apps.is_empty() && !config.apps.iter().any(is_in) {
             return Err(CoreError::new(Code::Forbidden, "this collection belongs to another app"));
         }
         write.check(&author.own, id, stored, doc)?;
         let Some(doc) = doc else { return Ok(()) };
+        if stored.is_none() {
+            // Of what is there already the paths were asked for.
+            let mask = fields.mask(&author.own, id, doc);
+            let held = fields.0.iter().map(|rule| &rule.path).filter(|path| document::get(doc, path).is_some());
+            mask.check(held)?;
+        }
         check_document(config, doc)?;
         check_has_reader(seen_by, id, doc)
     }
@@ -214,8 +251,8 @@ impl ServerPolicy {
 
 impl Declared {
     fn new(config: CollectionConfig) -> Self {
-        let write = config.write.rules();
-        Self { seen_by: seen_by(&config), write, config }
+        let (write, fields) = (config.write.rules(), config.field_rules());
+        Self { seen_by: seen_by(&config), write, fields, config }
     }
 }
 
@@ -295,6 +332,10 @@ fn version_of(collections: &BTreeMap<CollectionName, CollectionConfig>) -> Strin
         text.push_str(name.as_str());
         for rule in seen_by(config) {
             text.push_str(&format!(" {rule}"));
+        }
+        for FieldRule { path, shown_to, keep } in config.field_rules().0 {
+            text.push_str(&format!(" {path} {keep:?}"));
+            shown_to.iter().for_each(|rule| text.push_str(&format!(" {rule}")));
         }
         if let Some(membership) = &config.membership {
             text.push_str(&format!(" gives {}", membership.get_ref().0.text()));

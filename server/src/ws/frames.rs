@@ -11,7 +11,7 @@ use tidewire_core::limits::LIVE_FRAME_BYTES_MAX;
 use tidewire_core::model::change::{Change, Delta};
 use tidewire_core::protocol::message::{Cursor, Scope, ServerMessage};
 
-use crate::policy::{Principal, ServerPolicy};
+use crate::policy::{Principal, ServerPolicy, Standing, Viewer};
 use crate::store::sqlite::{Snapshot, Versions};
 use crate::store::{Store, StoreError};
 use tidewire_core::json;
@@ -45,10 +45,17 @@ pub(super) struct Who {
 }
 
 impl Who {
-    /// What he may see in this snapshot: memberships are read with what they let see (rule 27).
-    fn scope(&self, snapshot: &Snapshot<'_>) -> Result<Scope, StoreError> {
-        let standing = snapshot.standing(&self.policy, &self.principal)?;
-        Ok(self.policy.scope(&standing, &self.collections))
+    /// What he is in in this snapshot: memberships are read with what they let see (rule 27).
+    fn standing(&self, snapshot: &Snapshot<'_>) -> Result<Standing, StoreError> {
+        snapshot.standing(&self.policy, &self.principal)
+    }
+
+    fn scope(&self, standing: &Standing) -> Scope {
+        self.policy.scope(standing, &self.collections)
+    }
+
+    fn viewer<'a>(&'a self, standing: &'a Standing) -> Viewer<'a> {
+        Viewer { policy: &self.policy, principal: &self.principal, standing }
     }
 
     fn tenant(&self) -> &str {
@@ -62,7 +69,7 @@ impl Reader {
         let ids: Option<BTreeSet<EntityId>> = ids.map(|ids| ids.into_iter().collect());
         store
             .read_async(move |snapshot| {
-                let scope = who.scope(snapshot)?;
+                let scope = who.scope(&who.standing(snapshot)?);
                 let position = cursor(snapshot, &scope, snapshot.top(who.tenant())?);
                 let told = told(&position, ids.is_some());
                 Ok(Self { who, scope, ids, deltas: Vec::new(), versions: None, position, told })
@@ -86,7 +93,8 @@ impl Reader {
     fn read(mut self, snapshot: &Snapshot<'_>) -> Result<(Option<String>, Self), StoreError> {
         let tenant = self.who.tenant().to_owned();
         let top = snapshot.top(&tenant)?;
-        let scope = self.who.scope(snapshot)?;
+        let standing = self.who.standing(snapshot)?;
+        let scope = self.who.scope(&standing);
         if scope != self.scope {
             // What is lost and what is gained comes with a pull; until then nothing of either.
             self.position = cursor(snapshot, &scope, top);
@@ -101,7 +109,7 @@ impl Reader {
             return Ok((None, self));
         }
         let cursor = told(&self.position, self.ids.is_some());
-        let message = match self.changes(snapshot, &plan, from.seq)? {
+        let message = match self.changes(snapshot, &standing, &plan, from.seq)? {
             Some(changes) => {
                 let is_own = snapshot.committed_by(&tenant, from.seq, &self.who.replica)?;
                 if changes.is_empty() && !is_own {
@@ -122,12 +130,18 @@ impl Reader {
     }
 
     /// The changes since `seq`, or nothing if they are more than fits a frame.
-    fn changes(&self, snapshot: &Snapshot<'_>, plan: &Plan, seq: u64) -> Result<Option<Vec<Change>>, StoreError> {
+    fn changes(
+        &self,
+        snapshot: &Snapshot<'_>,
+        standing: &Standing,
+        plan: &Plan,
+        seq: u64,
+    ) -> Result<Option<Vec<Change>>, StoreError> {
         if plan.reset {
             return Ok(None);
         }
         let (mut changes, mut bytes) = (Vec::new(), 0);
-        snapshot.scan(self.who.tenant(), plan, &mut |_, mut change| {
+        snapshot.scan(self.who.viewer(standing), plan, &mut |_, mut change| {
             if self.ids.as_ref().is_none_or(|ids| ids.contains(&change.id)) {
                 bytes += self.shorten(&mut change, seq);
                 changes.push(change);
@@ -141,7 +155,8 @@ impl Reader {
     /// Returns the bytes of what is left.
     fn shorten(&self, change: &mut Change, seq: u64) -> usize {
         let whole = change.doc.as_ref().map_or(0, |doc| doc.get().len());
-        if whole == 0 || self.ids.is_some() || !self.deltas.contains(&change.c) {
+        let is_masked = self.who.policy.conceals(change.c.as_str());
+        if whole == 0 || self.ids.is_some() || is_masked || !self.deltas.contains(&change.c) {
             return whole;
         }
         let Some(delta) = self.delta(change, seq) else { return whole };

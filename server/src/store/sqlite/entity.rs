@@ -2,13 +2,14 @@
 
 use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
-use tidewire_core::ids::{CONFLICTS, CollectionName, EntityId, Group};
+use tidewire_core::ids::{CONFLICTS, CollectionName, EntityId};
 use tidewire_core::json::Value;
 use tidewire_core::model::conflict::prefix;
 use tidewire_core::protocol::message::Change;
 
 use super::read::Snapshot;
 use super::rows::{behind, from_json, int};
+use crate::policy::Viewer;
 use crate::store::StoreError;
 
 /// An entity, and what is known of it.
@@ -49,16 +50,16 @@ impl Snapshot<'_> {
         Ok(to.unwrap_or(id))
     }
 
-    /// One entity under any of its ids, if these groups may see it and it is not deleted.
+    /// One entity under any of its ids, if its viewer may see it and it is not deleted.
     pub fn known(
         &self,
-        tenant: &str,
-        groups: &[Group],
+        viewer: Viewer<'_>,
         collection: &CollectionName,
         id: EntityId,
     ) -> Result<Option<Known>, StoreError> {
+        let tenant = viewer.tenant();
         let id = self.resolve(tenant, collection, id)?;
-        let Some(change) = self.entity(tenant, groups, collection, &id)? else { return Ok(None) };
+        let Some(change) = self.entity(viewer, collection, &id)? else { return Ok(None) };
         let arrived: Option<i64> = self
             .connection
             .prepare_cached("SELECT at FROM commits WHERE tenant = ?1 AND seq = ?2")?

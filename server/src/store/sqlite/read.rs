@@ -5,15 +5,17 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Connection, OptionalExtension, Row, Rows, Statement, ToSql, params};
 use tidewire_core::authority::plan::{Plan, Top};
+use tidewire_core::error::CoreError;
 use tidewire_core::ids::{CONFLICTS, CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
 use tidewire_core::model::digest::Digest;
 use tidewire_core::protocol::message::{Applied, Change};
 
 use super::rows::{from_json, int};
 use super::verdicts;
+use crate::policy::Viewer;
 use crate::store::StoreError;
 use tidewire_core::json;
-use tidewire_core::json::{Map, Raw};
+use tidewire_core::json::{Map, Raw, Value};
 
 /// One snapshot. Everything that is read through it belongs together.
 pub struct Snapshot<'a> {
@@ -82,15 +84,14 @@ impl<'a> Snapshot<'a> {
         Ok(applied)
     }
 
-    /// One entity, if these groups may see it and it is not deleted.
+    /// One entity, if its viewer may see it and it is not deleted.
     pub fn entity(
         &self,
-        tenant: &str,
-        groups: &[Group],
+        viewer: Viewer<'_>,
         collection: &CollectionName,
         id: &EntityId,
     ) -> Result<Option<Change>, StoreError> {
-        let change = self.change(tenant, groups, collection.as_str(), id.as_str())?;
+        let change = self.change(viewer, collection.as_str(), id.as_str())?;
         Ok(change.filter(|change| !change.g.is_empty() && change.doc.is_some()))
     }
 
@@ -120,7 +121,7 @@ impl<'a> Snapshot<'a> {
     /// too.
     pub fn scan(
         &self,
-        tenant: &str,
+        viewer: Viewer<'_>,
         plan: &Plan,
         visit: &mut dyn FnMut(Seq, Change) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
@@ -131,9 +132,9 @@ impl<'a> Snapshot<'a> {
                  WHERE tenant = ?1 AND grp = ?2 AND seq > ?3 ORDER BY seq, collection, id",
             )?);
         }
-        let mut merge = Merge::start(&mut statements, tenant, plan)?;
+        let mut merge = Merge::start(&mut statements, viewer.tenant(), plan)?;
         while let Some(member) = merge.next(plan)? {
-            if let Some(change) = self.change_of(tenant, plan, &member)?
+            if let Some(change) = self.change_of(viewer, plan, &member)?
                 && visit(member.seq, change)?.is_break()
             {
                 return Ok(());
@@ -143,11 +144,10 @@ impl<'a> Snapshot<'a> {
     }
 
     /// What to tell of an entity at this membership, if anything.
-    fn change_of(&self, tenant: &str, plan: &Plan, member: &Member) -> Result<Option<Change>, StoreError> {
-        let groups = &plan.scope.groups;
-        let Some(change) = self.change(tenant, groups, &member.collection, &member.id)? else { return Ok(None) };
+    fn change_of(&self, viewer: Viewer<'_>, plan: &Plan, member: &Member) -> Result<Option<Change>, StoreError> {
+        let Some(change) = self.change(viewer, &member.collection, &member.id)? else { return Ok(None) };
         if change.g.is_empty() {
-            let is_newest = self.newest_marker(tenant, groups, member)? == member.seq;
+            let is_newest = self.newest_marker(viewer, member)? == member.seq;
             let gone = Change { rev: member.seq, ..change };
             return Ok((is_newest && !plan.is_fresh(member.seq)).then_some(gone));
         }
@@ -158,7 +158,7 @@ impl<'a> Snapshot<'a> {
 
     /// What each collection of a plan comes to for its reader, at this snapshot (rule 25). An entity in several of the
     /// reader's groups counts in the first of them.
-    pub fn digests(&self, tenant: &str, plan: &Plan) -> Result<Map, StoreError> {
+    pub fn digests(&self, viewer: Viewer<'_>, plan: &Plan) -> Result<Map, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT e.id, e.rev, e.doc, e.groups FROM members m JOIN entities e
                ON e.tenant = m.tenant AND e.collection = m.collection AND e.id = m.id
@@ -168,16 +168,13 @@ impl<'a> Snapshot<'a> {
         for collection in &plan.scope.collections {
             let mut digest = Digest::default();
             for (index, group) in plan.scope.groups.iter().enumerate() {
-                let mut rows = statement.query(params![tenant, group.as_str(), collection.as_str()])?;
+                let mut rows = statement.query(params![viewer.tenant(), group.as_str(), collection.as_str()])?;
                 while let Some(row) = rows.next()? {
                     if index == 0 || first_holder(plan, &row.get::<_, String>(3)?)? == Some(index) {
                         let (id, rev, doc) =
                             (row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?);
-                        let shown = if collection.is_conflicts() {
-                            self.without_others(tenant, &plan.scope.groups, &doc)?
-                        } else {
-                            None
-                        };
+                        let key = EntityId::parse(&id).map_err(unreadable)?;
+                        let shown = self.shown(viewer, collection.as_str(), &key, &doc)?;
                         digest.add_canonical(&id, rev.cast_unsigned(), shown.as_ref().unwrap_or(&doc).as_bytes());
                     }
                 }
@@ -187,29 +184,29 @@ impl<'a> Snapshot<'a> {
         Ok(digests)
     }
 
-    fn newest_marker(&self, tenant: &str, groups: &[Group], member: &Member) -> Result<Seq, StoreError> {
+    fn newest_marker(&self, viewer: Viewer<'_>, member: &Member) -> Result<Seq, StoreError> {
         let mut newest = 0;
         let mut statement = self
             .connection
             .prepare_cached("SELECT seq FROM members WHERE tenant = ?1 AND grp = ?2 AND collection = ?3 AND id = ?4")?;
-        for group in groups {
+        for group in viewer.standing.reads() {
             let seq: Option<i64> = statement
-                .query_row(params![tenant, group.as_str(), member.collection, member.id], |row| row.get(0))
+                .query_row(params![viewer.tenant(), group.as_str(), member.collection, member.id], |row| row.get(0))
                 .optional()?;
             newest = newest.max(seq.unwrap_or(0).cast_unsigned());
         }
         Ok(newest)
     }
 
-    /// An entity as a reader with these groups sees it: without groups and document if it may not.
-    fn change(&self, tenant: &str, groups: &[Group], collection: &str, id: &str) -> Result<Option<Change>, StoreError> {
+    /// An entity as a reader sees it: without groups and document if it may not.
+    fn change(&self, viewer: Viewer<'_>, collection: &str, id: &str) -> Result<Option<Change>, StoreError> {
         let row = self
             .connection
             .prepare_cached(
                 "SELECT rev, at, by, deleted, doc, groups FROM entities
                  WHERE tenant = ?1 AND collection = ?2 AND id = ?3",
             )?
-            .query_row(params![tenant, collection, id], |row| {
+            .query_row(params![viewer.tenant(), collection, id], |row| {
                 Ok((
                     row.get::<_, i64>(0)?,
                     row.get::<_, i64>(1)?,
@@ -222,18 +219,18 @@ impl<'a> Snapshot<'a> {
             .optional()?;
         let Some((rev, at, by, deleted, doc, holders)) = row else { return Ok(None) };
         let holders: Vec<Group> = from_json(&holders)?;
-        let g: Vec<Group> = groups.iter().filter(|group| holders.contains(group)).cloned().collect();
+        let g = viewer.sees(&holders);
         let visible = !g.is_empty();
-        let name = |e: tidewire_core::error::CoreError| StoreError::Unreadable(e.to_string());
-        let is_conflict = collection == CONFLICTS && visible && !deleted;
-        let shown = if is_conflict { self.without_others(tenant, groups, &doc)? } else { None };
+        let id = EntityId::parse(id).map_err(unreadable)?;
+        let shown = if visible && !deleted { self.shown(viewer, collection, &id, &doc)? } else { None };
+        let is_blind = collection == CONFLICTS && shown.is_some();
         Ok(Some(Change {
-            id: EntityId::parse(id).map_err(name)?,
-            c: CollectionName::parse(collection).map_err(name)?,
+            id,
+            c: CollectionName::parse(collection).map_err(unreadable)?,
             rev: rev.cast_unsigned(),
             // Of an entity that the reader may not see, nothing is told but that.
             at: if visible { at.cast_unsigned() } else { 0 },
-            by: if visible && shown.is_none() { Some(ReplicaId::parse(&by).map_err(name)?) } else { None },
+            by: if visible && !is_blind { Some(ReplicaId::parse(&by).map_err(unreadable)?) } else { None },
             g,
             doc: if visible && !deleted { Some(raw(shown.unwrap_or(doc))?) } else { None },
             delta: None,
@@ -241,22 +238,30 @@ impl<'a> Snapshot<'a> {
         }))
     }
 
-    /// Whether one of these groups holds an entity or its tombstone.
-    pub(super) fn is_visible(
+    /// A document as somebody sees it who sees its entity, or whose conflict it is; `None`: as it is.
+    fn shown(
         &self,
-        tenant: &str,
-        groups: &[Group],
+        viewer: Viewer<'_>,
         collection: &str,
-        id: &str,
-    ) -> Result<bool, StoreError> {
-        let holders: Option<String> = self
-            .connection
-            .prepare_cached("SELECT groups FROM entities WHERE tenant = ?1 AND collection = ?2 AND id = ?3")?
-            .query_row(params![tenant, collection, id], |row| row.get(0))
-            .optional()?;
-        let holders: Vec<Group> = holders.map_or(Ok(Vec::new()), |text| from_json(&text))?;
-        Ok(groups.iter().any(|group| holders.contains(group)))
+        id: &EntityId,
+        doc: &str,
+    ) -> Result<Option<String>, StoreError> {
+        if collection == CONFLICTS {
+            return self.conflict_for(viewer, doc);
+        }
+        if !viewer.policy.conceals(collection) {
+            return Ok(None);
+        }
+        let mut doc: Value = from_json(doc)?;
+        Ok(viewer.mask(collection, id, &doc).map(|mask| {
+            mask.document(&mut doc);
+            json::write_text(&doc)
+        }))
     }
+}
+
+fn unreadable(error: CoreError) -> StoreError {
+    StoreError::Unreadable(error.to_string())
 }
 
 /// The first of the reader's groups that holds an entity.
