@@ -190,6 +190,10 @@ fn made(seeds: &mut Seeds) {
         add(seeds, "cursor", "made", "", &text);
     }
     for (kind, text) in MADE.lines().filter_map(|line| line.split_once(' ')) {
+        if kind == "Policy" {
+            add(seeds, "policy", "made", "", text);
+            continue;
+        }
         if kind != "Push" && kind != "People" {
             add(seeds, "codec", "made", &kind_letter(kind).to_string(), text);
             continue;

@@ -7,6 +7,7 @@ mod identity;
 mod json;
 mod merge;
 mod patch;
+mod policy;
 mod request;
 mod segment;
 mod wire;
@@ -27,7 +28,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target {
         name: "json",
         about: "the JSON door: canonical text is a fixed point; serde_json, and those who read parts, agree",
@@ -77,6 +78,11 @@ pub const TARGETS: [Target; 10] = [
         name: "identity",
         about: "natural keys and ids that became another's: one live entity for each key, one step for each id",
         run: identity::run,
+    },
+    Target {
+        name: "policy",
+        about: "who sees and writes what: no value makes another rule's group; what is masked is so in every part",
+        run: policy::run,
     },
 ];
 
