@@ -151,8 +151,8 @@ pub trait Policy {
         stored: Option<&Value>,
         doc: Option<&Value>,
     ) -> Result<(), CoreError>;
-    /// Whether the user may write at the paths of an edit of an entity that he may change. Asked whether the write would
-    /// have an effect or not.
+    /// Whether the user may write at the paths of an edit of an entity that he may change. Asked whether the write
+    /// would have an effect or not.
     ///
     /// # Errors
     /// `forbidden` with the path.

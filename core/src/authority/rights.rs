@@ -1,7 +1,7 @@
 //! What a policy declares besides who sees what: who may write it, and which entities are themselves memberships.
 //!
-//! Pure, as [`groups`](super::groups): whoever stores rows, or knows who is in which group, is elsewhere. The invariant:
-//! nobody gets into a group of one user's or everybody's by a membership.
+//! Pure, as [`groups`](super::groups): whoever stores rows, or knows who is in which group, is elsewhere. The
+//! invariant: nobody gets into a group of one user's or everybody's by a membership.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
-//! The language of a policy, and what it comes to for one reader of two entities. The input is JSON: `rules` of who sees
-//! a collection, `gives` of what a membership gives, `hidden` and `masked` fields with rules, the `groups` of a reader,
-//! and two documents, `doc` and `other`.
+//! The language of a policy, and what it comes to for one reader of two entities. The input is JSON: `rules` of who
+//! sees a collection, `gives` of what a membership gives, `hidden` and `masked` fields with rules, the `groups` of a
+//! reader, and two documents, `doc` and `other`.
 
 use tidewire_core::authority::fields::{FieldRule, FieldRules, Mask};
 use tidewire_core::authority::groups::{GroupRule, GroupRules, field_path, is_visible, kind};

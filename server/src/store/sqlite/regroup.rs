@@ -1,4 +1,5 @@
-//! Gives every entity its groups anew, and every membership what it gives, when the configuration says otherwise than at the last start.
+//! Gives every entity its groups anew, and every membership what it gives, when the configuration says otherwise than
+//! at the last start.
 //!
 //! Conflicts keep theirs: those are their authors', whatever the configuration says. Aliases have none. Leave markers
 //! are dropped: every cursor has the old policy's version in its scope, so every reader reads all again (rule 23).
