@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use tidewire_core::error::{Code, CoreError};
 use tidewire_core::protocol::message::ErrorBody;
 
+use crate::auth::Unverified;
 use crate::http::answer::Answer;
 use crate::store::StoreError;
 
@@ -17,7 +18,12 @@ pub enum Error {
     Refused(CoreError),
     /// The store failed; the client learns only that.
     Store(StoreError),
+    /// The keys of the issuer of tokens cannot be read.
+    KeysUnavailable,
 }
+
+/// What is said of that.
+pub(crate) const KEYS_UNAVAILABLE: &str = "whose token this is cannot be said at present: try again";
 
 impl Error {
     /// A refusal.
@@ -32,6 +38,7 @@ impl Error {
                 ErrorBody { code: error.code, message: error.message.to_string(), path: error.path.clone() }
             }
             Self::Store(StoreError::Overloaded) => plain("the server is busy: try again in a second"),
+            Self::KeysUnavailable => plain(KEYS_UNAVAILABLE),
             Self::Store(_) => plain("the server failed; its log has the reason: try again"),
         }
     }
@@ -40,6 +47,7 @@ impl Error {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Refused(error) => status_of(error.code),
+            Self::KeysUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(error) => {
                 tracing::error!(%error, "a request failed in the store");
                 match error {
@@ -109,6 +117,15 @@ impl IntoResponse for Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<Unverified> for Error {
+    fn from(error: Unverified) -> Self {
+        match error {
+            Unverified::Refused(error) => Self::Refused(error),
+            Unverified::Unavailable => Self::KeysUnavailable,
+        }
     }
 }
 

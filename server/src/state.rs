@@ -34,6 +34,8 @@ pub struct Timeouts {
     pub socket_auth: Duration,
     /// Between two heartbeats on a socket.
     pub heartbeat: Duration,
+    /// Between two attempts to read the keys of the issuer.
+    pub jwks_pause: Duration,
     /// For a reader to take the next part of a stream, or the rest of a send buffer.
     pub slow_reader: Duration,
 }
@@ -45,6 +47,7 @@ impl Default for Timeouts {
             body: Duration::from_secs(10),
             socket_auth: Duration::from_millis(limits::SOCKET_AUTH_MS),
             heartbeat: Duration::from_millis(limits::SOCKET_HEARTBEAT_MS),
+            jwks_pause: Duration::from_secs(10),
             slow_reader: Duration::from_secs(30),
         }
     }
@@ -88,9 +91,11 @@ impl State {
         let horizon = Duration::from_secs(config.server.horizon_seconds.get().into());
         let store = Store::open(&config.server.data, Arc::clone(&policy), horizon)?;
         let dev_secret = if dev { Some(store.secret("dev-secret").await?) } else { None };
+        let auth = Auth::new(&config.auth, dev_secret.as_deref(), timeouts.jwks_pause);
+        auth.warm_up().await;
         let connections_max = config.server.max_connections;
         Ok(Arc::new(Self {
-            auth: Auth::new(&config.auth, dev_secret.as_deref()),
+            auth,
             config: config.server,
             dev,
             policy,
@@ -109,9 +114,9 @@ impl State {
     ///
     /// # Errors
     /// `unauthorized`
-    pub fn identify(&self, headers: &HeaderMap) -> Result<Identity, Error> {
+    pub async fn identify(&self, headers: &HeaderMap) -> Result<Identity, Error> {
         let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        Ok(self.auth.check_header(value, now_ms())?)
+        Ok(self.auth.verify_header(value, now_ms()).await?)
     }
 
     /// Whether a web page of this origin may call. A refusal is logged with the key that would allow it.

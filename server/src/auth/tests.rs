@@ -1,5 +1,7 @@
 //! A table of forged tokens, all refused, and of good ones, all accepted.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -14,6 +16,7 @@ const SECRET: &str = "a secret of at least thirty-two bytes";
 /// The two test keys of RFC 8032 §7.1, as PKCS#8 without the public half; their public halves are in the TOML.
 const SEED: &str = "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g";
 const OTHER_SEED: &str = "MC4CAQAwBQYDK2VwBCIEIEzNCJso/5bbms24tG7Dt+9GeAF7pA8T7IqZkDGj+Kb7";
+const PAUSE: Duration = Duration::from_secs(10);
 const NOW: u64 = 1_800_000_000_000;
 
 const TOML: &str = r#"
@@ -29,7 +32,7 @@ key = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
 "#;
 
 fn auth() -> Auth {
-    Auth::new(&Config::parse("t", TOML).expect("parses").auth, None)
+    Auth::new(&Config::parse("t", TOML).expect("parses").auth, None, PAUSE)
 }
 
 fn alice() -> Principal {
@@ -229,7 +232,7 @@ fn any_changed_letter_is_refused() {
 fn demo_tokens_need_dev() {
     let config = Config::parse("t", TOML).expect("parses").auth;
     assert_eq!(auth().issue(&alice(), 60, NOW), None);
-    let dev = Auth::new(&config, Some("the demo secret, thirty-two bytes long"));
+    let dev = Auth::new(&config, Some("the demo secret, thirty-two bytes long"), PAUSE);
     let (token, expires) = dev.issue(&alice(), 60, NOW).expect("a token");
     assert_eq!(expires, NOW + 60_000);
     assert_eq!(dev.check(&token, NOW).expect("accepted").principal.owner.subject, "alice");
@@ -237,14 +240,14 @@ fn demo_tokens_need_dev() {
     assert!(auth().check(&token, NOW).is_err(), "not without --dev");
 }
 
-#[test]
-fn the_header_must_be_a_bearer() {
+#[tokio::test]
+async fn the_header_must_be_a_bearer() {
     let token = plain(&claims());
-    assert!(auth().check_header(Some(&format!("Bearer {token}")), NOW).is_ok());
+    assert!(auth().verify_header(Some(&format!("Bearer {token}")), NOW).await.is_ok());
     for bad in [None, Some(""), Some("Basic YTpi"), Some("Bearer"), Some("Bearer ")] {
-        assert!(auth().check_header(bad, NOW).is_err(), "{bad:?}");
+        assert!(auth().verify_header(bad, NOW).await.is_err(), "{bad:?}");
     }
-    assert!(auth().check_header(Some(&token), NOW).is_err());
+    assert!(auth().verify_header(Some(&token), NOW).await.is_err());
 }
 
 #[test]
@@ -254,7 +257,9 @@ fn roles_and_app_are_where_the_configuration_says() {
         let mut claims = claims();
         claims.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         let token = hs(json!({"alg": "HS256"}), &claims);
-        Auth::new(&config, None).check(&token, NOW).map(|identity| (identity.principal.roles, identity.principal.app))
+        Auth::new(&config, None, PAUSE)
+            .check(&token, NOW)
+            .map(|identity| (identity.principal.roles, identity.principal.app))
     };
     let roles = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     assert_eq!(read("", json!({})), Ok((vec![], None)));

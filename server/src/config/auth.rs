@@ -4,10 +4,17 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
+
+use super::origin::is_loopback_name;
 
 /// An HS256 key must be as long as its hash (RFC 7518 §3.2).
 const SECRET_BYTES_MIN: usize = 32;
+/// The least that a `PUBLIC KEY` file of RSA with 2048 bits holds.
+const RSA_SPKI_BYTES_MIN: usize = 290;
+/// What a `PUBLIC KEY` file of a key on P-256 holds (RFC 5480).
+const P256_SPKI_BYTES: usize = 91;
 /// What stands before the 32 bytes of a key in an Ed25519 `PUBLIC KEY` file (RFC 8410).
 const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
@@ -23,6 +30,12 @@ pub struct AuthConfig {
     pub hs256_secret: Option<HsSecret>,
     /// For tokens with `"alg": "EdDSA"`.
     pub ed25519: Vec<Ed25519Key>,
+    /// For tokens with `"alg": "RS256"`.
+    pub rs256: Vec<NamedKey<RsaKey>>,
+    /// For tokens with `"alg": "ES256"`.
+    pub es256: Vec<NamedKey<P256Key>>,
+    /// Where the issuer publishes its keys.
+    pub jwks_url: Option<JwksUrl>,
     /// The claim that names the user.
     pub subject_claim: String,
     /// The claim that names the tenant.
@@ -42,6 +55,9 @@ impl Default for AuthConfig {
             audience: None,
             hs256_secret: None,
             ed25519: Vec::new(),
+            rs256: Vec::new(),
+            es256: Vec::new(),
+            jwks_url: None,
             subject_claim: "sub".to_owned(),
             tenant_claim: "tenant".to_owned(),
             roles_claim: "roles".to_owned(),
@@ -54,7 +70,11 @@ impl Default for AuthConfig {
 impl AuthConfig {
     /// Whether any token could be accepted.
     pub fn has_keys(&self) -> bool {
-        self.hs256_secret.is_some() || !self.ed25519.is_empty()
+        self.hs256_secret.is_some()
+            || !self.ed25519.is_empty()
+            || !self.rs256.is_empty()
+            || !self.es256.is_empty()
+            || self.jwks_url.is_some()
     }
 }
 
@@ -104,6 +124,98 @@ pub struct Ed25519Key {
     pub kid: Option<String>,
     /// The key.
     pub key: PublicKey,
+}
+
+/// One public key, with the `kid` that tokens name it by.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedKey<K> {
+    /// Tokens without a `kid` are tried with every key.
+    pub kid: Option<String>,
+    /// The key.
+    pub key: K,
+}
+
+/// An RSA key of at least 2048 bits, given as the text of a `PUBLIC KEY` file.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct RsaKey(pub DecodingKey);
+
+/// A key on the curve P-256, given as the text of a `PUBLIC KEY` file.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct P256Key(pub DecodingKey);
+
+impl TryFrom<String> for RsaKey {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let key = DecodingKey::from_rsa_pem(text.trim().as_bytes());
+        let key = key.map_err(|_| "this is no RSA public key: give the text that `openssl pkey -pubout` writes")?;
+        if pem_bytes(&text) < RSA_SPKI_BYTES_MIN {
+            return Err("this RSA key has less than 2048 bits: make a longer one");
+        }
+        Ok(Self(key))
+    }
+}
+
+impl TryFrom<String> for P256Key {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let key = DecodingKey::from_ec_pem(text.trim().as_bytes()).ok().filter(|_| pem_bytes(&text) == P256_SPKI_BYTES);
+        key.map(Self).ok_or("this is no P-256 public key: give the text that `openssl pkey -pubout` writes")
+    }
+}
+
+fn pem_bytes(text: &str) -> usize {
+    let body: String = text.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect();
+    STANDARD.decode(&body).unwrap_or_default().len()
+}
+
+impl fmt::Debug for RsaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RsaKey(…)")
+    }
+}
+
+impl fmt::Debug for P256Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("P256Key(…)")
+    }
+}
+
+/// An address of keys: `https`, or `http` on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct JwksUrl(String);
+
+impl JwksUrl {
+    /// The address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for JwksUrl {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let is_safe = match scheme {
+            "https" => !authority.is_empty(),
+            "http" => is_loopback_name(authority),
+            _ => false,
+        };
+        if !is_safe || authority.contains('@') {
+            return Err("this is no address of keys: write https://issuer.example/.well-known/jwks.json");
+        }
+        Ok(Self(text))
+    }
+}
+
+impl fmt::Display for JwksUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// 32 bytes, given as the text of a `PUBLIC KEY` file or as the `x` of a JWK.

@@ -18,7 +18,7 @@ use tidewire_core::authority::groups::GroupRule;
 use tidewire_core::ids::{CONFLICTS, CollectionName};
 use tidewire_core::limits;
 
-pub use auth::{AuthConfig, Ed25519Key, HsSecret};
+pub use auth::{AuthConfig, Ed25519Key, HsSecret, JwksUrl, NamedKey, P256Key, RsaKey};
 pub use collection::{
     CollectionConfig, JsonType, KeyFields, MaskConfig, MembershipConfig, RefConfig, Rules, WriteConfig,
 };
@@ -198,7 +198,9 @@ impl Config {
     pub fn check_for_production(&self, file: &str) -> Result<(), ConfigError> {
         let missing = |what: &str| Err(ConfigError(format!("{file}: {what}. Or start with --dev to try things out")));
         if !self.auth.has_keys() {
-            return missing("[auth] has no key: set auth.hs256_secret or add [[auth.ed25519]]");
+            return missing(
+                "[auth] has no key: set auth.jwks_url or auth.hs256_secret, or add [[auth.rs256]], [[auth.es256]] or [[auth.ed25519]]",
+            );
         }
         if self.auth.issuer.is_none() {
             return missing("auth.issuer is missing: the `iss` of the tokens to accept");

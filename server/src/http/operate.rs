@@ -28,7 +28,7 @@ pub(super) async fn entity(
     headers: HeaderMap,
     names: Names,
 ) -> Result<Answer<Known>, Error> {
-    let principal = state.identify(&headers)?.principal;
+    let principal = state.identify(&headers).await?.principal;
     let (collection, id) = read(names)?;
     state.policy.check_readable(&collection)?;
     let policy = Arc::clone(&state.policy);
@@ -73,7 +73,7 @@ pub(super) async fn history(
     headers: HeaderMap,
     names: Names,
 ) -> Result<Answer<History>, Error> {
-    let principal = state.identify(&headers)?.principal;
+    let principal = state.identify(&headers).await?.principal;
     let (collection, id) = read(names)?;
     state.policy.check_collection(&collection)?;
     let policy = Arc::clone(&state.policy);
@@ -104,7 +104,7 @@ pub(super) struct Status {
 
 /// `GET status`: where the tenant's log stands, and the server's settings.
 pub(super) async fn status(State(state): State<AppState>, headers: HeaderMap) -> Result<Answer<Status>, Error> {
-    let user = state.identify(&headers)?.principal.owner;
+    let user = state.identify(&headers).await?.principal.owner;
     let tenant = user.tenant.clone();
     let top = state.store.read_async(move |snapshot| snapshot.top(&tenant)).await?;
     Ok(Answer(Status {
@@ -122,7 +122,7 @@ pub(super) async fn status(State(state): State<AppState>, headers: HeaderMap) ->
 
 /// `GET health`: how the server does.
 pub(super) async fn health(State(state): State<AppState>, headers: HeaderMap) -> Result<Answer<Value>, Error> {
-    let user = state.identify(&headers)?.principal.owner;
+    let user = state.identify(&headers).await?.principal.owner;
     let started = std::time::Instant::now();
     state.store.read_async(move |snapshot| snapshot.top(&user.tenant)).await?;
     Ok(Answer(json!({

@@ -40,7 +40,7 @@ const CHECKPOINT_BYTES: usize = 512 * 1024;
 type Chunks = mpsc::Sender<Result<Bytes, StoreError>>;
 
 pub(super) async fn pull(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Result<Response, Error> {
-    let principal = state.identify(&headers)?.principal;
+    let principal = state.identify(&headers).await?.principal;
     let bytes = body::read(&headers, body, PULL_BYTES_MAX, state.timeouts.body).await?;
     let request: Pull = body::parse(&bytes)?;
     check_version(request.v)?;

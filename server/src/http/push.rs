@@ -18,7 +18,7 @@ pub(super) async fn push(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Answer<PushAnswer>, Error> {
-    let identity = state.identify(&headers)?;
+    let identity = state.identify(&headers).await?;
     let bytes = body::read(&headers, body, state.config.max_push_bytes, state.timeouts.body).await?;
     Ok(Answer(decide(&state, identity.principal, &bytes).await?))
 }

@@ -18,8 +18,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::frames::{Reader, Who};
 use super::outbox::{Full, Outbox};
-use crate::auth::Identity;
-use crate::error::{Error, reason, retry_after};
+use crate::auth::{Identity, Unverified};
+use crate::error::{Error, KEYS_UNAVAILABLE, reason, retry_after};
 use crate::http::push::decide;
 use crate::policy::Principal;
 use crate::state::{AppState, SocketGuard, check_owner, check_version, now_ms};
@@ -51,6 +51,15 @@ impl From<Full> for End {
 impl From<CoreError> for End {
     fn from(error: CoreError) -> Self {
         Self::Refused(error)
+    }
+}
+
+impl From<Unverified> for End {
+    fn from(error: Unverified) -> Self {
+        match error {
+            Unverified::Refused(error) => Self::Refused(error),
+            Unverified::Unavailable => Self::Refused(CoreError::new(Code::ServerError, KEYS_UNAVAILABLE)),
+        }
     }
 }
 
@@ -133,7 +142,7 @@ impl Session {
             tokio::select! {
                 // While a push is decided nothing more is read: so many wait for the writer as there are sockets.
                 message = self.stream.next(), if deciding.is_none() => {
-                    match self.heard(message, &reader)? {
+                    match self.heard(message, &reader).await? {
                         Heard::Nothing => {}
                         Heard::Token(Identity { principal, expires_ms: expires }) => {
                             expires_ms = expires;
@@ -183,7 +192,7 @@ impl Session {
             return Err(CoreError::new(Code::BadMessage, "the first message must be `auth`").into());
         };
         check_version(v)?;
-        let Identity { principal, expires_ms } = self.state.auth.check(&token, now_ms())?;
+        let Identity { principal, expires_ms } = self.state.auth.verify(&token, now_ms()).await?;
         check_owner(owner.as_ref(), &principal.owner)?;
         let policy = &self.state.policy;
         collections.iter().try_for_each(|collection| policy.check_readable(collection))?;
@@ -201,7 +210,7 @@ impl Session {
     }
 
     /// Handles what the client said.
-    fn heard(&mut self, message: Option<Result<Message, axum::Error>>, reader: &Reader) -> Result<Heard, End> {
+    async fn heard(&mut self, message: Option<Result<Message, axum::Error>>, reader: &Reader) -> Result<Heard, End> {
         let text = text_of(message)?;
         self.heard = Instant::now();
         let Some(text) = text else { return Ok(Heard::Nothing) };
@@ -212,7 +221,7 @@ impl Session {
                 Ok(Heard::Nothing)
             }
             ClientMessage::Token { token } => {
-                let identity = self.state.auth.check(&token, now_ms())?;
+                let identity = self.state.auth.verify(&token, now_ms()).await?;
                 check_owner(Some(&reader.who.principal.owner), &identity.principal.owner)?;
                 Ok(Heard::Token(identity))
             }
