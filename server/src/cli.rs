@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lexopt::prelude::*;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Setting, printed};
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -14,9 +14,11 @@ The Tidewire sync server
 
 Usage: tidewire-server [--config FILE] [--dev] [--host IP] [--port N] [--data DIR] [--static DIR]
        tidewire-server restore BACKUP [--config FILE] [--data DIR]
+       tidewire-server config print [--config FILE]
 
   restore BACKUP  put a backup in the place of the database, which is kept beside it, and begin a new
                   history: clients push again what the backup has not seen. Stop the server first
+  config print    what is configured, by the file and the environment, without its secrets
   --config FILE   a TOML file; docs/OPERATIONS.md has every key
   --dev           try things out: demo tokens for anybody, any page on this machine, and any
                   collection while the file declares none
@@ -26,6 +28,8 @@ Usage: tidewire-server [--config FILE] [--dev] [--host IP] [--port N] [--data DI
   --static DIR    serve these files at / as well
   --help, --version
 
+An environment variable goes before the file: TIDEWIRE_SERVER__PORT=80 is server.port = 80, two
+underscores between the names. The options above go before both.
 The environment variable RUST_LOG sets what is logged, such as `tidewire_server=debug`.
 Exit code 98: the port is taken.
 ";
@@ -41,6 +45,8 @@ pub enum Command {
     Run(Args),
     /// Put a backup in the place of the database.
     Restore(Args, PathBuf),
+    /// Print what is configured.
+    PrintConfig(Args),
 }
 
 /// The options; each goes before the file's.
@@ -78,14 +84,21 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt
             Long("static") => parsed.static_files = Some(parser.value()?.into()),
             Long("help") | Short('h') => return Ok(Command::Help),
             Long("version") | Short('V') => return Ok(Command::Version),
-            Value(word) if words.len() < 2 && (!words.is_empty() || word == "restore") => words.push(word.into()),
+            Value(word) if words.len() < 2 && (!words.is_empty() || word == "restore" || word == "config") => {
+                words.push(word.into());
+            }
             _ => return Err(arg.unexpected()),
         }
     }
-    match (words.pop(), words.is_empty()) {
+    let second = if words.len() > 1 { words.pop() } else { None };
+    match (words.pop(), second) {
         (None, _) => Ok(Command::Run(parsed)),
-        (Some(backup), false) => Ok(Command::Restore(parsed, backup)),
-        (Some(_), true) => Err("`restore` needs the file of a backup".into()),
+        (Some(first), Some(what)) if first == Path::new("config") && what == Path::new("print") => {
+            Ok(Command::PrintConfig(parsed))
+        }
+        (Some(first), _) if first == Path::new("config") => Err("write `config print`".into()),
+        (Some(_), Some(backup)) => Ok(Command::Restore(parsed, backup)),
+        (Some(_), None) => Err("`restore` needs the file of a backup".into()),
     }
 }
 
@@ -95,8 +108,18 @@ impl Args {
     /// # Errors
     /// Those of the file.
     pub fn into_data(self) -> Result<PathBuf, ConfigError> {
-        let config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+        let config = Config::load(self.config.as_deref(), &settings())?;
         Ok(self.data.unwrap_or(config.server.data))
+    }
+
+    /// What is configured, without these options, as TOML.
+    ///
+    /// # Errors
+    /// Those of the file and the environment.
+    pub fn printed_config(&self) -> Result<String, ConfigError> {
+        // Only what could be used is printed.
+        Config::load(self.config.as_deref(), &settings())?;
+        printed(self.config.as_deref(), &settings())
     }
 
     /// The file's configuration with these options over it, checked.
@@ -105,7 +128,7 @@ impl Args {
     /// Those of the file; without `--dev` also what is missing.
     pub fn into_config(self) -> Result<Config, ConfigError> {
         let file = self.config.as_deref();
-        let mut config = file.map_or_else(|| Ok(Config::default()), Config::load)?;
+        let mut config = Config::load(file, &settings())?;
         if !self.dev {
             let name = file.unwrap_or(Path::new("--config (none given)")).display().to_string();
             config.check_for_production(&name)?;
@@ -123,6 +146,11 @@ impl Args {
         }
         Ok(config)
     }
+}
+
+fn settings() -> Vec<Setting> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    Setting::among(std::env::vars_os().filter_map(text))
 }
 
 #[cfg(test)]
@@ -146,6 +174,8 @@ mod tests {
         assert!(parsed(&["--prot", "1"]).expect_err("refused").to_string().contains("--prot"));
         assert!(parsed(&["--port", "70000"]).expect_err("refused").to_string().contains("70000"));
         assert!(parsed(&["restore"]).expect_err("refused").to_string().contains("backup"));
+        assert_eq!(parsed(&["config", "print"]).expect("parses"), Command::PrintConfig(Args::default()));
+        assert!(parsed(&["config"]).expect_err("refused").to_string().contains("config print"));
         assert!(parsed(&["resotre", "x"]).is_err() && parsed(&["restore", "x", "y"]).is_err());
         assert_eq!(parsed(&["--help"]).expect("parses"), Command::Help);
         let without_dev = Args::default().into_config().expect_err("refused").to_string();

@@ -18,6 +18,9 @@ fn main() -> ExitCode {
     let args = match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Run(args)) => args,
         Ok(Command::Restore(args, backup)) => return restore(args, &backup),
+        Ok(Command::PrintConfig(args)) => {
+            return args.printed_config().map_or_else(|error| fail(&error.to_string()), |text| say(&text));
+        }
         Ok(Command::Help) => return say(HELP),
         Ok(Command::Version) => return say(concat!("tidewire-server ", env!("CARGO_PKG_VERSION"), "\n")),
         Err(error) => return fail(&format!("{error}\n\n{HELP}")),

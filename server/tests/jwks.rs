@@ -229,8 +229,8 @@ async fn keys_of_the_configuration_are_given_as_files_have_them() {
         spki(&jwk)
     };
     let toml = format!(
-        "[auth]\nissuer = \"i\"\naudience = \"a\"\n[[auth.rs256]]\nkid = \"r\"\nkey = \"\"\"\n{}\"\"\"\n[[auth.es256]]\n\
-         key = \"\"\"\n{}\"\"\"\n[collections.notes]\n",
+        "[auth]\nissuer = \"i\"\naudience = \"a\"\n[[auth.rs256]]\nkid = \"r\"\nkey = \"\"\"\n{}\"\"\"\n\
+         [[auth.es256]]\nkey = \"\"\"\n{}\"\"\"\n[collections.notes]\n",
         public(RSA_1, Algorithm::RS256),
         public(P256, Algorithm::ES256)
     );
@@ -247,7 +247,8 @@ async fn keys_of_the_configuration_are_given_as_files_have_them() {
     assert!(told.starts_with("t.toml:2: auth.rs256.key: this RSA key has less than 2048 bits"), "{told}");
     let told = error("[[auth.es256]]\nkey = \"x\"\n");
     assert!(told.starts_with("t.toml:2: auth.es256.key: this is no P-256 public key"), "{told}");
-    for bad in ["http://issuer.example/keys", "https://", "ftp://x/y", "keys.json", "https://user@issuer.example/"] {
+    let others = ["http://issuer.example/keys", "https://", "ftp://x/y", "keys.json", "https://user@issuer.example/"];
+    for bad in others {
         let told = error(&format!("[auth]\njwks_url = \"{bad}\"\n"));
         assert!(told.starts_with("t.toml:2: auth.jwks_url: this is no address of keys"), "{told}");
     }

@@ -71,8 +71,8 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// The keys of a configuration, and with `--dev` one more that makes demo tokens. The address of an issuer's keys is
-    /// asked again after `pause` at the earliest.
+    /// The keys of a configuration, and with `--dev` one more that makes demo tokens. The address of an issuer's keys
+    /// is asked again after `pause` at the earliest.
     pub fn new(config: &AuthConfig, dev_secret: Option<&str>, pause: Duration) -> Self {
         let keys = Key::configured(config, dev_secret);
         let jwks = config.jwks_url.clone().map(|url| Jwks::new(url, pause));

@@ -286,3 +286,67 @@ fn roles_and_app_are_where_the_configuration_says() {
         assert!(read("", json!({"app": bad})).is_err(), "{bad}");
     }
 }
+
+/// The claims as docs/OPERATIONS.md says that these issuers write them, with what it says to configure.
+#[test]
+fn the_recipes_read_the_tokens_of_their_issuers() {
+    let recipes = [
+        (
+            "Auth0",
+            r#"tenant_claim = "org_id"
+roles_claim = "https://example.com/roles"
+app_claim = "azp""#,
+            json!({
+                "sub": "auth0|65f1", "azp": "client", "org_id": "acme", "scope": "openid", "gty": "password",
+                "https://example.com/roles": ["admin"],
+            }),
+            ("auth0|65f1", &["admin"][..], Some("client")),
+        ),
+        (
+            "Clerk",
+            r#"tenant_claim = "tenant""#,
+            json!({
+                "sub": "user_2abc", "azp": "https://app.example.com", "sid": "sess_1", "tenant": "acme",
+                "roles": ["org:admin"],
+            }),
+            ("user_2abc", &["org:admin"][..], None),
+        ),
+        (
+            "Supabase",
+            r#"tenant_claim = "/app_metadata/tenant"
+roles_claim = "/app_metadata/roles""#,
+            json!({
+                "sub": "0e4a-uuid", "role": "authenticated", "aal": "aal1", "session_id": "s",
+                "app_metadata": {"provider": "email", "tenant": "acme", "roles": ["staff"]}, "user_metadata": {},
+            }),
+            ("0e4a-uuid", &["staff"][..], None),
+        ),
+        (
+            "Firebase",
+            r#"tenant_claim = "tenant""#,
+            json!({
+                "sub": "uid1", "user_id": "uid1", "auth_time": 1, "tenant": "acme", "roles": ["a", "b"],
+                "firebase": {"identities": {}, "sign_in_provider": "password"},
+            }),
+            ("uid1", &["a", "b"][..], None),
+        ),
+        (
+            "Keycloak",
+            r#"tenant_claim = "org"
+roles_claim = "/realm_access/roles"
+app_claim = "azp""#,
+            json!({"sub": "f:1", "azp": "desk", "org": "acme", "typ": "Bearer", "realm_access": {"roles": ["user"]}}),
+            ("f:1", &["user"][..], Some("desk")),
+        ),
+    ];
+    for (issuer, toml, more, (subject, roles, app)) in recipes {
+        let toml = TOML.replace("tenant_claim = \"org\"", toml);
+        let auth = Auth::new(&Config::parse("t", &toml).expect("parses").auth, None, PAUSE);
+        let mut claims = json!({"iss": "https://issuer.example", "aud": "tidewire", "exp": NOW / 1_000 + 60});
+        claims.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let found = auth.check(&plain(&claims), NOW).unwrap_or_else(|error| panic!("{issuer}: {error}")).principal;
+        let told = (found.owner.tenant.as_str(), found.owner.subject.as_str(), found.app.as_deref());
+        assert_eq!(told, ("acme", subject, app), "{issuer}");
+        assert_eq!(found.roles, roles, "{issuer}");
+    }
+}

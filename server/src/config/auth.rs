@@ -1,12 +1,14 @@
 //! `[auth]`: whose tokens are accepted. A key has one algorithm; a token cannot choose another (RFC 8725 §3.1).
 
 use std::fmt;
+use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 
+use super::ConfigError;
 use super::origin::is_loopback_name;
 
 /// An HS256 key must be as long as its hash (RFC 7518 §3.2).
@@ -28,6 +30,8 @@ pub struct AuthConfig {
     pub audience: Option<String>,
     /// For tokens with `"alg": "HS256"`.
     pub hs256_secret: Option<HsSecret>,
+    /// The file that holds it.
+    pub hs256_secret_file: Option<PathBuf>,
     /// For tokens with `"alg": "EdDSA"`.
     pub ed25519: Vec<Ed25519Key>,
     /// For tokens with `"alg": "RS256"`.
@@ -54,6 +58,7 @@ impl Default for AuthConfig {
             issuer: None,
             audience: None,
             hs256_secret: None,
+            hs256_secret_file: None,
             ed25519: Vec::new(),
             rs256: Vec::new(),
             es256: Vec::new(),
@@ -68,6 +73,21 @@ impl Default for AuthConfig {
 }
 
 impl AuthConfig {
+    /// Reads the secret from its file, if it stands in one.
+    ///
+    /// # Errors
+    /// Names the file.
+    pub(super) fn read_secret(&mut self) -> Result<(), ConfigError> {
+        let Some(path) = &self.hs256_secret_file else { return Ok(()) };
+        let refused = |why: String| ConfigError(format!("auth.hs256_secret_file: {}: {why}", path.display()));
+        if self.hs256_secret.is_some() {
+            return Err(refused("auth.hs256_secret is given as well: remove one of them".to_owned()));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| refused(format!("cannot be read: {error}")))?;
+        self.hs256_secret = Some(HsSecret::parse(text.trim_end_matches(['\n', '\r'])).map_err(refused)?);
+        Ok(())
+    }
+
     /// Whether any token could be accepted.
     pub fn has_keys(&self) -> bool {
         self.hs256_secret.is_some()

@@ -5,6 +5,7 @@
 
 mod auth;
 mod collection;
+mod environment;
 mod origin;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub use auth::{AuthConfig, Ed25519Key, HsSecret, JwksUrl, NamedKey, P256Key, Rsa
 pub use collection::{
     CollectionConfig, JsonType, KeyFields, MaskConfig, MembershipConfig, RefConfig, Rules, WriteConfig,
 };
+pub use environment::{Setting, printed};
 pub use origin::{Origin, is_loopback_name};
 
 /// A configuration that cannot be used.
@@ -109,15 +111,15 @@ impl Default for ServerConfig {
 }
 
 impl Config {
-    /// Reads a file.
+    /// Reads a file, with what the environment says over it, and the secrets that stand in files of their own.
     ///
     /// # Errors
-    /// With file, line and key.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|e| {
-            ConfigError(format!("{}: cannot be read: {e}. Give another file with --config", path.display()))
-        })?;
-        Self::parse(&path.display().to_string(), &text)
+    /// With file, line and key, or with the variable.
+    pub fn load(path: Option<&Path>, settings: &[Setting]) -> Result<Self, ConfigError> {
+        let (name, text) = text_of(path, settings)?;
+        let mut config = Self::parse(&name, &text)?;
+        config.auth.read_secret()?;
+        Ok(config)
     }
 
     /// Parses the text of a file with that name.
@@ -199,7 +201,8 @@ impl Config {
         let missing = |what: &str| Err(ConfigError(format!("{file}: {what}. Or start with --dev to try things out")));
         if !self.auth.has_keys() {
             return missing(
-                "[auth] has no key: set auth.jwks_url or auth.hs256_secret, or add [[auth.rs256]], [[auth.es256]] or [[auth.ed25519]]",
+                "[auth] has no key: set auth.jwks_url or auth.hs256_secret, or add [[auth.rs256]], [[auth.es256]] or \
+                 [[auth.ed25519]]",
             );
         }
         if self.auth.issuer.is_none() {
@@ -218,6 +221,23 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// The name and the text of a file, with what the environment says over it.
+fn text_of(path: Option<&Path>, settings: &[Setting]) -> Result<(String, String), ConfigError> {
+    let Some(path) = path else {
+        return Ok(("the environment".to_owned(), environment::over("", settings)?));
+    };
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| ConfigError(format!("{name}: cannot be read: {e}. Give another file with --config")))?;
+    if settings.is_empty() {
+        return Ok((name, text));
+    }
+    // What is wrong in the file is told with its line.
+    Config::parse(&name, &text)?;
+    let text = environment::over(&text, settings)?;
+    Ok((format!("{name} and the environment"), text))
 }
 
 /// The number of the line with this byte.
