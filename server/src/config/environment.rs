@@ -1,5 +1,6 @@
 //! Keys from the environment: `TIDEWIRE_SERVER__PORT=80` is `server.port = 80`, and
-//! `TIDEWIRE_COLLECTIONS__notes__groups` is `groups` of `[collections.notes]`. Two underscores stand between names; a name's case does not matter.
+//! `TIDEWIRE_COLLECTIONS__notes__groups` is `groups` of `[collections.notes]`. Two underscores stand between names; a
+//! name's case does not matter.
 //!
 //! Invariant: an error names the variable, and of its value no more than the parser says.
 
