@@ -12,10 +12,10 @@ use tidewire_core::ids::Owner;
 use tidewire_core::limits;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use crate::auth::{Auth, Identity};
+use crate::auth::{Auth, Identity, Revocations, Revoked, Unverified};
 use crate::config::{Config, ServerConfig, is_loopback_name};
 use crate::error::Error;
-use crate::policy::ServerPolicy;
+use crate::policy::{Principal, ServerPolicy};
 use crate::store::{Store, StoreError};
 
 /// Pulls that read at one time; each holds a thread and a snapshot.
@@ -68,6 +68,10 @@ pub struct State {
     pub store: Store,
     /// Who is calling.
     pub auth: Auth,
+    /// Whose tokens count no more.
+    pub revocations: Revocations,
+    /// The roles of administrators.
+    admins: Vec<String>,
     /// Times.
     pub timeouts: Timeouts,
     /// Bounds the pulls that read at one time.
@@ -96,6 +100,8 @@ impl State {
         let connections_max = config.server.max_connections;
         Ok(Arc::new(Self {
             auth,
+            revocations: Revocations::new(store.revocations().await?),
+            admins: config.admin.roles,
             config: config.server,
             dev,
             policy,
@@ -116,7 +122,34 @@ impl State {
     /// `unauthorized`
     pub async fn identify(&self, headers: &HeaderMap) -> Result<Identity, Error> {
         let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        Ok(self.auth.verify_header(value, now_ms()).await?)
+        Ok(self.current(self.auth.verify_header(value, now_ms()).await?)?)
+    }
+
+    /// Who sent a token.
+    ///
+    /// # Errors
+    /// `unauthorized`; or the keys of the issuer cannot be read.
+    pub async fn verify(&self, token: &str) -> Result<Identity, Unverified> {
+        self.current(self.auth.verify(token, now_ms()).await?)
+    }
+
+    fn current(&self, identity: Identity) -> Result<Identity, Unverified> {
+        if self.revocations.covers(&identity) { Err(revoked().into()) } else { Ok(identity) }
+    }
+
+    /// Has tokens count no more, from now on and after a restart; returns the time from which on.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn revoke(&self, revoked: Revoked, now_ms: u64) -> Result<u64, StoreError> {
+        self.store.revoke(revoked.clone(), now_ms).await?;
+        self.revocations.add(revoked, now_ms);
+        Ok(now_ms)
+    }
+
+    /// Whether somebody may administer his tenant.
+    pub fn is_admin(&self, principal: &Principal) -> bool {
+        principal.roles.iter().any(|role| self.admins.contains(role))
     }
 
     /// Whether a web page of this origin may call. A refusal is logged with the key that would allow it.
@@ -207,6 +240,11 @@ pub fn check_version(version: u32) -> Result<(), CoreError> {
     let who =
         if version < VERSION { "this client is too old: reload the page" } else { "this server is too old: update it" };
     Err(CoreError::new(Code::UpgradeRequired, format!("{who} (protocol {version}, the server speaks {VERSION})")))
+}
+
+/// What is said to a token that counts no more.
+pub(crate) fn revoked() -> CoreError {
+    CoreError::new(Code::Unauthorized, "this session was ended: sign in again")
 }
 
 /// The server's clock, in milliseconds since 1970.

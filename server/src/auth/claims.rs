@@ -21,6 +21,7 @@ pub(super) struct Claims {
     tenant: String,
     roles: String,
     app: String,
+    session: String,
 }
 
 impl Claims {
@@ -30,6 +31,7 @@ impl Claims {
             tenant: config.tenant_claim.clone(),
             roles: config.roles_claim.clone(),
             app: config.app_claim.clone(),
+            session: config.session_claim.clone(),
         }
     }
 
@@ -59,6 +61,12 @@ impl Claims {
             },
         };
         Ok(Principal { owner: Owner { tenant: tenant.to_owned(), subject: subject.to_owned() }, roles, app })
+    }
+
+    /// The session of a token: its own claim, or else the name of the token.
+    pub(super) fn session(&self, claims: &Map<String, Value>) -> Option<String> {
+        let named = find(claims, &self.session).or_else(|| claims.get("jti"));
+        named.and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned)
     }
 
     /// Says of a user in claims what [`principal`](Self::principal) reads there.

@@ -7,6 +7,7 @@
 mod claims;
 mod jwks;
 mod keys;
+mod revocations;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use crate::policy::Principal;
 use claims::Claims;
 use jwks::{Jwks, Unavailable};
 use keys::{DEV_KEY, Key, allowed};
+pub use revocations::{Revocations, Revoked};
 
 /// The issuer and the audience of demo tokens, unless configured.
 const DEV_NAME: &str = "tidewire-dev";
@@ -40,6 +42,10 @@ const DEV_TTL_SECONDS_MAX: u64 = 30 * 24 * 3_600;
 pub struct Identity {
     /// Whom.
     pub principal: Principal,
+    /// The session that it belongs to, if it says so.
+    pub session: Option<String>,
+    /// When it was issued, in milliseconds since 1970, if it says so.
+    pub issued_ms: Option<u64>,
     /// When the server stops accepting the token, in milliseconds since 1970.
     pub expires_ms: u64,
 }
@@ -158,14 +164,16 @@ impl Auth {
                 _ => return Err(refusal("the token is not valid yet")),
             }
         }
-        Ok(Identity { principal, expires_ms })
+        let session = self.claims.session(&claims);
+        Ok(Identity { principal, session, issued_ms: time_claim(&claims, "iat"), expires_ms })
     }
 
     /// Makes a demo token, with `--dev` only. Returns it and when it expires, in milliseconds since 1970.
     pub fn issue(&self, principal: &Principal, ttl_seconds: u64, now_ms: u64) -> Option<(String, u64)> {
         let key = self.dev.as_ref()?;
         let exp = now_ms.div_ceil(1_000) + ttl_seconds.min(DEV_TTL_SECONDS_MAX);
-        let mut claims = json!({"iss": self.issuer, "aud": self.audience, "sub": "demo", "exp": exp});
+        let mut claims =
+            json!({"iss": self.issuer, "aud": self.audience, "sub": "demo", "exp": exp, "iat": now_ms / 1_000});
         self.claims.write(&mut claims, principal);
         let header = Header { kid: Some(DEV_KEY.to_owned()), ..Header::new(Algorithm::HS256) };
         jsonwebtoken::encode(&header, &claims, key).ok().map(|token| (token, exp * 1_000))

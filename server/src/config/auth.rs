@@ -48,6 +48,8 @@ pub struct AuthConfig {
     pub roles_claim: String,
     /// The claim that names the app that the token is for.
     pub app_claim: String,
+    /// The claim that names the session; without it, `jti`.
+    pub session_claim: String,
     /// Seconds by which the issuer's clock may differ. 5 by default, 0 with `--dev`.
     pub leeway: Option<u64>,
 }
@@ -67,6 +69,7 @@ impl Default for AuthConfig {
             tenant_claim: "tenant".to_owned(),
             roles_claim: "roles".to_owned(),
             app_claim: "app".to_owned(),
+            session_claim: "sid".to_owned(),
             leeway: None,
         }
     }

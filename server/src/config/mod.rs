@@ -39,8 +39,18 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[auth]`
     pub auth: AuthConfig,
+    /// `[admin]`
+    pub admin: AdminConfig,
     /// `[collections.NAME]`
     pub collections: BTreeMap<CollectionName, CollectionConfig>,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// The roles of those who may administer their tenant. Empty: nobody may.
+    pub roles: Vec<String>,
 }
 
 /// `[server]`

@@ -8,6 +8,7 @@ mod dev;
 mod operate;
 mod pull;
 pub(crate) mod push;
+mod sessions;
 mod site;
 
 use axum::Router;
@@ -32,6 +33,8 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/entities/{collection}/{id}/history", get(operate::history))
         .route("/status", get(operate::status))
         .route("/health", get(operate::health))
+        .route("/sessions/{id}/revoke", post(sessions::revoke))
+        .route("/sessions/revoke-all", post(sessions::revoke_all))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method);
     let mut router = Router::new().nest("/api/sync", sync).route("/healthz", get(operate::healthz));

@@ -22,7 +22,7 @@ use crate::auth::{Identity, Unverified};
 use crate::error::{Error, KEYS_UNAVAILABLE, reason, retry_after};
 use crate::http::push::decide;
 use crate::policy::Principal;
-use crate::state::{AppState, SocketGuard, check_owner, check_version, now_ms};
+use crate::state::{AppState, SocketGuard, check_owner, check_version, now_ms, revoked};
 use crate::store::StoreError;
 
 /// Heartbeats that may go unanswered.
@@ -126,9 +126,11 @@ struct Session {
 impl Session {
     async fn serve(&mut self) -> Result<std::convert::Infallible, End> {
         let state = self.state.clone();
+        // Before the token is checked, so that no revocation falls between.
+        let mut revocations = state.revocations.subscribe();
         let deadline = tokio::time::timeout(state.timeouts.socket_auth, self.authenticate()).await;
         let late = || CoreError::new(Code::Timeout, "the first message must be `auth`, within 5 seconds");
-        let (mut reader, mut expires_ms) = deadline.map_err(|_| End::Refused(late()))??;
+        let (mut reader, mut identity) = deadline.map_err(|_| End::Refused(late()))??;
         // Subscribed before the first look, so that no commit falls between.
         let (mut commits, versions) = state.store.subscribe(&reader.who.principal.owner.tenant);
         reader.versions = Some(versions);
@@ -144,14 +146,14 @@ impl Session {
                 message = self.stream.next(), if deciding.is_none() => {
                     match self.heard(message, &reader).await? {
                         Heard::Nothing => {}
-                        Heard::Token(Identity { principal, expires_ms: expires }) => {
-                            expires_ms = expires;
+                        Heard::Token(new) => {
                             // It may speak of other roles.
-                            reader.who.principal = principal;
+                            reader.who.principal = new.principal.clone();
+                            identity = new;
                             self.look(&mut reader).await?;
                         }
                         // The timer below may be late, after a sleep of the machine.
-                        Heard::Push(..) if expires_ms <= now_ms() => return Err(expired().into()),
+                        Heard::Push(..) if identity.expires_ms <= now_ms() => return Err(expired().into()),
                         Heard::Push(id, body) => deciding = Some(self.decide(id, reader.who.principal.clone(), body)),
                     }
                 }
@@ -166,7 +168,12 @@ impl Session {
                     }
                     self.outbox.send(&ServerMessage::Ping)?;
                 }
-                () = until(expires_ms) => return Err(expired().into()),
+                Ok(()) = revocations.changed() => {
+                    if state.revocations.covers(&identity) {
+                        return Err(revoked().into());
+                    }
+                }
+                () = until(identity.expires_ms) => return Err(expired().into()),
                 () = state.stopping() => return Err(End::Stopping),
             }
         }
@@ -181,7 +188,7 @@ impl Session {
         }
     }
 
-    async fn authenticate(&mut self) -> Result<(Reader, u64), End> {
+    async fn authenticate(&mut self) -> Result<(Reader, Identity), End> {
         let message = loop {
             match text_of(self.stream.next().await)? {
                 Some(text) => break parse(&text)?,
@@ -192,14 +199,15 @@ impl Session {
             return Err(CoreError::new(Code::BadMessage, "the first message must be `auth`").into());
         };
         check_version(v)?;
-        let Identity { principal, expires_ms } = self.state.auth.verify(&token, now_ms()).await?;
+        let identity = self.state.verify(&token).await?;
+        let principal = identity.principal.clone();
         check_owner(owner.as_ref(), &principal.owner)?;
         let policy = &self.state.policy;
         collections.iter().try_for_each(|collection| policy.check_readable(collection))?;
         let who = Who { principal, replica, collections, policy: Arc::clone(policy) };
         let mut reader = Reader::start(&self.state.store, who, ids).await?;
         reader.deltas = deltas;
-        Ok((reader, expires_ms))
+        Ok((reader, identity))
     }
 
     async fn look(&mut self, reader: &mut Reader) -> Result<(), End> {
@@ -221,7 +229,7 @@ impl Session {
                 Ok(Heard::Nothing)
             }
             ClientMessage::Token { token } => {
-                let identity = self.state.auth.verify(&token, now_ms()).await?;
+                let identity = self.state.verify(&token).await?;
                 check_owner(Some(&reader.who.principal.owner), &identity.principal.owner)?;
                 Ok(Heard::Token(identity))
             }

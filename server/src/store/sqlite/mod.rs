@@ -14,6 +14,7 @@ mod prune;
 mod read;
 mod regroup;
 mod restore;
+mod revocations;
 mod rows;
 mod schema;
 mod verdicts;
@@ -37,6 +38,7 @@ pub use schema::SCHEMA_VERSION;
 pub use versions::{Version, Versions};
 
 use super::StoreError;
+use crate::auth::Revoked;
 use crate::policy::{Principal, ServerPolicy};
 use lock::DirectoryLock;
 use versions::Replaced;
@@ -126,6 +128,22 @@ impl Store {
     /// Those of the database.
     pub async fn secret(&self, name: &'static str) -> Result<String, StoreError> {
         self.inner.writer.call(|reply| Job::Secret { name, reply }).await?
+    }
+
+    /// Remembers tokens that count no more.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn revoke(&self, revoked: Revoked, at_ms: u64) -> Result<(), StoreError> {
+        self.inner.writer.call(|reply| Job::Revoke { revoked, at_ms, reply }).await?
+    }
+
+    /// Tokens that count no more, and since when.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn revocations(&self) -> Result<Vec<(Revoked, u64)>, StoreError> {
+        self.read_async(|snapshot| revocations::all(snapshot.connection)).await
     }
 
     /// Whether pushes can be taken.

@@ -118,6 +118,18 @@ CREATE TABLE grants (
 CREATE INDEX grants_of_entities ON grants (tenant, collection, id);
 ";
 
+/// The table of [`revocations`](super::revocations), which release 5 did not have.
+const REVOCATIONS: &str = "
+-- Tokens that count no more: of a user, issued up to that time; of a session.
+CREATE TABLE revocations (
+  tenant TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  value TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (tenant, kind, value)
+) STRICT, WITHOUT ROWID;
+";
+
 /// From release 1 of the tables.
 const FROM_1: &str = "
 ALTER TABLE commits ADD COLUMN subject TEXT;
@@ -167,10 +179,13 @@ pub(super) fn open(connection: &mut Connection) -> Result<String, StoreError> {
             tx.execute_batch(TABLES)?;
             tx.execute_batch(LOOKUPS)?;
             tx.execute_batch(GRANTS)?;
+            tx.execute_batch(REVOCATIONS)?;
             tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         1..SCHEMA_VERSION => {
-            for (release, change) in [(1, FROM_1), (2, FROM_2), (3, FROM_3), (4, LOOKUPS), (5, GRANTS)] {
+            for (release, change) in
+                [(1, FROM_1), (2, FROM_2), (3, FROM_3), (4, LOOKUPS), (5, GRANTS), (5, REVOCATIONS)]
+            {
                 if found <= release {
                     tx.execute_batch(change)?;
                 }

@@ -20,7 +20,8 @@ use super::lock::DirectoryLock;
 use super::prune::{Pass, Slice};
 use super::rows::SqliteRows;
 use super::versions::Replaced;
-use super::{Wakers, grants, savepoint, schema};
+use super::{Wakers, grants, revocations, savepoint, schema};
+use crate::auth::Revoked;
 use crate::policy::{Author, Principal, ServerPolicy};
 use crate::store::StoreError;
 
@@ -42,6 +43,7 @@ pub(super) enum Job {
     Push { author: Principal, push: Box<Push>, now_ms: u64, reply: Reply<PushAnswer> },
     Prune { now_ms: u64, reply: Reply<()> },
     Secret { name: &'static str, reply: Reply<String> },
+    Revoke { revoked: Revoked, at_ms: u64, reply: Reply<()> },
     Stop { reply: oneshot::Sender<()> },
 }
 
@@ -151,6 +153,9 @@ impl Thread {
                     Job::Secret { name, reply } => {
                         let secret = super::random_text(4);
                         let _ = reply.send(schema::meta_or_insert(&self.connection, name, &secret));
+                    }
+                    Job::Revoke { revoked, at_ms, reply } => {
+                        let _ = reply.send(revocations::add(&self.connection, &revoked, at_ms));
                     }
                     Job::Stop { reply } => {
                         if let Err(error) = self.connection.pragma_update(None, "wal_checkpoint", "truncate") {
