@@ -25,6 +25,7 @@ apps = ["admin"]
 groups = ["project:{$id}"]
 write.insert = ["user:{ownerId}"]
 write.update = ["project.owner:{$id}"]
+write.delete = []
 membership = { user = "ownerId", gives = ["project:{$id}", "project.owner:{$id}"] }
 [collections.tasks]
 groups = ["project:{projectId}"]
@@ -140,6 +141,37 @@ async fn who_makes_a_project_is_in_it_at_once_also_in_one_push() {
     let carol = server.token("carol");
     let answer = server.post(&carol, "/api/sync/push", body.to_string()).await.json();
     assert_eq!(refused(answer["verdicts"].as_array().expect("verdicts"))[2], "forbidden", "{answer}");
+}
+
+/// Whoever may change a membership but not make one does not make it again once it was taken away.
+#[tokio::test]
+async fn what_was_deleted_comes_back_only_by_those_who_may_make_it() {
+    let (live, admin) = teams().await;
+    let server = &live.server;
+    let (alice, bob) = (server.token("alice"), server.token("bob"));
+    applied(&server.push(&admin, "admin", 3, &[delete("members", "mb", 2)]).await);
+    let gone = server.pull(&alice, None, &COLLECTIONS).await.cursor()["seq"].as_u64().expect("a seq");
+    let mut again = member("mb", "bob", "red", "");
+    again["base"] = json!(gone);
+    let late = patch("members", "mb", 2, "/role", json!(""), json!("lead"));
+    for (replica, token) in [("a9", &alice), ("b9", &bob)] {
+        let verdicts = server.push(token, replica, 1, &[again.clone(), late.clone()]).await;
+        assert_eq!(refused(&verdicts)[0], "forbidden", "{verdicts:?}");
+        assert!(ids(server, &bob, "deals").await.is_empty());
+    }
+    applied(&server.push(&admin, "admin", 4, &[again]).await);
+    assert_eq!(ids(server, &bob, "deals").await, ["d1", "d2"]);
+}
+
+/// A tombstone where nothing was would keep an id from whoever may make it.
+#[tokio::test]
+async fn nobody_keeps_an_id_from_others_by_deleting_what_is_not_there() {
+    let live = Live::start_with(TOML, Timeouts::default()).await;
+    let server = &live.server;
+    let (alice, mallory) = (server.token("alice"), server.token("mallory"));
+    assert_eq!(refused(&server.push(&mallory, "m", 1, &[delete("projects", "p", 0)]).await), ["forbidden"]);
+    let project = insert("projects", "p", json!({"ownerId": "alice"}));
+    applied(&server.push(&alice, "a", 1, &[project]).await);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ masked."/iban" = { shown_to = ["role:hr"], keep = 4 }
 [collections.members]
 write.insert = ["role:hr"]
 write.update = ["role:hr"]
+write.delete = ["role:hr"]
 membership = { user = "userId", gives = ["role:{role}"] }
 "#;
 
@@ -170,6 +171,77 @@ async fn who_may_not_see_a_field_makes_nothing_with_it() {
     for verdicts in [first, again] {
         assert!(!json!(verdicts).to_string().contains("CANARY"), "{verdicts:?}");
     }
+}
+
+/// What a deletion says that it has seen is compared with what is there: the answer must not tell how that came out.
+#[tokio::test]
+async fn a_deletion_that_loses_does_not_say_whether_its_author_guessed_right() {
+    let (live, hr) = people().await;
+    let server = &live.server;
+    let names = patch("people", "p", 1, "/notes/medical", json!("CANARY-MED"), json!({"CANARY-NAME": true}));
+    server.push(&hr, "hr", 3, &[names]).await;
+    let told = async |replica: &str, was: Value| {
+        let mut deletion = delete("people", "p", 0);
+        deletion["was"] = was;
+        let mut verdict = server.push(&server.token("cem"), replica, 1, &[deletion]).await.remove(0);
+        assert_eq!(verdict["verdict"], "merged", "it lost: {verdict}");
+        verdict["n"] = Value::Null;
+        verdict
+    };
+    let nothing = told("c0", json!({})).await;
+    assert!(!nothing.to_string().contains("CANARY") && !nothing.to_string().contains("/pay"), "{nothing}");
+    for (n, was) in [json!({"/pay": "CANARY-PAY"}), json!({"/pay": "no"}), json!({"/iban": "CANARY-IBAN-6789"})]
+        .into_iter()
+        .enumerate()
+    {
+        assert_eq!(told(&format!("c{}", n + 1), was).await, nothing);
+    }
+    let cem = server.token("cem");
+    let rows = server.post(&cem, "/api/sync/pull", common::pull_body(None, &COLLECTIONS).to_string()).await;
+    assert!(!String::from_utf8_lossy(&rows.bytes).contains("CANARY"));
+    let history = server.get(&cem, "/api/sync/entities/people/p/history").await;
+    assert!(!String::from_utf8_lossy(&history.bytes).contains("CANARY"));
+}
+
+#[tokio::test]
+async fn nobody_makes_himself_one_of_those_who_see_a_field() {
+    let (live, hr) = people().await;
+    let server = &live.server;
+    let mine = |to: &str| patch("people", "p", 1, "/userId", json!("ann"), json!(to));
+    let verdicts = server.push(&server.token("cem"), "c", 1, &[mine("cem"), mine("dan")]).await;
+    assert_eq!((&verdicts[0]["code"], &verdicts[0]["path"]), (&json!("forbidden"), &json!("/pay")));
+    assert_eq!(verdicts[1]["verdict"], "applied", "to give it to somebody else shows him nothing: {verdicts:?}");
+    let back = server.push(&hr, "hr", 3, &[patch("people", "p", 3, "/userId", json!("dan"), json!("hr"))]).await;
+    assert_eq!(back[0]["verdict"], "applied", "{back:?}");
+}
+
+/// What lost of an object of one's own may hold what others wrote into it.
+#[tokio::test]
+async fn rule_27_an_object_of_ones_own_that_lost_is_told_without_what_is_hidden_in_it() {
+    let toml = TOML.replace("on_delete_conflict = \"update-wins\"\n", "");
+    let live = Live::start_with(&toml, Timeouts::default()).await;
+    let server = &live.server;
+    let (ann, hr) = (server.token("ann"), server.token_as("hr", &["hr"], None));
+    server.push(&ann, "a", 1, &[insert("people", "p", json!({"userId": "ann", "notes": {"hobby": "chess"}}))]).await;
+    server.push(&hr, "hr", 1, &[patch("people", "p", 1, "/notes/medical", json!(null), json!("CANARY"))]).await;
+    let gone = server.push(&ann, "a", 2, &[delete("people", "p", 0)]).await;
+    let all = server.post(&ann, "/api/sync/pull", common::pull_body(None, &COLLECTIONS).to_string()).await;
+    let told = format!("{gone:?}{}", String::from_utf8_lossy(&all.bytes));
+    assert!(told.contains("chess"), "what she wrote herself is told: {told}");
+    assert!(!told.contains("CANARY"), "{told}");
+}
+
+#[tokio::test]
+async fn the_size_of_what_is_hidden_is_not_told() {
+    let toml = TOML.replace("hidden.\"/pay\"", "max_bytes = 3000\nhidden.\"/pay\"");
+    let live = Live::start_with(&toml, Timeouts::default()).await;
+    let server = &live.server;
+    let hr = server.token_as("hr", &["hr"], None);
+    server.push(&hr, "hr", 1, &[person("p", "ann")]).await;
+    let long = patch("people", "p", 1, "/name", json!("p"), json!("n".repeat(3_000)));
+    let verdicts = server.push(&server.token("cem"), "c", 1, &[long]).await;
+    assert_eq!(verdicts[0]["code"], "too-large");
+    assert_eq!(verdicts[0]["message"], "the document has more than the 3000 bytes that are allowed");
 }
 
 /// Rule 23: who comes to see other fields reads all again, and the channel says so.

@@ -18,6 +18,7 @@ groups = ["team:{teamId}", "tenant & role:auditor"]
 groups = ["team:{teamId}", "user:{userId}", "tenant & role:admin"]
 write.insert = ["role:admin"]
 write.update = ["role:admin"]
+write.delete = ["role:admin"]
 membership = { user = "userId", gives = ["team:{teamId}"] }
 "#;
 

@@ -5,6 +5,7 @@ mod common;
 use common::live::Live;
 use common::{Server, now};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use tidewire_server::Timeouts;
 
@@ -123,6 +124,33 @@ async fn sockets_of_an_ended_session_close_at_once_and_others_stay() {
     assert_eq!(refreshed.closed().await, (4401, json!("unauthorized")));
     post(&live.server, &admin(), "revoke-all?sub=alice").await;
     assert_eq!(stays.closed().await, (4401, json!("unauthorized")));
+}
+
+#[tokio::test]
+async fn a_session_that_is_no_text_is_refused() {
+    let server = Server::start_with(TOML, Timeouts::default()).await;
+    for claims in [json!({"sid": 7}), json!({"sid": ""}), json!({"sid": {"a": 1}}), json!({"jti": 7})] {
+        assert_eq!(status(&server, &token("alice", claims.clone())).await, 401, "{claims}");
+    }
+    assert_eq!(status(&server, &token("alice", json!({"sid": null, "jti": "t"}))).await, 200);
+}
+
+/// Whoever ended a session after a theft does not expect a backup to bring it back.
+#[tokio::test]
+async fn a_restored_server_has_ended_sessions_ended() {
+    let server = Server::start_with(TOML, Timeouts::default()).await;
+    let stolen = old("alice", "s1");
+    let copy = server.directory.path().join("copy.sqlite");
+    let database = Connection::open(server.directory.path().join("tidewire.sqlite")).expect("it opens");
+    database.execute("VACUUM INTO ?1", [copy.to_str()]).expect("a copy");
+    drop(database);
+    post(&server, &admin(), "s1/revoke").await;
+    server.state.store.close().await;
+    let Server { directory, .. } = server;
+    tidewire_server::store::sqlite::restore(directory.path(), &copy).expect("restored");
+    let server = Server::open(directory, TOML, Timeouts::default()).await;
+    assert_eq!(status(&server, &stolen).await, 401);
+    assert_eq!(status(&server, &old("alice", "s2")).await, 200);
 }
 
 #[tokio::test]

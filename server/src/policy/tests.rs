@@ -136,6 +136,7 @@ groups = ["project:{$id}"]
 [collections.projects.write]
 insert = ["user:{ownerId}"]
 update = ["project.owner:{$id}"]
+delete = []
 [collections.projects.membership]
 user = "ownerId"
 gives = ["project:{$id}", "project.owner:{$id}"]
