@@ -141,10 +141,29 @@ impl State {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn revoke(&self, revoked: Revoked, now_ms: u64) -> Result<u64, StoreError> {
-        self.store.revoke(revoked.clone(), now_ms).await?;
-        self.revocations.add(revoked, now_ms);
-        Ok(now_ms)
+    pub async fn revoke(self: &Arc<Self>, revoked: Revoked, now_ms: u64) -> Result<u64, StoreError> {
+        let state = Arc::clone(self);
+        // Whoever asked may go away meanwhile: what is on the disk has to be in force.
+        let ended = tokio::spawn(async move {
+            state.store.revoke(revoked.clone(), now_ms).await?;
+            state.revocations.add(revoked, now_ms);
+            Ok::<_, StoreError>(now_ms)
+        });
+        ended.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Whether a token that was good still is: asked again after whatever took its time.
+    ///
+    /// # Errors
+    /// `unauthorized`
+    pub fn check_still(&self, identity: &Identity) -> Result<(), CoreError> {
+        if self.revocations.covers(identity) {
+            return Err(revoked());
+        }
+        if identity.expires_ms <= now_ms() {
+            return Err(CoreError::new(Code::Unauthorized, "the token has expired meanwhile: ask for another"));
+        }
+        Ok(())
     }
 
     /// Whether somebody may administer his tenant.

@@ -264,7 +264,11 @@ impl<'a, P: Policy> Decider<'a, P> {
         if !groups::tells_of_others(verdict) || Bug::OldAnswersShown.is_planted() {
             return Ok(());
         }
-        let Content::Edit { edit, .. } = &item.content else { return Ok(()) };
+        let Content::Edit { edit, .. } = &item.content else {
+            // What it was about is not said.
+            groups::without_others(verdict);
+            return Ok(());
+        };
         let is_tied = !self.policy.relations().is_none();
         let id = if is_tied { resolve(rows, &edit.collection, &edit.id)? } else { edit.id.clone() };
         // Where a remap led is what was written, and its id may lead elsewhere by now.
@@ -274,7 +278,7 @@ impl<'a, P: Policy> Decider<'a, P> {
                 if !groups::is_visible(&self.readable, &self.policy.groups(&edit.collection, &id, &stored.doc)) {
                     groups::without_others(verdict);
                 }
-                self.policy.conceal(self.user, (&edit.collection, &id), &stored.doc, verdict);
+                self.policy.mask(self.user, &edit.collection, &id, &stored.doc).verdict(verdict);
             }
         }
         Ok(())

@@ -44,11 +44,13 @@ impl<P: Policy> Decider<'_, P> {
         {
             return Ok(Decision::Refused(error));
         }
-        if let Some(stored) = &stored
-            && let Err(error) = self.policy.check_paths(self.user, &edit.collection, &stored.doc, edit)
-        {
+        let mask = stored.as_ref().map(|stored| self.policy.mask(self.user, &edit.collection, &edit.id, &stored.doc));
+        let mask = mask.unwrap_or_default();
+        if let Err(error) = mask.check(edit.paths()) {
             return Ok(Decision::Refused(error));
         }
+        let blind = (edit.kind == Kind::Delete && !mask.is_empty()).then(|| mask.unguessed(edit));
+        let edit = blind.as_ref().unwrap_or(edit);
         let unseen = stored.as_ref().filter(|stored| !saw(edit, &stored.doc) && !Bug::BroughtSeen.is_planted());
         let unseen = unseen.map(|_| Mutation { base_rev: 0, ..edit.clone() });
         let edit = unseen.as_ref().unwrap_or(edit);
@@ -65,6 +67,7 @@ impl<P: Policy> Decider<'_, P> {
             Ok(fall) => fall,
             Err(decision) => return Ok(decision),
         };
+        outcome.overwritten.retain(|lost| !mask.hides(&lost.path));
         self.write(rows, edit, (stored, outcome), (&stamp, ledger, fall), unit)
     }
 
@@ -151,6 +154,12 @@ impl<P: Policy> Decider<'_, P> {
         if let Err(error) = self.policy.check_write(self.user, &edit.collection, &edit.id, before, after) {
             return Some(error);
         }
+        if stored.is_some_and(|stored| stored.deleted)
+            && let Some(doc) = after.filter(|_| !outcome.deleted)
+            && let Err(error) = self.policy.check_revival(self.user, &edit.collection, &edit.id, doc)
+        {
+            return Some(error);
+        }
         if edit.if_rev.is_some_and(|rev| rev != stored.map_or(0, |stored| stored.rev)) {
             return Some(CoreError::new(
                 Code::StaleRev,
@@ -193,7 +202,7 @@ impl<P: Policy> Decider<'_, P> {
         if !groups::is_visible(&self.readable, groups) {
             groups::without_others(&mut verdict);
         }
-        self.policy.conceal(self.user, (&edit.collection, &edit.id), &outcome.doc, &mut verdict);
+        self.policy.mask(self.user, &edit.collection, &edit.id, &outcome.doc).verdict(&mut verdict);
         verdict
     }
 }

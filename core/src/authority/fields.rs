@@ -9,6 +9,7 @@ use crate::error::{Code, CoreError};
 use crate::ids::{EntityId, Group};
 use crate::json::Value;
 use crate::model::document;
+use crate::model::mutation::Mutation;
 use crate::model::path::Path;
 use crate::protocol::message::Verdict;
 
@@ -87,6 +88,23 @@ impl Mask {
         Ok(())
     }
 
+    /// A deletion that does not say what its author has seen where he does not see: whether that was so would tell.
+    pub(super) fn unguessed(&self, edit: &Mutation) -> Mutation {
+        let mut edit = edit.clone();
+        edit.was.retain(|path, _| !self.0.iter().any(|(unseen, _)| unseen.overlaps(path)));
+        edit
+    }
+
+    /// Whether a path lies where its reader does not see.
+    pub fn hides(&self, path: &Path) -> bool {
+        self.0.iter().any(|(unseen, _)| unseen.covers(path))
+    }
+
+    /// The first path where the reader of this one does not see, and that of the other does.
+    pub fn shown_by<'m>(&'m self, other: &Self) -> Option<&'m Path> {
+        self.0.iter().map(|(path, _)| path).find(|path| !other.0.iter().any(|(unseen, _)| unseen == *path))
+    }
+
     /// The document as the reader sees it.
     pub fn document(&self, doc: &mut Value) {
         for (path, keep) in &self.0 {
@@ -111,6 +129,12 @@ impl Mask {
         Some(value)
     }
 
+    /// A value of the reader's own at a path: without what lies below it where he does not see.
+    pub fn own(&self, path: &Path, value: Option<Value>) -> Option<Value> {
+        Self(self.0.iter().filter(|(unseen, _)| unseen != path && path.covers(unseen)).cloned().collect())
+            .value(path, value)
+    }
+
     /// Takes out of a verdict what others wrote where its author does not see.
     pub fn verdict(&self, verdict: &mut Verdict) {
         let (Verdict::Merged { overwritten, displaced, .. } | Verdict::Conflict { overwritten, displaced, .. }) =
@@ -118,6 +142,9 @@ impl Mask {
         else {
             return;
         };
+        // The names of what is below a field tell of it, too.
+        overwritten.retain(|lost| !self.hides(&lost.path));
+        displaced.retain(|lost| !self.hides(&lost.path));
         for lost in overwritten {
             lost.kept = self.value(&lost.path, lost.kept.take());
         }

@@ -27,13 +27,13 @@ use crate::error::CoreError;
 use crate::ids::{CollectionName, EntityId, Group, MutationId, Owner, ReplicaId, Seq};
 use crate::model::document;
 use crate::model::migration::Migrations;
-use crate::model::mutation::Mutation;
 use crate::model::path::Path;
 use crate::model::schema::{CollectionSettings, Settings};
 use crate::protocol::message::{Push, PushAnswer, VERSION, Verdict};
 
 pub use crate::merge::Stored;
 use decide::Decider;
+use fields::Mask;
 use relations::{NaturalKey, Relations};
 pub use upcast::{admit, bring_conflict, bring_stored};
 
@@ -151,22 +151,23 @@ pub trait Policy {
         stored: Option<&Value>,
         doc: Option<&Value>,
     ) -> Result<(), CoreError>;
-    /// Whether the user may write at the paths of an edit of an entity that he may change. Asked whether the write
-    /// would have an effect or not.
+    /// Whether the user, who may write it, may have a deleted entity live again as `doc`.
     ///
     /// # Errors
-    /// `forbidden` with the path.
-    fn check_paths(
+    /// `forbidden`.
+    fn check_revival(
         &self,
         _user: &Owner,
         _collection: &CollectionName,
-        _stored: &Value,
-        _edit: &Mutation,
+        _id: &EntityId,
+        _doc: &Value,
     ) -> Result<(), CoreError> {
         Ok(())
     }
-    /// Takes out of a verdict what its author may not see of an entity that he sees (rule 27).
-    fn conceal(&self, _user: &Owner, _entity: (&CollectionName, &EntityId), _doc: &Value, _verdict: &mut Verdict) {}
+    /// What the user does not see of an entity that he sees: he writes nothing there, and is told nothing of it.
+    fn mask(&self, _user: &Owner, _collection: &CollectionName, _id: &EntityId, _doc: &Value) -> Mask {
+        Mask::default()
+    }
     /// The groups that hold the entity: `tenant`, `user:{value of a field}`.
     fn groups(&self, collection: &CollectionName, id: &EntityId, doc: &Value) -> Vec<Group>;
     /// The groups of a user: he sees the entities that one of them holds.

@@ -12,6 +12,9 @@ use crate::json::Value;
 use crate::model::document;
 use crate::model::path::Path;
 
+const NO_INSERT: &str = "you may not make such an entity";
+const NO_DELETE: &str = "you may not delete this entity";
+
 /// Who may write what of a collection; `None`: all who see it. An empty list: nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WriteRules {
@@ -37,15 +40,18 @@ impl WriteRules {
         stored: Option<&Value>,
         doc: Option<&Value>,
     ) -> Result<(), CoreError> {
-        let (rules, what) = match (stored, doc) {
-            (None, _) => (&self.insert, "you may not make such an entity"),
-            (Some(_), Some(_)) => (&self.update, "you may not change this entity like this"),
-            (Some(_), None) => (&self.delete, "you may not delete this entity"),
-        };
         let is_meant = |rules: &[GroupRule], doc: &Value| rules.iter().any(|rule| rule.admits(author, id, doc));
-        let both = || stored.into_iter().chain(doc);
+        let nothing = Value::default();
+        let (rules, what) = match (stored, doc) {
+            (None, Some(_)) => (&self.insert, NO_INSERT),
+            (Some(_), Some(_)) => (&self.update, "you may not change this entity like this"),
+            (Some(_), None) => (&self.delete, NO_DELETE),
+            // Whoever deletes what is not there keeps its id from others for a time.
+            (None, None) => (if self.delete.is_some() { &self.delete } else { &self.insert }, NO_DELETE),
+        };
+        let asked = stored.into_iter().chain(doc).chain(Some(&nothing).filter(|_| stored.is_none() && doc.is_none()));
         if let Some(rules) = rules
-            && !both().all(|doc| is_meant(rules, doc))
+            && !asked.into_iter().all(|doc| is_meant(rules, doc))
         {
             return Err(CoreError::new(Code::Forbidden, what));
         }
@@ -57,6 +63,19 @@ impl WriteRules {
             }
         }
         Ok(())
+    }
+
+    /// Whether somebody in these groups may have a deleted entity live again as `doc`: as if he made it.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub fn check_revival(&self, author: &[Group], id: &EntityId, doc: &Value) -> Result<(), CoreError> {
+        match &self.insert {
+            Some(rules) if !rules.iter().any(|rule| rule.admits(author, id, doc)) => {
+                Err(CoreError::new(Code::Forbidden, NO_INSERT))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// All rules.

@@ -64,9 +64,16 @@ impl Claims {
     }
 
     /// The session of a token: its own claim, or else the name of the token.
-    pub(super) fn session(&self, claims: &Map<String, Value>) -> Option<String> {
-        let named = find(claims, &self.session).or_else(|| claims.get("jti"));
-        named.and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned)
+    pub(super) fn session(&self, claims: &Map<String, Value>) -> Result<Option<String>, CoreError> {
+        let named = find(claims, &self.session).filter(|id| !id.is_null());
+        match named.or_else(|| claims.get("jti")) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(id)) if !id.is_empty() => Ok(Some(id.clone())),
+            Some(_) => {
+                let claim = &self.session;
+                Err(refusal(format!("the token's `{claim}` or `jti` must be a text (auth.session_claim)")))
+            }
+        }
     }
 
     /// Says of a user in claims what [`principal`](Self::principal) reads there.

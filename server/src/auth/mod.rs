@@ -164,7 +164,7 @@ impl Auth {
                 _ => return Err(refusal("the token is not valid yet")),
             }
         }
-        let session = self.claims.session(&claims);
+        let session = self.claims.session(&claims)?;
         Ok(Identity { principal, session, issued_ms: time_claim(&claims, "iat"), expires_ms })
     }
 

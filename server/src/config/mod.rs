@@ -173,14 +173,15 @@ impl Config {
         let free = self.collections.iter().find_map(|(name, collection)| {
             let membership = collection.membership.as_ref()?;
             let write = &collection.write;
-            (write.insert.is_none() || write.update.is_none()).then(|| (name, membership.span().start))
+            let is_free = write.insert.is_none() || write.update.is_none() || write.delete.is_none();
+            is_free.then(|| (name, membership.span().start))
         });
         let Some((name, at)) = free else { return Ok(()) };
         let line = line_at(text, at);
         let key = key_at(text, line);
         let what = format!(
-            "whoever writes these lets people in: say who may, in collections.{name}.write.insert and \
-             collections.{name}.write.update"
+            "whoever writes these lets people in or puts them out: say who may, in collections.{name}.write.insert, \
+             update and delete"
         );
         Err(ConfigError(format!("{file}:{line}: {key}: {what}")))
     }
@@ -310,6 +311,15 @@ mod tests {
         let follows = error(&format!("{}[collections.people]\n", refs.replace("cascade", "vanish")));
         assert!(follows.ends_with("expected one of `cascade`, `restrict`, `set-null`"), "{follows}");
         assert!(Config::parse("t.toml", &format!("{refs}[collections.people]\n")).is_ok());
+        let members = "[collections.members]\nwrite.insert = []\nwrite.update = []\n\
+                       membership = { user = \"u\", gives = [\"team:{t}\"] }\n";
+        let free = error(members);
+        assert!(free.starts_with("tidewire.toml:4: collections.members.membership: whoever writes these"), "{free}");
+        assert!(Config::parse("t.toml", &members.replace("membership", "write.delete = []\nmembership")).is_ok());
+        let tenant = error(&members.replace("team:{t}", "user:{t}"));
+        assert!(tenant.contains("is said by the token, never by an entity"), "{tenant}");
+        let told = error("[collections.people]\ngroups = [\"team:{t}\"]\nhidden.\"/t\" = [\"role:hr\"]\n");
+        assert!(told.starts_with("tidewire.toml:3: collections.people.hidden.\"/t\": "), "{told}");
         let own = error("\n[collections.\"$conflicts\"]\nmax_bytes = 1\n");
         assert!(own.starts_with("tidewire.toml:2: collections.$conflicts: "), "{own}");
         let name = error("[collections.\"1 x\"]\nmax_bytes = 1\n");

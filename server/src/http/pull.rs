@@ -28,8 +28,8 @@ use crate::store::StoreError;
 use crate::store::sqlite::Snapshot;
 use tidewire_core::json::{self, Map};
 
-/// A pull's request is names and one cursor.
-const PULL_BYTES_MAX: usize = 64 * 1024;
+/// A pull's request is names and one cursor, which names the groups of its reader.
+const PULL_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes that travel as one chunk.
 const CHUNK_BYTES: usize = 32 * 1024;
 /// Chunks between the reading thread and the socket.
@@ -40,13 +40,15 @@ const CHECKPOINT_BYTES: usize = 512 * 1024;
 type Chunks = mpsc::Sender<Result<Bytes, StoreError>>;
 
 pub(super) async fn pull(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Result<Response, Error> {
-    let principal = state.identify(&headers).await?.principal;
+    let identity = state.identify(&headers).await?;
     let bytes = body::read(&headers, body, PULL_BYTES_MAX, state.timeouts.body).await?;
     let request: Pull = body::parse(&bytes)?;
     check_version(request.v)?;
-    check_owner(request.owner.as_ref(), &principal.owner)?;
+    check_owner(request.owner.as_ref(), &identity.principal.owner)?;
     request.collections.iter().try_for_each(|collection| state.policy.check_readable(collection))?;
     let permit = state.pulls.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+    state.check_still(&identity)?;
+    let principal = identity.principal;
     let (chunks, mut received) = mpsc::channel(CHUNKS_MAX);
     let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {

@@ -20,6 +20,7 @@ pub(super) async fn push(
 ) -> Result<Answer<PushAnswer>, Error> {
     let identity = state.identify(&headers).await?;
     let bytes = body::read(&headers, body, state.config.max_push_bytes, state.timeouts.body).await?;
+    state.check_still(&identity)?;
     Ok(Answer(decide(&state, identity.principal, &bytes).await?))
 }
 

@@ -3,14 +3,13 @@
 use std::cell::{Cell, RefCell};
 
 use tidewire_core::authority::Policy;
+use tidewire_core::authority::fields::Mask;
 use tidewire_core::authority::groups::is_visible;
 use tidewire_core::authority::relations::Relations;
 use tidewire_core::error::{Code, CoreError};
 use tidewire_core::ids::{CollectionName, EntityId, Group, Owner};
 use tidewire_core::json::Value;
-use tidewire_core::model::mutation::Mutation;
 use tidewire_core::model::schema::{CollectionSettings, Settings};
-use tidewire_core::protocol::message::Verdict;
 
 use super::{Principal, ServerPolicy, Standing};
 use crate::store::StoreError;
@@ -96,29 +95,18 @@ impl Policy for Author<'_> {
         self.with(|standing| self.policy.check_write(standing, collection, id, stored, doc))
     }
 
-    fn check_paths(
+    fn check_revival(
         &self,
         _user: &Owner,
         collection: &CollectionName,
-        stored: &Value,
-        edit: &Mutation,
+        id: &EntityId,
+        doc: &Value,
     ) -> Result<(), CoreError> {
-        match self.with(|standing| self.policy.mask(standing, collection.as_str(), &edit.id, stored)) {
-            Some(mask) => mask.check(edit.paths()),
-            None => Ok(()),
-        }
+        self.with(|standing| self.policy.check_revival(standing, collection, id, doc))
     }
 
-    fn conceal(
-        &self,
-        _user: &Owner,
-        (collection, id): (&CollectionName, &EntityId),
-        doc: &Value,
-        verdict: &mut Verdict,
-    ) {
-        if let Some(mask) = self.with(|standing| self.policy.mask(standing, collection.as_str(), id, doc)) {
-            mask.verdict(verdict);
-        }
+    fn mask(&self, _user: &Owner, collection: &CollectionName, id: &EntityId, doc: &Value) -> Mask {
+        self.with(|standing| self.policy.mask(standing, collection.as_str(), id, doc)).unwrap_or_default()
     }
 
     fn groups(&self, collection: &CollectionName, id: &EntityId, doc: &Value) -> Vec<Group> {

@@ -209,6 +209,17 @@ impl ServerPolicy {
         self.collections.get(collection).is_some_and(|declared| !declared.fields.0.is_empty())
     }
 
+    /// Whether somebody may have a deleted entity live again.
+    fn check_revival(
+        &self,
+        author: &Standing,
+        collection: &CollectionName,
+        id: &EntityId,
+        doc: &Value,
+    ) -> Result<(), CoreError> {
+        self.find(collection)?.write.check_revival(&author.own, id, doc)
+    }
+
     /// Whether somebody may write `doc` (`None`: delete) over `stored`, which he sees.
     ///
     /// # Errors
@@ -228,13 +239,20 @@ impl ServerPolicy {
         }
         write.check(&author.own, id, stored, doc)?;
         let Some(doc) = doc else { return Ok(()) };
-        if stored.is_none() {
+        if let Some(stored) = stored {
+            // Nobody makes himself one of those who see a field.
+            let (before, after) = (fields.mask(&author.own, id, stored), fields.mask(&author.own, id, doc));
+            if let Some(path) = before.shown_by(&after) {
+                let message = "after this write you would see a field that you do not see";
+                return Err(CoreError::new(Code::Forbidden, message).at(path.as_str()));
+            }
+        } else {
             // Of what is there already the paths were asked for.
             let mask = fields.mask(&author.own, id, doc);
             let held = fields.0.iter().map(|rule| &rule.path).filter(|path| document::get(doc, path).is_some());
             mask.check(held)?;
         }
-        check_document(config, doc)?;
+        check_document(config, !fields.0.is_empty(), doc)?;
         check_has_reader(seen_by, id, doc)
     }
 
@@ -285,13 +303,15 @@ fn relations_of(collections: &BTreeMap<CollectionName, CollectionConfig>) -> Rel
     relations
 }
 
-fn check_document(config: &CollectionConfig, doc: &Value) -> Result<(), CoreError> {
+/// `conceals`: its size is not told, which counts what its author may not see.
+fn check_document(config: &CollectionConfig, conceals: bool, doc: &Value) -> Result<(), CoreError> {
     if let Some(size) = json::length_over(doc, config.max_bytes) {
         let most = config.max_bytes;
-        return Err(CoreError::new(
-            Code::TooLarge,
-            format!("the document has {size} bytes, at most {most} are allowed"),
-        ));
+        let message = match conceals {
+            true => format!("the document has more than the {most} bytes that are allowed"),
+            false => format!("the document has {size} bytes, at most {most} are allowed"),
+        };
+        return Err(CoreError::new(Code::TooLarge, message));
     }
     for path in &config.required {
         if document::get(doc, path).is_none_or(Value::is_null) {

@@ -43,6 +43,12 @@ impl Snapshot<'_> {
                 fields.insert(key.to_owned(), value);
             }
         }
+        if let Some(own) = mask.own(&path, fields.remove("yours")) {
+            fields.insert("yours".to_owned(), own);
+        }
+        if mask.hides(&path) {
+            fields.remove("by");
+        }
         Ok(Some(json::write_text(&doc)))
     }
 
@@ -72,12 +78,14 @@ impl Snapshot<'_> {
             let mut conflict =
                 Conflict::read(&from_json(&doc)?).map_err(|error| StoreError::Unreadable(error.to_string()))?;
             // Another entity may have the same prefix.
-            if conflict.c == *collection && conflict.e == id {
+            let is_own = conflict.subject == viewer.principal.owner.subject;
+            if conflict.c == *collection && conflict.e == id && (is_own || !mask.hides(&conflict.path)) {
                 conflict.base = mask.value(&conflict.path, conflict.base.take());
                 conflict.kept = mask.value(&conflict.path, conflict.kept.take());
-                if conflict.subject != viewer.principal.owner.subject {
-                    conflict.yours = mask.value(&conflict.path, conflict.yours.take());
-                }
+                let yours = conflict.yours.take();
+                conflict.yours =
+                    if is_own { mask.own(&conflict.path, yours) } else { mask.value(&conflict.path, yours) };
+                conflict.by = conflict.by.filter(|_| !mask.hides(&conflict.path));
                 out.push((id_of_it, conflict));
             }
         }

@@ -9,7 +9,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 use super::lock::DirectoryLock;
-use super::{FILE, connect, schema};
+use super::{FILE, connect, revocations, schema};
 use crate::store::StoreError;
 
 /// Where the backup is made ready, and what the replaced database is called.
@@ -34,6 +34,7 @@ pub fn restore(directory: &Path, backup: &Path) -> Result<String, StoreError> {
         fs::remove_file(&ready).map_err(failed(&ready))?;
     }
     let history = make_ready(backup, &ready)?;
+    keep_revocations(&directory.join(FILE), &ready)?;
     // The write-ahead log belongs to its database: both get the other name.
     for suffix in ["", "-wal", "-shm"] {
         let (from, to) = (directory.join(format!("{FILE}{suffix}")), directory.join(format!("{REPLACED}{suffix}")));
@@ -47,6 +48,28 @@ pub fn restore(directory: &Path, backup: &Path) -> Result<String, StoreError> {
     fs::rename(&ready, directory.join(FILE)).map_err(failed(&ready))?;
     fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed(directory))?;
     Ok(history)
+}
+
+/// Whose tokens count no more is no part of what is restored: what was ended after the backup stays so.
+fn keep_revocations(replaced: &Path, ready: &Path) -> Result<(), StoreError> {
+    if !replaced.exists() {
+        return Ok(());
+    }
+    let read = || revocations::all(&Connection::open_with_flags(replaced, OpenFlags::SQLITE_OPEN_READ_WRITE)?);
+    let ended = match read() {
+        Ok(ended) => ended,
+        // It is replaced because it cannot be read, or is of a release that ended no sessions, or is not there.
+        Err(error) => {
+            tracing::warn!(%error, "which sessions were ended after the backup cannot be read: end them again");
+            return Ok(());
+        }
+    };
+    let (copy, _) = connect(ready)?;
+    for (revoked, at_ms) in &ended {
+        revocations::add(&copy, revoked, *at_ms)?;
+    }
+    copy.close().map_err(|(_, error)| error)?;
+    Ok(())
 }
 
 /// A whole copy, with what its write-ahead log holds, of this release's form.
