@@ -269,13 +269,12 @@ export class FakeClient {
     (this.commands ??= []).push(command);
     if (command.do === "claimed") return JSON.stringify(this.#claimed(command.to));
     if (/^(claim|adopt)$/.test(command.do)) return this.#adoption(command);
-    if (command.do === "fetch") return JSON.stringify({ hit: false, id: command.id });
     if (command.do === "retry" || command.do === "edit") {
       const number = (this.writes += 1);
       queueMicrotask(() => this.emit([{ type: "durable", write: number, n: [[(this.store.key += 1), 0]] }]));
       return JSON.stringify({ write: number });
     }
-    return "{}";
+    return JSON.stringify(command.do === "fetch" ? { hit: false, id: command.id } : {});
   }
 
   #claimed(user) {
